@@ -1,0 +1,230 @@
+"""Objects in S3: read, write, conditional write, list. Every fault becomes one of our errors, naming bucket and key."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+log = logging.getLogger(__name__)
+
+PART_BYTES = 16 << 20
+READERS = 8
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One listed object: where, how long, and which content (`etag`; not a hash of the bytes)."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """A bucket and a prefix in it. Keys given to the methods are relative to the prefix.
+
+    Memory of a transfer is at most ``READERS * PART_BYTES`` (128 MiB).
+    """
+
+    client: S3Client
+    bucket: str
+    prefix: str = ""
+
+    @classmethod
+    def at(cls, client: S3Client, uri: str) -> ObjectStore:
+        """The store at ``s3://bucket/prefix``."""
+        bucket, prefix = split_uri(uri)
+        return cls(client, bucket, prefix)
+
+    def under(self, prefix: str) -> ObjectStore:
+        """The same bucket, deeper down."""
+        return ObjectStore(self.client, self.bucket, self._full(prefix.strip("/")))
+
+    def uri(self, key: str) -> str:
+        """``s3://bucket/prefix/key``."""
+        return f"s3://{self.bucket}/{self._full(key)}"
+
+    def _full(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def read(self, key: str) -> bytes:
+        """The bytes of a small object. Raises NotFound."""
+        return self.read_tagged(key)[0]
+
+    def read_tagged(self, key: str) -> tuple[bytes, str]:
+        """The bytes of a small object and the ETag they were read at. Raises NotFound."""
+        with self._named("read", key):
+            answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key))
+            return answer["Body"].read(), answer["ETag"]
+
+    def write(self, key: str, data: bytes, *, create_only: bool = False, if_match: str | None = None) -> str:
+        """Write a small object and return its ETag.
+
+        Raises PreconditionFailed when `create_only` and it exists, or it no longer has the ETag `if_match`.
+        """
+        conditions: dict[str, Any] = {"IfNoneMatch": "*"} if create_only else {}
+        if if_match is not None:
+            conditions = {"IfMatch": if_match}
+        with self._named("write", key):
+            return self.client.put_object(Bucket=self.bucket, Key=self._full(key), Body=data, **conditions)["ETag"]
+
+    def upload(self, path: Path, key: str) -> None:
+        """Write a file of any size. It is visible only when complete."""
+        with self._named("write", key):
+            self.client.upload_file(str(path), self.bucket, self._full(key))
+
+    def exists(self, key: str) -> bool:
+        """Whether the object is there."""
+        try:
+            self.head(key)
+        except NotFound:
+            return False
+        return True
+
+    def head(self, key: str) -> ObjectInfo:
+        """Size and ETag. Raises NotFound."""
+        with self._named("read", key):
+            answer = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+            return ObjectInfo(key, answer["ContentLength"], answer["ETag"])
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """All objects below a relative prefix, in the order of their keys."""
+        skip = len(self._full(""))
+        with self._named("list", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._full(prefix)
+            )
+            for page in pages:
+                for row in page.get("Contents", []):
+                    yield ObjectInfo(row["Key"][skip:], row["Size"], row["ETag"])
+
+    def folders(self, prefix: str = "") -> list[str]:
+        """Names directly below a relative prefix that end in a slash, without it."""
+        full = self._full(prefix)
+        names: list[str] = []
+        with self._named("list", prefix):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=full, Delimiter="/"
+            )
+            for page in pages:
+                names += [row["Prefix"][len(full) : -1] for row in page.get("CommonPrefixes", [])]
+        return sorted(names)
+
+    def download(self, info: ObjectInfo, path: Path, *, sha256: str | None = None, progress: Progress | None = None) -> str:
+        """Fetch an object by parallel ranged reads pinned to its ETag; return the SHA-256 of the bytes.
+
+        The file appears under its name only when whole and verified; otherwise nothing is left behind.
+
+        Raises
+        ------
+        DataError
+            The object changed meanwhile, came short, or has another SHA-256 than expected.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.truncate(info.size_bytes)
+            self._fetch_ranges(info, part, progress)
+            found = file_sha256(part)
+            if sha256 is not None and found != sha256:
+                raise DataError(
+                    f"{self.uri(info.key)}: SHA-256 is {found}, expected {sha256}. "
+                    "The object is corrupt or was overwritten; delete it and run the task that wrote it again."
+                )
+            os.replace(part, path)
+            return found
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _fetch_ranges(self, info: ObjectInfo, part: Path, progress: Progress | None) -> None:
+        starts = range(0, info.size_bytes, PART_BYTES)
+        done = 0
+        with ThreadPoolExecutor(min(READERS, max(1, len(starts)))) as pool:
+            for size in pool.map(lambda start: self._fetch_range(info, part, start), starts):
+                done += size
+                if progress:
+                    progress(done, info.size_bytes)
+
+    def _fetch_range(self, info: ObjectInfo, part: Path, start: int) -> int:
+        end = min(start + PART_BYTES, info.size_bytes)
+        with self._named("read", info.key):
+            answer = self.client.get_object(
+                Bucket=self.bucket, Key=self._full(info.key), Range=f"bytes={start}-{end - 1}", IfMatch=info.etag
+            )
+            data = answer["Body"].read()
+        if len(data) != end - start:
+            raise TransientError(
+                f"{self.uri(info.key)}: bytes {start}-{end - 1} came short ({len(data)} of {end - start}); try again"
+            )
+        with part.open("r+b") as file:
+            file.seek(start)
+            file.write(data)
+        return len(data)
+
+    @contextmanager
+    def _named(self, verb: str, key: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error, verb, self.uri(key)) from error
+
+
+def translate(error: Exception, verb: str, uri: str) -> RecommenderError:
+    """The one of our errors that a boto3 error means."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return ConfigError(f"Cannot {verb} {uri}: no AWS credentials. Set them in the Airflow connection aws_default.")
+    if not isinstance(error, ClientError):
+        return TransientError(f"Cannot {verb} {uri}: {error}")
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "NoSuchBucket":
+        return ConfigError(f"Cannot {verb} {uri}: the bucket does not exist. Create it or correct the root URI.")
+    if code in {"NoSuchKey", "404", "NotFound"} or status == 404:
+        return NotFound(f"{uri}: there is no such object")
+    if status == 412 or code == "PreconditionFailed":
+        return PreconditionFailed(f"{uri}: a conditional {verb} lost, the object is not the one it was")
+    if status == 409:
+        return TransientError(f"Cannot {verb} {uri}: another request is in progress ({code}); try again")
+    if status in {401, 403}:
+        return ConfigError(
+            f"Cannot {verb} {uri}: access denied ({code}). The credentials of the Airflow connection need the right "
+            f"to {verb} there; docs/operations.md lists the least that is needed."
+        )
+    if status >= 500 or code in {"SlowDown", "RequestTimeout", "Throttling"}:
+        return TransientError(f"Cannot {verb} {uri}: the store answered {status} {code}; try again")
+    return DataError(f"Cannot {verb} {uri}: the store answered {status} {code}: {error}")
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """``s3://bucket/some/prefix/`` -> (bucket, ``some/prefix``). Raises ConfigError."""
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise ConfigError(f"{uri!r} is not an S3 URI: expected s3://bucket or s3://bucket/prefix")
+    return parts.netloc, parts.path.strip("/")
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

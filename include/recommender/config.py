@@ -143,7 +143,7 @@ def from_params(cls: type[T], params: Mapping[str, Any], rename: Mapping[str, st
         if problem:
             problems.append(problem)
         else:
-            values[item.name] = type(item.default)(params[name])
+            values[item.name] = _coerce(item.default, params[name])
     if problems:
         raise ConfigError(problems)
     return cls(**values)
@@ -167,3 +167,8 @@ def _interval(low: float | None, high: float | None) -> str:
     if high is None:
         return f"at least {low:g}"
     return f"a value from {low:g} to {high:g}" if low is not None else f"at most {high:g}"
+
+
+def _coerce(default: Any, value: Any) -> Any:
+    kind: type[Any] = type(default)
+    return kind(value)

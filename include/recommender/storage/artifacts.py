@@ -126,9 +126,7 @@ class ArtifactStore:
         """
         folder = f"artifacts/{stage}/{fingerprint}"
         names = sorted(path.name for path in directory.iterdir() if path.is_file())
-        entries = {
-            name: FileEntry((directory / name).stat().st_size, file_sha256(directory / name)) for name in names
-        }
+        entries = {name: FileEntry((directory / name).stat().st_size, file_sha256(directory / name)) for name in names}
         for name in names:
             self.objects.upload(directory / name, f"{folder}/{name}")
         made = Artifact(

@@ -106,13 +106,11 @@ class ObjectStore:
             answer = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
             return ObjectInfo(key, answer["ContentLength"], answer["ETag"])
 
-    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+    def walk(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """All objects below a relative prefix, in the order of their keys."""
         skip = len(self._full(""))
         with self._named("list", prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._full(prefix)
-            )
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._full(prefix))
             for page in pages:
                 for row in page.get("Contents", []):
                     yield ObjectInfo(row["Key"][skip:], row["Size"], row["ETag"])
@@ -129,7 +127,9 @@ class ObjectStore:
                 names += [row["Prefix"][len(full) : -1] for row in page.get("CommonPrefixes", [])]
         return sorted(names)
 
-    def download(self, info: ObjectInfo, path: Path, *, sha256: str | None = None, progress: Progress | None = None) -> str:
+    def download(
+        self, info: ObjectInfo, path: Path, *, sha256: str | None = None, progress: Progress | None = None
+    ) -> str:
         """Fetch an object by parallel ranged reads pinned to its ETag; return the SHA-256 of the bytes.
 
         The file appears under its name only when whole and verified; otherwise nothing is left behind.

@@ -1,0 +1,189 @@
+"""Interactions as a confidence matrix of train and a holdout: the fold that is trained and judged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..config import EncodeConfig
+from ..errors import DataError
+from .interactions import Reviews
+from .reviews import UNKNOWN, UNVERIFIED, VERIFIED
+from .split import Fold, before, deduplicate, time_split
+
+log = logging.getLogger(__name__)
+
+DAY_S = 86_400
+_ARRAYS = (
+    "user_codes",
+    "item_codes",
+    "indptr",
+    "indices",
+    "confidence",
+    "times",
+    "holdout_indptr",
+    "holdout_items",
+    "holdout_rows",
+)
+
+Ints = np.ndarray[Any, np.dtype[np.int32]]
+
+
+@dataclass(frozen=True)
+class EncodedFold:
+    """Train as a matrix, and what each known user did after the cut.
+
+    user_codes : int32, shape (n_users,), the parse code of each train user, ascending; item_codes likewise
+    indptr, indices, confidence : CSR of 1 + alpha * w, float32, shape (n_users, n_items)
+    times : int64, seconds, parallel to `confidence`
+    holdout_rows : int32, shape (n_judged,), train rows of the users with held-out interactions
+    holdout_indptr, holdout_items : the held-out items of each, as parse codes (cold items among them), ascending
+    """
+
+    user_codes: Ints
+    item_codes: Ints
+    indptr: np.ndarray[Any, np.dtype[np.int64]]
+    indices: Ints
+    confidence: np.ndarray[Any, np.dtype[np.float32]]
+    times: np.ndarray[Any, np.dtype[np.int64]]
+    holdout_indptr: np.ndarray[Any, np.dtype[np.int64]]
+    holdout_items: Ints
+    holdout_rows: Ints
+    stats: dict[str, Any]
+
+    @property
+    def matrix(self) -> sparse.csr_matrix:
+        """Confidence, float32, shape (n_users, n_items). Absent entries are unknown, never negative."""
+        shape = (len(self.user_codes), len(self.item_codes))
+        return sparse.csr_matrix((self.confidence, self.indices, self.indptr), shape=shape)
+
+    def save(self, directory: Path) -> None:
+        """Write the arrays as .npy and the statistics as fold.json."""
+        for name in _ARRAYS:
+            np.save(directory / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        (directory / "fold.json").write_text(json.dumps(self.stats, indent=1, sort_keys=True))
+
+    @classmethod
+    def load(cls, directory: Path) -> EncodedFold:
+        """Read what `save` wrote, memory-mapped."""
+        arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+        return cls(**arrays, stats=json.loads((directory / "fold.json").read_text()))
+
+
+def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
+    """Cut, de-duplicate, split by time, filter, weigh.
+
+    Parameters
+    ----------
+    reviews : all reviews of the snapshot
+    as_of_s : seconds since 1970 UTC; nothing at or after it may be known
+
+    Raises
+    ------
+    DataError
+        Nothing is left to train on.
+    """
+    known = before(reviews, as_of_s)
+    interactions = deduplicate(known)
+    fold = time_split(interactions, config.holdout_fraction, as_of_s)
+    train, n_rounds = filter_rare(fold.train, config.min_user_interactions, config.min_item_interactions)
+    if len(train) == 0:
+        raise DataError(
+            f"No train interaction is left of {len(fold.train):,}: every user has fewer than "
+            f"min_user_interactions={config.min_user_interactions} or every item fewer than "
+            f"min_item_interactions={config.min_item_interactions}. Lower them, or bring more reviews."
+        )
+    user_codes, rows = np.unique(train.user, return_inverse=True)
+    item_codes, columns = np.unique(train.item, return_inverse=True)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
+    confidence = confidences(train, fold.cut_s, config)
+    holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
+    stats = {
+        "as_of_s": as_of_s,
+        "cut_s": fold.cut_s,
+        "reviews": len(reviews),
+        "after_as_of": len(reviews) - len(known),
+        "repeated": len(known) - len(interactions),
+        "interactions": len(interactions),
+        "train": len(train),
+        "train_dropped_rare": len(fold.train) - len(train),
+        "filter_rounds": n_rounds,
+        "train_users": len(user_codes),
+        "train_items": len(item_codes),
+        "density": len(train) / (len(user_codes) * len(item_codes)),
+        "verified": int((train.verified == VERIFIED).sum()),
+        "unverified": int((train.verified == UNVERIFIED).sum()),
+        "verified_unknown": int((train.verified == UNKNOWN).sum()),
+        "first_s": int(interactions.time.min()),
+        "last_s": int(interactions.time.max()),
+        **_holdout_stats(fold, user_codes, item_codes, len(holdout_rows), len(holdout_items)),
+    }
+    return EncodedFold(
+        user_codes.astype(np.int32),
+        item_codes.astype(np.int32),
+        indptr.astype(np.int64),
+        columns.astype(np.int32),
+        confidence,
+        train.time,
+        holdout_indptr,
+        holdout_items,
+        holdout_rows,
+        stats,
+    )
+
+
+def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, int]:
+    """Drop users and items with too few interactions, again until none is left; return also the number of rounds."""
+    rounds = 0
+    while len(train):
+        keep = np.bincount(train.user)[train.user] >= min_user
+        keep &= np.bincount(train.item)[train.item] >= min_item
+        if keep.all():
+            break
+        train, rounds = train.take(keep), rounds + 1
+    return train, rounds
+
+
+def confidences(train: Reviews, cut_s: int, config: EncodeConfig) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * 2^(-age / half-life), age counted back from the cut.
+
+    Returns float32, shape (n_train,), every value at least 1: a value below 1 would count less than an unknown item.
+    """
+    weights = np.array([config.unknown_weight, config.unverified_weight, config.verified_weight])
+    w = weights[train.verified.astype(np.int64) + 1]
+    if config.half_life_days > 0:
+        w = w * np.exp2(-((cut_s - train.time) / DAY_S) / config.half_life_days)
+    confidence: np.ndarray[Any, np.dtype[np.float32]] = (1.0 + config.alpha * w).astype(np.float32)
+    assert confidence.min() >= 1.0
+    return confidence
+
+
+def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, np.ndarray[Any, Any], Ints]:
+    row = np.searchsorted(user_codes, holdout.user)
+    warm = (row < len(user_codes)) & (user_codes[np.minimum(row, len(user_codes) - 1)] == holdout.user)
+    users, counts = np.unique(row[warm], return_counts=True)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return users.astype(np.int32), indptr, holdout.item[warm]
+
+
+def _holdout_stats(
+    fold: Fold, user_codes: np.ndarray[Any, Any], item_codes: np.ndarray[Any, Any], n_judged: int, n_held: int
+) -> dict[str, int]:
+    users, items = np.unique(fold.holdout.user), np.unique(fold.holdout.item)
+    return {
+        "holdout": len(fold.holdout),
+        "holdout_users": len(users),
+        "holdout_items": len(items),
+        "cold_users": int((~np.isin(users, user_codes)).sum()),
+        "cold_items": int((~np.isin(items, item_codes)).sum()),
+        "holdout_of_cold_users": len(fold.holdout) - n_held,
+        "holdout_on_cold_items": int((~np.isin(fold.holdout.item, item_codes)).sum()),
+        "judged_users": n_judged,
+        "judged_interactions": n_held,
+    }

@@ -1,0 +1,180 @@
+"""One code path that judges every contestant: full catalogue, seen items excluded, the same users."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..config import EvaluateConfig
+from ..errors import DataError
+from ..models.protocol import Recommender, Rows
+from .metrics import METRICS, Floats, Ints, per_user, top_k
+
+log = logging.getLogger(__name__)
+
+BLOCK_SCORES = 16_000_000
+HISTORY_EDGES = (1, 2, 3, 5, 10, 20, 50)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of the contestants.
+
+    seen : CSR, shape (n_users, n_items), train interactions, which are not recommended again
+    rows : int32, shape (n_judged,), train rows of the judged users
+    held : for each judged user the held-out items as columns of `seen`; cold items are -1 and count in the denominator
+    item_counts : int64, shape (n_items,), train interactions of each item
+    """
+
+    seen: sparse.csr_matrix
+    rows: Rows
+    held_indptr: np.ndarray[Any, np.dtype[np.int64]]
+    held_items: Ints
+    item_counts: np.ndarray[Any, np.dtype[np.int64]]
+
+    @property
+    def n_held(self) -> Ints:
+        """Held-out items of each judged user, int32, shape (n_judged,)."""
+        return np.diff(self.held_indptr).astype(np.int32)
+
+    @property
+    def history(self) -> Ints:
+        """Train interactions of each judged user, int32, shape (n_judged,)."""
+        return np.diff(self.seen.indptr)[self.rows].astype(np.int32)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One contestant's outcome: means by "metric@K", and Recall@top_k of every judged user, float64."""
+
+    means: dict[str, float]
+    recall: Floats
+    by_history: list[dict[str, float]]
+    seconds: float
+
+
+def make_task(
+    matrix: sparse.csr_matrix,
+    item_codes: Ints,
+    holdout_rows: Rows,
+    holdout_indptr: np.ndarray[Any, np.dtype[np.int64]],
+    holdout_items: Ints,
+    config: EvaluateConfig,
+) -> Task:
+    """The judging task of a fold, of all users with a holdout or a seeded sample of them.
+
+    Raises
+    ------
+    DataError
+        Nobody can be judged.
+    """
+    if len(holdout_rows) == 0:
+        raise DataError(
+            "The holdout is empty: no user has interactions both before and after the cut. Raise holdout_fraction, "
+            "choose a later as_of, or bring a longer history."
+        )
+    column = np.searchsorted(item_codes, holdout_items)
+    known = item_codes[np.minimum(column, len(item_codes) - 1)] == holdout_items
+    columns = np.where(known, column, -1).astype(np.int32)
+    chosen = np.arange(len(holdout_rows))
+    if config.max_users and len(chosen) > config.max_users:
+        chosen = np.sort(np.random.default_rng(config.seed).choice(chosen, config.max_users, replace=False))
+        log.info("Judging a seeded sample of %s of %s users", f"{len(chosen):,}", f"{len(holdout_rows):,}")
+    held = [columns[holdout_indptr[user] : holdout_indptr[user + 1]] for user in chosen]
+    indptr = np.concatenate([[0], np.cumsum([len(items) for items in held])]).astype(np.int64)
+    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    return Task(matrix, np.asarray(holdout_rows)[chosen], indptr, np.concatenate(held), counts)
+
+
+def judge(contestants: Mapping[str, Recommender], task: Task, config: EvaluateConfig) -> dict[str, Judged]:
+    """Every contestant on the same task."""
+    outcome = {}
+    for name, model in contestants.items():
+        outcome[name] = _judge(model, task, config)
+        log.info(
+            "%-20s Recall@%d %.4f over %s users, %.1f s",
+            name,
+            config.top_k,
+            outcome[name].means[f"recall@{config.top_k}"],
+            f"{len(task.rows):,}",
+            outcome[name].seconds,
+        )
+    return outcome
+
+
+def _judge(model: Recommender, task: Task, config: EvaluateConfig) -> Judged:
+    from threadpoolctl import threadpool_limits
+
+    started = time.monotonic()
+    depth = max(config.ks)
+    block = max(1, min(1024, BLOCK_SCORES // max(1, task.seen.shape[1])))
+    starts = range(0, len(task.rows), block)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        tops = list(
+            pool.map(lambda start: recommend(model, task.seen, task.rows[start : start + block], depth), starts)
+        )
+    best = np.concatenate(tops)
+    hits = _hits(best, task)
+    means: dict[str, float] = {}
+    recall = np.zeros(0)
+    for k in config.ks:
+        values = per_user(hits, task.n_held, k)
+        means |= {f"{metric}@{k}": float(values[metric].mean()) for metric in METRICS}
+        if k == config.top_k:
+            recall = values["recall"]
+    means |= _beyond_accuracy(best[:, : config.top_k], task, config.top_k)
+    return Judged(means, recall, by_history(recall, task.history), time.monotonic() - started)
+
+
+def recommend(model: Recommender, seen: sparse.csr_matrix, rows: Rows, k: int) -> Ints:
+    """The k best unseen items of some users, best first; int32, shape (len(rows), k), -1 where there are no more."""
+    scores = model.score(rows)
+    history = seen[rows]
+    at = np.repeat(np.arange(len(rows)), np.diff(history.indptr))
+    scores[at, history.indices] = -np.inf
+    return top_k(scores, k)
+
+
+def _hits(best: Ints, task: Task) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    n_items = task.seen.shape[1]
+    user = np.repeat(np.arange(len(task.rows)), task.n_held)
+    known = task.held_items >= 0
+    held = np.sort(user[known] * np.int64(n_items) + task.held_items[known])
+    asked = np.arange(len(best))[:, None] * np.int64(n_items) + best
+    place = np.searchsorted(held, asked)
+    found = held[np.minimum(place, len(held) - 1)] == asked if len(held) else np.zeros(best.shape, dtype=bool)
+    return np.asarray(found & (best >= 0))
+
+
+def _beyond_accuracy(best: Ints, task: Task, k: int) -> dict[str, float]:
+    """Coverage: share of the catalogue recommended to anybody. Novelty: mean self-information in bits of the recommended
+    items (Castells et al. 2015). Popularity bias: mean train count of the recommended over that of all interactions."""
+    shown = best[best >= 0]
+    share = np.maximum(task.item_counts, 1) / max(1, task.item_counts.sum())
+    typical = (task.item_counts * share).sum()
+    return {
+        f"coverage@{k}": len(np.unique(shown)) / task.seen.shape[1],
+        f"novelty@{k}": float(-np.log2(share[shown]).mean()),
+        f"popularity_bias@{k}": float(task.item_counts[shown].mean() / typical),
+    }
+
+
+def by_history(recall: Floats, history: Ints) -> list[dict[str, float]]:
+    """Mean recall by the number of train interactions, in the brackets of HISTORY_EDGES."""
+    bracket = np.searchsorted(HISTORY_EDGES, history, side="right") - 1
+    return [
+        {
+            "from": HISTORY_EDGES[edge],
+            "users": int((bracket == edge).sum()),
+            "recall": float(recall[bracket == edge].mean()),
+        }
+        for edge in np.unique(bracket)
+    ]

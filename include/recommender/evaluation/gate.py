@@ -1,0 +1,129 @@
+"""The gate: PROMOTE, HOLD or REJECT, with the evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ..config import GateConfig
+from .metrics import Floats
+
+Decision = Literal["PROMOTE", "HOLD", "REJECT"]
+
+CANDIDATE, CHAMPION = "candidate", "champion"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean difference of Recall@K (candidate minus the other) and its paired bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate decided, and every number it decided on."""
+
+    decision: Decision
+    reasons: list[str]
+    n_users: int
+    top_k: int
+    opponent: str
+    candidate_recall: float
+    opponent_recall: float
+    relative_lift: float
+    against_popularity: Interval
+    champion_recall: float | None
+    against_champion: Interval | None
+    forced: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def paired_bootstrap(differences: Floats, config: GateConfig) -> Interval:
+    """Percentile interval of the mean of paired differences (Efron and Tibshirani 1993).
+
+    Differences of recall take few distinct values, so a resample is one multinomial draw of how often each occurs:
+    the same distribution as drawing users, without drawing n_users numbers a resample.
+
+    Parameters
+    ----------
+    differences : float64, shape (n_users,)
+    """
+    values, counts = np.unique(differences, return_counts=True)
+    n = len(differences)
+    rng = np.random.default_rng(config.seed)
+    means = np.empty(config.resamples)
+    step = max(1, 4_000_000 // len(values))
+    for start in range(0, config.resamples, step):
+        size = min(step, config.resamples - start)
+        means[start : start + size] = rng.multinomial(n, counts / n, size=size) @ values / n
+    tail = (1 - config.confidence_level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return Interval(float(differences.mean()), float(low), float(high))
+
+
+def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Verdict:
+    """Judge the candidate against the strongest popularity, and the champion where there is one.
+
+    Parameters
+    ----------
+    recalls : contestant -> Recall@K of each judged user, float64, shape (n_users,); holds "candidate", one or more
+        "popularity_...", and "champion" where it could be judged on users and items it had not seen
+    """
+    means = {name: float(values.mean()) for name, values in recalls.items()}
+    opponent = max(sorted(name for name in means if name.startswith("popularity")), key=lambda name: means[name])
+    candidate = recalls[CANDIDATE]
+    against = paired_bootstrap(candidate - recalls[opponent], config)
+    lift = means[CANDIDATE] / means[opponent] - 1 if means[opponent] else (np.inf if means[CANDIDATE] else 0.0)
+    versus = paired_bootstrap(candidate - recalls[CHAMPION], config) if CHAMPION in recalls else None
+    rejected, held = _objections(len(candidate), lift, against, versus, means.get(CHAMPION), opponent, config)
+    decision: Decision = "REJECT" if rejected else "HOLD" if held else "PROMOTE"
+    return Verdict(
+        decision,
+        rejected + held or [f"better than {opponent} at {config.confidence_level:.0%} confidence"],
+        len(candidate),
+        top_k,
+        opponent,
+        means[CANDIDATE],
+        means[opponent],
+        float(lift),
+        against,
+        means.get(CHAMPION),
+        versus,
+    )
+
+
+def _objections(
+    n_users: int,
+    lift: float,
+    against: Interval,
+    versus: Interval | None,
+    champion: float | None,
+    opponent: str,
+    config: GateConfig,
+) -> tuple[list[str], list[str]]:
+    """Reasons to reject, and reasons to hold."""
+    rejected, held = [], []
+    if n_users < config.min_users:
+        held.append(f"too few users: {n_users:,} judged, min_users={config.min_users:,}")
+    elif against.high < 0:
+        rejected.append(f"worse than {opponent}: the interval ({against.low:+.4f}, {against.high:+.4f}) lies below 0")
+    elif against.low <= 0:
+        held.append(f"not enough evidence: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0")
+    elif lift < config.min_relative_lift:
+        held.append(f"lift {lift:+.1%} over {opponent}, min_relative_lift={config.min_relative_lift:.1%}")
+    if versus is not None and champion and versus.mean < -config.champion_tolerance * champion:
+        loss = f"{versus.mean / champion:+.1%} against the champion, champion_tolerance={config.champion_tolerance:.1%}"
+        if n_users >= config.min_users and versus.high < 0:
+            rejected.append(f"worse than the champion: {loss}")
+        else:
+            held.append(f"perhaps worse than the champion: {loss}")
+    return rejected, held

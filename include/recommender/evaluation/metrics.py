@@ -1,0 +1,86 @@
+"""Ranking metrics, per user.
+
+Recall@K = |top-K and held-out| / |held-out items of the user|: the denominator is not min(K, .), and held-out items
+that the model cannot know count in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int32]]
+
+METRICS = ("recall", "ndcg", "map", "mrr", "hit_rate")
+
+
+def top_k(scores: np.ndarray[Any, np.dtype[np.float32]], k: int) -> Ints:
+    """The k best columns of each row, best first; of equal scores the smaller column first.
+
+    Parameters
+    ----------
+    scores : float32, shape (n, n_items); -inf marks items that must not be recommended
+
+    Returns
+    -------
+    int32, shape (n, k); -1 fills up where fewer than k items are allowed
+    """
+    n, n_items = scores.shape
+    width = min(k, n_items)
+    kth = -_partitioned(scores, width)
+    best = np.full((n, k), -1, dtype=np.int32)
+    for row in range(n):
+        columns = np.flatnonzero(scores[row] >= max(kth[row], np.finfo(np.float32).min))
+        order = np.argsort(-scores[row, columns], kind="stable")[:width]
+        best[row, : len(order)] = columns[order]
+    return best
+
+
+def _partitioned(scores: np.ndarray[Any, np.dtype[np.float32]], width: int) -> np.ndarray[Any, Any]:
+    """Negated width-th best score of each row.
+
+    The best `width` items lie within the `width` groups with the best maxima, so only those are partitioned.
+    """
+    n, n_items = scores.shape
+    group = 64
+    n_groups = n_items // group
+    if n_groups <= 4 * width:
+        return np.partition(-scores, width - 1, axis=1)[:, width - 1]
+    body = scores[:, : n_groups * group].reshape(n, group, n_groups)
+    maxima = body.max(axis=1)
+    chosen = np.argpartition(-maxima, width - 1, axis=1)[:, :width]
+    candidates = np.take_along_axis(body, chosen[:, None, :], axis=2).reshape(n, -1)
+    candidates = np.concatenate([candidates, scores[:, n_groups * group :]], axis=1)
+    return np.partition(-candidates, width - 1, axis=1)[:, width - 1]
+
+
+def per_user(hits: np.ndarray[Any, np.dtype[np.bool_]], n_held: Ints, k: int) -> dict[str, Floats]:
+    """All metrics at one K.
+
+    Parameters
+    ----------
+    hits : bool, shape (n_users, at least k), whether the item at each rank was held out
+    n_held : int, shape (n_users,), held-out items of each user, at least 1
+
+    Returns
+    -------
+    metric name -> float64, shape (n_users,). NDCG and MAP (average precision) are normalized by min(K, n_held), the
+    best that can be reached (Jarvelin and Kekalainen 2002; trec_eval's cut-off convention is n_held for MAP).
+    """
+    top = hits[:, :k].astype(np.float64)
+    ranks = np.arange(1, top.shape[1] + 1)
+    discount = 1.0 / np.log2(ranks + 1)
+    ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(1, k + 1) + 1))])
+    reachable = np.minimum(n_held, k)
+    found = top.sum(axis=1)
+    precision = np.cumsum(top, axis=1) / ranks
+    first = np.argmax(top, axis=1)
+    return {
+        "recall": found / n_held,
+        "ndcg": (top * discount).sum(axis=1) / ideal[reachable],
+        "map": (precision * top).sum(axis=1) / reachable,
+        "mrr": np.where(found > 0, 1.0 / (first + 1), 0.0),
+        "hit_rate": (found > 0).astype(np.float64),
+    }

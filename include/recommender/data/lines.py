@@ -14,6 +14,8 @@ from ..errors import DataError
 
 BLOCK_BYTES = 8 << 20
 BOMB_FLOOR_BYTES = 64 << 20
+# The stubs give an instance where there is a class.
+IGZIP_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009
 BOM = b"\xef\xbb\xbf"
 
 
@@ -32,7 +34,7 @@ def read_blocks(path: Path, *, max_line_bytes: int, max_expansion: float) -> Ite
     Raises
     ------
     DataError
-        The gzip data is truncated, corrupt, followed by garbage, or unpacks to more than `max_expansion` times its size.
+        The gzip data is truncated, corrupt, followed by garbage, or unpacks to over `max_expansion` times its size.
     """
     line, rest, skipping = 1, b"", False
     for chunk in _chunks(path, max_expansion):
@@ -89,5 +91,5 @@ def _unpack(raw: IO[bytes], path: Path, max_expansion: float) -> Iterator[bytes]
         raise DataError(
             f"{path.name}: truncated, the gzip data ends early after {out} unpacked bytes. {mend}"
         ) from error
-    except (OSError, zlib.error, isal_zlib.error) as error:
+    except (OSError, zlib.error, IGZIP_ERROR) as error:
         raise DataError(f"{path.name}: corrupt gzip data after {out} unpacked bytes: {error}. {mend}") from error

@@ -64,7 +64,7 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
         log.warning("%s is not a review file (%s) and is left out", snapshots.uri(row.key), ", ".join(ENDINGS))
     if not reviews:
         raise DataError(
-            f"{snapshots.uri(wanted)}/: the snapshot is empty. Expected one or more files ending in {', '.join(ENDINGS)}."
+            f"{snapshots.uri(wanted)}/: the snapshot is empty. Expected files ending in {', '.join(ENDINGS)}."
         )
     return Snapshot(wanted, reviews)
 

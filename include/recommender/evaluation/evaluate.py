@@ -155,8 +155,11 @@ def _hits(best: Ints, task: Task) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 def _beyond_accuracy(best: Ints, task: Task, k: int) -> dict[str, float]:
-    """Coverage: share of the catalogue recommended to anybody. Novelty: mean self-information in bits of the recommended
-    items (Castells et al. 2015). Popularity bias: mean train count of the recommended over that of all interactions."""
+    """Coverage, novelty and popularity bias of the first k.
+
+    Coverage: share of the catalogue recommended to anybody. Novelty: mean self-information, in bits, of the recommended
+    items (Castells et al. 2015). Popularity bias: mean train count of the recommended over that of all interactions.
+    """
     shown = best[best >= 0]
     share = np.maximum(task.item_counts, 1) / max(1, task.item_counts.sum())
     typical = (task.item_counts * share).sum()

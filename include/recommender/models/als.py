@@ -100,7 +100,7 @@ def _loss_sample(matrix: sparse.csr_matrix, seed: int) -> np.ndarray[Any, Any]:
 
 
 def needed_bytes(shape: tuple[int, int], nnz: int, factors: int) -> int:
-    """Peak memory of a fit: the matrix and its transpose (8 bytes an entry, both ways twice while transposing), factors."""
+    """Peak memory of a fit: the matrix, its transpose and a third copy meanwhile (8 bytes an entry), factors."""
     n_users, n_items = shape
     return nnz * 8 * 3 + (n_users + n_items) * (8 * 2 + factors * 4)
 

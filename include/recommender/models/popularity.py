@@ -48,11 +48,11 @@ def fit_popularity(
     """
     age_days = (cut_s - times) / DAY_S
     counts = np.bincount(items, minlength=n_items).astype(np.float64)
-    strengths = {"popularity_all_time": counts}
+    strengths: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {"popularity_all_time": counts}
     for days in config.windows_days:
         strengths[f"popularity_{days}d"] = np.bincount(items[age_days <= days], minlength=n_items).astype(np.float64)
-    decayed = np.bincount(items, weights=np.exp2(-age_days / config.half_life_days), minlength=n_items)
-    strengths["popularity_decayed"] = decayed
+    weights = np.exp2(-age_days / config.half_life_days)
+    strengths["popularity_decayed"] = np.bincount(items, weights=weights, minlength=n_items).astype(np.float64)
     return {name: Popularity(strength, _order(strength, counts)) for name, strength in strengths.items()}
 
 

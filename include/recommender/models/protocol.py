@@ -11,7 +11,7 @@ Rows = np.ndarray[Any, np.dtype[np.int32]]
 
 
 class Recommender(Protocol):
-    """Scores every item for some users; higher is better. Ties go to the smaller item index, which is the smaller id."""
+    """Scores every item for some users; higher is better. Ties go to the smaller item index, that is the smaller id."""
 
     def score(self, rows: Rows) -> Scores:
         """Scores of all items, float32, shape (len(rows), n_items); the caller may overwrite them.

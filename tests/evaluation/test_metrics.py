@@ -1,0 +1,63 @@
+"""Metrics by hand, and ranking against a plain sort."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.recommender.config import GateConfig
+from include.recommender.evaluation.gate import decide, paired_bootstrap
+from include.recommender.evaluation.metrics import per_user, top_k
+
+
+def test_metrics_by_hand():
+    # Held out: 4 items. Ranks 1 and 3 of the top 3 hit.
+    values = per_user(np.array([[True, False, True]]), np.array([4], dtype=np.int32), 3)
+    ideal = 1 + 1 / np.log2(3) + 1 / np.log2(4)
+    assert values["recall"][0] == pytest.approx(2 / 4)
+    assert values["ndcg"][0] == pytest.approx((1 + 1 / np.log2(4)) / ideal)
+    assert values["map"][0] == pytest.approx((1 / 1 + 2 / 3) / 3)
+    assert values["mrr"][0] == 1.0
+    assert values["hit_rate"][0] == 1.0
+
+
+@given(st.integers(1, 700), st.integers(1, 12), st.integers(0, 2**31), st.booleans())
+def test_top_k_is_a_stable_sort(n_items, k, seed, coarse):
+    rng = np.random.default_rng(seed)
+    scores = (rng.integers(0, 3, (4, n_items)) if coarse else rng.random((4, n_items))).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.3] = -np.inf
+    best = top_k(scores.copy(), k)
+    for row in range(4):
+        allowed = [c for c in np.argsort(-scores[row], kind="stable") if np.isfinite(scores[row, c])][:k]
+        assert [c for c in best[row] if c >= 0] == allowed
+
+
+def recalls(candidate, popularity):
+    return {"candidate": np.asarray(candidate, float), "popularity_all_time": np.asarray(popularity, float)}
+
+
+def test_gate_promotes_holds_and_rejects():
+    rng = np.random.default_rng(1)
+    base = (rng.random(2000) < 0.05).astype(float)
+    better = np.maximum(base, rng.random(2000) < 0.05)
+    assert decide(recalls(better, base), 10, GateConfig()).decision == "PROMOTE"
+    assert decide(recalls(base, better), 10, GateConfig()).decision == "REJECT"
+    assert decide(recalls(base, base), 10, GateConfig()).decision == "HOLD"
+    assert decide(recalls(better[:50], base[:50]), 10, GateConfig()).decision == "HOLD"
+
+
+def test_gate_rejects_a_candidate_worse_than_the_champion():
+    rng = np.random.default_rng(1)
+    base = (rng.random(2000) < 0.05).astype(float)
+    better = np.maximum(base, rng.random(2000) < 0.05)
+    best = np.maximum(better, rng.random(2000) < 0.1)
+    assert decide({**recalls(better, base), "champion": best}, 10, GateConfig()).decision == "REJECT"
+
+
+def test_bootstrap_agrees_with_drawing_users():
+    rng = np.random.default_rng(3)
+    differences = rng.choice([-0.5, 0.0, 0.25, 1.0], 400)
+    ours = paired_bootstrap(differences, GateConfig())
+    drawn = differences[rng.integers(0, 400, (10_000, 400))].mean(axis=1)
+    assert ours.low == pytest.approx(np.quantile(drawn, 0.025), abs=0.005)
+    assert ours.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.005)

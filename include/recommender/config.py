@@ -17,7 +17,7 @@ MIB = 1 << 20
 
 
 def knob(default: Any, description: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field with its description and inclusive bounds, which the trigger form shows and `check` enforces."""
+    """A dataclass field with its description and inclusive bounds; the trigger form shows them, `check` enforces."""
     return field(default=default, metadata={"description": description, "low": low, "high": high})
 
 

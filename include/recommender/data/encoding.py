@@ -151,7 +151,7 @@ def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, 
 
 
 def confidences(train: Reviews, cut_s: int, config: EncodeConfig) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * 2^(-age / half-life), age counted back from the cut.
+    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * 2^(-age / half-life), age at the cut.
 
     Returns float32, shape (n_train,), every value at least 1: a value below 1 would count less than an unknown item.
     """

@@ -165,7 +165,7 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
     Raises
     ------
     DataError
-        A file is truncated or corrupt, too many lines are bad, or none is usable. The quarantine is written all the same.
+        A file is truncated or corrupt, too many lines are bad, or none is usable. The quarantine is still written.
     """
     spill = directory / ".spill.arrow"
     users, items, funnel = _Vocabulary(), _Vocabulary(), Funnel()

@@ -129,3 +129,27 @@ def free_bytes() -> int:
     except (OSError, ValueError, KeyError):
         pass
     return free
+
+
+def fold_in(histories: sparse.csr_matrix, item_factors: Factors, gram: Factors, regularization: float) -> Factors:
+    """Factors of users that were not trained, from their histories: one exact half-step of ALS (Hu et al. 2008, eq. 4).
+
+    Parameters
+    ----------
+    histories : confidence, float32 CSR, shape (n, n_items)
+    item_factors : float32, shape (n_items, n_factors); zero rows add nothing
+    gram : item_factors.T @ item_factors of all items of the model, float32, shape (n_factors, n_factors)
+
+    Returns
+    -------
+    float32, shape (n, n_factors); zero for a history in which nothing is known
+    """
+    n_factors = item_factors.shape[1]
+    base = gram.astype(np.float64) + regularization * np.eye(n_factors)
+    out = np.zeros((histories.shape[0], n_factors), dtype=np.float32)
+    for row in range(histories.shape[0]):
+        span = slice(histories.indptr[row], histories.indptr[row + 1])
+        Y = item_factors[histories.indices[span]].astype(np.float64)
+        c = histories.data[span].astype(np.float64)
+        out[row] = np.linalg.solve(base + (Y.T * (c - 1)) @ Y, Y.T @ c)
+    return out

@@ -1,0 +1,68 @@
+"""The champion in the candidate's rows and columns, joined by id, never by row number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy import sparse
+
+from ..models.als import fold_in
+from ..models.protocol import Rows, Scores
+from ..registry.bundle import ModelPart
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A published model's judged factors, over another fold's users and items.
+
+    Users it does not know are folded in from their history, as serving would; those with nothing it knows get its
+    prior. Items it does not know cannot be recommended by it.
+    """
+
+    user_factors: np.ndarray[Any, np.dtype[np.float32]]
+    item_factors: np.ndarray[Any, np.dtype[np.float32]]
+    prior: np.ndarray[Any, np.dtype[np.float32]]
+    unknown_items: np.ndarray[Any, np.dtype[np.bool_]]
+
+    @classmethod
+    def align(
+        cls,
+        part: ModelPart,
+        user_ids: pa.StringArray,
+        item_ids: pa.StringArray,
+        matrix: sparse.csr_matrix,
+        regularization: float,
+    ) -> Champion:
+        """Join by ids.
+
+        Parameters
+        ----------
+        matrix : confidence, float32 CSR, shape (len(user_ids), len(item_ids)), the histories to fold in from
+        """
+        users, items = _rows(user_ids, part.user_ids), _rows(item_ids, part.item_ids)
+        unknown = items < 0
+        item_factors = np.where(unknown[:, None], np.float32(0), part.als.item_factors[items])
+        user_factors = np.where((users < 0)[:, None], np.float32(0), part.als.user_factors[users])
+        new = np.flatnonzero(users < 0)
+        gram = part.als.item_factors.T @ part.als.item_factors
+        user_factors[new] = fold_in(matrix[new], item_factors, gram, regularization)
+        prior = np.where(unknown, 0.0, part.prior[items]).astype(np.float32)
+        return cls(user_factors, item_factors, prior, unknown)
+
+    def score(self, rows: Rows) -> Scores:
+        """Inner products; the prior for users with nothing known."""
+        factors = self.user_factors[rows]
+        scores: Scores = factors @ self.item_factors.T
+        scores[~factors.any(axis=1)] = self.prior
+        scores[:, self.unknown_items] = -np.inf
+        return scores
+
+
+def _rows(ids: pa.StringArray, known: pa.StringArray) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Row of each id in `known`, -1 where it is not there."""
+    found: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(pc.index_in(ids, value_set=known), -1).to_numpy()
+    return found

@@ -1,0 +1,78 @@
+"""Fitting: ALS and popularity, on the train part, and again on everything before as_of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import EncodeConfig, PopularityConfig, RetrainConfig, TrainConfig
+from ..data.encoding import EncodedFold
+from ..models.als import Als, fit_als
+from ..models.popularity import Popularity
+from ..models.popularity import fit_popularity as fit_all_popularity
+from ..storage.artifacts import Artifact
+from .prepare import encode_interactions
+from .workspace import Outcome, Workspace, run_once
+
+
+def train_als(workspace: Workspace, encoded: Artifact, config: TrainConfig) -> Outcome:
+    """Factors of the train part: user_factors.npy, item_factors.npy, loss.json."""
+
+    def make(directory: Path) -> dict[str, Any]:
+        matrix = EncodedFold.load(workspace.artifacts.path(encoded)).matrix
+        als, curve = fit_als(matrix, config)
+        np.save(directory / "user_factors.npy", als.user_factors, allow_pickle=False)
+        np.save(directory / "item_factors.npy", als.item_factors, allow_pickle=False)
+        (directory / "loss.json").write_text(json.dumps(curve.loss))
+        return {"iterations": len(curve.loss), "loss": curve.loss[-1], "seconds_per_iteration": curve.seconds}
+
+    return run_once(workspace, "train_als", 1, asdict(config), {"fold": encoded.digest}, make)
+
+
+def load_als(workspace: Workspace, trained: Artifact) -> Als:
+    """The factors that `train_als` made, memory-mapped."""
+    path = workspace.artifacts.path(trained)
+    return Als(*(np.load(path / f"{side}_factors.npy", mmap_mode="r", allow_pickle=False) for side in ("user", "item")))
+
+
+def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityConfig) -> Outcome:
+    """All popularity rankings of the train part: `<name>.strength.npy`, `<name>.order.npy`."""
+
+    def make(directory: Path) -> dict[str, Any]:
+        fold = EncodedFold.load(workspace.artifacts.path(encoded))
+        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], config)
+        for name, model in fitted.items():
+            np.save(directory / f"{name}.strength.npy", model.strength, allow_pickle=False)
+            np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
+        return {"names": sorted(fitted)}
+
+    return run_once(workspace, "fit_popularity", 1, asdict(config), {"fold": encoded.digest}, make)
+
+
+def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
+    """The rankings that `fit_popularity` made, by name."""
+    path = workspace.artifacts.path(fitted)
+    return {
+        name: Popularity(
+            np.load(path / f"{name}.strength.npy", allow_pickle=False),
+            np.load(path / f"{name}.order.npy", allow_pickle=False),
+        )
+        for name in fitted.counts["names"]
+    }
+
+
+def refit(workspace: Workspace, parsed: Artifact, as_of: datetime, config: RetrainConfig) -> Mapping[str, Outcome]:
+    """The same configuration on everything before as_of: what is published has seen the newest data."""
+    everything: EncodeConfig = replace(config.encode, holdout_fraction=0.0)
+    encoded = encode_interactions(workspace, parsed, as_of, everything)
+    return {
+        "encode": encoded,
+        "train": train_als(workspace, encoded.artifact, config.train),
+        "popularity": fit_popularity(workspace, encoded.artifact, config.popularity),
+    }

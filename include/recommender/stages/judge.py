@@ -1,0 +1,144 @@
+"""Judging: every contestant on the same holdout, then the gate."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import EvaluateConfig, GateConfig
+from ..data.encoding import EncodedFold
+from ..data.interactions import ITEMS, USERS, load_ids
+from ..errors import ConfigError, GateRejected
+from ..evaluation.champion import Champion
+from ..evaluation.evaluate import judge, make_task
+from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_bootstrap
+from ..models.protocol import Recommender
+from ..registry.bundle import ModelPart
+from ..storage.artifacts import Artifact
+from .fit import load_als, load_popularity
+from .tables import render_verdict
+from .workspace import Outcome, Workspace, run_once
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    workspace: Workspace,
+    parsed: Artifact,
+    encoded: Artifact,
+    trained: Artifact,
+    popularity: Artifact,
+    channel: str,
+    config: EvaluateConfig,
+) -> Outcome:
+    """Candidate, popularity and champion on one code path: judged.json and recall_<contestant>.npy a user."""
+    champion_id, note = _comparable_champion(workspace, encoded, trained, channel)
+
+    def make(directory: Path) -> dict[str, Any]:
+        fold = EncodedFold.load(workspace.artifacts.path(encoded))
+        matrix = fold.matrix
+        task = make_task(matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config)
+        contestants: dict[str, Recommender] = {CANDIDATE: load_als(workspace, trained)}
+        if champion_id:
+            contestants[CHAMPION] = _champion(workspace, parsed, fold, champion_id)
+        contestants |= load_popularity(workspace, popularity)
+        outcome = judge(contestants, task, config)
+        for name, judged in outcome.items():
+            np.save(directory / f"recall_{name}.npy", judged.recall, allow_pickle=False)
+        body = {name: {"means": row.means, "by_history": row.by_history} for name, row in outcome.items()}
+        (directory / "judged.json").write_text(json.dumps(body, indent=1, sort_keys=True))
+        return {"judged_users": len(task.rows), "contestants": sorted(outcome), "champion": note}
+
+    inputs = {
+        "fold": encoded.digest,
+        "candidate": trained.digest,
+        "popularity": popularity.digest,
+        "champion": champion_id or "",
+    }
+    outcome = run_once(workspace, "evaluate", 1, asdict(config), inputs, make)
+    log.info("Champion: %s", note)
+    return outcome
+
+
+def _comparable_champion(
+    workspace: Workspace, encoded: Artifact, trained: Artifact, channel: str
+) -> tuple[str | None, str]:
+    """The champion's id where it may be judged on this holdout, and a sentence on it either way."""
+    state = workspace.registry.channel(channel)
+    if state is None:
+        return None, f"none, {channel} points nowhere yet"
+    manifest = workspace.registry.manifest(state.model_id)
+    if manifest["identity"]["judged"] == trained.digest:
+        return None, f"{state.model_id} is this very candidate"
+    if manifest["cut_s"] > encoded.counts["cut_s"]:
+        return None, f"{state.model_id} is not compared: it was trained beyond this cut and has seen the holdout"
+    return state.model_id, f"{state.model_id}, trained before this cut, judged on the same users"
+
+
+def _champion(workspace: Workspace, parsed: Artifact, fold: EncodedFold, model_id: str) -> Champion:
+    directory = workspace.cache / "models" / model_id
+    manifest = workspace.registry.fetch(model_id, directory)
+    ids = workspace.artifacts.path(parsed)
+    users = load_ids(ids / USERS).take(fold.user_codes)
+    items = load_ids(ids / ITEMS).take(fold.item_codes)
+    regularization = manifest["config"]["train"]["regularization"]
+    return Champion.align(ModelPart.load(directory, "judged"), users, items, fold.matrix, regularization)
+
+
+def recall_gate(
+    workspace: Workspace, evaluated: Artifact, top_k: int, force_reason: str | None, config: GateConfig
+) -> Outcome:
+    """The verdict with its evidence: verdict.json. Look at `require_promotion` for what fails."""
+
+    def make(directory: Path) -> dict[str, Any]:
+        path = workspace.artifacts.path(evaluated)
+        names = evaluated.counts["contestants"]
+        recalls = {name: np.load(path / f"recall_{name}.npy", allow_pickle=False) for name in names}
+        verdict = replace(decide(recalls, top_k, config), forced=force_reason)
+        intervals = {
+            name: asdict(paired_bootstrap(recalls[CANDIDATE] - recalls[name], config))
+            for name in names
+            if name != CANDIDATE
+        }
+        body = {**verdict.as_dict(), "intervals": intervals, "thresholds": asdict(config)}
+        (directory / "verdict.json").write_text(json.dumps(body, indent=1, sort_keys=True))
+        return {"decision": verdict.decision, "forced": force_reason is not None}
+
+    if force_reason is not None and len(force_reason.strip()) < 10:
+        raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
+    settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
+    outcome = run_once(workspace, "recall_gate", 1, settings, {"evaluated": evaluated.digest}, make)
+    log.info("\n%s", table(workspace, evaluated, outcome.artifact))
+    return outcome
+
+
+def read_verdict(workspace: Workspace, gated: Artifact) -> dict[str, Any]:
+    """verdict.json."""
+    body: dict[str, Any] = json.loads((workspace.artifacts.path(gated) / "verdict.json").read_text())
+    return body
+
+
+def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Any]:
+    """judged.json: contestant -> means, by_history."""
+    body: dict[str, Any] = json.loads((workspace.artifacts.path(evaluated) / "judged.json").read_text())
+    return body
+
+
+def table(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> str:
+    """The gate's table as text."""
+    return render_verdict(read_judged(workspace, evaluated), read_verdict(workspace, gated))
+
+
+def require_promotion(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> None:
+    """Raise GateRejected, with the table, unless the verdict is PROMOTE or the promotion is forced."""
+    verdict = read_verdict(workspace, gated)
+    if verdict["decision"] != "PROMOTE" and not verdict["forced"]:
+        raise GateRejected(f"{verdict['decision']}: nothing is published.\n{table(workspace, evaluated, gated)}")
+
+
+__all__ = ["Verdict", "evaluate", "read_judged", "read_verdict", "recall_gate", "require_promotion", "table"]

@@ -1,0 +1,121 @@
+"""From a dated snapshot to a fold: resolve, download, parse, encode."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..config import EncodeConfig, ParseConfig
+from ..data import snapshots
+from ..data.encoding import encode
+from ..data.interactions import QUARANTINE, Reviews, parse_files
+from ..errors import ConfigError, DataError
+from ..storage.artifacts import Artifact
+from ..storage.objects import ObjectInfo, file_sha256
+from .workspace import Outcome, Workspace, run_once
+
+log = logging.getLogger(__name__)
+
+
+def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime) -> Outcome:
+    """Which snapshot a run uses, and the exact objects in it: snapshot.json."""
+    snapshot = snapshots.resolve(workspace.snapshots, name, run_date)
+    size = sum(row.size_bytes for row in snapshot.objects)
+    log.info("Snapshot %s: %d files, %.1f MB", snapshot.name, len(snapshot.objects), size / 1e6)
+
+    def make(directory: Path) -> dict[str, Any]:
+        (directory / "snapshot.json").write_text(snapshot.to_json())
+        return {"snapshot": snapshot.name, "files": len(snapshot.objects), "bytes": size}
+
+    return run_once(workspace, "resolve_snapshot", 1, {}, {"listing": snapshot.to_json()}, make)
+
+
+def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
+    """The review files on local disk, and files.json: names, bytes and SHA-256, but not where they came from."""
+    text = (workspace.artifacts.path(resolved) / "snapshot.json").read_text()
+    objects = snapshots.Snapshot.from_json(text).objects
+
+    def make(directory: Path) -> dict[str, Any]:
+        _check_space(workspace, sum(row.size_bytes for row in objects))
+        files = snapshots.download(workspace.snapshots, objects, workspace.cache / "reviews")
+        rows = [{"name": Path(row.key).name, "size_bytes": row.size_bytes, "sha256": row.sha256} for row in files]
+        (directory / "files.json").write_text(json.dumps(rows, indent=1, sort_keys=True))
+        return {"files": len(rows), "bytes": sum(row.size_bytes for row in files)}
+
+    where = {"objects": [asdict(row) for row in objects]}
+    return run_once(workspace, "download_reviews", 1, {}, {"snapshot": resolved.digest}, make, where)
+
+
+def _check_space(workspace: Workspace, needed: int) -> None:
+    workspace.cache.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(workspace.cache).free
+    # The parsed rows are spilled beside the downloaded files, and are smaller than the packed reviews.
+    if free < 2 * needed:
+        raise ConfigError(
+            f"{workspace.cache}: {free / 1e9:.1f} GB are free, the snapshot needs {2 * needed / 1e9:.1f} GB (its files "
+            "and the parsed rows). Free some space, or move RECOMMENDER_CACHE."
+        )
+
+
+def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfig) -> Outcome:
+    """Reviews as coded columns: reviews.parquet, users.parquet, items.parquet, quarantine.jsonl.gz.
+
+    Raises
+    ------
+    DataError
+        A file is damaged, or too many lines are bad; the quarantine is then kept in S3, where the message says.
+    """
+
+    def make(directory: Path) -> dict[str, Any]:
+        files = _local_files(workspace, downloaded)
+        try:
+            return parse_files(files, directory, config)
+        except DataError as error:
+            kept = _keep_quarantine(workspace, downloaded, directory)
+            raise DataError(f"{error} All bad lines: {kept}") from error
+
+    return run_once(workspace, "parse_reviews", 1, asdict(config), {"files": downloaded.digest}, make)
+
+
+def _keep_quarantine(workspace: Workspace, downloaded: Artifact, directory: Path) -> str:
+    key = f"artifacts/parse_reviews/refused-{downloaded.fingerprint}/{QUARANTINE}"
+    if not (directory / QUARANTINE).exists():
+        return "none were read"
+    workspace.root.upload(directory / QUARANTINE, key)
+    return workspace.root.uri(key)
+
+
+def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, Path]]:
+    """The downloaded files; fetched again where this worker is not the one that downloaded them."""
+    rows = json.loads((workspace.artifacts.path(downloaded) / "files.json").read_text())
+    files = []
+    for row, where in zip(rows, downloaded.lineage["objects"], strict=True):
+        info = ObjectInfo(**where)
+        path = snapshots.local_path(workspace.cache / "reviews", info)
+        if not path.exists() or file_sha256(path) != row["sha256"]:
+            log.info("%s is not on this worker; fetching it again", row["name"])
+            workspace.snapshots.download(info, path, sha256=row["sha256"])
+        files.append((row["name"], path))
+    return files
+
+
+def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime, config: EncodeConfig) -> Outcome:
+    """The fold: train as a confidence matrix, the holdout, fold.json with its statistics."""
+    as_of_s = int(as_of.timestamp())
+
+    def make(directory: Path) -> dict[str, Any]:
+        fold = encode(Reviews.load(workspace.artifacts.path(parsed)), as_of_s, config)
+        fold.save(directory)
+        return fold.stats
+
+    about = {"as_of": as_of.isoformat()}
+    settings = {**asdict(config), "as_of_s": as_of_s}
+    outcome = run_once(workspace, "encode_interactions", 1, settings, {"reviews": parsed.digest}, make, about)
+    for name, value in outcome.artifact.counts.items():
+        log.info("%-22s %s", name, f"{value:,}" if isinstance(value, int) else f"{value:.6f}")
+    return outcome

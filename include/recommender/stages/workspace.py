@@ -1,0 +1,109 @@
+"""Where stages read and write, and how one is run at most once for the same inputs."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigError
+from ..registry.registry import Registry
+from ..storage.artifacts import Artifact, ArtifactStore, fingerprint
+from ..storage.objects import ObjectStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The stores of one run.
+
+    root : artifacts, models, channels and reports
+    snapshots : dated review files, read only
+    cache : local directory; may be lost at any time
+    """
+
+    root: ObjectStore
+    snapshots: ObjectStore
+    cache: Path
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """Stage outputs."""
+        return ArtifactStore(self.root, self.cache)
+
+    @property
+    def registry(self) -> Registry:
+        """Model versions and channels."""
+        return Registry(self.root)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A stage's artifact, and whether it was there already."""
+
+    artifact: Artifact
+    reused: bool
+
+
+def run_once(
+    workspace: Workspace,
+    stage: str,
+    version: int,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, str],
+    make: Callable[[Path], Mapping[str, Any]],
+    lineage: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Find the artifact of these inputs, or make it.
+
+    Parameters
+    ----------
+    version : to be raised when the stage's code changes what it writes
+    inputs : name -> digest
+    make : writes files into a directory and returns counts
+    """
+    mark = fingerprint(stage, version, config, inputs)
+    store = workspace.artifacts
+    found = store.find(stage, mark)
+    if found is not None:
+        log.info("Reused %s: same inputs and configuration", found.uri)
+        return Outcome(found, True)
+    started = time.monotonic()
+    _reset_peak()
+    try:
+        with store.workdir() as directory:
+            counts = make(directory)
+            timings = {"seconds": time.monotonic() - started, "peak_bytes": float(peak_bytes())}
+            about = {"config": dict(config), "inputs": dict(inputs), **(lineage or {})}
+            made = store.commit(stage, mark, directory, counts=counts, timings=timings, lineage=about)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ConfigError(
+                f"{workspace.cache}: the disk is full. Free some space, or move RECOMMENDER_CACHE."
+            ) from error
+        raise
+    log.info("Made %s in %.1f s, peak memory %.0f MB", made.uri, timings["seconds"], timings["peak_bytes"] / 1e6)
+    return Outcome(made, False)
+
+
+def _reset_peak() -> None:
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_bytes() -> int:
+    """Peak resident memory since the stage began (Linux), or of the process (elsewhere)."""
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

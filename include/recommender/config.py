@@ -1,24 +1,31 @@
 """The knobs of each stage: frozen value objects, built once at the edge.
 
-Nothing below the edge reads the environment. `from_params` checks all parameters and reports every problem at once.
+Nothing below the edge reads the environment. `RetrainConfig.from_params` checks all parameters and reports every
+problem at once; `knobs` lists them for the trigger form.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .errors import ConfigError
 
 MIB = 1 << 20
 
 
-def knob(default: Any, description: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """A dataclass field with its description and inclusive bounds; the trigger form shows them, `check` enforces."""
-    return field(default=default, metadata={"description": description, "low": low, "high": high})
+def knob(
+    default: Any, description: str, *, low: float | None = None, high: float | None = None, param: str | None = None
+) -> Any:
+    """A dataclass field with its description and inclusive bounds; the trigger form shows them, `check` enforces.
+
+    `param` is the parameter's name where the field's own would not be unique.
+    """
+    return field(default=default, metadata={"description": description, "low": low, "high": high, "param": param})
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,10 @@ class TrainConfig:
 class PopularityConfig:
     """The opponents: all-time, recent windows and decayed counts."""
 
-    windows_days: tuple[int, ...] = (30, 90, 365)
-    half_life_days: float = knob(90.0, "Half-life in days of the decayed popularity", low=0.1)
+    windows_days: tuple[int, ...] = knob((30, 90, 365), "Windows of recent popularity, in days before the cut", low=1)
+    half_life_days: float = knob(
+        90.0, "Half-life in days of the decayed popularity", low=0.1, param="popularity_half_life_days"
+    )
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ class EvaluateConfig:
 
     top_k: int = knob(10, "K of the Recall@K that the gate decides on", low=1, high=100)
     max_users: int = knob(50_000, "Holdout users judged at most (a seeded sample of them); 0 takes all", low=0)
-    seed: int = knob(7, "Seed of the sample of users", low=0, high=2**31 - 1)
+    seed: int = knob(7, "Seed of the sample of users", low=0, high=2**31 - 1, param="sample_seed")
 
     @property
     def ks(self) -> tuple[int, ...]:
@@ -97,7 +106,7 @@ class GateConfig:
     champion_tolerance: float = knob(
         0.05, "Relative loss of Recall@K against the champion that is still accepted", low=0.0, high=1.0
     )
-    seed: int = knob(11, "Seed of the bootstrap", low=0, high=2**31 - 1)
+    seed: int = knob(11, "Seed of the bootstrap", low=0, high=2**31 - 1, param="bootstrap_seed")
 
 
 @dataclass(frozen=True)
@@ -113,62 +122,96 @@ class RetrainConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
-        return dataclasses.asdict(self)
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> RetrainConfig:
+        """Build all configs from flat parameters; absent or null ones keep their defaults.
+
+        Raises
+        ------
+        ConfigError
+            Every value that has the wrong type or lies outside its bounds, by parameter name.
+        """
+        problems: list[str] = []
+        values: dict[str, dict[str, Any]] = {}
+        for each in knobs():
+            value = params.get(each.param)
+            if value is None:
+                continue
+            problem = each.problem(value)
+            if problem:
+                problems.append(problem)
+            else:
+                values.setdefault(each.section, {})[each.field] = each.coerce(value)
+        if problems:
+            raise ConfigError(problems)
+        base = cls()
+        return replace(base, **{name: replace(getattr(base, name), **given) for name, given in values.items()})
 
 
-T = TypeVar("T")
+@dataclass(frozen=True)
+class Knob:
+    """One parameter of a retraining: where it goes, its default and its inclusive bounds."""
+
+    section: str
+    field: str
+    param: str
+    default: Any
+    description: str
+    low: float | None
+    high: float | None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether the value is a list of numbers."""
+        return isinstance(self.default, tuple)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the value (or each value of a list) is a whole number."""
+        return isinstance(self.default[0] if self.is_list else self.default, int)
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with a value, or None."""
+        if not self.is_list:
+            return self._number_problem(value)
+        if not isinstance(value, (list, tuple)) or not value:
+            return f"{self.param}={value!r}: expected a list of one or more numbers"
+        return next(filter(None, map(self._number_problem, value)), None)
+
+    def _number_problem(self, value: Any) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return f"{self.param}={value!r}: expected a finite number"
+        if self.is_whole and value != int(value):
+            return f"{self.param}={value!r}: expected a whole number"
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            return f"{self.param}={value!r}: expected {_interval(self.low, self.high)}"
+        return None
+
+    def coerce(self, value: Any) -> Any:
+        """The value in the type of the default."""
+        kind: type[Any] = int if self.is_whole else float
+        return tuple(sorted({kind(each) for each in value})) if self.is_list else kind(value)
 
 
-def from_params(cls: type[T], params: Mapping[str, Any], rename: Mapping[str, str] | None = None) -> T:
-    """Build one config object from flat parameters.
-
-    Parameters
-    ----------
-    cls : one of the config dataclasses of this module
-    params : parameter name -> value; names the class does not know are ignored
-    rename : field name -> parameter name, where they differ
-
-    Raises
-    ------
-    ConfigError
-        Every value that has the wrong type or lies outside its bounds, by parameter name.
-    """
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for item in dataclasses.fields(cls):  # type: ignore[arg-type]
-        name = (rename or {}).get(item.name, item.name)
-        if name not in params or params[name] is None:
-            continue
-        problem = check(name, params[name], item.default, item.metadata)
-        if problem:
-            problems.append(problem)
-        else:
-            values[item.name] = _coerce(item.default, params[name])
-    if problems:
-        raise ConfigError(problems)
-    return cls(**values)
-
-
-def check(name: str, value: Any, default: Any, bounds: Mapping[str, Any]) -> str | None:
-    """What is wrong with one value, or None."""
-    if isinstance(default, bool) or not isinstance(default, (int, float)):
-        return None if isinstance(value, type(default)) else f"{name}={value!r}: expected {type(default).__name__}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return f"{name}={value!r}: expected a finite number"
-    if isinstance(default, int) and value != int(value):
-        return f"{name}={value!r}: expected a whole number"
-    low, high = bounds.get("low"), bounds.get("high")
-    if (low is not None and value < low) or (high is not None and value > high):
-        return f"{name}={value!r}: expected {_interval(low, high)}"
-    return None
+def knobs() -> list[Knob]:
+    """All parameters of a retraining, section by section."""
+    base = RetrainConfig()
+    found = []
+    for section in dataclasses.fields(base):
+        config = getattr(base, section.name)
+        for item in dataclasses.fields(config):
+            about = item.metadata
+            name = about["param"] or item.name
+            found.append(
+                Knob(section.name, item.name, name, item.default, about["description"], about["low"], about["high"])
+            )
+    return found
 
 
 def _interval(low: float | None, high: float | None) -> str:
     if high is None:
         return f"at least {low:g}"
     return f"a value from {low:g} to {high:g}" if low is not None else f"at most {high:g}"
-
-
-def _coerce(default: Any, value: Any) -> Any:
-    kind: type[Any] = type(default)
-    return kind(value)

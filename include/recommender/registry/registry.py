@@ -1,42 +1,19 @@
-"""Versions and channels in S3: create-only bundles, pointers moved by compare-and-swap, an append-only history."""
+"""Model versions in S3: create-only bundles, the manifest last."""
 
 from __future__ import annotations
 
 import json
 import logging
-import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
+from ..errors import DataError, NotFound, PreconditionFailed
 from ..storage.objects import ObjectStore, file_sha256
 from .bundle import MANIFEST, read_manifest
+from .channels import Channels, ChannelState, Move
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ChannelState:
-    """Where a channel points, and the ETag that the next move has to match."""
-
-    model_id: str
-    as_of: str
-    etag: str
-
-
-@dataclass(frozen=True)
-class Move:
-    """One movement of a channel."""
-
-    channel: str
-    moved_at: str
-    from_model: str | None
-    to_model: str
-    as_of: str
-    who: str
-    why: str
-    verdict: str
 
 
 @dataclass(frozen=True)
@@ -107,54 +84,12 @@ class Registry:
             self.objects.download(info, path, sha256=entry["sha256"])
         return manifest
 
-    def channel(self, name: str) -> ChannelState | None:
-        """Where a channel points, or None when it points nowhere yet."""
-        key = f"channels/{name}.json"
-        try:
-            raw, etag = self.objects.read_tagged(key)
-        except NotFound:
-            return None
-        try:
-            body = json.loads(raw)
-            return ChannelState(body["model_id"], body["as_of"], etag)
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{self.objects.uri(key)}: not a channel ({error}); restore it from its history") from error
+    @property
+    def channels(self) -> Channels:
+        """The mutable pointers to versions."""
+        return Channels(self.objects)
 
     def promote(self, move: Move, seen: ChannelState | None) -> ChannelState:
-        """Move a channel from the state that was seen, and append to its history.
-
-        Raises
-        ------
-        NotFound
-            There is no such version.
-        ConfigError
-            The store ignores conditional writes.
-        PreconditionFailed
-            Somebody moved the channel meanwhile; nothing was changed.
-        """
+        """Move a channel to a version that exists; see `Channels.move`. Raises also NotFound."""
         self.manifest(move.to_model)
-        self.probe()
-        key = f"channels/{move.channel}.json"
-        body = json.dumps({"model_id": move.to_model, "as_of": move.as_of}, sort_keys=True).encode()
-        etag = self.objects.write(key, body, create_only=seen is None, if_match=seen.etag if seen else None)
-        entry = f"channels/{move.channel}/history/{move.moved_at}-{uuid.uuid4().hex[:8]}.json"
-        self.objects.write(entry, json.dumps(asdict(move), indent=1, sort_keys=True).encode(), create_only=True)
-        return ChannelState(move.to_model, move.as_of, etag)
-
-    def history(self, channel: str) -> list[Move]:
-        """All movements of a channel, oldest first."""
-        rows = self.objects.walk(f"channels/{channel}/history/")
-        return [Move(**json.loads(self.objects.read(row.key))) for row in rows]
-
-    def probe(self) -> None:
-        """Raise ConfigError when the store does not honour conditional writes."""
-        key = "channels/.probe"
-        self.objects.write(key, b"probe")
-        try:
-            self.objects.write(key, b"probe", create_only=True)
-        except PreconditionFailed:
-            return
-        raise ConfigError(
-            f"{self.objects.uri(key)}: the store ignores If-None-Match, so two promotions could overwrite each other. "
-            "Nothing is promoted there. Use a store with conditional writes (Amazon S3 has them)."
-        )
+        return self.channels.move(move, seen)

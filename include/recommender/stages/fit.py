@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,15 @@ from ..models.popularity import fit_popularity as fit_all_popularity
 from ..storage.artifacts import Artifact
 from .prepare import encode_interactions
 from .workspace import Outcome, Workspace, run_once
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The artifacts of one fit: its fold, factors and popularity."""
+
+    encoded: Artifact
+    trained: Artifact
+    popularity: Artifact
 
 
 def train_als(workspace: Workspace, encoded: Artifact, config: TrainConfig) -> Outcome:

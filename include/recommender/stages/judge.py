@@ -19,9 +19,10 @@ from ..evaluation.evaluate import judge, make_task
 from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_bootstrap
 from ..models.protocol import Recommender
 from ..registry.bundle import ModelPart
+from ..registry.channels import ChannelState
+from ..reporting.tables import render_verdict
 from ..storage.artifacts import Artifact
-from .fit import load_als, load_popularity
-from .tables import render_verdict
+from .fit import Fitted, load_als, load_popularity
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)
@@ -30,35 +31,39 @@ log = logging.getLogger(__name__)
 def evaluate(
     workspace: Workspace,
     parsed: Artifact,
-    encoded: Artifact,
-    trained: Artifact,
-    popularity: Artifact,
+    fitted: Fitted,
     channel: str,
     config: EvaluateConfig,
 ) -> Outcome:
     """Candidate, popularity and champion on one code path: judged.json and recall_<contestant>.npy a user."""
-    champion_id, note = _comparable_champion(workspace, encoded, trained, channel)
+    state = workspace.registry.channels.read(channel)
+    champion_id, note = _comparable_champion(workspace, fitted, channel, state)
 
     def make(directory: Path) -> dict[str, Any]:
-        fold = EncodedFold.load(workspace.artifacts.path(encoded))
+        fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
         matrix = fold.matrix
         task = make_task(matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config)
-        contestants: dict[str, Recommender] = {CANDIDATE: load_als(workspace, trained)}
+        contestants: dict[str, Recommender] = {CANDIDATE: load_als(workspace, fitted.trained)}
         if champion_id:
             contestants[CHAMPION] = _champion(workspace, parsed, fold, champion_id)
-        contestants |= load_popularity(workspace, popularity)
+        contestants |= load_popularity(workspace, fitted.popularity)
         outcome = judge(contestants, task, config)
         for name, judged in outcome.items():
             np.save(directory / f"recall_{name}.npy", judged.recall, allow_pickle=False)
         body = {name: {"means": row.means, "by_history": row.by_history} for name, row in outcome.items()}
         (directory / "judged.json").write_text(json.dumps(body, indent=1, sort_keys=True))
-        return {"judged_users": len(task.rows), "contestants": sorted(outcome), "champion": note}
+        return {
+            "judged_users": len(task.rows),
+            "contestants": sorted(outcome),
+            "champion": note,
+            "champion_id": state.model_id if state else None,
+        }
 
     inputs = {
-        "fold": encoded.digest,
-        "candidate": trained.digest,
-        "popularity": popularity.digest,
-        "champion": champion_id or "",
+        "fold": fitted.encoded.digest,
+        "candidate": fitted.trained.digest,
+        "popularity": fitted.popularity.digest,
+        "champion": state.model_id if state else "",
     }
     outcome = run_once(workspace, "evaluate", 1, asdict(config), inputs, make)
     log.info("Champion: %s", note)
@@ -66,16 +71,15 @@ def evaluate(
 
 
 def _comparable_champion(
-    workspace: Workspace, encoded: Artifact, trained: Artifact, channel: str
+    workspace: Workspace, fitted: Fitted, channel: str, state: ChannelState | None
 ) -> tuple[str | None, str]:
     """The champion's id where it may be judged on this holdout, and a sentence on it either way."""
-    state = workspace.registry.channel(channel)
     if state is None:
         return None, f"none, {channel} points nowhere yet"
     manifest = workspace.registry.manifest(state.model_id)
-    if manifest["identity"]["judged"] == trained.digest:
+    if manifest["identity"]["judged"] == fitted.trained.digest:
         return None, f"{state.model_id} is this very candidate"
-    if manifest["cut_s"] > encoded.counts["cut_s"]:
+    if manifest["cut_s"] > fitted.encoded.counts["cut_s"]:
         return None, f"{state.model_id} is not compared: it was trained beyond this cut and has seen the holdout"
     return state.model_id, f"{state.model_id}, trained before this cut, judged on the same users"
 

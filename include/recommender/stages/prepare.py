@@ -105,17 +105,19 @@ def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, 
 
 
 def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime, config: EncodeConfig) -> Outcome:
-    """The fold: train as a confidence matrix, the holdout, fold.json with its statistics."""
-    as_of_s = int(as_of.timestamp())
+    """The fold: train as a confidence matrix, the holdout, fold.json with its statistics.
+
+    An as_of beyond the newest review changes nothing, so all such runs share one artifact.
+    """
+    as_of_s = min(int(as_of.timestamp()), parsed.counts["last_s"] + 1)
 
     def make(directory: Path) -> dict[str, Any]:
         fold = encode(Reviews.load(workspace.artifacts.path(parsed)), as_of_s, config)
         fold.save(directory)
         return fold.stats
 
-    about = {"as_of": as_of.isoformat()}
     settings = {**asdict(config), "as_of_s": as_of_s}
-    outcome = run_once(workspace, "encode_interactions", 1, settings, {"reviews": parsed.digest}, make, about)
+    outcome = run_once(workspace, "encode_interactions", 1, settings, {"reviews": parsed.digest}, make)
     for name, value in outcome.artifact.counts.items():
         log.info("%-22s %s", name, f"{value:,}" if isinstance(value, int) else f"{value:.6f}")
     return outcome

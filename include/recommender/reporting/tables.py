@@ -29,3 +29,37 @@ def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str
     if verdict["forced"]:
         lines.append(f"Promotion forced: {verdict['forced']}")
     return "\n".join(lines)
+
+
+def render_card(
+    about: Mapping[str, Any], judged: Mapping[str, Any], fold: Mapping[str, Any], published: Mapping[str, Any]
+) -> str:
+    """MODEL_CARD.md: what the model is, what it has seen, how it was judged."""
+    config = about["config"]
+    libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
+    return f"""# Model {about["model_id"]}
+
+An implicit-feedback recommender: ALS with {config["train"]["factors"]} factors, fitted on reviews of the snapshot
+{about["snapshot"]} before {about["as_of"]}. It scores items for a user by the inner product of their factors.
+
+## Judged
+On the newest {fold["holdout"]:,} interactions before as_of, after training on the {fold["train"]:,} before them.
+{fold["cold_users"]:,} users and {fold["cold_items"]:,} items of the holdout were cold: such users were not judged, such
+items count as misses.
+
+```
+{render_verdict(judged, about["verdict"])}
+```
+
+## Published
+The same configuration, fitted again on all {published["train"]:,} interactions of
+{published["train_users"]:,} users and {published["train_items"]:,} items. These factors were not judged; the `judged_` files hold those that were.
+
+## Limits
+It knows no item and no user without interactions. It learns from who reviewed what, not from what reviews say. What it
+recommends becomes more visible, and so more reviewed: popularity bias and coverage above tell how much it concentrates.
+
+## Made by
+Run {about["run"]}, code {about["code_version"]}, {libraries}.
+Configuration and lineage stand in manifest.json.
+"""

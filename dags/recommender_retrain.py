@@ -1,0 +1,183 @@
+"""
+# Retrain the recommender
+
+From a dated snapshot of reviews in S3 to a model that is proven better than popularity, published to S3.
+
+| task | what it does |
+|---|---|
+| resolve_snapshot | which snapshot: the param, else the newest dated on or before the run's date |
+| download_reviews | its files, pinned to their versions, verified, onto this worker's disk |
+| parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
+| encode_interactions | as_of, de-duplication, time split, confidence matrix |
+| train_als | the candidate, trained on what lies before the cut |
+| fit_popularity | the opponents: all-time, recent and decayed popularity |
+| evaluate | candidate, popularity and champion on the same users and the whole catalogue |
+| recall_gate | PROMOTE, HOLD or REJECT by a paired bootstrap; HOLD and REJECT fail the task, and nothing is published |
+| refit | the same configuration on everything before as_of |
+| upload_model | the bundle into the registry, create-only |
+| promote_model | the channel to the new version, by compare-and-swap; skipped where it points to newer knowledge |
+| write_report | HTML and JSON under `reports/<run>/`, whatever happened |
+
+A run uses the snapshot and the as_of of **its own date**, never "now": so one backfill walks many snapshots, and
+another (snapshot pinned) walks one big dump through time. What was made before from the same inputs is reused.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import Asset, dag, task
+
+from include.orchestration.form import retrain_params
+
+SCHEDULE = os.environ.get("RECOMMENDER_SCHEDULE", "@weekly")
+TRAINING_POOL = os.environ.get("RECOMMENDER_TRAINING_POOL", "default_pool")
+PRODUCTION = Asset("recommender_production")
+
+# Training takes the machine's memory: one at a time, over all runs.
+TRAINING = {"pool": TRAINING_POOL, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
+
+
+@task
+def resolve_snapshot() -> dict[str, Any]:
+    """Finds the snapshot, and lists its objects with their versions. Fails when there is none, or it is empty."""
+    from include.orchestration import tasks
+
+    return tasks.resolve_snapshot()
+
+
+@task
+def download_reviews(resolved: dict[str, Any]) -> dict[str, Any]:
+    """Fetches the review files by parallel ranged reads; a file that changes meanwhile is an error."""
+    from include.orchestration import tasks
+
+    return tasks.download_reviews(resolved)
+
+
+@task
+def parse_reviews(downloaded: dict[str, Any]) -> dict[str, Any]:
+    """Turns lines into columns. A damaged file, or more than `max_bad_share` bad lines, fails the task."""
+    from include.orchestration import tasks
+
+    return tasks.parse_reviews(downloaded)
+
+
+@task
+def encode_interactions(parsed: dict[str, Any]) -> dict[str, Any]:
+    """Drops what lies after as_of, keeps one interaction a (user, item), holds out the newest share."""
+    from include.orchestration import tasks
+
+    return tasks.encode_interactions(parsed)
+
+
+@task(**TRAINING)
+def train_als(encoded: dict[str, Any]) -> dict[str, Any]:
+    """Fits the candidate. Fails at once, with the arithmetic, when it cannot fit into the free memory."""
+    from include.orchestration import tasks
+
+    return tasks.train_als(encoded)
+
+
+@task
+def fit_popularity(encoded: dict[str, Any]) -> dict[str, Any]:
+    """Counts the opponents; the gate takes the strongest of them."""
+    from include.orchestration import tasks
+
+    return tasks.fit_popularity(encoded)
+
+
+@task
+def evaluate(
+    parsed: dict[str, Any], encoded: dict[str, Any], trained: dict[str, Any], popularity: dict[str, Any]
+) -> dict[str, Any]:
+    """Ranks the whole catalogue for every judged user; seen items are excluded."""
+    from include.orchestration import tasks
+
+    return tasks.evaluate(parsed, encoded, trained, popularity)
+
+
+@task
+def recall_gate(evaluated: dict[str, Any]) -> dict[str, Any]:
+    """Prints the table and the verdict. A failure here is a result: the candidate did not prove to be better."""
+    from include.orchestration import tasks
+
+    return tasks.recall_gate(evaluated)
+
+
+@task(**TRAINING)
+def refit(parsed: dict[str, Any], gated: dict[str, Any]) -> dict[str, Any]:
+    """Fits again on everything before as_of: what is published has seen the newest data."""
+    from include.orchestration import tasks
+
+    return tasks.refit(parsed)
+
+
+@task
+def upload_model(made: dict[str, Any]) -> dict[str, Any]:
+    """Writes the bundle under `models/<model_id>/`, its manifest last."""
+    from include.orchestration import tasks
+
+    return tasks.upload_model(made)
+
+
+@task(outlets=[PRODUCTION])
+def promote_model(uploaded: dict[str, Any], evaluated: dict[str, Any]) -> dict[str, Any]:
+    """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already."""
+    from include.orchestration import tasks
+
+    return tasks.promote_model(uploaded, evaluated)
+
+
+@task(trigger_rule="all_done")
+def write_report() -> str:
+    """Writes `report.html` and `report.json`, also of a failed run. Its own failure does not fail the run."""
+    from include.orchestration import tasks
+
+    return tasks.write_report()
+
+
+@dag(
+    schedule=None if SCHEDULE == "none" else SCHEDULE,
+    start_date=datetime(2018, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=2,
+    tags=["recommender"],
+    doc_md=__doc__,
+    params=retrain_params(),
+    default_args={
+        "owner": "recommender",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=3),
+    },
+)
+def recommender_retrain() -> None:
+    """Wiring only; the work is in include/."""
+
+    resolved = resolve_snapshot()
+    parsed = parse_reviews(download_reviews(resolved))
+    encoded = encode_interactions(parsed)
+    trained, popularity = train_als(encoded), fit_popularity(encoded)
+    evaluated = evaluate(parsed, encoded, trained, popularity)
+    gated = recall_gate(evaluated)
+    refitted = refit(parsed, gated)
+    uploaded = upload_model(
+        {
+            "resolved": resolved,
+            "parsed": parsed,
+            "encoded": encoded,
+            "trained": trained,
+            "popularity": popularity,
+            "evaluated": evaluated,
+            "gated": gated,
+            "refitted": refitted,
+        }
+    )
+    promote_model(uploaded, evaluated) >> write_report().as_teardown(on_failure_fail_dagrun=False)
+
+
+recommender_retrain()

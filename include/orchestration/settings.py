@@ -1,0 +1,57 @@
+"""Where this deployment keeps things: the environment, read in this one place, and the stores it names."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.recommender.errors import ConfigError
+from include.recommender.stages.workspace import Workspace
+from include.recommender.storage.objects import ObjectStore, split_uri
+
+CONNECT_TIMEOUT_S = 10
+READ_TIMEOUT_S = 60
+ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """RECOMMENDER_ROOT, RECOMMENDER_SNAPSHOTS, RECOMMENDER_CACHE and RECOMMENDER_AWS_CONN_ID."""
+
+    root: str
+    snapshots: str
+    cache: Path
+    aws_conn_id: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Read and check the environment. Raises ConfigError."""
+        root = environment.get("RECOMMENDER_ROOT", "").rstrip("/")
+        if not root:
+            raise ConfigError(
+                "RECOMMENDER_ROOT is not set in the environment of the Airflow workers: expected s3://bucket or "
+                "s3://bucket/prefix, under which artifacts, models, channels and reports are kept"
+            )
+        snapshots = environment.get("RECOMMENDER_SNAPSHOTS", "") or f"{root}/snapshots"
+        for uri in (root, snapshots):
+            split_uri(uri)
+        cache = environment.get("RECOMMENDER_CACHE", "") or f"{tempfile.gettempdir()}/recommender-cache"
+        return cls(root, snapshots, Path(cache), environment.get("RECOMMENDER_AWS_CONN_ID", "") or "aws_default")
+
+    def workspace(self) -> Workspace:
+        """The stores, reached with the credentials of the Airflow connection."""
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        from botocore.config import Config
+
+        ours = Config(
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=READ_TIMEOUT_S,
+            max_pool_connections=32,
+        )
+        theirs = S3Hook(aws_conn_id=self.aws_conn_id).conn_config.botocore_config
+        client = S3Hook(aws_conn_id=self.aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
+        return Workspace(ObjectStore.at(client, self.root), ObjectStore.at(client, self.snapshots), self.cache)

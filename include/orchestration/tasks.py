@@ -1,0 +1,156 @@
+"""The bodies of the DAG's tasks: open what earlier tasks handed on, call the stage, hand on a URI."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.recommender.stages import fit, judge, prepare, publish, report
+from include.recommender.stages.fit import Fitted
+from include.recommender.stages.publish import Made, Published
+
+from .run import Handle, Run, run_task
+
+
+def resolve_snapshot() -> Handle:
+    """Which snapshot this run uses."""
+
+    def body(run: Run) -> Handle:
+        outcome = prepare.resolve_snapshot(run.workspace, run.facts.snapshot, run.run_date)
+        run.note(**outcome.artifact.counts)
+        return run.hand_on(outcome)
+
+    return _handle(run_task(body))
+
+
+def download_reviews(resolved: Handle) -> Handle:
+    """The snapshot's files onto this worker's disk."""
+    return _handle(run_task(lambda run: run.hand_on(prepare.download_reviews(run.workspace, run.open(resolved)))))
+
+
+def parse_reviews(downloaded: Handle) -> Handle:
+    """Review lines into coded columns."""
+
+    def body(run: Run) -> Handle:
+        return run.hand_on(prepare.parse_reviews(run.workspace, run.open(downloaded), run.config.parse))
+
+    return _handle(run_task(body))
+
+
+def encode_interactions(parsed: Handle) -> Handle:
+    """Reviews into a train matrix and a holdout."""
+
+    def body(run: Run) -> Handle:
+        return run.hand_on(prepare.encode_interactions(run.workspace, run.open(parsed), run.as_of, run.config.encode))
+
+    return _handle(run_task(body))
+
+
+def train_als(encoded: Handle) -> Handle:
+    """The candidate's factors."""
+    return _handle(run_task(lambda run: run.hand_on(fit.train_als(run.workspace, run.open(encoded), run.config.train))))
+
+
+def fit_popularity(encoded: Handle) -> Handle:
+    """The opponents."""
+
+    def body(run: Run) -> Handle:
+        return run.hand_on(fit.fit_popularity(run.workspace, run.open(encoded), run.config.popularity))
+
+    return _handle(run_task(body))
+
+
+def evaluate(parsed: Handle, encoded: Handle, trained: Handle, popularity: Handle) -> Handle:
+    """All contestants on the same holdout."""
+
+    def body(run: Run) -> Handle:
+        outcome = judge.evaluate(
+            run.workspace,
+            run.open(parsed),
+            Fitted(run.open(encoded), run.open(trained), run.open(popularity)),
+            run.facts.channel,
+            run.config.evaluate,
+        )
+        run.note(champion=outcome.artifact.counts["champion"])
+        return run.hand_on(outcome)
+
+    return _handle(run_task(body))
+
+
+def recall_gate(evaluated: Handle) -> Handle:
+    """The verdict; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
+
+    def body(run: Run) -> Handle:
+        judged, reason = run.open(evaluated), run.facts.params.get("force_reason")
+        outcome = judge.recall_gate(run.workspace, judged, run.config.evaluate.top_k, reason, run.config.gate)
+        handle = run.hand_on(outcome)
+        run.note(**outcome.artifact.counts)
+        judge.require_promotion(run.workspace, judged, outcome.artifact)
+        return handle
+
+    return _handle(run_task(body))
+
+
+def refit(parsed: Handle) -> dict[str, Handle]:
+    """The same configuration on everything before as_of."""
+
+    def body(run: Run) -> dict[str, Handle]:
+        outcomes = fit.refit(run.workspace, run.open(parsed), run.as_of, run.config)
+        return {name: run.hand_on(outcome) for name, outcome in outcomes.items()}
+
+    return dict(run_task(body))
+
+
+def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
+    """The bundle into the registry."""
+
+    def body(run: Run) -> dict[str, Any]:
+        refitted = handles["refitted"]
+        made = Made(
+            resolved=run.open(handles["resolved"]),
+            parsed=run.open(handles["parsed"]),
+            judged=Fitted(*(run.open(handles[name]) for name in ("encoded", "trained", "popularity"))),
+            evaluated=run.open(handles["evaluated"]),
+            gated=run.open(handles["gated"]),
+            published=Fitted(*(run.open(refitted[name]) for name in ("encode", "train", "popularity"))),
+        )
+        published = publish.upload_model(run.workspace, made, run.as_of, run.facts.run_id, run.config)
+        run.note(**asdict(published))
+        return asdict(published)
+
+    return dict(run_task(body))
+
+
+def promote_model(uploaded: dict[str, Any], evaluated: Handle) -> dict[str, Any]:
+    """The channel to the new version; skipped where it must not move."""
+
+    def body(run: Run) -> dict[str, Any]:
+        who = f"{run.facts.dag_id} ({run.facts.run_type})"
+        reason = run.facts.params.get("force_reason")
+        why = f"forced: {reason}" if reason else f"verdict {uploaded['verdict']}"
+        promotion = publish.promote_model(
+            run.workspace,
+            Published(**uploaded),
+            run.facts.channel,
+            run.open(evaluated),
+            who,
+            run.facts.run_id,
+            why,
+        )
+        run.note(**asdict(promotion))
+        if not promotion.moved:
+            raise AirflowSkipException(promotion.why)
+        return asdict(promotion)
+
+    return dict(run_task(body))
+
+
+def write_report() -> str:
+    """The run's report, up to where the run came."""
+    return str(run_task(lambda run: report.write_report(run.workspace, run.facts.run_id)))
+
+
+def _handle(value: Any) -> Handle:
+    return dict(value)

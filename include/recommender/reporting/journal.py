@@ -1,0 +1,107 @@
+"""The journal of a run: one small record a task below `reports/<run>/tasks/`, from which the report is written.
+
+It lives in the store, not in Airflow's database, so a report can tell of failed runs and be read years later.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..errors import DataError
+from ..storage.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class TaskError:
+    """Why a task failed: the class of the error and its message."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """What one task of a run did.
+
+    state : running, success, skipped or failed; "running" in a finished run means that its process was killed
+    started_at : ISO 8601, UTC; seconds : wall time; peak_bytes : peak resident memory of the task's process
+    artifacts : stage -> URI of what it made or reused; reused : whether all of them were there already
+    facts : small counts and sentences
+    """
+
+    task: str
+    state: str
+    try_number: int
+    started_at: str
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    artifacts: dict[str, str] = field(default_factory=dict)
+    reused: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: TaskError | None = None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run was asked to do. `snapshot` None means: the newest on or before its date."""
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    run_date: str
+    as_of: str
+    snapshot: str | None
+    channel: str
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Records of one run."""
+
+    objects: ObjectStore
+    run_id: str
+
+    @property
+    def folder(self) -> str:
+        """Key of the run's folder, `reports/<run>`, relative to the root."""
+        return f"reports/{run_name(self.run_id)}"
+
+    def write_run(self, facts: RunFacts) -> None:
+        """Record what the run was asked to do."""
+        self._write("run", asdict(facts))
+
+    def read_run(self) -> RunFacts:
+        """Raises NotFound when no task of the run has begun."""
+        return RunFacts(**self._read("run.json"))
+
+    def write(self, record: TaskRecord) -> None:
+        """Record a task; a later record of the same task replaces it."""
+        self._write(f"tasks/{record.task}", asdict(record))
+
+    def records(self) -> list[TaskRecord]:
+        """All tasks that have begun, by the time they began."""
+        rows = [
+            self._read(row.key.removeprefix(f"{self.folder}/")) for row in self.objects.walk(f"{self.folder}/tasks/")
+        ]
+        records = [TaskRecord(**{**row, "error": row["error"] and TaskError(**row["error"])}) for row in rows]
+        return sorted(records, key=lambda record: record.started_at)
+
+    def _write(self, name: str, body: dict[str, Any]) -> None:
+        self.objects.write(f"{self.folder}/{name}.json", json.dumps(body, indent=1, sort_keys=True).encode())
+
+    def _read(self, name: str) -> dict[str, Any]:
+        key = f"{self.folder}/{name}"
+        try:
+            body: dict[str, Any] = json.loads(self.objects.read(key))
+            return body
+        except ValueError as error:
+            raise DataError(f"{self.objects.uri(key)}: not JSON ({error}); delete it and run the task again") from error
+
+
+def run_name(run_id: str) -> str:
+    """A run id as a name that is safe in keys and file names."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", run_id)

@@ -1,0 +1,183 @@
+"""Publishing: the bundle of a judged and refitted model, and the channel that points to it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..config import RetrainConfig
+from ..data.encoding import EncodedFold
+from ..data.interactions import ITEMS, USERS, load_ids
+from ..errors import GateRejected
+from ..registry.bundle import ModelPart, describe, model_id, save_seen
+from ..registry.channels import ChannelState, Move
+from ..registry.provenance import code_version, library_versions
+from ..reporting.tables import render_card
+from ..storage.artifacts import Artifact
+from .fit import Fitted, load_als, load_popularity
+from .judge import read_judged, read_verdict
+from .workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+PRIOR = "popularity_decayed"
+
+
+@dataclass(frozen=True)
+class Made:
+    """Everything that one run made on the way to its bundle."""
+
+    resolved: Artifact
+    parsed: Artifact
+    judged: Fitted
+    evaluated: Artifact
+    gated: Artifact
+    published: Fitted
+
+    def uris(self) -> dict[str, str]:
+        """Stage -> URI of its artifact."""
+        rows = [self.resolved, self.parsed, self.judged.encoded, self.judged.trained, self.judged.popularity]
+        rows += [self.evaluated, self.gated]
+        refitted = self.published
+        again = {f"refit/{row.stage}": row.uri for row in (refitted.encoded, refitted.trained, refitted.popularity)}
+        return {row.stage: row.uri for row in rows} | again
+
+    def identity(self) -> dict[str, str]:
+        """What the model is: two runs that agree here made the same model."""
+        return {
+            "ids": self.parsed.digest,
+            "judged_fold": self.judged.encoded.digest,
+            "judged": self.judged.trained.digest,
+            "judged_prior": self.judged.popularity.digest,
+            "published_fold": self.published.encoded.digest,
+            "published": self.published.trained.digest,
+            "published_prior": self.published.popularity.digest,
+        }
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model version in the registry; `fresh` is False when an earlier run had published it."""
+
+    model_id: str
+    uri: str
+    as_of: str
+    verdict: str
+    fresh: bool
+
+
+def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, config: RetrainConfig) -> Published:
+    """Write the bundle, create-only, manifest last.
+
+    Raises
+    ------
+    GateRejected
+        The verdict is not PROMOTE and no promotion was forced.
+    """
+    verdict = read_verdict(workspace, made.gated)
+    if verdict["decision"] != "PROMOTE" and not verdict["forced"]:
+        raise GateRejected(f"{verdict['decision']}: nothing is published")
+    identity = made.identity()
+    name = model_id(as_of.isoformat(), identity)
+    about = {
+        "model_id": name,
+        "as_of": as_of.isoformat(),
+        "snapshot": made.resolved.counts["snapshot"],
+        "cut_s": made.judged.encoded.counts["cut_s"],
+        "config": config.as_dict(),
+        "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},
+        "verdict": verdict,
+        "identity": identity,
+        "lineage": made.uris(),
+        "run": run,
+        "code_version": code_version(),
+        "libraries": library_versions(),
+    }
+    with workspace.artifacts.workdir() as directory:
+        _write_bundle(workspace, made, directory, about)
+        fresh = workspace.registry.publish(name, directory, describe(directory, about))
+    uri = workspace.root.uri(f"models/{name}")
+    log.info("%s %s", "Published" if fresh else "Already published:", uri)
+    return Published(name, uri, as_of.isoformat(), verdict["decision"], fresh)
+
+
+def _write_bundle(workspace: Workspace, made: Made, directory: Path, about: Mapping[str, Any]) -> None:
+    _save_part(workspace, made.parsed, made.judged, directory, "judged")
+    fold = _save_part(workspace, made.parsed, made.published, directory, "published")
+    save_seen(directory, fold.matrix)
+    gated = workspace.artifacts.path(made.gated)
+    shutil.copyfile(gated / "verdict.json", directory / "verdict.json")
+    (directory / "fold.json").write_text(
+        json.dumps({"judged": made.judged.encoded.counts, "published": fold.stats}, indent=1, sort_keys=True)
+    )
+    (directory / "MODEL_CARD.md").write_text(
+        render_card(about, read_judged(workspace, made.evaluated), made.judged.encoded.counts, fold.stats)
+    )
+
+
+def _save_part(workspace: Workspace, parsed: Artifact, fitted: Fitted, directory: Path, part: str) -> EncodedFold:
+    ids = workspace.artifacts.path(parsed)
+    fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
+    users, items = load_ids(ids / USERS).take(fold.user_codes), load_ids(ids / ITEMS).take(fold.item_codes)
+    prior = load_popularity(workspace, fitted.popularity)[PRIOR].strength
+    ModelPart(load_als(workspace, fitted.trained), users, items, prior).save(directory, part)
+    return fold
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What became of a channel: whether it moved, and a sentence that says why or why not."""
+
+    moved: bool
+    model_id: str
+    channel: str
+    why: str
+
+
+def promote_model(
+    workspace: Workspace, published: Published, channel: str, evaluated: Artifact, who: str, run: str, why: str
+) -> Promotion:
+    """Point a channel to a published version, unless it points to that or to newer knowledge already.
+
+    Raises
+    ------
+    GateRejected
+        The channel moved since the candidate was judged against its champion.
+    PreconditionFailed
+        Somebody else moved it in this very moment.
+    """
+    state = workspace.registry.channels.read(channel)
+    objection = _objection(published, channel, state)
+    if objection:
+        log.info("%s stays where it is: %s", channel, objection)
+        return Promotion(False, published.model_id, channel, objection)
+    before = state.model_id if state else None
+    judged_against = evaluated.counts["champion_id"]
+    if before != judged_against:
+        raise GateRejected(
+            f"{channel} points to {before}, but {published.model_id} was judged when it pointed to {judged_against}. "
+            "It was not moved. Clear the task evaluate of this run, with all after it, to judge it anew."
+        )
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    move = Move(channel, now, before, published.model_id, published.as_of, who, why, published.verdict, run)
+    workspace.registry.promote(move, state)
+    return Promotion(True, published.model_id, channel, why)
+
+
+def _objection(published: Published, channel: str, state: ChannelState | None) -> str | None:
+    if state is None:
+        return None
+    if state.model_id == published.model_id:
+        return f"{channel} points to {published.model_id} already"
+    if datetime.fromisoformat(published.as_of) < datetime.fromisoformat(state.as_of):
+        return (
+            f"{published.model_id} knows nothing after {published.as_of}, and {channel} has {state.model_id}, "
+            f"which knows all before {state.as_of}"
+        )
+    return None

@@ -1,0 +1,24 @@
+"""The run's report: report.json and report.html below `reports/<run>/`."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from ..reporting.collect import collect
+from ..reporting.html import render_html
+from ..reporting.journal import Journal
+from .workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+def write_report(workspace: Workspace, run_id: str) -> str:
+    """Write the report of a run, up to where it came; return the URI of report.html."""
+    journal = Journal(workspace.root, run_id)
+    report = collect(journal, workspace.artifacts)
+    workspace.root.write(f"{journal.folder}/report.json", json.dumps(report, indent=1, sort_keys=True).encode())
+    workspace.root.write(f"{journal.folder}/report.html", render_html(report).encode())
+    uri = workspace.root.uri(f"{journal.folder}/report.html")
+    log.info("Report: %s", uri)
+    return uri

@@ -71,8 +71,8 @@ class EncodedFold:
 
     @classmethod
     def load(cls, directory: Path) -> EncodedFold:
-        """Read what `save` wrote, memory-mapped."""
-        arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+        """Read what `save` wrote, memory-mapped; copy-on-write, since implicit takes no read-only arrays."""
+        arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in _ARRAYS}
         return cls(**arrays, stats=json.loads((directory / "fold.json").read_text()))
 
 

@@ -186,6 +186,8 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
         _refuse(funnel, config, [name for name, _ in files])
         counts = funnel.as_counts()
         counts["users"], counts["items"] = _code(spill, users.sorted(), items.sorted(), directory)
+        times = pc.min_max(pq.read_table(directory / REVIEWS, columns=["time"]).column("time")).as_py()
+        counts |= {"first_s": times["min"], "last_s": times["max"]}
         return counts
     finally:
         spill.unlink(missing_ok=True)

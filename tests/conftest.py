@@ -1,0 +1,85 @@
+"""A real S3 server (moto) for the session, an empty bucket a test, and Airflow on SQLite where a test runs a DAG."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import boto3
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BUCKET = "reviews"
+# Before any test imports Airflow, which reads its configuration once.
+HOME = ROOT / ".local" / "test-airflow"
+os.environ.update(
+    AIRFLOW_HOME=str(HOME),
+    AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
+    AIRFLOW__CORE__PLUGINS_FOLDER=str(ROOT / "plugins"),
+    AIRFLOW__CORE__LOAD_EXAMPLES="False",
+    AIRFLOW__CORE__UNIT_TEST_MODE="False",
+    AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(HOME / "logs"),
+    AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=f"sqlite:///{HOME / 'airflow.db'}",
+    AWS_EC2_METADATA_DISABLED="true",
+    OPENBLAS_NUM_THREADS="1",
+)
+os.environ.pop("AWS_PROFILE", None)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint():
+    """Address of an S3 server on loopback."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_endpoint):
+    """A client of the server, with one empty bucket in it."""
+    urllib.request.urlopen(urllib.request.Request(f"{s3_endpoint}/moto-api/reset", method="POST")).close()
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    client.create_bucket(Bucket=BUCKET)
+    return client
+
+
+@pytest.fixture
+def workspace(s3, tmp_path):
+    """The stores of a run on the empty bucket."""
+    from include.recommender.stages.workspace import Workspace
+    from include.recommender.storage.objects import ObjectStore
+
+    return Workspace(ObjectStore(s3, BUCKET, "shop"), ObjectStore(s3, BUCKET, "shop/snapshots"), tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def airflow_database():
+    """A migrated SQLite database. Its folder stays, so that only the first session pays for it."""
+    HOME.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def deployment(airflow_database, s3, s3_endpoint, tmp_path, monkeypatch):
+    """The environment of a worker whose bucket is the empty one."""
+    connection = {
+        "conn_type": "aws",
+        "login": "test",
+        "password": "test",
+        "extra": {"endpoint_url": s3_endpoint, "region_name": "us-east-1"},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    monkeypatch.setenv("RECOMMENDER_ROOT", f"s3://{BUCKET}/shop")
+    monkeypatch.setenv("RECOMMENDER_CACHE", str(tmp_path / "cache"))

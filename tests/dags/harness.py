@@ -1,0 +1,46 @@
+"""Runs of the real DAG through Airflow."""
+
+import json
+from datetime import UTC, datetime
+
+from ..conftest import BUCKET, ROOT
+
+NOON = datetime(2018, 9, 1, 12, tzinfo=UTC)
+
+
+def load_dag(dag_id="recommender_retrain"):
+    """A fresh copy, since the conf of one `dag.test()` leaks into the next of the same object."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(ROOT / "dags"))
+    assert not bag.import_errors
+    return bag.dags[dag_id]
+
+
+def run_dag(logical_date=NOON, **conf):
+    """Run to the end; return state and task -> state."""
+    run = load_dag().test(logical_date=logical_date, run_conf=conf)
+    return run, {ti.task_id: str(ti.state) for ti in run.get_task_instances()}
+
+
+def put_snapshot(s3, date, data, name="reviews.jsonl.gz"):
+    """One review file of a snapshot."""
+    s3.put_object(Bucket=BUCKET, Key=f"shop/snapshots/{date}/{name}", Body=data)
+
+
+def read_json(s3, key):
+    """A JSON object below the root."""
+    return json.loads(s3.get_object(Bucket=BUCKET, Key=f"shop/{key}")["Body"].read())
+
+
+def report_of(s3, run):
+    """The run's report."""
+    from include.recommender.reporting.journal import run_name
+
+    return read_json(s3, f"reports/{run_name(run.run_id)}/report.json")
+
+
+def keys(s3, prefix):
+    """Keys below a prefix of the root."""
+    rows = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"shop/{prefix}").get("Contents", [])
+    return [row["Key"].removeprefix("shop/") for row in rows]

@@ -91,7 +91,7 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     """
     known = before(reviews, as_of_s)
     interactions = deduplicate(known)
-    fold = time_split(interactions, config.holdout_fraction, as_of_s)
+    fold = time_split(interactions, config.holdout_fraction)
     train, n_rounds = filter_rare(fold.train, config.min_user_interactions, config.min_item_interactions)
     if len(train) == 0:
         raise DataError(

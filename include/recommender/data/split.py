@@ -43,21 +43,22 @@ class Fold:
     cut_s: int
 
 
-def time_split(interactions: Reviews, holdout_fraction: float, as_of_s: int) -> Fold:
+def time_split(interactions: Reviews, holdout_fraction: float) -> Fold:
     """Hold out the newest share of the interactions; all of one instant fall on the same side.
 
-    With `holdout_fraction` 0 everything is train and the cut is as_of.
+    With `holdout_fraction` 0 everything is train, and the cut is the second after the newest interaction. It is not
+    as_of: ages count back from the cut, and a run dated years after the data ends must not find all of it worn out.
 
     Raises
     ------
     DataError
         The holdout or the train part would be empty.
     """
-    if holdout_fraction == 0:
-        return Fold(interactions, interactions.take(slice(0, 0)), as_of_s)
     n = len(interactions)
     if n == 0:
         raise DataError("No interaction lies before as_of: choose a later as_of, or a snapshot with older reviews.")
+    if holdout_fraction == 0:
+        return Fold(interactions, interactions.take(slice(0, 0)), int(interactions.time.max()) + 1)
     rank = min(n - 1, round(n * (1 - holdout_fraction)))
     cut_s = int(np.partition(interactions.time, rank)[rank])
     held: np.ndarray[Any, np.dtype[np.bool_]] = interactions.time >= cut_s

@@ -1,10 +1,14 @@
 """A real S3 server (moto) for the session, an empty bucket a test, and Airflow on SQLite where a test runs a DAG."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 import boto3
@@ -13,7 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 BUCKET = "reviews"
 # Before any test imports Airflow, which reads its configuration once.
-HOME = ROOT / ".local" / "test-airflow"
+HOME = Path(tempfile.mkdtemp(prefix="recommender-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 os.environ.update(
     AIRFLOW_HOME=str(HOME),
     AIRFLOW__CORE__DAGS_FOLDER=str(ROOT / "dags"),
@@ -66,9 +71,17 @@ def workspace(s3, tmp_path):
 
 @pytest.fixture(scope="session")
 def airflow_database():
-    """A migrated SQLite database. Its folder stays, so that only the first session pays for it."""
-    HOME.mkdir(parents=True, exist_ok=True)
+    """A migrated SQLite database of this session; a template of it stays in .local, since migrating takes long."""
+    template = ROOT / ".local" / "tests" / f"airflow-{version('apache-airflow')}.db"
+    database = HOME / "airflow.db"
+    if template.exists():
+        shutil.copyfile(template, database)
+        return
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, stdout=subprocess.DEVNULL)
+    template.parent.mkdir(parents=True, exist_ok=True)
+    part = template.with_suffix(f".{os.getpid()}")
+    shutil.copyfile(database, part)
+    part.rename(template)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def _run_params() -> dict[str, Param]:
         "as_of": Param(
             None,
             type=["null", "string"],
+            pattern=r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$",
             title="As of",
             description="Nothing at or after this instant may be known: a date (its midnight, UTC) or a date-time. "
             "Empty: the run's date.",

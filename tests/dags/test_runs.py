@@ -1,11 +1,17 @@
-"""The whole DAG against a real S3 server."""
+"""The whole DAG against a real S3 server: what each input and parameter leads to."""
+
+import pytest
 
 from .. import worlds
-from .harness import keys, put_snapshot, read_json, report_of, run_dag
+from ..conftest import BUCKET
+from .harness import NOON, keys, put_snapshot, read_json, report_of, run_dag
+
+SNAPSHOT = "2018-08-27"
+REVIEWS = worlds.reviews()
 
 
-def test_reviews_become_a_promoted_model(deployment, s3):
-    put_snapshot(s3, "2018-08-27", worlds.packed(worlds.reviews()))
+def test_reviews_become_a_promoted_model_and_a_second_run_reuses_everything(deployment, s3):
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
     run, states = run_dag()
     assert run.state == "success"
     assert set(states.values()) == {"success"}
@@ -15,3 +21,139 @@ def test_reviews_become_a_promoted_model(deployment, s3):
     pointer = read_json(s3, "channels/production.json")
     assert pointer["to_model"] == report["model"]["model_id"]
     assert f"models/{pointer['to_model']}/manifest.json" in keys(s3, "models/")
+
+    objects = {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in keys(s3, "artifacts/")}
+    second, states = run_dag()
+    assert second.state == "success"
+    assert states["promote_model"] == "skipped"
+    again = report_of(s3, second)
+    reused = {row["task"]: row["reused"] for row in again["tasks"] if row["artifacts"]}
+    assert reused.pop("evaluate") is False  # there is a champion now, which is this very model
+    assert set(reused.values()) == {True}
+    assert again["model"]["model_id"] == pointer["to_model"]
+    assert {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in objects} == objects
+
+
+def test_an_older_date_fills_the_registry_and_leaves_production_alone(deployment, s3):
+    put_snapshot(s3, "2018-07-02", worlds.packed(worlds.before(REVIEWS, "2018-07-02")))
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
+    _, first = run_dag()
+    newest = read_json(s3, "channels/production.json")
+    run, states = run_dag(NOON.replace(month=7, day=3))
+    assert (first["promote_model"], states["promote_model"]) == ("success", "skipped")
+    assert report_of(s3, run)["run"]["as_of"].startswith("2018-07-03")
+    assert read_json(s3, "channels/production.json") == newest
+    assert len([key for key in keys(s3, "models/") if key.endswith("manifest.json")]) == 2
+
+
+def test_too_little_evidence_is_held_and_nothing_is_published(deployment, s3):
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS[-300:]))
+    run, states = run_dag()
+    assert (run.state, states["recall_gate"], states["refit"]) == ("failed", "failed", "upstream_failed")
+    assert states["write_report"] == "success"
+    report = report_of(s3, run)
+    assert report["verdict"]["decision"] == "HOLD"
+    assert report["error"] is None
+    assert "Verdict: HOLD" in report["table"]
+    assert keys(s3, "models/") == keys(s3, "channels/") == []
+
+
+def test_a_forced_promotion_needs_and_keeps_its_reason(deployment, s3):
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS[-300:]))
+    run, _ = run_dag(force_reason="first model of a new shop, nothing to lose")
+    assert run.state == "success"
+    (entry,) = keys(s3, "channels/production/history/")
+    move = read_json(s3, entry)
+    assert (move["verdict"], move["why"]) == ("HOLD", "forced: first model of a new shop, nothing to lose")
+
+
+def _truncated(s3):
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS)[:-2000])
+
+
+def _no_usable_line(s3):
+    put_snapshot(s3, SNAPSHOT, worlds.packed([{"no": "review"}] * 10))
+
+
+def _empty(s3):
+    put_snapshot(s3, SNAPSHOT, b"", name="README.txt")
+
+
+def _one_instant(s3):
+    rows = [{**row, "unixReviewTime": 1_530_000_000} for row in REVIEWS[:100]]
+    put_snapshot(s3, SNAPSHOT, worlds.packed(rows))
+
+
+def _strangers(s3):
+    rows = [{**row, "reviewerID": f"U{number}"} for number, row in enumerate(REVIEWS)]
+    put_snapshot(s3, SNAPSHOT, worlds.packed(rows))
+
+
+@pytest.mark.parametrize(
+    ("put", "conf", "task", "kind", "says"),
+    [
+        (_truncated, {}, "parse_reviews", "DataError", "reviews.jsonl.gz: truncated"),
+        (_no_usable_line, {}, "parse_reviews", "DataError", "no known layout"),
+        (_empty, {}, "resolve_snapshot", "DataError", "the snapshot is empty"),
+        (lambda s3: None, {}, "resolve_snapshot", "NotFound", "no snapshot on or before 2018-09-01"),
+        (_truncated, {"snapshot": "2018-08-28"}, "resolve_snapshot", "NotFound", "no snapshot 2018-08-28"),
+        (_one_instant, {}, "encode_interactions", "DataError", "leave no train part"),
+        (_strangers, {}, "encode_interactions", "DataError", "The holdout is empty"),
+    ],
+)
+def test_bad_input_fails_the_earliest_task_that_can_know(deployment, s3, put, conf, task, kind, says):
+    put(s3)
+    run, states = run_dag(**conf)
+    assert run.state == "failed"
+    assert states[task] == "failed"
+    assert states["write_report"] == "success"
+    error = report_of(s3, run)["error"]
+    assert (error["task"], error["kind"]) == (task, kind)
+    assert says in error["message"]
+    assert keys(s3, "models/") == keys(s3, "channels/") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("RECOMMENDER_ROOT", "s3://no-such-bucket/shop", "the bucket does not exist"),
+        ("RECOMMENDER_ROOT", "", "RECOMMENDER_ROOT is not set"),
+        ("RECOMMENDER_ROOT", "http://example.org", "is not an S3 URI"),
+        ("RECOMMENDER_SNAPSHOTS", "s3://no-such-bucket/x", "the bucket does not exist"),
+    ],
+)
+def test_a_wrong_setting_fails_the_first_task_without_retries(deployment, s3, monkeypatch, capfd, name, value, says):
+    monkeypatch.setenv(name, value)
+    run, states = run_dag()
+    assert (run.state, states["resolve_snapshot"]) == ("failed", "failed")
+    assert says in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(
+    "conf", [{"factors": 0}, {"as_of": "yesterday"}, {"windows_days": []}, {"force_reason": "short"}]
+)
+def test_the_form_rejects_a_wrong_parameter(deployment, conf):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    with pytest.raises(ParamValidationError, match=next(iter(conf))):
+        run_dag(**conf)
+
+
+def test_an_unknown_parameter_is_named(deployment, s3, capfd):
+    _, states = run_dag(factor=3)
+    assert states["resolve_snapshot"] == "failed"
+    assert "factor: there is no such parameter" in "".join(capfd.readouterr())
+
+
+def test_a_flipped_byte_in_an_artifact_is_refused_by_name(deployment, s3, tmp_path, monkeypatch):
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
+    run_dag()
+    (users,) = (key for key in keys(s3, "artifacts/parse_reviews/") if key.endswith("users.parquet"))
+    body = bytearray(s3.get_object(Bucket=BUCKET, Key=f"shop/{users}")["Body"].read())
+    body[len(body) // 2] ^= 0xFF
+    s3.put_object(Bucket=BUCKET, Key=f"shop/{users}", Body=bytes(body))
+    monkeypatch.setenv("RECOMMENDER_CACHE", str(tmp_path / "another worker"))
+    run, _ = run_dag(factors=8)
+    error = report_of(s3, run)["error"]
+    assert error["kind"] == "DataError"
+    assert "users.parquet: SHA-256 is" in error["message"]

@@ -87,7 +87,7 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     Raises
     ------
     DataError
-        Nothing is left to train on.
+        Nothing is left to train on, or nobody can be judged.
     """
     known = before(reviews, as_of_s)
     interactions = deduplicate(known)
@@ -104,6 +104,12 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
     confidence = confidences(train, fold.cut_s, config)
     holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
+    if len(fold.holdout) and not len(holdout_rows):
+        raise DataError(
+            f"The holdout is empty: none of the {len(np.unique(fold.holdout.user)):,} users with interactions after "
+            f"the cut has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later as_of, or "
+            "bring a longer history."
+        )
     stats = {
         "as_of_s": as_of_s,
         "cut_s": fold.cut_s,

@@ -14,7 +14,6 @@ import numpy as np
 from scipy import sparse
 
 from ..config import EvaluateConfig
-from ..errors import DataError
 from ..models.protocol import Recommender, Rows
 from .metrics import METRICS, Floats, Ints, per_user, top_k
 
@@ -69,18 +68,7 @@ def make_task(
     holdout_items: Ints,
     config: EvaluateConfig,
 ) -> Task:
-    """The judging task of a fold, of all users with a holdout or a seeded sample of them.
-
-    Raises
-    ------
-    DataError
-        Nobody can be judged.
-    """
-    if len(holdout_rows) == 0:
-        raise DataError(
-            "The holdout is empty: no user has interactions both before and after the cut. Raise holdout_fraction, "
-            "choose a later as_of, or bring a longer history."
-        )
+    """The judging task of a fold, of all users with a holdout (one or more) or a seeded sample of them."""
     column = np.searchsorted(item_codes, holdout_items)
     known = item_codes[np.minimum(column, len(item_codes) - 1)] == holdout_items
     columns = np.where(known, column, -1).astype(np.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import shutil
@@ -76,18 +77,22 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         try:
             return parse_files(files, directory, config)
         except DataError as error:
-            kept = _keep_quarantine(workspace, downloaded, directory)
-            raise DataError(f"{error} All bad lines: {kept}") from error
+            kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
+            raise DataError(f"{error}{kept}") from error
 
     return run_once(workspace, "parse_reviews", 1, asdict(config), {"files": downloaded.digest}, make)
 
 
-def _keep_quarantine(workspace: Workspace, downloaded: Artifact, directory: Path) -> str:
+def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> str:
+    """Where the bad lines that were read are kept, as the last sentence of a message; empty when there are none."""
+    if not path.exists():
+        return ""
+    with gzip.open(path) as lines:
+        if not lines.read(1):
+            return ""
     key = f"artifacts/parse_reviews/refused-{downloaded.fingerprint}/{QUARANTINE}"
-    if not (directory / QUARANTINE).exists():
-        return "none were read"
-    workspace.root.upload(directory / QUARANTINE, key)
-    return workspace.root.uri(key)
+    workspace.root.upload(path, key)
+    return f" All bad lines: {workspace.root.uri(key)}"
 
 
 def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, Path]]:

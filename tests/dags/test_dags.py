@@ -1,0 +1,74 @@
+"""What must hold for every DAG: imports, docs, owners, retries; and no connection or heavy module while parsing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ..conftest import ROOT
+from .harness import load_dag
+
+RETRAIN = [
+    "resolve_snapshot",
+    "download_reviews",
+    "parse_reviews",
+    "encode_interactions",
+    "train_als",
+    "fit_popularity",
+    "evaluate",
+    "recall_gate",
+    "refit",
+    "upload_model",
+    "promote_model",
+    "write_report",
+]
+FILES = sorted((ROOT / "dags").glob("*.py"))
+
+
+def test_the_chain_is_complete_and_in_order(airflow_database):
+    dag = load_dag()
+    assert sorted(dag.task_dict) == sorted(RETRAIN)
+    order = [task.task_id for task in dag.topological_sort()]
+    assert [name for name in order if name != "fit_popularity"] == [
+        name for name in RETRAIN if name != "fit_popularity"
+    ]
+    assert order.index("encode_interactions") < order.index("fit_popularity") < order.index("evaluate")
+
+
+def test_every_task_says_what_it_does_and_how_it_fails(airflow_database):
+    dag = load_dag()
+    assert dag.doc_md
+    assert "recommender" in dag.tags
+    for task in dag.tasks:
+        assert len(task.doc_md) > 40, task.task_id
+        assert (task.owner, task.retries, bool(task.retry_exponential_backoff)) == ("recommender", 3, True), (
+            task.task_id
+        )
+        assert task.execution_timeout, task.task_id
+
+
+def test_two_trainings_never_run_at_once(airflow_database):
+    dag = load_dag()
+    for name in ("train_als", "refit"):
+        assert dag.get_task(name).max_active_tis_per_dag == 1
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_dag_file_imports_nothing_heavy_and_needs_no_environment(airflow_database, path):
+    code = f"""
+import sys, socket
+def refuse(*_): raise AssertionError("a DAG file opened a connection")
+import airflow.sdk
+socket.socket.connect = refuse
+before = set(sys.modules)
+import runpy; runpy.run_path({str(path)!r})
+heavy = {{"numpy", "pandas", "scipy", "implicit", "pyarrow", "boto3", "botocore", "matplotlib", "optuna"}}
+loaded = heavy & {{name.split(".")[0] for name in set(sys.modules) - before}}
+assert not loaded, loaded
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RECOMMENDER_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,70 @@
+"""A run's parameters and dates, checked again in the task."""
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+
+from include.orchestration.form import retrain_params
+from include.orchestration.run import open_run
+from include.recommender.config import RetrainConfig, knobs
+from include.recommender.errors import ConfigError
+
+MONDAY = datetime(2018, 9, 3, tzinfo=UTC)
+
+
+def context(logical_date=MONDAY, **params):
+    run = SimpleNamespace(
+        dag_id="recommender_retrain",
+        run_id="r1",
+        run_type="manual",
+        logical_date=logical_date,
+        run_after=MONDAY.replace(day=4),
+        conf=params,
+    )
+    declared = {name: param.resolve() for name, param in retrain_params().items()}
+    return {
+        "dag_run": run,
+        "params": {**declared, **params},
+        "dag": SimpleNamespace(params=declared),
+        "ti": SimpleNamespace(task_id="resolve_snapshot", try_number=1),
+    }
+
+
+def test_every_problem_is_reported_at_once(workspace):
+    wrong = {"as_of": "yesterday", "windows_days": [0], "factors": 0.5, "alpha": float("nan"), "factor": 3}
+    with pytest.raises(ConfigError) as caught:
+        open_run(context(**wrong), workspace)
+    assert sorted(problem.split("=")[0].split(":")[0] for problem in caught.value.problems) == sorted(wrong)
+
+
+def test_the_runs_date_is_the_logical_date_else_run_after(workspace):
+    assert open_run(context(), workspace).as_of == MONDAY
+    run = open_run(context(logical_date=None), workspace)
+    assert run.run_date == run.as_of == MONDAY.replace(day=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2018-05-01", datetime(2018, 5, 1, tzinfo=UTC)),
+        ("2018-05-01T06:00", datetime(2018, 5, 1, 6, tzinfo=UTC)),
+        ("2018-05-01T06:00:00+02:00", datetime(2018, 5, 1, 4, tzinfo=UTC)),
+    ],
+)
+def test_as_of_is_a_date_or_an_instant(workspace, text, instant):
+    run = open_run(context(as_of=text), workspace)
+    assert run.as_of == instant
+    assert run.run_date == MONDAY
+
+
+def test_the_forms_defaults_are_the_configurations_defaults(workspace):
+    assert open_run(context(), workspace).config == RetrainConfig()
+    assert {knob.param for knob in knobs()} < set(retrain_params())
+
+
+def test_a_parameter_reaches_the_stage_it_belongs_to(workspace):
+    config = open_run(context(factors=8.0, popularity_half_life_days=5, windows_days=[7, 7, 3]), workspace).config
+    assert (config.train.factors, config.popularity.half_life_days) == (8, 5.0)
+    assert config.encode == RetrainConfig().encode
+    assert config.popularity.windows_days == (3, 7)

@@ -19,8 +19,12 @@ from .metrics import METRICS, Floats, Ints, per_user, top_k
 
 log = logging.getLogger(__name__)
 
-BLOCK_SCORES = 16_000_000
-HISTORY_EDGES = (1, 2, 3, 5, 10, 20, 50)
+# Scores of one block (32 MB), and of all blocks that are worked on at once; ranking copies a block once more.
+# The layout of the blocks does not depend on the number of cores: a matrix product's last bits depend on its shape.
+BLOCK_SCORES = 8_000_000
+MAX_BLOCK_ROWS = 1_024
+SCORES_IN_FLIGHT = 64_000_000
+HISTORY_EDGES = (0, 1, 2, 3, 5, 10, 20, 50)
 
 
 @dataclass(frozen=True)
@@ -99,17 +103,8 @@ def judge(contestants: Mapping[str, Recommender], task: Task, config: EvaluateCo
 
 
 def _judge(model: Recommender, task: Task, config: EvaluateConfig) -> Judged:
-    from threadpoolctl import threadpool_limits
-
     started = time.monotonic()
-    depth = max(config.ks)
-    block = max(1, min(1024, BLOCK_SCORES // max(1, task.seen.shape[1])))
-    starts = range(0, len(task.rows), block)
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
-        tops = list(
-            pool.map(lambda start: recommend(model, task.seen, task.rows[start : start + block], depth), starts)
-        )
-    best = np.concatenate(tops)
+    best = recommend_all(model, task.seen, task.rows, max(config.ks))
     hits = _hits(best, task)
     means: dict[str, float] = {}
     recall = np.zeros(0)
@@ -120,6 +115,22 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig) -> Judged:
             recall = values["recall"]
     means |= _beyond_accuracy(best[:, : config.top_k], task, config.top_k)
     return Judged(means, recall, by_history(recall, task.history), time.monotonic() - started)
+
+
+def recommend_all(model: Recommender, seen: sparse.csr_matrix, rows: Rows, k: int) -> Ints:
+    """`recommend` for any number of users, in blocks on all cores; the result does not depend on how many there are."""
+    from threadpoolctl import threadpool_limits
+
+    block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // seen.shape[1]))
+    workers = max(1, min(_n_cores(), SCORES_IN_FLIGHT // (block * seen.shape[1])))
+    blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+        return np.concatenate(list(pool.map(lambda part: recommend(model, seen, part, k), blocks)))
+
+
+def _n_cores() -> int:
+    """Cores that this process may use; macOS does not tell, and has no containers that would limit them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def recommend(model: Recommender, seen: sparse.csr_matrix, rows: Rows, k: int) -> Ints:
@@ -147,8 +158,11 @@ def _beyond_accuracy(best: Ints, task: Task, k: int) -> dict[str, float]:
 
     Coverage: share of the catalogue recommended to anybody. Novelty: mean self-information, in bits, of the recommended
     items (Castells et al. 2015). Popularity bias: mean train count of the recommended over that of all interactions.
+    All are 0 where nothing could be recommended to anybody.
     """
     shown = best[best >= 0]
+    if len(shown) == 0:
+        return {f"coverage@{k}": 0.0, f"novelty@{k}": 0.0, f"popularity_bias@{k}": 0.0}
     share = np.maximum(task.item_counts, 1) / max(1, task.item_counts.sum())
     typical = (task.item_counts * share).sum()
     return {

@@ -27,7 +27,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate decided, and every number it decided on."""
+    """What the gate decided, and every number it decided on; relative_lift is None where the opponent has no hit."""
 
     decision: Decision
     reasons: list[str]
@@ -36,7 +36,7 @@ class Verdict:
     opponent: str
     candidate_recall: float
     opponent_recall: float
-    relative_lift: float
+    relative_lift: float | None
     against_popularity: Interval
     champion_recall: float | None
     against_champion: Interval | None
@@ -55,7 +55,7 @@ def paired_bootstrap(differences: Floats, config: GateConfig) -> Interval:
 
     Parameters
     ----------
-    differences : float64, shape (n_users,)
+    differences : float64, shape (n_users,), at least one
     """
     values, counts = np.unique(differences, return_counts=True)
     n = len(differences)
@@ -64,7 +64,9 @@ def paired_bootstrap(differences: Floats, config: GateConfig) -> Interval:
     step = max(1, 4_000_000 // len(values))
     for start in range(0, config.resamples, step):
         size = min(step, config.resamples - start)
-        means[start : start + size] = rng.multinomial(n, counts / n, size=size) @ values / n
+        drawn = rng.multinomial(n, counts / n, size=size)
+        # Not `drawn @ values`: the order in which BLAS adds depends on its threads.
+        means[start : start + size] = (drawn * values).sum(axis=1) / n
     tail = (1 - config.confidence_level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return Interval(float(differences.mean()), float(low), float(high))
@@ -76,13 +78,16 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
     Parameters
     ----------
     recalls : contestant -> Recall@K of each judged user, float64, shape (n_users,); holds "candidate", one or more
-        "popularity_...", and "champion" where it could be judged on users and items it had not seen
+        "popularity_...", and "champion" where it could be judged on a holdout that it had not seen
+
+    The strongest popularity is chosen on the holdout itself, which favours popularity: the candidate has one try.
     """
     means = {name: float(values.mean()) for name, values in recalls.items()}
-    opponent = max(sorted(name for name in means if name.startswith("popularity")), key=lambda name: means[name])
+    opponents = sorted(name for name in means if name.startswith("popularity"))
+    opponent = max(opponents, key=lambda name: means[name])
     candidate = recalls[CANDIDATE]
     against = paired_bootstrap(candidate - recalls[opponent], config)
-    lift = means[CANDIDATE] / means[opponent] - 1 if means[opponent] else (np.inf if means[CANDIDATE] else 0.0)
+    lift = means[CANDIDATE] / means[opponent] - 1 if means[opponent] else None
     versus = paired_bootstrap(candidate - recalls[CHAMPION], config) if CHAMPION in recalls else None
     rejected, held = _objections(len(candidate), lift, against, versus, means.get(CHAMPION), opponent, config)
     decision: Decision = "REJECT" if rejected else "HOLD" if held else "PROMOTE"
@@ -94,7 +99,7 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
         opponent,
         means[CANDIDATE],
         means[opponent],
-        float(lift),
+        lift,
         against,
         means.get(CHAMPION),
         versus,
@@ -103,7 +108,7 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
 
 def _objections(
     n_users: int,
-    lift: float,
+    lift: float | None,
     against: Interval,
     versus: Interval | None,
     champion: float | None,
@@ -116,9 +121,9 @@ def _objections(
         held.append(f"too few users: {n_users:,} judged, min_users={config.min_users:,}")
     elif against.high < 0:
         rejected.append(f"worse than {opponent}: the interval ({against.low:+.4f}, {against.high:+.4f}) lies below 0")
-    elif against.low <= 0:
+    elif not against.low > 0:  # also where it is no number
         held.append(f"not enough evidence: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0")
-    elif lift < config.min_relative_lift:
+    elif lift is not None and lift < config.min_relative_lift:
         held.append(f"lift {lift:+.1%} over {opponent}, min_relative_lift={config.min_relative_lift:.1%}")
     if versus is not None and champion and versus.mean < -config.champion_tolerance * champion:
         loss = f"{versus.mean / champion:+.1%} against the champion, champion_tolerance={config.champion_tolerance:.1%}"

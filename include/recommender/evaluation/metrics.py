@@ -29,31 +29,32 @@ def top_k(scores: np.ndarray[Any, np.dtype[np.float32]], k: int) -> Ints:
     """
     n, n_items = scores.shape
     width = min(k, n_items)
-    kth = -_partitioned(scores, width)
+    # A row with fewer than `width` allowed items has its threshold at -inf.
+    threshold = np.maximum(_kth_best(scores, width), np.finfo(np.float32).min)
     best = np.full((n, k), -1, dtype=np.int32)
     for row in range(n):
-        columns = np.flatnonzero(scores[row] >= max(kth[row], np.finfo(np.float32).min))
+        columns = np.flatnonzero(scores[row] >= threshold[row])
         order = np.argsort(-scores[row, columns], kind="stable")[:width]
         best[row, : len(order)] = columns[order]
     return best
 
 
-def _partitioned(scores: np.ndarray[Any, np.dtype[np.float32]], width: int) -> np.ndarray[Any, Any]:
-    """Negated width-th best score of each row.
+def _kth_best(scores: np.ndarray[Any, np.dtype[np.float32]], k: int) -> np.ndarray[Any, Any]:
+    """The k-th best score of each row.
 
-    The best `width` items lie within the `width` groups with the best maxima, so only those are partitioned.
+    Wide rows are cut into groups: k groups whose maxima are the best hold k scores at least as good as any score
+    outside of them, so the k-th best of these groups is that of the row, and only they are partitioned.
     """
     n, n_items = scores.shape
-    group = 64
-    n_groups = n_items // group
-    if n_groups <= 4 * width:
-        return np.partition(-scores, width - 1, axis=1)[:, width - 1]
-    body = scores[:, : n_groups * group].reshape(n, group, n_groups)
-    maxima = body.max(axis=1)
-    chosen = np.argpartition(-maxima, width - 1, axis=1)[:, :width]
-    candidates = np.take_along_axis(body, chosen[:, None, :], axis=2).reshape(n, -1)
-    candidates = np.concatenate([candidates, scores[:, n_groups * group :]], axis=1)
-    return np.partition(-candidates, width - 1, axis=1)[:, width - 1]
+    size = 64
+    n_groups = n_items // size
+    if n_groups > 4 * k:
+        rest = scores[:, n_groups * size :]
+        groups = scores[:, : n_groups * size].reshape(n, size, n_groups)
+        chosen = np.argpartition(groups.max(axis=1), n_groups - k, axis=1)[:, n_groups - k :]
+        scores = np.concatenate([np.take_along_axis(groups, chosen[:, None, :], axis=2).reshape(n, -1), rest], axis=1)
+    place = scores.shape[1] - k
+    return np.asarray(np.partition(scores, place, axis=1)[:, place])
 
 
 def per_user(hits: np.ndarray[Any, np.dtype[np.bool_]], n_held: Ints, k: int) -> dict[str, Floats]:
@@ -66,8 +67,9 @@ def per_user(hits: np.ndarray[Any, np.dtype[np.bool_]], n_held: Ints, k: int) ->
 
     Returns
     -------
-    metric name -> float64, shape (n_users,). NDCG and MAP (average precision) are normalized by min(K, n_held), the
-    best that can be reached (Jarvelin and Kekalainen 2002; trec_eval's cut-off convention is n_held for MAP).
+    metric name -> float64, shape (n_users,). NDCG (Jarvelin and Kekalainen 2002, discount 1/log2(rank + 1)) and MAP
+    (average precision) are normalized by the best that min(K, n_held) hits can reach; trec_eval's map_cut divides by
+    n_held instead. MRR is the reciprocal rank of the first hit within K, else 0.
     """
     top = hits[:, :k].astype(np.float64)
     ranks = np.arange(1, top.shape[1] + 1)

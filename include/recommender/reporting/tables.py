@@ -12,6 +12,7 @@ def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str
     columns = [f"recall@{k}", f"ndcg@{k}", f"map@{k}", f"mrr@{k}", f"hit_rate@{k}", f"coverage@{k}"]
     level = verdict["thresholds"]["confidence_level"]
     head = f"{'contestant':<20}" + "".join(f"{name:>13}" for name in columns) + f"   candidate minus it, {level:.0%}"
+    lift = "unknown" if verdict["relative_lift"] is None else f"{verdict['relative_lift']:+.1%}"
     rows = sorted(judged, key=lambda name: -judged[name]["means"][columns[0]])
     lines = [head, "-" * len(head)]
     for name in rows:
@@ -24,7 +25,7 @@ def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str
         f"{verdict['n_users']:,} users. Recall@K = hits in the top K / all held-out items of the user.",
         f"Verdict: {verdict['decision']} ({'; '.join(verdict['reasons'])})",
         f"Candidate {verdict['candidate_recall']:.4f}, strongest popularity {verdict['opponent']} "
-        f"{verdict['opponent_recall']:.4f}, lift {verdict['relative_lift']:+.1%}",
+        f"{verdict['opponent_recall']:.4f}, lift {lift}",
     ]
     if verdict["forced"]:
         lines.append(f"Promotion forced: {verdict['forced']}")

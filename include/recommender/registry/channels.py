@@ -92,10 +92,14 @@ class Channels:
         try:
             etag = self.objects.write(key, _body(move), create_only=seen is None, if_match=seen.etag if seen else None)
         except PreconditionFailed as error:
-            raise PreconditionFailed(
-                f"{self.objects.uri(key)}: somebody else moved the channel while {move.to_model} was being promoted. "
-                "Nothing was changed. Look at the channel's history, then decide anew."
-            ) from error
+            now = self.read(move.channel)
+            # A write whose answer was lost is sent again by botocore, and then loses against itself.
+            if now is None or now.move != move:
+                raise PreconditionFailed(
+                    f"{self.objects.uri(key)}: somebody else moved the channel while {move.to_model} was being "
+                    "promoted. Nothing was changed. Look at the channel's history, then decide anew."
+                ) from error
+            etag = now.etag
         self._append(move)
         log.info("%s: %s -> %s (%s)", move.channel, move.from_model, move.to_model, move.why)
         return ChannelState(move, etag)

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential_jitter
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
 
@@ -24,9 +33,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PART_BYTES = 16 << 20
+BODY_ATTEMPTS = 3
 READERS = 8
 
 Progress = Callable[[int, int], None]
+
+
+def _broke_off(error: BaseException) -> bool:
+    # botocore retries requests, but not a body that breaks off while it is read.
+    return isinstance(error.__cause__, (IncompleteReadError, ReadTimeoutError, ResponseStreamingError))
 
 
 @dataclass(frozen=True)
@@ -72,8 +87,17 @@ class ObjectStore:
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         """The bytes of a small object and the ETag they were read at. Raises NotFound."""
+        return self._get(key)
+
+    @retry(
+        retry=retry_if_exception(_broke_off),
+        stop=stop_after_attempt(BODY_ATTEMPTS),
+        wait=wait_exponential_jitter(initial=0.1, max=5),
+        reraise=True,
+    )
+    def _get(self, key: str, **conditions: str) -> tuple[bytes, str]:
         with self._named("read", key):
-            answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key))
+            answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key), **conditions)  # type: ignore[arg-type]
             return answer["Body"].read(), answer["ETag"]
 
     def write(self, key: str, data: bytes, *, create_only: bool = False, if_match: str | None = None) -> str:
@@ -168,11 +192,13 @@ class ObjectStore:
 
     def _fetch_range(self, info: ObjectInfo, part: Path, start: int) -> int:
         end = min(start + PART_BYTES, info.size_bytes)
-        with self._named("read", info.key):
-            answer = self.client.get_object(
-                Bucket=self.bucket, Key=self._full(info.key), Range=f"bytes={start}-{end - 1}", IfMatch=info.etag
-            )
-            data = answer["Body"].read()
+        try:
+            data, _ = self._get(info.key, Range=f"bytes={start}-{end - 1}", IfMatch=info.etag)
+        except PreconditionFailed as error:
+            raise DataError(
+                f"{self.uri(info.key)}: the object changed while it was read (it is no longer the one with ETag "
+                f"{info.etag}). Run the task resolve_snapshot again, once nobody writes there."
+            ) from error
         if len(data) != end - start:
             raise TransientError(
                 f"{self.uri(info.key)}: bytes {start}-{end - 1} came short ({len(data)} of {end - start}); try again"

@@ -1,4 +1,4 @@
-"""A store that answers errors, breaks off or lies: retried, then a clear failure; nothing is half read or half moved."""
+"""A store that answers errors, breaks off or lies: retried, then a clear failure; nothing is left half done."""
 
 import hashlib
 

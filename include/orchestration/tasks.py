@@ -70,8 +70,9 @@ def evaluate(parsed: Handle, encoded: Handle, trained: Handle, popularity: Handl
             run.workspace,
             run.open(parsed),
             Fitted(run.open(encoded), run.open(trained), run.open(popularity)),
+            run.as_of,
             run.facts.channel,
-            run.config.evaluate,
+            run.config,
         )
         run.note(champion=outcome.artifact.counts["champion"])
         return run.hand_on(outcome)

@@ -126,6 +126,14 @@ class RetrainConfig:
         return plain
 
     @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> RetrainConfig:
+        """Read what `as_dict` wrote; what it did not know yet keeps its default, what is gone since is ignored."""
+        flat = {
+            each.param: body[each.section][each.field] for each in knobs() if each.field in body.get(each.section, {})
+        }
+        return cls.from_params(flat)
+
+    @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> RetrainConfig:
         """Build all configs from flat parameters; absent or null ones keep their defaults.
 

@@ -66,3 +66,30 @@ def _rows(ids: pa.StringArray, known: pa.StringArray) -> np.ndarray[Any, np.dtyp
     """Row of each id in `known`, -1 where it is not there."""
     found: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(pc.index_in(ids, value_set=known), -1).to_numpy()
     return found
+
+
+Codes = tuple[np.ndarray[Any, np.dtype[np.int32]], np.ndarray[Any, np.dtype[np.int32]]]
+
+
+def reindex(matrix: sparse.csr_matrix, have: Codes, want: Codes) -> sparse.csr_matrix:
+    """A matrix in the rows and columns of another fold of the same reviews; what that fold lacks is left out.
+
+    Parameters
+    ----------
+    have : (user codes, item codes) of the matrix, int32, each ascending
+    want : (user codes, item codes) of the result
+    """
+    entries = matrix.tocoo()
+    rows, has_row = _place(have[0], want[0])
+    columns, has_column = _place(have[1], want[1])
+    keep = has_row[entries.row] & has_column[entries.col]
+    at = (rows[entries.row[keep]], columns[entries.col[keep]])
+    return sparse.csr_matrix((entries.data[keep], at), shape=(len(want[0]), len(want[1])))
+
+
+def _place(
+    codes: np.ndarray[Any, Any], among: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, np.dtype[np.bool_]]]:
+    """Position of each code in an ascending array, and whether it is there."""
+    place = np.minimum(np.searchsorted(among, codes), len(among) - 1)
+    return place, among[place] == codes

@@ -20,6 +20,8 @@ from ..storage.artifacts import Artifact
 from .prepare import encode_interactions
 from .workspace import Outcome, Workspace, run_once
 
+PRIOR = "popularity_decayed"
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -74,6 +76,11 @@ def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popular
         )
         for name in fitted.counts["names"]
     }
+
+
+def load_prior(workspace: Workspace, fitted: Artifact) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Decayed popularity, float64, shape (n_items,): what users of whom nothing is known get."""
+    return load_popularity(workspace, fitted)[PRIOR].strength
 
 
 def refit(workspace: Workspace, parsed: Artifact, as_of: datetime, config: RetrainConfig) -> Mapping[str, Outcome]:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..config import EvaluateConfig, GateConfig
+from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
-from ..data.interactions import ITEMS, USERS, load_ids
 from ..errors import ConfigError, GateRejected
-from ..evaluation.champion import Champion
 from ..evaluation.evaluate import judge, make_task
 from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_bootstrap
 from ..models.protocol import Recommender
-from ..registry.bundle import ModelPart
-from ..registry.channels import ChannelState
 from ..reporting.tables import render_verdict
 from ..storage.artifacts import Artifact
+from .champion import compare_with, contestant
 from .fit import Fitted, load_als, load_popularity
 from .workspace import Outcome, Workspace, run_once
 
@@ -29,25 +27,22 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(
-    workspace: Workspace,
-    parsed: Artifact,
-    fitted: Fitted,
-    channel: str,
-    config: EvaluateConfig,
+    workspace: Workspace, parsed: Artifact, fitted: Fitted, as_of: datetime, channel: str, config: RetrainConfig
 ) -> Outcome:
     """Candidate, popularity and champion on one code path: judged.json and recall_<contestant>.npy a user."""
     state = workspace.registry.channels.read(channel)
-    champion_id, note = _comparable_champion(workspace, fitted, channel, state)
+    comparison, theirs = compare_with(workspace, fitted, state, config)
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-        matrix = fold.matrix
-        task = make_task(matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config)
+        task = make_task(
+            fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config.evaluate
+        )
         contestants: dict[str, Recommender] = {CANDIDATE: load_als(workspace, fitted.trained)}
-        if champion_id:
-            contestants[CHAMPION] = _champion(workspace, parsed, fold, champion_id)
+        if comparison.how != "none":
+            contestants[CHAMPION] = contestant(workspace, parsed, fitted, as_of, comparison, theirs)
         contestants |= load_popularity(workspace, fitted.popularity)
-        outcome = judge(contestants, task, config)
+        outcome = judge(contestants, task, config.evaluate)
         for name, judged in outcome.items():
             np.save(directory / f"recall_{name}.npy", judged.recall, allow_pickle=False)
         body = {name: {"means": row.means, "by_history": row.by_history} for name, row in outcome.items()}
@@ -55,43 +50,21 @@ def evaluate(
         return {
             "judged_users": len(task.rows),
             "contestants": sorted(outcome),
-            "champion": note,
-            "champion_id": state.model_id if state else None,
+            "champion": comparison.note,
+            "champion_how": comparison.how,
+            "champion_id": comparison.champion_id,
         }
 
     inputs = {
         "fold": fitted.encoded.digest,
         "candidate": fitted.trained.digest,
         "popularity": fitted.popularity.digest,
-        "champion": state.model_id if state else "",
+        "champion_id": comparison.champion_id or "",
+        **comparison.inputs,
     }
-    outcome = run_once(workspace, "evaluate", 1, asdict(config), inputs, make)
-    log.info("Champion: %s", note)
+    outcome = run_once(workspace, "evaluate", 2, asdict(config.evaluate), inputs, make)
+    log.info("Champion: %s", comparison.note)
     return outcome
-
-
-def _comparable_champion(
-    workspace: Workspace, fitted: Fitted, channel: str, state: ChannelState | None
-) -> tuple[str | None, str]:
-    """The champion's id where it may be judged on this holdout, and a sentence on it either way."""
-    if state is None:
-        return None, f"none, {channel} points nowhere yet"
-    manifest = workspace.registry.manifest(state.model_id)
-    if manifest["identity"]["judged"] == fitted.trained.digest:
-        return None, f"{state.model_id} is this very candidate"
-    if manifest["cut_s"] > fitted.encoded.counts["cut_s"]:
-        return None, f"{state.model_id} is not compared: it was trained beyond this cut and has seen the holdout"
-    return state.model_id, f"{state.model_id}, trained before this cut, judged on the same users"
-
-
-def _champion(workspace: Workspace, parsed: Artifact, fold: EncodedFold, model_id: str) -> Champion:
-    directory = workspace.cache / "models" / model_id
-    manifest = workspace.registry.fetch(model_id, directory)
-    ids = workspace.artifacts.path(parsed)
-    users = load_ids(ids / USERS).take(fold.user_codes)
-    items = load_ids(ids / ITEMS).take(fold.item_codes)
-    regularization = manifest["config"]["train"]["regularization"]
-    return Champion.align(ModelPart.load(directory, "judged"), users, items, fold.matrix, regularization)
 
 
 def recall_gate(

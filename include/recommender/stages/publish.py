@@ -20,13 +20,11 @@ from ..registry.channels import ChannelState, Move
 from ..registry.provenance import code_version, library_versions
 from ..reporting.tables import render_card
 from ..storage.artifacts import Artifact
-from .fit import Fitted, load_als, load_popularity
+from .fit import Fitted, load_als, load_prior
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
-
-PRIOR = "popularity_decayed"
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def _save_part(workspace: Workspace, parsed: Artifact, fitted: Fitted, directory
     ids = workspace.artifacts.path(parsed)
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
     users, items = load_ids(ids / USERS).take(fold.user_codes), load_ids(ids / ITEMS).take(fold.item_codes)
-    prior = load_popularity(workspace, fitted.popularity)[PRIOR].strength
+    prior = load_prior(workspace, fitted.popularity)
     ModelPart(load_als(workspace, fitted.trained), users, items, prior).save(directory, part)
     return fold
 

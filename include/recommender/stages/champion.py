@@ -1,0 +1,105 @@
+"""The champion as a contestant: as it was published where it has not seen the holdout, else its configuration anew."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..config import RetrainConfig
+from ..data.encoding import EncodedFold
+from ..data.interactions import ITEMS, USERS, load_ids
+from ..evaluation.champion import Champion, reindex
+from ..registry.bundle import ModelPart
+from ..registry.channels import ChannelState
+from ..storage.artifacts import Artifact
+from .fit import Fitted, fit_popularity, load_als, load_prior, train_als
+from .prepare import encode_interactions
+from .workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether and how the champion is compared.
+
+    how : "none" (no champion, or nothing to compare), "published" (its judged factors), "refitted" (its configuration,
+        fitted on this run's train part)
+    inputs : what the comparison depends on besides the candidate, name -> digest or id
+    """
+
+    how: str
+    champion_id: str | None
+    note: str
+    inputs: dict[str, str]
+
+
+def compare_with(
+    workspace: Workspace, fitted: Fitted, state: ChannelState | None, config: RetrainConfig
+) -> tuple[Comparison, RetrainConfig]:
+    """How the champion may be compared on this fold, and its configuration."""
+    if state is None:
+        return Comparison("none", None, "none yet", {}), config
+    name = state.model_id
+    manifest = workspace.registry.manifest(name)
+    theirs = RetrainConfig.from_dict(manifest["config"])
+    theirs = replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
+    if manifest["identity"]["judged"] == fitted.trained.digest:
+        return Comparison("none", name, f"{name} is this very candidate", {}), theirs
+    if manifest["cut_s"] <= fitted.encoded.counts["cut_s"]:
+        note = f"{name}: its judged factors, which were trained before this cut"
+        return Comparison("published", name, note, {"champion": name}), theirs
+    if (theirs.encode, theirs.train) == (config.encode, config.train):
+        note = f"{name} has seen this holdout, and its configuration is this run's: there is nothing to compare"
+        return Comparison("none", name, note, {}), theirs
+    note = f"{name} has seen this holdout: its configuration was fitted anew on this run's train part"
+    return Comparison("refitted", name, note, {"champion": name, "how": "refitted"}), theirs
+
+
+def contestant(
+    workspace: Workspace,
+    parsed: Artifact,
+    fitted: Fitted,
+    as_of: datetime,
+    comparison: Comparison,
+    theirs: RetrainConfig,
+) -> Champion:
+    """The champion over this fold's users and items; users it does not know are folded in by its own configuration."""
+    ids = workspace.artifacts.path(parsed)
+    all_users, all_items = load_ids(ids / USERS), load_ids(ids / ITEMS)
+    fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
+    encoded = encode_interactions(workspace, parsed, as_of, theirs.encode).artifact
+    their_fold = EncodedFold.load(workspace.artifacts.path(encoded))
+    if comparison.how == "published":
+        part = _published(workspace, str(comparison.champion_id))
+    else:
+        part = _refitted(workspace, encoded, their_fold, all_users, all_items, theirs)
+    rows, columns = (their_fold.user_codes, their_fold.item_codes), (fold.user_codes, fold.item_codes)
+    histories = reindex(their_fold.matrix, rows, columns)
+    users, items = all_users.take(fold.user_codes), all_items.take(fold.item_codes)
+    return Champion.align(part, users, items, histories, theirs.train.regularization)
+
+
+def _published(workspace: Workspace, model_id: str) -> ModelPart:
+    directory = workspace.cache / "models" / model_id
+    workspace.registry.fetch(model_id, directory)
+    return ModelPart.load(directory, "judged")
+
+
+def _refitted(
+    workspace: Workspace,
+    encoded: Artifact,
+    fold: EncodedFold,
+    users: pa.StringArray,
+    items: pa.StringArray,
+    theirs: RetrainConfig,
+) -> ModelPart:
+    trained = train_als(workspace, encoded, theirs.train).artifact
+    popularity = fit_popularity(workspace, encoded, theirs.popularity).artifact
+    prior: np.ndarray[Any, np.dtype[np.float64]] = load_prior(workspace, popularity)
+    return ModelPart(load_als(workspace, trained), users.take(fold.user_codes), items.take(fold.item_codes), prior)

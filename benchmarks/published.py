@@ -1,0 +1,96 @@
+"""Popularity and ALS on a fixed split with published results, through this project's own fit and evaluation.
+
+The split is MovieLens-1M of the SpectralCF authors; the results are those of Ferrari Dacrema et al., "A Troubling
+Analysis of Reproducibility and Progress in Recommender Systems Research" (ACM TOIS 39(2), 2021), who divide recall by
+all held-out items, as we do, and average precision by min(K, held-out items), as we do.
+
+    python -m benchmarks.published [directory]
+
+The directory holds train_users.dat and test_users.dat, each line: user item item ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from include.recommender.config import EvaluateConfig, PopularityConfig, TrainConfig
+from include.recommender.evaluation.evaluate import Task, judge, make_task
+from include.recommender.models.als import fit_als
+from include.recommender.models.popularity import fit_popularity
+from include.recommender.models.protocol import Recommender
+
+POPULARITY = {"recall@20": 0.0382, "recall@40": 0.0969, "recall@100": 0.2286}
+ALS = {"recall@20": 0.0868, "recall@40": 0.1441, "recall@100": 0.2621, "map@20": 0.0188}
+TOLERANCE = 0.004
+
+ALPHA, EPSILON = 1.7077, 0.001
+CONFIG = TrainConfig(factors=22, regularization=1e-5, iterations=75)
+
+
+def default_directory() -> Path:
+    """Where the split lies: below RECOMMENDER_SHARED_DATA, else beside the project in shared/data."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    return Path(os.environ.get("RECOMMENDER_SHARED_DATA") or beside) / "published" / "ml1m_SpectralCF"
+
+
+def read_split(directory: Path) -> tuple[sparse.csr_matrix, Task]:
+    """Train as confidences, and the judging of every user with held-out items."""
+    train, test = _read(directory / "train_users.dat"), _read(directory / "test_users.dat")
+    n_items = 1 + max(int(items.max()) for rows in (train, test) for items in rows.values())
+    rows = np.repeat(list(train), [len(items) for items in train.values()])
+    columns = np.concatenate(list(train.values()))
+    confidence = np.full(len(rows), 1 + ALPHA * np.log(1 + 1 / EPSILON), dtype=np.float32)
+    matrix = sparse.csr_matrix((confidence, (rows, columns)), shape=(max(train) + 1, n_items))
+    indptr = np.cumsum([0, *(len(items) for items in test.values())])
+    users, held = np.array(list(test), dtype=np.int32), np.concatenate(list(test.values()))
+    item_codes = np.arange(n_items, dtype=np.int32)
+    return matrix, make_task(matrix, item_codes, users, indptr, held, EvaluateConfig(max_users=0))
+
+
+def _read(path: Path) -> dict[int, np.ndarray]:
+    lines = (np.array(line.split(), dtype=np.int32) for line in path.read_text().splitlines())
+    return {int(line[0]): line[1:] for line in lines if len(line) > 1}
+
+
+def popularity(matrix: sparse.csr_matrix) -> Recommender:
+    """All-time popularity: the split has no times."""
+    times = np.zeros(matrix.nnz, dtype=np.int64)
+    return fit_popularity(matrix.indices, times, matrix.shape[1], 1, PopularityConfig())["popularity_all_time"]
+
+
+def als(matrix: sparse.csr_matrix) -> Recommender:
+    """The published configuration, solved exactly."""
+    return fit_als(matrix, CONFIG, exact=True)[0]
+
+
+def measure(model: Recommender, task: Task) -> dict[str, float]:
+    """Means by "metric@K" at K = 20, 40, 100."""
+    means: dict[str, float] = {}
+    for k in (20, 40, 100):
+        means |= judge({"model": model}, task, EvaluateConfig(top_k=k, max_users=0))["model"].means
+    return means
+
+
+def main() -> None:
+    """Print published, ours and the difference, side by side."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", nargs="?", type=Path, default=default_directory(), help="default: %(default)s")
+    directory = parser.parse_args().directory
+    if not (directory / "train_users.dat").exists():
+        parser.error(f"{directory} holds no train_users.dat; name the directory, or set RECOMMENDER_SHARED_DATA")
+    matrix, task = read_split(directory)
+    print(f"{matrix.shape[0]:,} users, {matrix.shape[1]:,} items, train {matrix.nnz:,}, test {task.n_held.sum():,}")
+    print(f"{'model':<12}{'metric':<12}{'published':>10}{'ours':>10}{'difference':>12}")
+    for name, fit, published in (("popularity", popularity, POPULARITY), ("iALS", als, ALS)):
+        ours = measure(fit(matrix), task)
+        for metric, value in published.items():
+            print(f"{name:<12}{metric:<12}{value:>10.4f}{ours[metric]:>10.4f}{ours[metric] - value:>+12.4f}")
+
+
+if __name__ == "__main__":
+    main()

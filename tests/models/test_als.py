@@ -1,0 +1,179 @@
+"""ALS against bare implicit, and what it refuses."""
+
+import numpy as np
+import pytest
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from include.recommender.config import TrainConfig
+from include.recommender.errors import ConfigError, DataError
+from include.recommender.models import als
+from include.recommender.models.als import check_memory, fit_als, fold_in, free_bytes, needed_bytes
+
+CONFIG = TrainConfig(factors=8, iterations=4)
+
+
+def random_matrix(n_users=300, n_items=90, density=0.05, seed=0) -> sparse.csr_matrix:
+    rng = np.random.default_rng(seed)
+    matrix = sparse.random(n_users, n_items, density, format="csr", dtype=np.float32, random_state=rng)
+    matrix.data = (1 + 20 * rng.random(matrix.nnz)).astype(np.float32)
+    return matrix
+
+
+def bare(matrix, config, **options) -> AlternatingLeastSquares:
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=config.factors,
+            regularization=config.regularization,
+            iterations=config.iterations,
+            random_state=config.seed,
+            **options,
+        )
+        model.fit(matrix, show_progress=False)
+    return model
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_factors_are_those_of_bare_implicit(exact):
+    matrix = random_matrix()
+    ours, _ = fit_als(matrix, CONFIG, exact=exact)
+    theirs = bare(matrix, CONFIG, use_cg=not exact)
+    np.testing.assert_array_equal(ours.user_factors, theirs.user_factors)
+    np.testing.assert_array_equal(ours.item_factors, theirs.item_factors)
+
+
+def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads():
+    # More users than the loss samples, so that the sample is drawn too.
+    matrix = random_matrix(n_users=als.LOSS_USERS + 500)
+    fits = [fit_als(matrix, CONFIG, threads=threads) for threads in (1, 2, 2, 4)]
+    first, curve = fits[0]
+    for model, again in fits[1:]:
+        assert model.user_factors.tobytes() == first.user_factors.tobytes()
+        assert model.item_factors.tobytes() == first.item_factors.tobytes()
+        assert again.loss == curve.loss
+
+
+def test_another_seed_gives_other_factors():
+    matrix = random_matrix()
+    one, other = (fit_als(matrix, TrainConfig(factors=8, iterations=1, seed=seed))[0] for seed in (1, 2))
+    assert not np.array_equal(one.item_factors, other.item_factors)
+
+
+def test_loss_is_that_of_the_objective_and_falls():
+    matrix = random_matrix()
+    model, curve = fit_als(matrix, CONFIG)
+    assert curve.loss == sorted(curve.loss, reverse=True)
+    assert len(curve.seconds) == CONFIG.iterations
+    # Hu et al. 2008, eq. 3, in full; implicit divides by the sum of all confidences, 1 for each unknown.
+    confidence = np.where(matrix.toarray() > 0, matrix.toarray(), 1).astype(np.float64)
+    wanted = (matrix.toarray() > 0).astype(np.float64)
+    X, Y = model.user_factors.astype(np.float64), model.item_factors.astype(np.float64)
+    penalty = CONFIG.regularization * ((X**2).sum() + (Y**2).sum())
+    expected = ((confidence * (wanted - X @ Y.T) ** 2).sum() + penalty) / confidence.sum()
+    assert curve.loss[-1] == pytest.approx(expected, rel=1e-4)
+
+
+def test_users_and_items_without_interactions_get_zero_factors():
+    matrix = random_matrix().tolil()
+    matrix[7] = 0
+    matrix[:, 11] = 0
+    matrix = matrix.tocsr()
+    matrix.eliminate_zeros()
+    model, _ = fit_als(matrix, CONFIG)
+    assert not model.user_factors[7].any()
+    assert not model.item_factors[11].any()
+    assert np.isfinite(model.score(np.arange(300, dtype=np.int32))).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1)])
+def test_odd_shapes_fit(shape):
+    model, _ = fit_als(sparse.csr_matrix(np.full(shape, 3, dtype=np.float32)), CONFIG)
+    assert model.score(np.array([0], dtype=np.int32)).shape == (1, shape[1])
+
+
+def test_the_input_is_not_changed():
+    matrix = random_matrix()
+    before = [part.copy() for part in (matrix.data, matrix.indices, matrix.indptr)]
+    fit_als(matrix, CONFIG)
+    for part, copy in zip((matrix.data, matrix.indices, matrix.indptr), before, strict=True):
+        np.testing.assert_array_equal(part, copy)
+
+
+def test_memory_mapped_matrices_fit(tmp_path):
+    matrix = random_matrix()
+    for name in ("data", "indices", "indptr"):
+        np.save(tmp_path / name, getattr(matrix, name))
+    parts = [np.load(tmp_path / f"{name}.npy", mmap_mode="c") for name in ("data", "indices", "indptr")]
+    mapped = sparse.csr_matrix(tuple(parts), shape=matrix.shape)
+    np.testing.assert_array_equal(fit_als(mapped, CONFIG)[0].item_factors, fit_als(matrix, CONFIG)[0].item_factors)
+
+
+def test_nothing_to_fit_is_refused():
+    with pytest.raises(DataError, match=r"\(3, 4\) holds no interaction"):
+        fit_als(sparse.csr_matrix((3, 4), dtype=np.float32), CONFIG)
+
+
+@pytest.mark.parametrize("value", [0.5, 0.0, -1.0, np.nan])
+def test_a_confidence_below_one_is_refused(value):
+    matrix = random_matrix()
+    matrix.data[3] = value
+    with pytest.raises(DataError, match="at least 1"):
+        fit_als(matrix, CONFIG)
+
+
+def test_overflowing_factors_are_refused():
+    matrix = random_matrix()
+    matrix.data[:] = np.float32(3e38)
+    with pytest.raises(ConfigError, match="diverged"):
+        fit_als(matrix, CONFIG)
+
+
+def test_fold_in_is_implicits_recalculation():
+    matrix = random_matrix()
+    model = bare(matrix, CONFIG)
+    gram = model.item_factors.T @ model.item_factors
+    new = random_matrix(n_users=20, seed=9)
+    ours = fold_in(new, model.item_factors, gram, CONFIG.regularization)
+    theirs = model.recalculate_user(np.arange(20), new)
+    np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-5)
+
+
+def test_fold_in_of_nothing_is_zero():
+    model, _ = fit_als(random_matrix(), CONFIG)
+    gram = model.item_factors.T @ model.item_factors
+    empty = sparse.csr_matrix((2, 90), dtype=np.float32)
+    assert not fold_in(empty, model.item_factors, gram, CONFIG.regularization).any()
+
+
+def test_memory_by_hand():
+    # 10 entries and their transpose: 2 x 10 x 8; row pointers 2 x (3 + 5) x 4; users 3, items 5 twice, of 2 factors.
+    assert needed_bytes((3, 5), 10, 2) == 160 + 64 + (3 + 2 * 5) * 2 * 4
+    # More users than items: the peak is while the users' factors start.
+    assert needed_bytes((50, 5), 10, 2) == 160 + 440 + 2 * 50 * 2 * 4
+
+
+def test_a_fit_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch):
+    monkeypatch.setattr(als, "free_bytes", lambda: 10**9)
+    check_memory((1_000, 1_000), 10**6, 64)
+    with pytest.raises(ConfigError, match=r"factors=1024: training needs about 8\.\d+ GB.*1\.00 GB are free"):
+        check_memory((10**6, 10**4), 10**6, 1024)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A /proc and a control group that say what a test wants."""
+    (tmp_path / "meminfo").write_text("MemTotal: 16000 kB\nMemAvailable:    8000 kB\n")
+    (tmp_path / "memory.current").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 2000000\ninactive_file 900000\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("limit", "free"), [("max", 8_192_000), ("4000000", 1_900_000), ("90000000", 8_192_000)])
+def test_free_memory_is_what_the_machine_or_the_control_group_leaves(machine, limit, free):
+    (machine / "memory.max").write_text(f"{limit}\n")
+    assert free_bytes(machine, machine) == free
+
+
+def test_free_memory_without_a_proc_or_control_group(tmp_path):
+    assert free_bytes(tmp_path, tmp_path) > 10**8

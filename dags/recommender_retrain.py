@@ -73,11 +73,11 @@ def encode_interactions(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 @task(**TRAINING)
-def train_als(encoded: dict[str, Any]) -> dict[str, Any]:
+def train_als(parsed: dict[str, Any], encoded: dict[str, Any]) -> dict[str, Any]:
     """Fits the candidate. Fails at once, with the arithmetic, when it cannot fit into the free memory."""
     from include.orchestration import tasks
 
-    return tasks.train_als(encoded)
+    return tasks.train_als(parsed, encoded)
 
 
 @task
@@ -107,11 +107,13 @@ def recall_gate(evaluated: dict[str, Any]) -> dict[str, Any]:
 
 
 @task(**TRAINING)
-def refit(parsed: dict[str, Any], gated: dict[str, Any]) -> dict[str, Any]:
+def refit(
+    parsed: dict[str, Any], encoded: dict[str, Any], trained: dict[str, Any], popularity: dict[str, Any]
+) -> dict[str, Any]:
     """Fits again on everything before as_of: what is published has seen the newest data."""
     from include.orchestration import tasks
 
-    return tasks.refit(parsed)
+    return tasks.refit(parsed, encoded, trained, popularity)
 
 
 @task
@@ -161,10 +163,11 @@ def recommender_retrain() -> None:
     resolved = resolve_snapshot()
     parsed = parse_reviews(download_reviews(resolved))
     encoded = encode_interactions(parsed)
-    trained, popularity = train_als(encoded), fit_popularity(encoded)
+    trained, popularity = train_als(parsed, encoded), fit_popularity(encoded)
     evaluated = evaluate(parsed, encoded, trained, popularity)
     gated = recall_gate(evaluated)
-    refitted = refit(parsed, gated)
+    refitted = refit(parsed, encoded, trained, popularity)
+    gated >> refitted
     uploaded = upload_model(
         {
             "resolved": resolved,

@@ -73,6 +73,8 @@ def _knob_param(knob: Knob) -> Param:
         "description": knob.description,
         "section": SECTIONS[knob.section],
     }
+    if knob.is_flag:
+        return Param(knob.default, type="boolean", **about)
     if knob.is_list:
         return Param(list(knob.default), type="array", items={"type": kind, **bounds}, minItems=1, **about)
     return Param(knob.default, type=kind, **bounds, **about)

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.recommender.stages import fit, judge, prepare, publish, report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
+from include.recommender.stages.warm import candidate_start
 
 from .run import Handle, Run, run_task
 
@@ -48,9 +49,17 @@ def encode_interactions(parsed: Handle) -> Handle:
     return _handle(run_task(body))
 
 
-def train_als(encoded: Handle) -> Handle:
+def train_als(parsed: Handle, encoded: Handle) -> Handle:
     """The candidate's factors."""
-    return _handle(run_task(lambda run: run.hand_on(fit.train_als(run.workspace, run.open(encoded), run.config.train))))
+
+    def body(run: Run) -> Handle:
+        fold, config = run.open(encoded), run.config.train
+        start = candidate_start(run.workspace, fold, run.facts.channel, config)
+        outcome = fit.train_als(run.workspace, run.open(parsed), fold, config, start)
+        run.note(start=outcome.artifact.counts["start"])
+        return run.hand_on(outcome)
+
+    return _handle(run_task(body))
 
 
 def fit_popularity(encoded: Handle) -> Handle:
@@ -94,11 +103,12 @@ def recall_gate(evaluated: Handle) -> Handle:
     return _handle(run_task(body))
 
 
-def refit(parsed: Handle) -> dict[str, Handle]:
+def refit(parsed: Handle, encoded: Handle, trained: Handle, popularity: Handle) -> dict[str, Handle]:
     """The same configuration on everything before as_of."""
 
     def body(run: Run) -> dict[str, Handle]:
-        outcomes = fit.refit(run.workspace, run.open(parsed), run.as_of, run.config)
+        judged = Fitted(run.open(encoded), run.open(trained), run.open(popularity))
+        outcomes = fit.refit(run.workspace, run.open(parsed), judged, run.as_of, run.config)
         return {name: run.hand_on(outcome) for name, outcome in outcomes.items()}
 
     return dict(run_task(body))
@@ -115,7 +125,7 @@ def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
             judged=Fitted(*(run.open(handles[name]) for name in ("encoded", "trained", "popularity"))),
             evaluated=run.open(handles["evaluated"]),
             gated=run.open(handles["gated"]),
-            published=Fitted(*(run.open(refitted[name]) for name in ("encode", "train", "popularity"))),
+            published=Fitted(*(run.open(refitted[name]) for name in ("encoded", "trained", "popularity"))),
         )
         published = publish.upload_model(run.workspace, made, run.as_of, run.facts.run_id, run.config)
         run.note(**asdict(published))

@@ -67,6 +67,10 @@ class TrainConfig:
     regularization: float = knob(0.05, "L2 regularization of the factors", low=0.0, high=1000.0)
     iterations: int = knob(15, "ALS sweeps over users and items", low=1, high=500)
     seed: int = knob(20_181, "Seed of the initial factors", low=0, high=2**31 - 1)
+    warm_start: bool = knob(
+        False, "Begin with the champion's factors where they have not seen the holdout, and refit from the candidate's"
+    )
+    warm_iterations: int = knob(5, "ALS sweeps after a warm start", low=1, high=500)
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,11 @@ class Knob:
     high: float | None
 
     @property
+    def is_flag(self) -> bool:
+        """Whether the value is true or false."""
+        return isinstance(self.default, bool)
+
+    @property
     def is_list(self) -> bool:
         """Whether the value is a list of numbers."""
         return isinstance(self.default, tuple)
@@ -183,6 +192,8 @@ class Knob:
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, or None."""
+        if self.is_flag:
+            return None if isinstance(value, bool) else f"{self.param}={value!r}: expected true or false"
         if not self.is_list:
             return self._number_problem(value)
         if not isinstance(value, (list, tuple)) or not value:
@@ -200,6 +211,8 @@ class Knob:
 
     def coerce(self, value: Any) -> Any:
         """The value in the type of the default."""
+        if self.is_flag:
+            return value
         kind: type[Any] = int if self.is_whole else float
         return tuple(sorted({kind(each) for each in value})) if self.is_list else kind(value)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy import sparse
 
+from ..data.ids import rows_of
 from ..models.als import fold_in
 from ..models.protocol import Rows, Scores
 from ..registry.bundle import ModelPart
@@ -43,7 +43,7 @@ class Champion:
         ----------
         matrix : confidence, float32 CSR, shape (len(user_ids), len(item_ids)), the histories to fold in from
         """
-        users, items = _rows(user_ids, part.user_ids), _rows(item_ids, part.item_ids)
+        users, items = rows_of(user_ids, part.user_ids), rows_of(item_ids, part.item_ids)
         unknown = items < 0
         item_factors = np.where(unknown[:, None], np.float32(0), part.als.item_factors[items])
         user_factors = np.where((users < 0)[:, None], np.float32(0), part.als.user_factors[users])
@@ -60,12 +60,6 @@ class Champion:
         scores[~factors.any(axis=1)] = self.prior
         scores[:, self.unknown_items] = -np.inf
         return scores
-
-
-def _rows(ids: pa.StringArray, known: pa.StringArray) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Row of each id in `known`, -1 where it is not there."""
-    found: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(pc.index_in(ids, value_set=known), -1).to_numpy()
-    return found
 
 
 Codes = tuple[np.ndarray[Any, np.dtype[np.int32]], np.ndarray[Any, np.dtype[np.int32]]]

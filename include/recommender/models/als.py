@@ -39,6 +39,13 @@ class Als:
         return scores
 
 
+def initial_factors(shape: tuple[int, int], config: TrainConfig) -> Als:
+    """Small random factors, as a cold start begins with; float32, for shape (n_users, n_items)."""
+    rng = np.random.default_rng(config.seed)
+    user, item = (rng.random((n, config.factors), dtype=np.float32) * np.float32(0.01) for n in shape)
+    return Als(user, item)
+
+
 @dataclass
 class TrainingCurve:
     """Per iteration: seconds, and the loss over a fixed sample of at most LOSS_USERS users."""
@@ -48,13 +55,20 @@ class TrainingCurve:
 
 
 def fit_als(
-    matrix: sparse.csr_matrix, config: TrainConfig, *, threads: int = 0, exact: bool = False
+    matrix: sparse.csr_matrix,
+    config: TrainConfig,
+    *,
+    start: Als | None = None,
+    threads: int = 0,
+    exact: bool = False,
 ) -> tuple[Als, TrainingCurve]:
     """Factorize a confidence matrix.
 
     Parameters
     ----------
-    matrix : float32 CSR, shape (n_users, n_items), values at least 1; absent entries are unknown
+    matrix : float32 CSR, shape (n_users, n_items), values at least 1; absent entries are unknown. implicit wants
+        its arrays writable, though it does not write
+    start : factors to begin with, in the rows and columns of the matrix; then `warm_iterations` are enough
     threads : 0 takes all cores; the result does not depend on it
     exact : solve each row by Cholesky instead of three steps of conjugate gradients (Takacs et al. 2011), about twice
         as slow
@@ -78,11 +92,13 @@ def fit_als(
         model = AlternatingLeastSquares(
             factors=config.factors,
             regularization=config.regularization,
-            iterations=config.iterations,
+            iterations=config.warm_iterations if start else config.iterations,
             random_state=config.seed,
             num_threads=threads,
             use_cg=not exact,
         )
+        if start:
+            model.user_factors, model.item_factors = start.user_factors.copy(), start.item_factors.copy()
         curve = TrainingCurve()
         try:
             model.fit(matrix, show_progress=False, callback=_recorder(model, matrix, config, curve))
@@ -108,7 +124,7 @@ def _recorder(
         loss = float(_als.calculate_loss(sampled, users, model.item_factors, config.regularization, num_threads=1))
         curve.seconds.append(seconds)
         curve.loss.append(loss)
-        log.info("ALS iteration %d of %d: loss %.6f, %.2f s", iteration + 1, config.iterations, loss, seconds)
+        log.info("ALS iteration %d of %d: loss %.6f, %.2f s", iteration + 1, model.iterations, loss, seconds)
 
     return record
 

@@ -19,6 +19,7 @@ from ..registry.channels import ChannelState
 from ..storage.artifacts import Artifact
 from .fit import Fitted, fit_popularity, load_als, load_prior, train_als
 from .prepare import encode_interactions
+from .warm import bundle_part
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ def compare_with(
     name = state.model_id
     manifest = workspace.registry.manifest(name)
     theirs = RetrainConfig.from_dict(manifest["config"])
+    theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
     theirs = replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
     if manifest["identity"]["judged"] == fitted.trained.digest:
         return Comparison("none", name, f"{name} is this very candidate", {}), theirs
@@ -76,30 +78,25 @@ def contestant(
     encoded = encode_interactions(workspace, parsed, as_of, theirs.encode).artifact
     their_fold = EncodedFold.load(workspace.artifacts.path(encoded))
     if comparison.how == "published":
-        part = _published(workspace, str(comparison.champion_id))
+        part = bundle_part(workspace, str(comparison.champion_id), "judged")
     else:
-        part = _refitted(workspace, encoded, their_fold, all_users, all_items, theirs)
+        part = _refitted(workspace, parsed, encoded, their_fold, all_users, all_items, theirs)
     rows, columns = (their_fold.user_codes, their_fold.item_codes), (fold.user_codes, fold.item_codes)
     histories = reindex(their_fold.matrix, rows, columns)
     users, items = all_users.take(fold.user_codes), all_items.take(fold.item_codes)
     return Champion.align(part, users, items, histories, theirs.train.regularization)
 
 
-def _published(workspace: Workspace, model_id: str) -> ModelPart:
-    directory = workspace.cache / "models" / model_id
-    workspace.registry.fetch(model_id, directory)
-    return ModelPart.load(directory, "judged")
-
-
 def _refitted(
     workspace: Workspace,
+    parsed: Artifact,
     encoded: Artifact,
     fold: EncodedFold,
     users: pa.StringArray,
     items: pa.StringArray,
     theirs: RetrainConfig,
 ) -> ModelPart:
-    trained = train_als(workspace, encoded, theirs.train).artifact
+    trained = train_als(workspace, parsed, encoded, theirs.train).artifact
     popularity = fit_popularity(workspace, encoded, theirs.popularity).artifact
     prior: np.ndarray[Any, np.dtype[np.float64]] = load_prior(workspace, popularity)
     return ModelPart(load_als(workspace, trained), users.take(fold.user_codes), items.take(fold.item_codes), prior)

@@ -18,6 +18,7 @@ from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
 from ..storage.artifacts import Artifact
 from .prepare import encode_interactions
+from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Workspace, run_once
 
 PRIOR = "popularity_decayed"
@@ -32,18 +33,23 @@ class Fitted:
     popularity: Artifact
 
 
-def train_als(workspace: Workspace, encoded: Artifact, config: TrainConfig) -> Outcome:
+def train_als(
+    workspace: Workspace, parsed: Artifact, encoded: Artifact, config: TrainConfig, start: Start | None = None
+) -> Outcome:
     """Factors of the train part: user_factors.npy, item_factors.npy, loss.json."""
 
     def make(directory: Path) -> dict[str, Any]:
-        matrix = EncodedFold.load(workspace.artifacts.path(encoded)).matrix
-        als, curve = fit_als(matrix, config)
+        fold = EncodedFold.load(workspace.artifacts.path(encoded))
+        warm, counts = warm_factors(workspace, parsed, fold, start, config) if start else (None, {"start": "cold"})
+        als, curve = fit_als(fold.matrix, config, start=warm)
         np.save(directory / "user_factors.npy", als.user_factors, allow_pickle=False)
         np.save(directory / "item_factors.npy", als.item_factors, allow_pickle=False)
         (directory / "loss.json").write_text(json.dumps(curve.loss))
-        return {"iterations": len(curve.loss), "loss": curve.loss[-1], "seconds_per_iteration": curve.seconds}
+        fitted = {"iterations": len(curve.loss), "loss": curve.loss[-1], "seconds_per_iteration": curve.seconds}
+        return counts | fitted
 
-    return run_once(workspace, "train_als", 1, asdict(config), {"fold": encoded.digest}, make)
+    inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
+    return run_once(workspace, "train_als", 1, asdict(config), inputs, make)
 
 
 def load_als(workspace: Workspace, trained: Artifact) -> Als:
@@ -83,12 +89,15 @@ def load_prior(workspace: Workspace, fitted: Artifact) -> np.ndarray[Any, np.dty
     return load_popularity(workspace, fitted)[PRIOR].strength
 
 
-def refit(workspace: Workspace, parsed: Artifact, as_of: datetime, config: RetrainConfig) -> Mapping[str, Outcome]:
+def refit(
+    workspace: Workspace, parsed: Artifact, judged: Fitted, as_of: datetime, config: RetrainConfig
+) -> Mapping[str, Outcome]:
     """The same configuration on everything before as_of: what is published has seen the newest data."""
     everything: EncodeConfig = replace(config.encode, holdout_fraction=0.0)
     encoded = encode_interactions(workspace, parsed, as_of, everything)
+    start = refit_start(workspace, parsed, judged.encoded, judged.trained) if config.train.warm_start else None
     return {
-        "encode": encoded,
-        "train": train_als(workspace, encoded.artifact, config.train),
+        "encoded": encoded,
+        "trained": train_als(workspace, parsed, encoded.artifact, config.train, start),
         "popularity": fit_popularity(workspace, encoded.artifact, config.popularity),
     }

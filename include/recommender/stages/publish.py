@@ -18,7 +18,7 @@ from ..errors import GateRejected
 from ..registry.bundle import ModelPart, describe, model_id, save_seen
 from ..registry.channels import ChannelState, Move
 from ..registry.provenance import code_version, library_versions
-from ..reporting.tables import render_card
+from ..reporting.card import render_card
 from ..storage.artifacts import Artifact
 from .fit import Fitted, load_als, load_prior
 from .judge import read_judged, read_verdict
@@ -88,6 +88,7 @@ def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, co
         "as_of": as_of.isoformat(),
         "snapshot": made.resolved.counts["snapshot"],
         "cut_s": made.judged.encoded.counts["cut_s"],
+        "published_cut_s": made.published.encoded.counts["cut_s"],
         "config": config.as_dict(),
         "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},
         "verdict": verdict,

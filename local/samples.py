@@ -60,7 +60,7 @@ def generate_lines(seed: int = SEED) -> list[Line]:
     choices = choose(world, seed)
     rng = np.random.default_rng([seed, 2])
     rows = _rows(rng, world, choices)
-    lines = [Line(row["unixReviewTime"], json.dumps(row) + "\n") for row in rows]
+    lines = [Line(time_s, json.dumps(row) + "\n") for time_s, row in zip(choices.times_s.tolist(), rows, strict=True)]
     lines += _repeats(rng, rows, lines) + _broken(rng, lines)
     limit = LAST.timestamp()
     return sorted((line for line in lines if line.known_s < limit), key=lambda line: line.known_s)

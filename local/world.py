@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ def choose(world: World, seed: int = SEED) -> Choices:
     items = np.full(len(users), -1)
     chosen = np.zeros((len(world.user_taste), len(world.item_taste)), dtype=bool)
     starts = np.searchsorted(steps, np.arange(steps[-1] + 2))
-    for step, (start, end) in enumerate(zip(starts[:-1], starts[1:], strict=True)):
+    for step, (start, end) in enumerate(pairwise(starts)):
         if start < end:
             middle_s = FIRST.timestamp() + (step + 0.5) * STEP_S
             items[start:end] = _choose_in_step(rng, world, users[start:end], chosen, middle_s)
@@ -135,7 +136,7 @@ def _visits(rng: np.random.Generator, world: World) -> tuple[Ints, Ints]:
 def _choose_in_step(
     rng: np.random.Generator, world: World, users: Ints, chosen: NDArray[np.bool_], at_s: float
 ) -> Ints:
-    """One item a visit, without replacement: exponential races (Efraimidis and Spirakis 2006); -1 where none is left."""
+    """One item a visit, without replacement: exponential races (Efraimidis, Spirakis 2006); -1 for none left."""
     who, row, counts = np.unique(users, return_inverse=True, return_counts=True)
     scores = world.scores(at_s, who)
     scores[chosen[who]] = -np.inf

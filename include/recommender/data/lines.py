@@ -1,4 +1,4 @@
-"""Blocks of whole lines from review files: bounded memory, checked gzip, byte-order marks, over-long lines."""
+"""Blocks of whole lines from review files: bounded memory, checked gzip, over-long lines."""
 
 from __future__ import annotations
 
@@ -6,77 +6,131 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+import numpy as np
 from isal import igzip, isal_zlib
 
 from ..errors import DataError
+from .formats import foreign
 
-BLOCK_BYTES = 8 << 20
+# Small enough for the processor's cache, and for the allocator to reuse instead of returning to the system.
+BLOCK_BYTES = 512 << 10
 BOMB_FLOOR_BYTES = 64 << 20
+EXCERPT_BYTES = 800
+NEWLINE = ord("\n")
+MEND = "Download the file again and compare its size with the source."
 # The stubs give an instance where there is a class.
 IGZIP_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009
-BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Block:
-    """Whole lines of one file; `first_line` counts from 1. `too_long` marks one line cut at the limit."""
+    """Whole lines of one file, each with its line feed.
+
+    first_line : number of the first line, counted from 1
+    ends : int64, shape (n_lines,), where in `data` each line feed stands
+    too_long : it is one line over the limit, of which `data` holds the beginning
+    """
 
     first_line: int
     data: bytes
+    ends: np.ndarray[Any, np.dtype[np.int64]]
     too_long: bool = False
+
+    @classmethod
+    def of(cls, first_line: int, data: bytes) -> Block:
+        """A block of lines; `data` ends in a line feed."""
+        return cls(first_line, data, np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE))
+
+    @classmethod
+    def cut(cls, line: int, data: bytes) -> Block:
+        """One line over the limit."""
+        return cls(line, data[:EXCERPT_BYTES], np.zeros(1, np.int64), too_long=True)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def part(self, start: int, stop: int) -> Block:
+        """The lines from `start` up to `stop`, counted from 0."""
+        begin = int(self.ends[start - 1]) + 1 if start else 0
+        ends = self.ends[start:stop]
+        return Block(self.first_line + start, self.data[begin : int(ends[-1]) + 1], ends - begin)
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Number and content of each line, without its line feed."""
+        begin = 0
+        for number, end in enumerate(self.ends.tolist(), self.first_line):
+            yield number, self.data[begin:end]
+            begin = end + 1
 
 
 def read_blocks(path: Path, *, max_line_bytes: int, max_expansion: float) -> Iterator[Block]:
-    """The lines of a review file, compressed or not, as blocks of about 8 MiB.
+    """The lines of a review file, compressed or not, as blocks of about half a MiB.
+
+    Memory: three blocks and twice `max_line_bytes` at most, whatever is in the file.
 
     Raises
     ------
     DataError
-        The gzip data is truncated, corrupt, followed by garbage, or unpacks to over `max_expansion` times its size.
+        The gzip data is truncated, corrupt, followed by garbage, or unpacks to over `max_expansion` times its size;
+        or the file is of another format.
     """
     line, rest, skipping = 1, b"", False
     for chunk in _chunks(path, max_expansion):
-        data = rest + chunk
-        if line == 1 and not skipping and data.startswith(BOM):
-            data = data[len(BOM) :]
         if skipping:
-            newline = data.find(b"\n")
+            newline = chunk.find(b"\n")
             if newline < 0:
-                rest = b""
                 continue
-            data, skipping, line = data[newline + 1 :], False, line + 1
-        cut = data.rfind(b"\n") + 1
-        rest = data[cut:]
+            chunk, skipping, line = chunk[newline + 1 :], False, line + 1
+        cut = chunk.rfind(b"\n") + 1
         if cut:
-            yield Block(line, data[:cut])
-            line += data.count(b"\n", 0, cut)
+            block = Block.of(line, b"".join((rest, memoryview(chunk)[:cut])))
+            yield from _within_limit(block, max_line_bytes)
+            rest, line = b"", line + len(block)
+        rest += chunk[cut:]
         if len(rest) > max_line_bytes:
-            yield Block(line, rest[:200], too_long=True)
+            yield Block.cut(line, rest)
             rest, skipping = b"", True
     if rest:
-        yield Block(line, rest + b"\n")
+        yield Block.of(line, rest + b"\n")
+
+
+def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
+    """The block, with each line over the limit taken out into a block of its own."""
+    start = 0
+    for row in np.flatnonzero(np.diff(block.ends, prepend=-1) - 1 > max_line_bytes).tolist():
+        if row > start:
+            yield block.part(start, row)
+        yield Block.cut(block.first_line + row, block.part(row, row + 1).data)
+        start = row + 1
+    if start == 0:
+        yield block
+    elif start < len(block):
+        yield block.part(start, len(block))
 
 
 def _chunks(path: Path, max_expansion: float) -> Iterator[bytes]:
+    """The unpacked bytes of a file; the first chunk is checked for foreign formats."""
     with path.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         if path.name.endswith(".gz") and not packed:
             raise DataError(
                 f"{path.name}: does not start as gzip data although its name ends in .gz. "
-                "It may be an error page or an unpacked file: download it again, or rename it."
+                "It may be empty, an error page or an unpacked file: download it again, or rename it."
             )
-        if not packed:
-            yield from iter(lambda: raw.read(BLOCK_BYTES), b"")
-        else:
-            yield from _unpack(raw, path, max_expansion)
+        chunks = _unpack(raw, path, max_expansion) if packed else iter(lambda: raw.read(BLOCK_BYTES), b"")
+        first = next(chunks, b"")
+        what = foreign(first[:4096])
+        if what:
+            raise DataError(f"{path.name}: {what} Expected review lines: one JSON object a line, in UTF-8.")
+        yield first
+        yield from chunks
 
 
 def _unpack(raw: IO[bytes], path: Path, max_expansion: float) -> Iterator[bytes]:
     size, out = path.stat().st_size, 0
-    mend = "Download the file again and compare its size with the source."
     try:
         with igzip.open(raw, "rb") as file:
             while chunk := file.read(BLOCK_BYTES):
@@ -89,7 +143,8 @@ def _unpack(raw: IO[bytes], path: Path, max_expansion: float) -> Iterator[bytes]
                 yield chunk
     except EOFError as error:
         raise DataError(
-            f"{path.name}: truncated, the gzip data ends early after {out} unpacked bytes. {mend}"
+            f"{path.name}: truncated (or followed by a few bytes of garbage): the gzip data ends early after {out} "
+            f"unpacked bytes. {MEND}"
         ) from error
     except (OSError, zlib.error, IGZIP_ERROR) as error:
-        raise DataError(f"{path.name}: corrupt gzip data after {out} unpacked bytes: {error}. {mend}") from error
+        raise DataError(f"{path.name}: corrupt gzip data after {out} unpacked bytes: {error}. {MEND}") from error

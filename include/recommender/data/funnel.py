@@ -1,0 +1,113 @@
+"""What became of every line: the counts by which one parse is judged, and snapshots are compared."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..config import ParseConfig
+from ..errors import DataError
+from .reviews import UNKNOWN, UNVERIFIED, VERIFIED, Parsed
+
+N_COMMONEST = 5
+LAYOUT = "Expected one JSON object a line, in the 2014, 2018 or 2023 layout of the Amazon reviews."
+
+
+@dataclass
+class Funnel:
+    """n_lines = n_blank + n_bad + n_reviews. `first_s` and `last_s` bound the times; seconds since 1970 UTC."""
+
+    n_lines: int = 0
+    n_blank: int = 0
+    n_reviews: int = 0
+    n_bad: int = 0
+    first_s: int | None = None
+    last_s: int | None = None
+    layouts: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    ratings: Counter[float] = field(default_factory=Counter)
+    verified: Counter[int] = field(default_factory=Counter)
+
+    def add_lines(self, parsed: Parsed) -> None:
+        """Count some lines."""
+        self.n_lines += parsed.n_lines
+        self.n_blank += parsed.n_blank
+        self.n_reviews += parsed.rows.num_rows
+        self.n_bad += len(parsed.bad)
+        self.layouts.update(parsed.layouts)
+        self.reasons.update(bad.reason for bad in parsed.bad)
+
+    def add_values(self, rows: pa.RecordBatch) -> None:
+        """Count the values of some reviews, at least one."""
+        times = rows.column("time").to_numpy()
+        first, last = int(times.min()), int(times.max())
+        self.first_s = first if self.first_s is None else min(first, self.first_s)
+        self.last_s = last if self.last_s is None else max(last, self.last_s)
+        # Ratings come in halves; others are counted with the nearest half, so that the histogram stays small.
+        halves = np.rint(rows.column("rating").to_numpy() * 2).astype(np.int64)
+        self.ratings.update({half / 2: int(n) for half, n in enumerate(np.bincount(halves)) if n})
+        mix = np.bincount(rows.column("verified").to_numpy() - UNKNOWN)
+        self.verified.update({code + UNKNOWN: int(n) for code, n in enumerate(mix) if n})
+
+    def add(self, other: Funnel) -> None:
+        """Take over the line counts of one file."""
+        self.n_lines += other.n_lines
+        self.n_blank += other.n_blank
+        self.n_reviews += other.n_reviews
+        self.n_bad += other.n_bad
+        self.layouts.update(other.layouts)
+        self.reasons.update(other.reasons)
+
+    @property
+    def n_filled(self) -> int:
+        """Lines that are not blank."""
+        return self.n_lines - self.n_blank
+
+    @property
+    def bad_share(self) -> float:
+        """Bad lines among lines that are not blank."""
+        return self.n_bad / max(1, self.n_filled)
+
+    @property
+    def commonest(self) -> str:
+        """The commonest reasons, with their counts."""
+        common = self.reasons.most_common(N_COMMONEST)
+        return "; ".join(f"{reason} ({count:,})" for reason, count in common) or "no lines at all"
+
+    def as_counts(self) -> dict[str, Any]:
+        """For the manifest."""
+        return {
+            "lines": self.n_lines,
+            "blank": self.n_blank,
+            "reviews": self.n_reviews,
+            "bad": self.n_bad,
+            "first_s": self.first_s,
+            "last_s": self.last_s,
+            "verified": self.verified[VERIFIED],
+            "unverified": self.verified[UNVERIFIED],
+            "verified_unknown": self.verified[UNKNOWN],
+            "ratings": {f"{rating:.1f}": n for rating, n in sorted(self.ratings.items())},
+            "layouts": dict(sorted(self.layouts.items())),
+            "reasons": dict(self.reasons.most_common()),
+        }
+
+    def check(self, names: str, config: ParseConfig) -> None:
+        """Refuse reviews that cannot be trusted.
+
+        Raises
+        ------
+        DataError
+            The share of bad lines is above `max_bad_share`, or there is no review.
+        """
+        if self.n_bad and self.bad_share > config.max_bad_share:
+            raise DataError(
+                f"{names}: {self.n_bad:,} of {self.n_filled:,} lines ({self.bad_share:.2%}) are unusable, more than "
+                f"max_bad_share = {config.max_bad_share:.2%}. Commonest reasons: {self.commonest}. "
+                "Mend the files, or raise max_bad_share if this is what you expect."
+            )
+        if not self.n_reviews:
+            raise DataError(f"{names}: not one usable review ({self.commonest}). {LAYOUT}")

@@ -1,0 +1,175 @@
+"""One review line of any of the three official layouts: read leniently, refused with a reason.
+
+2014: reviewerID, asin, overall, unixReviewTime. 2018 adds verified. 2023: user_id, parent_asin, rating, timestamp
+(milliseconds), verified_purchase. A layout is recognised by a line's fields, so files may mix them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+import msgspec
+
+UNKNOWN, UNVERIFIED, VERIFIED = -1, 0, 1
+
+# Amazon was founded in 1994; nothing can have been reviewed before, and 2100 is a unit mistaken.
+EARLIEST_S, LATEST_S = 757_382_400, 4_102_444_800
+MAX_RATING = 5
+MAX_ID_BYTES = 256
+BOM = b"\xef\xbb\xbf"
+
+# Without an exponent: a spreadsheet that wrote 1.4E+09 has lost the seconds.
+_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
+_ABSENT = msgspec.Raw()
+
+
+class Unusable(ValueError):
+    """A line that cannot become an interaction; the text is the reason, the same for all lines like it."""
+
+
+class Review(NamedTuple):
+    """What is kept of a line; `time` in seconds since 1970 UTC."""
+
+    layout: str
+    user: str
+    item: str
+    time: int
+    rating: float
+    verified: int
+
+
+class _Fields(msgspec.Struct, gc=False):
+    """The fields of all layouts, unread. Of a field that is given twice the last one counts."""
+
+    reviewerID: msgspec.Raw = _ABSENT  # noqa: N815 (the field's name in the files)
+    asin: msgspec.Raw = _ABSENT
+    overall: msgspec.Raw = _ABSENT
+    unixReviewTime: msgspec.Raw = _ABSENT  # noqa: N815
+    verified: msgspec.Raw = _ABSENT
+    user_id: msgspec.Raw = _ABSENT
+    parent_asin: msgspec.Raw = _ABSENT
+    rating: msgspec.Raw = _ABSENT
+    timestamp: msgspec.Raw = _ABSENT
+    verified_purchase: msgspec.Raw = _ABSENT
+
+
+_decode = msgspec.json.Decoder(_Fields).decode
+_decode_value = msgspec.json.Decoder().decode
+
+
+def parse_line(line: bytes) -> Review:
+    """One line, without its line feed, that is not blank.
+
+    Raises
+    ------
+    Unusable
+        The line is no review, or a field that is needed cannot be trusted.
+    """
+    row = _fields(line)
+    newer = row.user_id is not _ABSENT or row.parent_asin is not _ABSENT
+    if newer and row.reviewerID is not _ABSENT:
+        raise Unusable("two layouts at once: reviewerID beside user_id or parent_asin")
+    if newer:
+        return Review(
+            "2023",
+            _identifier(row, "user_id"),
+            _identifier(row, "parent_asin"),
+            _seconds(row, "timestamp"),
+            _rating(row, "rating"),
+            _verified(row, "verified_purchase"),
+        )
+    if row.reviewerID is _ABSENT and row.asin is _ABSENT:
+        raise Unusable("no known layout: neither reviewerID/asin nor user_id/parent_asin")
+    return Review(
+        "2014" if row.verified is _ABSENT else "2018",
+        _identifier(row, "reviewerID"),
+        _identifier(row, "asin"),
+        _seconds(row, "unixReviewTime"),
+        _rating(row, "overall"),
+        _verified(row, "verified"),
+    )
+
+
+def _fields(line: bytes) -> _Fields:
+    try:
+        line.decode()  # what is skipped is not checked by the decoder
+    except UnicodeDecodeError:
+        raise Unusable("not UTF-8") from None
+    try:
+        return _decode(line)
+    except msgspec.ValidationError:
+        raise Unusable("not a JSON object") from None
+    except msgspec.DecodeError:
+        raise Unusable("not JSON") from None
+    except RecursionError:
+        raise Unusable("nested too deeply") from None
+
+
+def _value(row: _Fields, name: str) -> object:
+    """The field's value: None if it is absent or null, the raw text of what is neither number, text nor boolean."""
+    raw: msgspec.Raw = getattr(row, name)
+    if raw is _ABSENT:
+        return None
+    if bytes(raw)[:1] in (b"[", b"{"):
+        return raw
+    try:
+        return _decode_value(raw)
+    except msgspec.DecodeError:  # a number outside the range of float64
+        return raw
+
+
+def _present(row: _Fields, name: str) -> object:
+    value = _value(row, name)
+    if value is None or value == "":
+        raise Unusable(f"{name} is missing or null")
+    return value
+
+
+def _identifier(row: _Fields, name: str) -> str:
+    value = _present(row, name)
+    # A number has lost its leading zeros already, and would silently become another id.
+    if not isinstance(value, str):
+        raise Unusable(f"{name} is not a string")
+    if value != value.strip() or not value.isprintable():
+        raise Unusable(f"{name} has a blank at an end or an unprintable character")
+    if len(value.encode()) > MAX_ID_BYTES:
+        raise Unusable(f"{name} is longer than {MAX_ID_BYTES} bytes")
+    return value
+
+
+def _number(row: _Fields, name: str) -> int | float:
+    value = _present(row, name)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    raise Unusable(f"{name} is not a number")
+
+
+def _seconds(row: _Fields, name: str) -> int:
+    value = _number(row, name)
+    if value >= EARLIEST_S * 1000:
+        value //= 1000
+    if not EARLIEST_S <= value < LATEST_S:
+        raise Unusable(f"{name} is not a time between 1994 and 2100 in seconds or milliseconds")
+    return math.floor(value)
+
+
+def _rating(row: _Fields, name: str) -> float:
+    value = _number(row, name)
+    if not 0 <= value <= MAX_RATING:
+        raise Unusable(f"{name} is not between 0 and {MAX_RATING}")
+    return float(value)
+
+
+def _verified(row: _Fields, name: str) -> int:
+    value = _value(row, name)
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return int(value.lower() == "true")
+    raise Unusable(f"{name} is not true or false")

@@ -1,0 +1,174 @@
+"""What is decoded many lines at once means the same as line by line, whatever the lines are."""
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from include.recommender.data.lines import Block, read_blocks
+from include.recommender.data.reviews import FEW_LINES, parse_block, parse_each, parse_regular
+
+OLD = {
+    "overall": 5.0,
+    "verified": True,
+    "reviewTime": "09 4, 2015",
+    "reviewerID": "A1B2C3D4E5F6G7",
+    "asin": "0001234567",
+    "style": {"Size:": " Big", "Color:": ' "Blue"'},
+    "reviewText": 'Says {"asin": "B0"} \\ and "user_id": é\n\ttwice',
+    "unixReviewTime": 1_441_324_800,
+}
+NEW = {
+    "rating": 4.0,
+    "title": "Good",
+    "text": "It works.",
+    "images": [{"small_image_url": "x"}],
+    "asin": "B00000VARI",
+    "parent_asin": "B00000PARE",
+    "user_id": "AGKHLEW2SOWHNMFQIJGBECAF7INQ",
+    "timestamp": 1_588_687_728_923,
+    "helpful_vote": 0,
+    "verified_purchase": False,
+}
+KEYS = sorted({*OLD, *NEW})
+# Each stands where JSON, UTF-8, our limits or msgspec draw a line.
+VALUES = [
+    *['""', '" A"', '"A "', '"A B"', '"A\\u0000"', '"\\u00a0A"', '"\\u200bA"', '"\\ud800"', '"é"', '"\\u00e9"'],
+    *['"A\x7f"', '"' + "A" * 256 + '"', '"' + "A" * 257 + '"', '"' + "é" * 200 + '"'],
+    *["null", "true", "false", '"true"', '"False"', '"yes"', "0", "1", "-0", "-0.0", "5", "5.0", "5.1", "05", "1E400"],
+    *["1441324800", "1441324800.0", "1441324800.9", "1441324800123", "1441324800123.5", '"1441324800"', '"1.4e9"'],
+    *["757382399", "757382400", "4102444799", "4102444800", "757382399999", "757382400000", "4102444800000"],
+    *["1.4e9", "9" * 400, "NaN", "Infinity", "1.", ".5", "+1", "'a'", "[]", "{}", "[1,]", '{"asin": "Z"}'],
+]  # fmt: skip
+PIECES = [
+    b"\n",
+    b"\r",
+    b"\r\n",
+    b" ",
+    b"\t",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b'"',
+    b"\\",
+    b",",
+    b":",
+    b"\xff",
+    b"\xef\xbb\xbf",
+    b"\x00",
+]
+PIECES += [
+    b"}\n{",
+    b"} {",
+    b"}\r{",
+    b'"asin":',
+    b'"as\\u0069n": "Z", ',
+    b'"verified": null,',
+    b'"user_id": "U",',
+    b"\\ud83d",
+]
+
+
+def encoded(row: dict[str, object]) -> bytes:
+    return json.dumps(row, ensure_ascii=False).encode()
+
+
+@st.composite
+def valued_line(draw):
+    """A line with some values replaced, keys left out, doubled or added."""
+    row = draw(st.sampled_from([OLD, {**OLD, "vote": "3"}, {k: v for k, v in OLD.items() if k != "verified"}, NEW]))
+    pairs = [(key, json.dumps(value, ensure_ascii=False)) for key, value in row.items()]
+    for _ in range(draw(st.integers(0, 2))):
+        at, change = draw(st.integers(0, len(pairs) - 1)), draw(st.sampled_from(["value", "drop", "double", "order"]))
+        key = pairs[at][0]
+        if change == "value":
+            pairs[at] = (key, draw(st.sampled_from(VALUES)))
+        elif change == "drop" and len(pairs) > 1:
+            del pairs[at]
+        elif change == "double":
+            pairs.append((draw(st.sampled_from(KEYS)), draw(st.sampled_from(VALUES))))
+        else:
+            pairs = draw(st.permutations(pairs))
+    return ("{" + ", ".join(f"{json.dumps(key)}: {value}" for key, value in pairs) + "}").encode()
+
+
+@st.composite
+def broken_line(draw):
+    """A line with bytes cut out, put in or changed, which may make it several lines."""
+    line = encoded(draw(st.sampled_from([OLD, NEW])))
+    for _ in range(draw(st.integers(1, 3))):
+        begin = draw(st.integers(0, len(line)))
+        end = min(len(line), begin + draw(st.sampled_from([0, 0, 0, 1, 2, 40])))
+        line = line[:begin] + draw(st.sampled_from([*PIECES, b""])) + line[end:]
+    return line
+
+
+lines_of_all_kinds = st.lists(
+    st.one_of(st.sampled_from([encoded(OLD), encoded(NEW)]), valued_line(), broken_line()), min_size=1, max_size=8
+)
+
+
+def outcome(parts):
+    """Everything that a parse says, the values of the rows included."""
+    parts = list(parts)
+    layouts = [(layout, n) for part in parts for layout, n in part.layouts.items()]
+    return (
+        [row for part in parts for row in part.rows.to_pylist()],
+        [bad for part in parts for bad in part.bad],
+        (sum(part.n_lines for part in parts), sum(part.n_blank for part in parts)),
+        {name: sum(n for layout, n in layouts if layout == name) for name, _ in layouts},
+    )
+
+
+@settings(max_examples=600, deadline=None)
+@given(lines_of_all_kinds)
+@example([b""])
+@example([b'{"a": 1} ' + encoded(OLD), b"", encoded(OLD)])
+@example([encoded(OLD) + b" " + encoded(OLD), b"{", b"}" + encoded(OLD)[1:]])
+@example([encoded(OLD)[:-1] + b', "user_id": "U", "parent_asin": "P", "rating": 1, "timestamp": 1588687728923}'])
+@example([encoded(OLD).replace(b"twice", b"\xff")])
+@example([encoded({**OLD, "style": 1}).replace(b'"style": 1', b'"style": 1e999')])
+@example([encoded({**OLD, "verified": None})])
+def test_at_once_is_line_by_line(rows):
+    block = Block.of(1, b"\n".join(rows) + b"\n")
+    one_by_one = outcome([parse_each(block)])
+    assert outcome(parse_block(block)) == one_by_one
+    regular = parse_regular(block)
+    if regular is not None:
+        assert outcome([regular]) == one_by_one
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.sampled_from([b"", b"{", encoded(NEW), b"\xef\xbb\xbf" + encoded(OLD)]), max_size=8), st.integers(0, 99)
+)
+def test_a_large_block_with_irregular_lines_keeps_order_and_numbers(irregular, shift):
+    rows = [encoded({**OLD, "asin": f"{n:04}"}) for n in range(FEW_LINES * 20)]
+    for n, line in enumerate(irregular):
+        rows[(shift + n * 37) % len(rows)] = line
+    block = Block.of(7, b"\n".join(rows) + b"\n")
+    assert outcome(parse_block(block)) == outcome([parse_each(block)])
+
+
+@pytest.mark.parametrize("row", [OLD, {**OLD, "vote": "2"}, {k: v for k, v in OLD.items() if k != "verified"}, NEW])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_official_lines_are_regular(row, line_end):
+    regular = parse_regular(Block.of(1, (encoded(row) + line_end) * 3))
+    assert regular is not None
+    assert regular.rows.num_rows == 3
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=90).filter(lambda line: b"\n" not in line), max_size=50), st.integers(1, 70))
+def test_blocks_hold_every_line_once(tmp_path_factory, rows, limit):
+    path = tmp_path_factory.mktemp("lines") / "a.json"
+    rows = [b"-" + row for row in rows]  # no byte order mark, no magic number
+    path.write_bytes(b"\n".join(rows))
+    blocks = list(read_blocks(path, max_line_bytes=limit, max_expansion=10))
+    numbered = [line for block in blocks if not block.too_long for line in block.lines()]
+    assert numbered == [(number, row) for number, row in enumerate(rows, 1) if len(row) <= limit]
+    assert [block.first_line for block in blocks if block.too_long] == [
+        number for number, row in enumerate(rows, 1) if len(row) > limit
+    ]

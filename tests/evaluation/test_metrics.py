@@ -1,5 +1,7 @@
 """Metrics by hand, and ranking against a plain sort."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,3 +63,50 @@ def test_bootstrap_agrees_with_drawing_users():
     drawn = differences[rng.integers(0, 400, (10_000, 400))].mean(axis=1)
     assert ours.low == pytest.approx(np.quantile(drawn, 0.025), abs=0.005)
     assert ours.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.005)
+
+
+def test_an_opponent_without_a_hit_gives_no_lift_and_valid_json():
+    rng = np.random.default_rng(1)
+    candidate = (rng.random(500) < 0.2).astype(float)
+    verdict = decide(recalls(candidate, candidate * 0), 10, GateConfig())
+    assert (verdict.decision, verdict.relative_lift) == ("PROMOTE", None)
+    json.dumps(verdict.as_dict(), allow_nan=False)
+
+
+def test_what_is_no_number_is_never_promoted():
+    candidate = np.full(500, np.nan)
+    assert decide(recalls(candidate, np.zeros(500)), 10, GateConfig()).decision == "HOLD"
+
+
+def test_the_strongest_popularity_is_the_opponent():
+    rng = np.random.default_rng(1)
+    base = (rng.random(2000) < 0.05).astype(float)
+    better = np.maximum(base, rng.random(2000) < 0.05)
+    verdict = decide({**recalls(better, base), "popularity_30d": better}, 10, GateConfig())
+    assert (verdict.opponent, verdict.decision) == ("popularity_30d", "HOLD")
+
+
+def test_a_small_lift_is_held_however_certain():
+    base = np.tile([0.0, 1.0], 5_000)
+    better = base.copy()
+    better[:200:2] = 1
+    verdict = decide(recalls(better, base), 10, GateConfig(min_relative_lift=0.05))
+    assert verdict.against_popularity.low > 0
+    assert verdict.decision == "HOLD"
+    assert "min_relative_lift" in verdict.reasons[0]
+
+
+def test_a_loss_to_the_champion_within_the_tolerance_is_accepted():
+    champion = np.tile([0.0, 1.0], 500)
+    candidate = champion.copy()
+    candidate[1:41:2] = 0
+    judged = {**recalls(candidate, champion * 0), "champion": champion}
+    assert decide(judged, 10, GateConfig(champion_tolerance=0.05)).decision == "PROMOTE"
+    assert decide(judged, 10, GateConfig(champion_tolerance=0.03)).decision == "REJECT"
+
+
+def test_bootstrap_is_repeatable_and_degenerate_without_differences():
+    differences = np.random.default_rng(3).choice([-0.5, 0.0, 1.0], 400)
+    assert paired_bootstrap(differences, GateConfig()) == paired_bootstrap(differences, GateConfig())
+    nothing = paired_bootstrap(np.zeros(400), GateConfig())
+    assert (nothing.mean, nothing.low, nothing.high) == (0, 0, 0)

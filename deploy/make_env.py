@@ -1,0 +1,107 @@
+"""Write the secrets of the Docker stack: `python3 deploy/make_env.py` makes `.env` once, readable by its owner only.
+
+An existing file is never changed: the database and the object store already hold what it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import re
+import secrets
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+TOKEN_BYTES = 32
+ROOT = Path(__file__).resolve().parents[1]
+
+HEADER = """\
+# Secrets of docker-compose.yaml, made by deploy/make_env.py. Keep this file out of git and out of images.
+# Ports on this machine, where the defaults are taken: AIRFLOW_PORT=8080, OBJECT_STORE_PORT=9000
+"""
+
+
+def fernet_key() -> str:
+    """32 random bytes in URL-safe base64: the format of cryptography.fernet.Fernet."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()
+
+
+def token() -> str:
+    """A random token of hexadecimal digits, safe inside URLs, JSON and shell words."""
+    return secrets.token_hex(TOKEN_BYTES)
+
+
+def password() -> str:
+    """A password that a person types, of 96 random bits in hexadecimal digits."""
+    return secrets.token_hex(12)
+
+
+def access_key() -> str:
+    """An access key id of the usual 20 characters."""
+    return secrets.token_hex(10).upper()
+
+
+SECRETS: dict[str, Callable[[], str]] = {
+    "POSTGRES_PASSWORD": token,
+    "AIRFLOW_FERNET_KEY": fernet_key,
+    "AIRFLOW_JWT_SECRET": token,
+    "AIRFLOW_API_SECRET_KEY": token,
+    "AIRFLOW_ADMIN_PASSWORD": password,
+    "OBJECT_STORE_ACCESS_KEY": access_key,
+    "OBJECT_STORE_SECRET_KEY": token,
+}
+
+
+def render() -> str:
+    """The content of a new file: every secret, fresh."""
+    return HEADER + "".join(f"{name}={make()}\n" for name, make in SECRETS.items())
+
+
+def create(path: Path) -> bool:
+    """Write fresh secrets with mode 600. Returns False, and changes nothing, where the file exists."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(render())
+    return True
+
+
+def missing(path: Path) -> list[str]:
+    """Names of secrets that an existing file leaves out or empty."""
+    given = dict(re.findall(r"(?m)^(\w+)=(\S+)$", path.read_text(encoding="utf-8")))
+    return [name for name in SECRETS if not given.get(name)]
+
+
+def complaints(path: Path) -> list[str]:
+    """What is wrong with an existing file, and how to mend it."""
+    found = []
+    if absent := missing(path):
+        found.append(f"{path} lacks {', '.join(absent)}: add them, or move the file away to get a new one")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        found.append(f"{path} can be read by other users, expected mode 600: chmod 600 {path}")
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the file, or check the one that is there. Returns the exit status."""
+    parser = argparse.ArgumentParser(description="Make the secrets of the Docker stack, once.")
+    parser.add_argument("path", nargs="?", type=Path, default=ROOT / ".env", help="the file (default: .env)")
+    path = parser.parse_args(arguments).path
+    try:
+        made, wrong = create(path), complaints(path)
+    except OSError as error:
+        wrong, made = [f"{path} cannot be made or read: {error.strerror}"], False
+    for complaint in wrong:
+        print(f"error: {complaint}", file=sys.stderr)
+    if not wrong:
+        print(f"{path}: {'made, with fresh secrets and mode 600' if made else 'kept as it is'}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The secrets of the Docker stack: fresh, private, and never changed afterwards."""
+
+import base64
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.make_env import SECRETS, create, main, missing
+
+SCRIPT = Path(__file__).parents[2] / "deploy" / "make_env.py"
+
+
+def values(path):
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_makes_every_secret_with_mode_600_whatever_the_umask(tmp_path):
+    path = tmp_path / ".env"
+    before = os.umask(0)
+    try:
+        assert create(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(values(path)) == list(SECRETS)
+    assert missing(path) == []
+
+
+def test_no_two_files_and_no_two_secrets_are_alike(tmp_path):
+    files = [tmp_path / name for name in ("a", "b")]
+    assert all(create(path) for path in files)
+    secrets = [secret for path in files for secret in values(path).values()]
+    assert len(set(secrets)) == 2 * len(SECRETS)
+    assert min(map(len, secrets)) >= 20
+
+
+def test_secrets_need_no_quoting_in_urls_json_or_shell(tmp_path):
+    create(tmp_path / ".env")
+    made = values(tmp_path / ".env")
+    assert len(base64.urlsafe_b64decode(made.pop("AIRFLOW_FERNET_KEY"))) == 32
+    assert all(secret.isalnum() for secret in made.values())
+
+
+def test_an_existing_file_is_kept_to_the_byte(tmp_path, capsys):
+    path = tmp_path / ".env"
+    create(path)
+    before = path.read_bytes()
+    assert main([str(path)]) == 0
+    assert path.read_bytes() == before
+    assert "kept" in capsys.readouterr().out
+
+
+def test_an_incomplete_file_is_named_and_not_touched(tmp_path, capsys):
+    path = tmp_path / ".env"
+    create(path)
+    path.write_text(path.read_text().replace("AIRFLOW_JWT_SECRET=", "AIRFLOW_JWT_SECRET=\nOTHER="))
+    before = path.read_bytes()
+    assert main([str(path)]) == 1
+    assert path.read_bytes() == before
+    error = capsys.readouterr().err
+    assert str(path) in error
+    assert "AIRFLOW_JWT_SECRET" in error
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path, capsys):
+    path = tmp_path / ".env"
+    create(path)
+    path.chmod(0o644)
+    assert main([str(path)]) == 1
+    assert f"chmod 600 {path}" in capsys.readouterr().err
+
+
+def test_a_missing_directory_is_an_error_that_names_it(tmp_path, capsys):
+    path = tmp_path / "absent" / ".env"
+    assert main([str(path)]) == 1
+    assert str(path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], []])
+def test_runs_without_any_package_and_prints_no_secret(tmp_path, arguments):
+    path = tmp_path / ".env"
+    command = [sys.executable, "-I", "-S", str(SCRIPT), *arguments, *([] if arguments else [str(path)])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout
+    if path.exists():
+        assert not any(secret in done.stdout + done.stderr for secret in values(path).values())

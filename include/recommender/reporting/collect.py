@@ -2,100 +2,139 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from ..errors import NotFound
-from ..storage.artifacts import Artifact, ArtifactStore
-from .journal import Journal, TaskRecord
+from ..config import GateConfig, RetrainConfig, knobs
+from ..evaluation.gate import paired_bootstrap
+from ..registry.provenance import code_version, library_versions
+from ..storage.artifacts import ArtifactStore
+from .journal import Journal, RunFacts, TaskRecord
+from .sources import Sources
 from .tables import render_verdict
 
 FORMAT = 1
+REPORT_TASK = "write_report"
+SAMPLE_MARK = "generated_sample"
+KILLED = "the task began and never ended: its process was killed, most often for want of memory"
 
 
 def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
-    """The report of a run, up to where it came.
+    """The report of a run, up to where it came; never raises for what is missing or damaged.
 
     Returns
     -------
-    run, tasks, error, funnel, fold, training, judged, verdict, table, model, lineage; those that the run did not reach
-    are None
+    Sections that the run did not reach, or that could not be read, are None; `unreadable` says why (stage -> message).
+    `table`, `verdict`, `model`, `error` and `tasks` are what others read.
     """
-    records = journal.records()
-    made = _open_all(records, artifacts)
-    verdict = _json(made, artifacts, "recall_gate", "verdict.json")
-    judged = _json(made, artifacts, "evaluate", "judged.json")
+    sources = Sources(artifacts)
+    run, all_records = sources.run(journal), sources.records(journal)
+    records = [record for record in all_records if record.task != REPORT_TASK]
+    # The teardown begins when all other tasks have ended; before it, one that is running really is.
+    finished = len(records) < len(all_records)
+    sources.open_all(records)
+    configuration = sources.attempt("configuration", lambda: _configuration(run))
     return {
         "format": FORMAT,
-        "run": _run(journal),
+        "run": asdict(run) if run else None,
+        "finished": finished,
         "tasks": [asdict(record) for record in records],
-        "error": _error(records),
-        "snapshot": _counts(made, "resolve_snapshot"),
-        "funnel": _counts(made, "parse_reviews"),
-        "fold": _counts(made, "encode_interactions"),
-        "training": _training(made, artifacts),
-        "judged": judged,
-        "champion": (_counts(made, "evaluate") or {}).get("champion"),
-        "verdict": verdict,
-        "table": render_verdict(judged, verdict) if judged and verdict else None,
+        "error": _error(records, finished),
+        **_data(sources),
+        "training": _training(sources),
+        **_judgement(sources, RetrainConfig.from_params(run.params if run and configuration else {})),
         "model": _model(records),
-        "lineage": {stage: artifact.uri for stage, artifact in made.items()},
-        "timings": {stage: artifact.timings for stage, artifact in made.items()},
+        "lineage": {stage: artifact.uri for stage, artifact in sources.made.items()},
+        "timings": {stage: artifact.timings for stage, artifact in sources.made.items()},
+        "configuration": configuration,
+        "code_version": code_version(),
+        "libraries": library_versions(),
+        "unreadable": sources.unreadable,
     }
 
 
-def _run(journal: Journal) -> dict[str, Any] | None:
-    try:
-        return asdict(journal.read_run())
-    except NotFound:
-        return None
+def _data(sources: Sources) -> dict[str, Any]:
+    listing = sources.json("resolve_snapshot", "snapshot.json") or {}
+    files = [row["key"] for row in listing.get("objects", [])]
+    return {
+        "snapshot": sources.counts("resolve_snapshot"),
+        "files": files,
+        "generated_sample": any(SAMPLE_MARK in name for name in files),
+        "funnel": sources.counts("parse_reviews"),
+        "fold": sources.counts("encode_interactions"),
+        "refitted": sources.counts("refit/encode_interactions"),
+    }
 
 
-def _open_all(records: list[TaskRecord], artifacts: ArtifactStore) -> dict[str, Artifact]:
-    """Stage -> artifact; the refit's are named `refit/<stage>`."""
-    found = {}
-    for record in records:
-        for stage, uri in record.artifacts.items():
-            name = f"refit/{stage}" if record.task == "refit" else stage
-            found[name] = artifacts.open(uri)
-    return found
-
-
-def _counts(made: dict[str, Artifact], stage: str) -> dict[str, Any] | None:
-    return made[stage].counts if stage in made else None
-
-
-def _json(made: dict[str, Artifact], artifacts: ArtifactStore, stage: str, name: str) -> Any:
-    return json.loads(Path(artifacts.path(made[stage]) / name).read_text()) if stage in made else None
-
-
-def _training(made: dict[str, Artifact], artifacts: ArtifactStore) -> dict[str, Any] | None:
-    counts = _counts(made, "train_als")
-    if counts is None:
+def _training(sources: Sources) -> dict[str, Any] | None:
+    counts, loss = sources.counts("train_als"), sources.json("train_als", "loss.json")
+    if counts is None or loss is None:
         return None
     return {
-        "loss": _json(made, artifacts, "train_als", "loss.json"),
+        "loss": loss,
         "seconds_per_iteration": counts["seconds_per_iteration"],
+        "start": counts.get("start", "cold"),
     }
 
 
-def _error(records: list[TaskRecord]) -> dict[str, Any] | None:
+def _judgement(sources: Sources, config: RetrainConfig) -> dict[str, Any]:
+    verdict = sources.json("recall_gate", "verdict.json")
+    judged = sources.json("evaluate", "judged.json")
+    gate = GateConfig(**verdict["thresholds"]) if verdict else config.gate
+    return {
+        "top_k": verdict["top_k"] if verdict else config.evaluate.top_k,
+        "confidence_level": gate.confidence_level,
+        "judged": judged,
+        "judged_users": (sources.counts("evaluate") or {}).get("judged_users"),
+        "recall_intervals": _recall_intervals(sources, judged or {}, gate),
+        "champion": (sources.counts("evaluate") or {}).get("champion"),
+        "verdict": verdict,
+        "table": render_verdict(judged, verdict) if judged and verdict else None,
+    }
+
+
+def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:
+    """Contestant -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
+
+    Two of these may overlap although the paired difference is significant; the gate looks at the difference only.
+    """
+    recalls = sources.arrays("evaluate", {name: f"recall_{name}.npy" for name in judged})
+    return {name: asdict(paired_bootstrap(values, gate)) for name, values in recalls.items()}
+
+
+def _configuration(run: RunFacts | None) -> list[dict[str, Any]] | None:
+    """All parameters of the run with their defaults."""
+    if run is None:
+        return None
+    config = RetrainConfig.from_params(run.params).as_dict()
+    return [
+        {
+            "section": knob.section,
+            "param": knob.param,
+            "value": config[knob.section][knob.field],
+            "default": list(knob.default) if knob.is_list else knob.default,
+            "description": knob.description,
+        }
+        for knob in knobs()
+    ]
+
+
+def _error(records: Sequence[TaskRecord], finished: bool) -> dict[str, Any] | None:
     """What stopped the run, unless that was the gate: a verdict is a result."""
     for record in records:
-        if record.state == "failed" and record.error and record.error.kind != "GateRejected":
+        if record.state == "failed" and record.error and not _is_verdict(record):
             return {"task": record.task, "kind": record.error.kind, "message": record.error.message}
-        if record.state == "running" and record.task != "write_report":
-            return {
-                "task": record.task,
-                "kind": "Killed",
-                "message": "the task began and never ended: its process was killed, most often for want of memory",
-            }
+        if record.state == "running" and finished:
+            return {"task": record.task, "kind": "Killed", "message": KILLED}
     return None
 
 
-def _model(records: list[TaskRecord]) -> dict[str, Any] | None:
+def _is_verdict(record: TaskRecord) -> bool:
+    return record.task == "recall_gate" and record.error is not None and record.error.kind == "GateRejected"
+
+
+def _model(records: Sequence[TaskRecord]) -> dict[str, Any] | None:
     facts = {record.task: record.facts for record in records if record.state in {"success", "skipped"}}
     if "upload_model" not in facts:
         return None

@@ -1,11 +1,115 @@
-"""The report as one self-contained HTML page."""
+"""The report as one self-contained HTML page, without scripts. The same report gives the same bytes."""
 
 from __future__ import annotations
 
-import html
+from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
 
-def render_html(report: dict[str, Any]) -> str:
-    """A page without outside resources."""
-    return f"<!doctype html><meta charset=utf-8><title>Run</title><pre>{html.escape(report['table'] or '')}</pre>"
+from ..evaluation.gate import CANDIDATE
+from . import plots, view
+from .checks import checks
+from .pages import environment, title
+from .plots import Whisker
+from .tables import ranked
+
+
+def render_html(report: Mapping[str, Any]) -> str:
+    """The page of a run, whichever of its sections are None."""
+    judged, verdict = report.get("judged") or {}, report.get("verdict")
+    page = environment().get_template("report.html")
+    return page.render(
+        report=report,
+        view=view,
+        headline=view.headline(report),
+        words=view.in_plain_words(verdict) if verdict else [],
+        checks=checks(verdict) if verdict else [],
+        contestants=ranked(judged, report["top_k"]) if judged else [],
+        opponent=view.opponent_of(report),
+        steps=view.funnel_steps(report),
+        history=view.by_history(report),
+        plots=_plots(report),
+    )
+
+
+def _plots(report: Mapping[str, Any]) -> dict[str, Markup]:
+    """Name -> plot, for the sections that there is something to draw in."""
+    drawn = {
+        "differences": _differences(report),
+        "recalls": _recalls(report),
+        "funnel": _funnel(report),
+        "training": _training(report),
+        "history": _history(report),
+        "tasks": _tasks(report),
+    }
+    return {name: plot for name, plot in drawn.items() if plot is not None}
+
+
+def _differences(report: Mapping[str, Any]) -> Markup | None:
+    verdict, judged = report.get("verdict"), report.get("judged")
+    if not verdict or not judged:
+        return None
+    opponent, k = verdict["opponent"], verdict["top_k"]
+    rows = [
+        Whisker(title(name), **verdict["intervals"][name], strong=name == opponent)
+        for name in ranked(judged, k)
+        if name in verdict["intervals"]
+    ]
+    alt = "Candidate minus each contestant, with intervals: " + _spoken(rows, "{:+.4f}")
+    return plots.whiskers("differences", alt, rows, f"Recall@{k}, candidate minus this contestant", zero=True)
+
+
+def _recalls(report: Mapping[str, Any]) -> Markup | None:
+    judged, intervals = report.get("judged"), report.get("recall_intervals")
+    if not judged or not intervals:
+        return None
+    k = report["top_k"]
+    rows = [
+        Whisker(title(name), **intervals[name], strong=name == CANDIDATE)
+        for name in ranked(judged, k)
+        if name in intervals
+    ]
+    return plots.whiskers("recalls", f"Recall@{k}: " + _spoken(rows, "{:.4f}"), rows, f"Recall@{k}", zero=False)
+
+
+def _spoken(rows: list[Whisker], form: str) -> str:
+    return "; ".join(
+        f"{row.label} " + "{0} ({0} to {0})".replace("{0}", form).format(row.mean, row.low, row.high) for row in rows
+    )
+
+
+def _funnel(report: Mapping[str, Any]) -> Markup | None:
+    steps = view.funnel_steps(report)
+    if not steps:
+        return None
+    alt = "Data funnel: " + "; ".join(f"{name} {count:,}" for name, count, _ in steps)
+    return plots.bars("funnel", alt, [name for name, _, _ in steps], [("", [count for _, count, _ in steps])])
+
+
+def _training(report: Mapping[str, Any]) -> Markup | None:
+    training = report.get("training")
+    if not training or not training["loss"]:
+        return None
+    loss = training["loss"]
+    alt = f"Loss over {len(loss)} iterations, from {loss[0]:.6f} to {loss[-1]:.6f}, and seconds of each iteration"
+    return plots.curve("training", alt, loss, training["seconds_per_iteration"])
+
+
+def _history(report: Mapping[str, Any]) -> Markup | None:
+    rows, opponent = view.by_history(report), view.opponent_of(report)
+    if not rows or opponent is None:
+        return None
+    groups = [(CANDIDATE, [row["candidate"] for row in rows]), (title(opponent), [row["opponent"] for row in rows])]
+    spoken = "; ".join(f"{row['label']}: {row['candidate']:.4f} and {row['opponent']:.4f}" for row in rows)
+    alt = f"Recall by number of train interactions, candidate and {title(opponent)}: {spoken}"
+    return plots.grouped("history", alt, [row["label"] for row in rows], groups)
+
+
+def _tasks(report: Mapping[str, Any]) -> Markup | None:
+    tasks = report.get("tasks")
+    if not tasks:
+        return None
+    seconds, peaks = [row["seconds"] for row in tasks], [row["peak_bytes"] / 1e6 for row in tasks]
+    alt = "Seconds and peak memory a task; the table has the figures"
+    return plots.bars("tasks", alt, [row["task"] for row in tasks], [("seconds", seconds), ("peak MB", peaks)])

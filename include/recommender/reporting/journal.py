@@ -13,6 +13,8 @@ from typing import Any
 from ..errors import DataError
 from ..storage.objects import ObjectStore
 
+_MEND = "delete it and run the task again"
+
 
 @dataclass(frozen=True)
 class TaskError:
@@ -75,31 +77,47 @@ class Journal:
         self._write("run", asdict(facts))
 
     def read_run(self) -> RunFacts:
-        """Raises NotFound when no task of the run has begun."""
-        return RunFacts(**self._read("run.json"))
+        """Raises NotFound when no task of the run has begun, DataError when the record is damaged."""
+        try:
+            return RunFacts(**self._read("run.json"))
+        except TypeError as error:
+            raise DataError(f"{self._uri('run.json')}: not a run record ({error}); {_MEND}") from error
 
     def write(self, record: TaskRecord) -> None:
         """Record a task; a later record of the same task replaces it."""
         self._write(f"tasks/{record.task}", asdict(record))
 
+    def tasks(self) -> list[str]:
+        """Names of the tasks that have begun."""
+        return [row.key.rsplit("/", 1)[1].removesuffix(".json") for row in self.objects.walk(f"{self.folder}/tasks/")]
+
+    def read(self, task: str) -> TaskRecord:
+        """The latest record of a task. Raises NotFound, or DataError when it is damaged."""
+        name = f"tasks/{task}.json"
+        row = self._read(name)
+        try:
+            return TaskRecord(**{**row, "error": row["error"] and TaskError(**row["error"])})
+        except (TypeError, KeyError) as error:
+            raise DataError(f"{self._uri(name)}: not a task record ({error}); {_MEND}") from error
+
     def records(self) -> list[TaskRecord]:
         """All tasks that have begun, by the time they began."""
-        rows = [
-            self._read(row.key.removeprefix(f"{self.folder}/")) for row in self.objects.walk(f"{self.folder}/tasks/")
-        ]
-        records = [TaskRecord(**{**row, "error": row["error"] and TaskError(**row["error"])}) for row in rows]
-        return sorted(records, key=lambda record: record.started_at)
+        return sorted((self.read(task) for task in self.tasks()), key=lambda record: record.started_at)
 
     def _write(self, name: str, body: dict[str, Any]) -> None:
         self.objects.write(f"{self.folder}/{name}.json", json.dumps(body, indent=1, sort_keys=True).encode())
 
     def _read(self, name: str) -> dict[str, Any]:
-        key = f"{self.folder}/{name}"
         try:
-            body: dict[str, Any] = json.loads(self.objects.read(key))
-            return body
+            body = json.loads(self.objects.read(f"{self.folder}/{name}"))
         except ValueError as error:
-            raise DataError(f"{self.objects.uri(key)}: not JSON ({error}); delete it and run the task again") from error
+            raise DataError(f"{self._uri(name)}: not JSON ({error}); {_MEND}") from error
+        if not isinstance(body, dict):
+            raise DataError(f"{self._uri(name)}: {type(body).__name__}, expected an object; {_MEND}")
+        return body
+
+    def _uri(self, name: str) -> str:
+        return self.objects.uri(f"{self.folder}/{name}")
 
 
 def run_name(run_id: str) -> str:

@@ -1,66 +1,62 @@
-"""The gate's table, as it stands in logs, terminal and model card."""
+"""The gate's table, as it stands in logs, terminal and model card: plain text, at most WIDTH columns."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from .checks import checks, span
+
+WIDTH = 118
+COLUMNS = {
+    "recall": "Recall",
+    "ndcg": "NDCG",
+    "map": "MAP",
+    "mrr": "MRR",
+    "hit_rate": "Hit rate",
+    "coverage": "Coverage",
+}
+NAME_WIDTH = 24
+
+
+def ranked(judged: Mapping[str, Any], k: int) -> list[str]:
+    """Contestants by Recall@K, best first; equal ones by name."""
+    return sorted(judged, key=lambda name: (-judged[name]["means"][f"recall@{k}"], name))
+
 
 def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
-    """Contestants by metrics, best first, then the verdict with its interval."""
+    """Contestants by metrics, best first, then the verdict with every threshold that decided."""
+    k, level = verdict["top_k"], verdict["thresholds"]["confidence_level"]
+    head = f"{f'at K = {k}':<{NAME_WIDTH}}" + "".join(f"{title:>10}" for title in COLUMNS.values())
+    head += f"   candidate minus it, {level * 100:g} %"
+    rule = "-" * WIDTH
+    rows = [_row(name, judged[name]["means"], verdict) for name in ranked(judged, k)]
+    about = (
+        f"{verdict['n_users']:,} users judged. Recall@{k} = held-out items in the user's top {k} / all held-out items "
+        f"of the user, not min({k}, ...); mean over users. Parentheses: paired bootstrap over users. "
+        "* = the strongest popularity, which is the opponent."
+    )
+    return "\n".join([head, rule, *rows, rule, *_wrap(about, ""), "", *_decision(verdict)])
+
+
+def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> str:
+    title = f"{name} *" if name == verdict["opponent"] else name
     k = verdict["top_k"]
-    columns = [f"recall@{k}", f"ndcg@{k}", f"map@{k}", f"mrr@{k}", f"hit_rate@{k}", f"coverage@{k}"]
-    level = verdict["thresholds"]["confidence_level"]
-    head = f"{'contestant':<20}" + "".join(f"{name:>13}" for name in columns) + f"   candidate minus it, {level:.0%}"
-    lift = "unknown" if verdict["relative_lift"] is None else f"{verdict['relative_lift']:+.1%}"
-    rows = sorted(judged, key=lambda name: -judged[name]["means"][columns[0]])
-    lines = [head, "-" * len(head)]
-    for name in rows:
-        means = judged[name]["means"]
-        interval = verdict["intervals"].get(name)
-        span = f"   ({interval['low']:+.4f}, {interval['high']:+.4f})" if interval else ""
-        lines.append(f"{name:<20}" + "".join(f"{means[column]:>13.4f}" for column in columns) + span)
-    lines += [
-        "-" * len(head),
-        f"{verdict['n_users']:,} users. Recall@K = hits in the top K / all held-out items of the user.",
-        f"Verdict: {verdict['decision']} ({'; '.join(verdict['reasons'])})",
-        f"Candidate {verdict['candidate_recall']:.4f}, strongest popularity {verdict['opponent']} "
-        f"{verdict['opponent_recall']:.4f}, lift {lift}",
-    ]
+    values = "".join(f"{means[f'{metric}@{k}']:>10.4f}" for metric in COLUMNS)
+    interval = verdict["intervals"].get(name)
+    difference = f"   {interval['mean']:+.4f}  {span(interval)}" if interval else ""
+    return f"{title:<{NAME_WIDTH}}{values}{difference}"
+
+
+def _decision(verdict: Mapping[str, Any]) -> list[str]:
+    lines = _wrap(f"Verdict: {verdict['decision']}: {'; '.join(verdict['reasons'])}", "         ")
+    for check in checks(verdict):
+        lines += _wrap(f"  {check.outcome:<7} {check.name:<29} {check.found}; asked: {check.asked}", "          ")
     if verdict["forced"]:
-        lines.append(f"Promotion forced: {verdict['forced']}")
-    return "\n".join(lines)
+        lines += _wrap(f"Promotion forced: {verdict['forced']}", "  ")
+    return lines
 
 
-def render_card(
-    about: Mapping[str, Any], judged: Mapping[str, Any], fold: Mapping[str, Any], published: Mapping[str, Any]
-) -> str:
-    """MODEL_CARD.md: what the model is, what it has seen, how it was judged."""
-    config = about["config"]
-    libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
-    return f"""# Model {about["model_id"]}
-
-An implicit-feedback recommender: ALS with {config["train"]["factors"]} factors, fitted on reviews of the snapshot
-{about["snapshot"]} before {about["as_of"]}. It scores items for a user by the inner product of their factors.
-
-## Judged
-On the newest {fold["holdout"]:,} interactions before as_of, after training on the {fold["train"]:,} before them.
-{fold["cold_users"]:,} users and {fold["cold_items"]:,} items of the holdout were cold: such users were not judged, such
-items count as misses.
-
-```
-{render_verdict(judged, about["verdict"])}
-```
-
-## Published
-The same configuration, fitted again on all {published["train"]:,} interactions of
-{published["train_users"]:,} users and {published["train_items"]:,} items. These factors were not judged; the `judged_` files hold those that were.
-
-## Limits
-It knows no item and no user without interactions. It learns from who reviewed what, not from what reviews say. What it
-recommends becomes more visible, and so more reviewed: popularity bias and coverage above tell how much it concentrates.
-
-## Made by
-Run {about["run"]}, code {about["code_version"]}, {libraries}.
-Configuration and lineage stand in manifest.json.
-"""
+def _wrap(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)

@@ -1,0 +1,64 @@
+"""The templates, and how numbers, dates and names are written in them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+
+@cache
+def environment() -> Environment:
+    """Templates of this package; HTML is escaped."""
+    pages = Environment(
+        loader=PackageLoader(__package__ or "", "templates"),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    pages.filters |= {"number": number, "instant": instant, "megabytes": megabytes, "signed": signed, "title": title}
+    return pages
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Whole numbers with separators, others with some digits, nothing as a dash."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def signed(value: float, digits: int = 4) -> str:
+    """With its sign, a real minus."""
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def megabytes(size_bytes: float | None) -> str:
+    """Bytes as MB."""
+    return number(None) if size_bytes is None else f"{size_bytes / 1e6:,.1f} MB"
+
+
+def instant(value: Any) -> str:
+    """Seconds since 1970, or an ISO text, as `2018-08-27 12:00 UTC`; what is neither, as it is."""
+    if value is None:
+        return number(None)
+    try:
+        when = datetime.fromtimestamp(value, UTC) if isinstance(value, (int, float)) else datetime.fromisoformat(value)
+        when = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return str(value)
+    return f"{when:%Y-%m-%d %H:%M} UTC" if not when.second else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def title(contestant: str) -> str:
+    """A contestant's name for readers: `popularity_30d` as "popularity, 30 days"."""
+    family, _, rest = contestant.partition("_")
+    if family != "popularity" or not rest:
+        return contestant
+    days = rest.removesuffix("d")
+    return f"popularity, {days} days" if days.isdigit() else f"popularity, {rest.replace('_', ' ')}"

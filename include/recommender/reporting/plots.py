@@ -1,0 +1,172 @@
+"""Plots as inline SVG that takes its colours from the page, so that it follows dark mode. Same input, same bytes."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Stand-ins that matplotlib writes into the SVG, and the variables of the style sheet that replace them.
+INK, MUTED, LINE, ACCENT, OTHER = "#010101", "#020202", "#030303", "#040404", "#050505"
+_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", OTHER: "--other"}
+_SETTINGS = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+    "text.parse_math": False,
+    "font.family": ["sans-serif"],
+    "font.size": 9,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": MUTED,
+    "axes.titlesize": 9,
+    "axes.titlecolor": MUTED,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "text.color": INK,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK,
+    "grid.color": LINE,
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+}
+WIDTH_IN = 4.9
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """A value with its interval; `strong` for the one that the reader looks for."""
+
+    label: str
+    mean: float
+    low: float
+    high: float
+    strong: bool = False
+
+
+def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: bool) -> Markup:
+    """Dots with whiskers, one line each, the first on top; `zero` draws the line that a difference must not cross."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for place, row in enumerate(rows):
+            colour = ACCENT if row.strong else OTHER
+            axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
+            axes.plot([row.mean], [place], "o", color=colour, markersize=6)
+        axes.set_yticks(range(len(rows)), [row.label for row in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.set_xlabel(unit)
+        axes.locator_params(axis="x", nbins=5)
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        if zero:
+            axes.axvline(0, color=INK, linewidth=1)
+
+    return _svg(name, alt, 0.7 + 0.3 * len(rows), draw)
+
+
+def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence[float]]]) -> Markup:
+    """Horizontal bars with their values, one panel a quantity side by side, the first label on top."""
+
+    def draw(figure: Figure) -> None:
+        for axes, (caption, values) in zip(_row_of_axes(figure, len(panels)), panels, strict=True):
+            axes.barh(range(len(values)), values, color=ACCENT, height=0.62)
+            axes.set_yticks(range(len(labels)), labels)
+            axes.set_ylim(len(labels) - 0.5, -0.5)
+            axes.set_xlim(0, 1.3 * max([*values, 1e-9]))
+            axes.set_xticks([])
+            axes.tick_params(axis="y", length=0)
+            axes.spines["bottom"].set_visible(False)
+            axes.set_title(caption)
+            for place, value in enumerate(values):
+                axes.text(value, place, " " + _short(value), va="center", fontsize=8)
+
+    return _svg(name, alt, 0.45 + 0.24 * len(labels), draw)
+
+
+def grouped(name: str, alt: str, labels: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]]) -> Markup:
+    """Two groups of vertical bars side by side at each label."""
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        for number, (caption, values) in enumerate(groups):
+            places = [place + 0.4 * number - 0.2 for place in range(len(values))]
+            axes.bar(places, values, width=0.38, color=(ACCENT, OTHER)[number], label=caption)
+        axes.set_xticks(range(len(labels)), labels)
+        axes.tick_params(axis="x", length=0)
+        axes.tick_params(axis="y", labelcolor=MUTED)
+        axes.locator_params(axis="y", nbins=4)
+        axes.grid(axis="y")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+
+    return _svg(name, alt, 2.6, draw)
+
+
+def curve(name: str, alt: str, loss: Sequence[float], seconds: Sequence[float]) -> Markup:
+    """Loss and seconds of each iteration, one above the other."""
+
+    def draw(figure: Figure) -> None:
+        from matplotlib.ticker import MaxNLocator
+
+        above, below = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
+        steps = range(1, len(loss) + 1)
+        above.plot(steps, loss, "o-", color=ACCENT, markersize=3.5, linewidth=1.5)
+        above.set_title("loss over a fixed sample of users")
+        below.bar(steps, seconds, color=OTHER, width=0.7)
+        below.set_title("seconds")
+        below.set_xlabel("iteration")
+        below.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axes in (above, below):
+            axes.grid(axis="y")
+            axes.locator_params(axis="y", nbins=4)
+            axes.tick_params(axis="y", labelcolor=MUTED)
+            axes.ticklabel_format(axis="y", useOffset=False)
+
+    return _svg(name, alt, 2.9, draw)
+
+
+def _row_of_axes(figure: Figure, n: int) -> list[Any]:
+    return list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
+
+
+def _short(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None]) -> Markup:
+    # Imported here: it takes long, and only the report needs it.
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_SETTINGS):
+        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        draw(figure)
+        out = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        FigureCanvasSVG(figure).print_svg(out, metadata=nothing)
+    return _inline(name, alt, out.getvalue())
+
+
+def _inline(name: str, alt: str, text: str) -> Markup:
+    """An SVG document as an element: no prologue, ids of its own, scaled by the page, described for who cannot see."""
+    body = text[text.index("<svg") :]
+    body = re.sub(r'\b(id=")|(href="#)|(url\(#)', lambda match: f"{match[0]}{name}-", body)
+    for colour, variable in _VARIABLES.items():
+        body = body.replace(colour, f"var({variable})")
+    view = re.search(r'viewBox="[^"]+"', body)
+    assert view is not None
+    inner = body[body.index(">") + 1 :]
+    alt = escape(alt)
+    head = f'<svg {view[0]} role="img" aria-label="{alt}"><title>{alt}</title>'
+    # All of it is matplotlib's, which escapes its texts, or escaped above.
+    return Markup(head + inner.replace("xlink:href", "href"))  # noqa: S704

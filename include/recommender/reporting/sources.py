@@ -1,0 +1,79 @@
+"""What a report is written from: the artifacts that a run's records name, some of which may be gone or damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from ..storage.artifacts import Artifact, ArtifactStore
+from .journal import Journal, RunFacts, TaskRecord
+
+Value = TypeVar("Value")
+
+# A TransientError is none of them: writing the report is tried again.
+UNREADABLE = (DataError, ConfigError, OSError, ValueError, KeyError, TypeError)
+
+
+@dataclass
+class Sources:
+    """Reads what it can, and keeps why it could not read the rest.
+
+    made : stage -> artifact; those of the refit are named `refit/<stage>`
+    unreadable : stage, `run` or `tasks/<task>` -> message
+    """
+
+    store: ArtifactStore
+    made: dict[str, Artifact] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    def attempt(self, what: str, read: Callable[[], Value]) -> Value | None:
+        """The value, or None with the reason kept."""
+        try:
+            return read()
+        except UNREADABLE as error:
+            self.unreadable[what] = f"{type(error).__name__}: {error}"
+            return None
+
+    def run(self, journal: Journal) -> RunFacts | None:
+        """What the run was asked to do."""
+        return self.attempt("run", journal.read_run)
+
+    def records(self, journal: Journal) -> list[TaskRecord]:
+        """The tasks that have begun, by the time they began."""
+        found = [self.attempt(f"tasks/{task}", lambda task=task: journal.read(task)) for task in journal.tasks()]  # type: ignore[misc]
+        return sorted(filter(None, found), key=lambda record: record.started_at)
+
+    def open_all(self, records: Iterable[TaskRecord]) -> None:
+        """Open the manifests of all artifacts that the records name."""
+        for record in records:
+            for stage, uri in record.artifacts.items():
+                name = f"refit/{stage}" if record.task == "refit" else stage
+                artifact = self.attempt(name, lambda uri=uri: self.store.open(uri))  # type: ignore[misc]
+                if artifact is not None:
+                    self.made[name] = artifact
+
+    def counts(self, stage: str) -> dict[str, Any] | None:
+        """The counts in an artifact's manifest."""
+        return self.made[stage].counts if stage in self.made else None
+
+    def json(self, stage: str, name: str) -> Any:
+        """A JSON file of an artifact; None where there is none to read."""
+        if stage not in self.made:
+            return None
+        return self.attempt(stage, lambda: json.loads((self.store.path(self.made[stage]) / name).read_text()))
+
+    def arrays(self, stage: str, names: Mapping[str, str]) -> dict[str, np.ndarray[Any, Any]]:
+        """Arrays of an artifact, by the keys of `names` (key -> file name); empty where they cannot be read."""
+        if stage not in self.made:
+            return {}
+
+        def load() -> dict[str, np.ndarray[Any, Any]]:
+            path = self.store.path(self.made[stage])
+            return {key: np.load(path / name, allow_pickle=False) for key, name in names.items()}
+
+        return self.attempt(stage, load) or {}

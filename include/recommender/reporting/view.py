@@ -1,0 +1,159 @@
+"""A report in the words and rows that the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from ..evaluation.evaluate import HISTORY_EDGES
+from ..evaluation.gate import CANDIDATE
+from .pages import title
+
+Report = Mapping[str, Any]
+
+# Section of the page -> the stages (prefixes of the names in `unreadable`) that it is read from.
+READ_FROM = {
+    "verdict": ("recall_gate",),
+    "contestants": ("evaluate",),
+    "data": ("resolve_snapshot", "download_reviews", "parse_reviews", "encode_interactions"),
+    "training": ("train_als",),
+    "lineage": ("run", "configuration", "fit_popularity", "refit/"),
+    "tasks": ("tasks/",),
+}
+
+
+def unreadable(report: Report, section: str) -> list[str]:
+    """What could not be read for a section, and why."""
+    found = report.get("unreadable") or {}
+    return [
+        f"{name} could not be read. {why}"
+        for name, why in sorted(found.items())
+        if any(name == stage or (stage.endswith("/") and name.startswith(stage)) for stage in READ_FROM[section])
+    ]
+
+
+def headline(report: Report) -> dict[str, str]:
+    """The outcome: `tone` (good, warn, bad, plain), `word`, and a `sentence` on what happens now."""
+    error, verdict, model = report.get("error"), report.get("verdict"), report.get("model")
+    if error:
+        left = f"{model['model_id']} is published, but no channel was moved." if model else "Nothing was published."
+        return {"tone": "bad", "word": "ERROR", "sentence": f"The run stopped at {error['task']}. {left}"}
+    if model:
+        return _published(model, verdict)
+    if not report.get("finished"):
+        return {"tone": "plain", "word": "RUNNING", "sentence": "The run has not ended. Nothing is published so far."}
+    if verdict and verdict["decision"] != "PROMOTE":
+        channel = (report.get("run") or {}).get("channel") or "production"
+        sentence = f"Nothing was published, and {channel} stays where it was."
+        return {"tone": "bad" if verdict["decision"] == "REJECT" else "warn", "word": verdict["decision"]} | {
+            "sentence": sentence
+        }
+    return {"tone": "plain", "word": "NO VERDICT", "sentence": "The run came to no verdict. Nothing was published."}
+
+
+def _published(model: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> dict[str, str]:
+    forced = verdict.get("forced") if verdict else None
+    decision = verdict["decision"] if verdict else str(model.get("verdict", "PUBLISHED"))
+    word = f"{decision}, FORCED" if forced else decision
+    if model["promoted"]:
+        sentence = f"The channel {model['channel']} now points to {model['model_id']}."
+    elif model.get("why"):
+        sentence = f"{model['model_id']} is published, and no channel was moved: {model['why']}."
+    else:
+        sentence = f"{model['model_id']} is published, and no channel was moved so far."
+    return {"tone": "warn" if forced else "good", "word": word, "sentence": sentence}
+
+
+def in_plain_words(verdict: Mapping[str, Any]) -> list[str]:
+    """The comparison with popularity for somebody who has never heard of recall."""
+    against, opponent, k = verdict["against_popularity"], title(verdict["opponent"]), verdict["top_k"]
+    level = verdict["thresholds"]["confidence_level"] * 100
+    return [
+        f"Of the items that a user went on to review, the candidate had put {_percent(verdict['candidate_recall'])} "
+        f"among its first {k} recommendations, on average over {verdict['n_users']:,} users. The strongest popularity "
+        f"list ({opponent}) had {_percent(verdict['opponent_recall'])}.",
+        f"The difference is {against['mean'] * 100:+.2f} percentage points; the {level:g} % interval reaches from "
+        f"{against['low'] * 100:+.2f} to {against['high'] * 100:+.2f}.",
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2%}".replace("%", " %")
+
+
+def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
+    """(step, count, what was left out to get there), from lines to the judged."""
+    funnel, fold, steps = report.get("funnel"), report.get("fold"), []
+    if funnel:
+        steps += [
+            ("lines", funnel["lines"], ""),
+            ("usable reviews", funnel["reviews"], f"{funnel['bad']:,} unusable, {funnel['blank']:,} blank"),
+        ]
+    if fold:
+        steps += [
+            ("before as_of", fold["reviews"] - fold["after_as_of"], f"{fold['after_as_of']:,} at or after as_of"),
+            ("interactions", fold["interactions"], f"{fold['repeated']:,} repeat a user and item"),
+            ("train", fold["train"], _left_of_train(fold)),
+            ("holdout", fold["holdout"], "the newest, from the cut on"),
+            ("judged", fold["judged_interactions"], f"{fold['holdout_of_cold_users']:,} of cold users"),
+        ]
+    return steps
+
+
+def _left_of_train(fold: Mapping[str, Any]) -> str:
+    dropped = fold["train_dropped_rare"]
+    return "all before the cut" if not dropped else f"before the cut; {dropped:,} of rare users or items"
+
+
+def shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
+    """(name, count, share), the most frequent first."""
+    total = max(1, sum(counts.values()))
+    return [(name, n, n / total) for name, n in sorted(counts.items(), key=lambda row: (-row[1], row[0]))]
+
+
+def by_history(report: Report) -> list[dict[str, Any]]:
+    """Candidate and opponent a bracket of history length: label, users, candidate, opponent."""
+    judged, opponent = report.get("judged") or {}, opponent_of(report)
+    if CANDIDATE not in judged or opponent is None:
+        return []
+    theirs = {row["from"]: row["recall"] for row in judged[opponent]["by_history"]}
+    return [
+        {
+            "label": _bracket(int(row["from"])),
+            "users": int(row["users"]),
+            "candidate": row["recall"],
+            "opponent": theirs.get(row["from"], 0.0),
+        }
+        for row in judged[CANDIDATE]["by_history"]
+    ]
+
+
+def opponent_of(report: Report) -> str | None:
+    """The strongest popularity: as the verdict names it, else the best of those judged."""
+    verdict, judged = report.get("verdict"), report.get("judged") or {}
+    if verdict and verdict["opponent"] in judged:
+        return str(verdict["opponent"])
+    names = sorted(name for name in judged if name.startswith("popularity"))
+    return max(names, key=lambda name: judged[name]["means"][f"recall@{report['top_k']}"], default=None)
+
+
+def _bracket(start: int) -> str:
+    ends = dict(pairwise(HISTORY_EDGES))
+    if start not in ends:
+        return f"{start}+"
+    last = ends[start] - 1
+    return str(start) if last == start else f"{start} to {last}"
+
+
+def changed(report: Report) -> list[str]:
+    """Parameters that have not their defaults."""
+    return [row["param"] for row in report.get("configuration") or [] if row["value"] != row["default"]]
+
+
+def state(task: Mapping[str, Any], report: Report) -> str:
+    """A task's state in a word; the gate's refusal is not called a failure."""
+    error = task.get("error")
+    if task["task"] == "recall_gate" and error and error["kind"] == "GateRejected":
+        return "not promoted"
+    return "killed" if task["state"] == "running" and report.get("finished") else str(task["state"])

@@ -7,6 +7,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 |---|---|
 | resolve_snapshot | which snapshot: the param, else the newest dated on or before the run's date |
 | download_reviews | its files, pinned to their versions, verified, onto this worker's disk |
+| stop_if_unchanged | ends the run as a success where the channel's model has the same reviews and configuration |
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
 | train_als | the candidate, trained on what lies before the cut |
@@ -54,6 +55,14 @@ def download_reviews(resolved: dict[str, Any]) -> dict[str, Any]:
     from include.orchestration import tasks
 
     return tasks.download_reviews(resolved)
+
+
+@task.short_circuit
+def stop_if_unchanged(downloaded: dict[str, Any]) -> bool:
+    """Ends the run as a success where the channel's model has the same reviews and configuration; `force` overrides."""
+    from include.orchestration import tasks
+
+    return tasks.stop_if_unchanged(downloaded)
 
 
 @task
@@ -161,7 +170,9 @@ def recommender_retrain() -> None:
     """Wiring only; the work is in include/."""
 
     resolved = resolve_snapshot()
-    parsed = parse_reviews(download_reviews(resolved))
+    downloaded = download_reviews(resolved)
+    parsed = parse_reviews(downloaded)
+    stop_if_unchanged(downloaded) >> parsed
     encoded = encode_interactions(parsed)
     trained, popularity = train_als(parsed, encoded), fit_popularity(encoded)
     evaluated = evaluate(parsed, encoded, trained, popularity)
@@ -171,6 +182,7 @@ def recommender_retrain() -> None:
     uploaded = upload_model(
         {
             "resolved": resolved,
+            "downloaded": downloaded,
             "parsed": parsed,
             "encoded": encoded,
             "trained": trained,

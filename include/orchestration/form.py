@@ -50,6 +50,13 @@ def _run_params() -> dict[str, Param]:
             description="The pointer that is moved to the new model when the gate says PROMOTE.",
             section="Run",
         ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Train again",
+            description="Also where the reviews and the configuration are those of the channel's model.",
+            section="Run",
+        ),
         "force_reason": Param(
             None,
             type=["null", "string"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -10,9 +11,12 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.recommender.stages import fit, judge, prepare, publish, report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
+from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
 
 from .run import Handle, Run, run_task
+
+log = logging.getLogger(__name__)
 
 
 def resolve_snapshot() -> Handle:
@@ -29,6 +33,28 @@ def resolve_snapshot() -> Handle:
 def download_reviews(resolved: Handle) -> Handle:
     """The snapshot's files onto this worker's disk."""
     return _handle(run_task(lambda run: run.hand_on(prepare.download_reviews(run.workspace, run.open(resolved)))))
+
+
+def stop_if_unchanged(downloaded: Handle) -> bool:
+    """Whether to go on: false where the channel's model was made from the same reviews and configuration."""
+
+    def body(run: Run) -> bool:
+        if run.facts.params.get("force"):
+            log.info("Going on whether or not anything changed: force is set")
+            return True
+        same = unchanged(run.workspace, run.open(downloaded), run.as_of, run.facts.channel, run.config)
+        if same is None:
+            return True
+        log.info(
+            "Nothing to do: %s points to %s, which was made from the same reviews with the same configuration. "
+            "Set force to train again.",
+            run.facts.channel,
+            same,
+        )
+        run.note(unchanged=same)
+        return False
+
+    return bool(run_task(body))
 
 
 def parse_reviews(downloaded: Handle) -> Handle:
@@ -121,6 +147,7 @@ def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
         refitted = handles["refitted"]
         made = Made(
             resolved=run.open(handles["resolved"]),
+            downloaded=run.open(handles["downloaded"]),
             parsed=run.open(handles["parsed"]),
             judged=Fitted(*(run.open(handles[name]) for name in ("encoded", "trained", "popularity"))),
             evaluated=run.open(handles["evaluated"]),

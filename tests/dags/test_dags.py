@@ -12,6 +12,7 @@ from .harness import load_dag
 RETRAIN = [
     "resolve_snapshot",
     "download_reviews",
+    "stop_if_unchanged",
     "parse_reviews",
     "encode_interactions",
     "train_als",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -58,7 +58,9 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
             f"{snapshots.uri('')}: {asked}. Expected review files under YYYY-MM-DD/; the newest there: {listed}. "
             "Upload one, or name another in the parameter `snapshot`."
         )
-    rows = tuple(row for row in snapshots.walk(f"{wanted}/") if not row.key.endswith("/"))
+    # Without the time of writing: a snapshot is what its objects hold.
+    listed_rows = (replace(row, modified_at=None) for row in snapshots.walk(f"{wanted}/"))
+    rows = tuple(row for row in listed_rows if not row.key.endswith("/"))
     reviews = tuple(row for row in rows if row.key.endswith(ENDINGS))
     for row in set(rows) - set(reviews):
         log.warning("%s is not a review file (%s) and is left out", snapshots.uri(row.key), ", ".join(ENDINGS))

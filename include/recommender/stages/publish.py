@@ -32,6 +32,7 @@ class Made:
     """Everything that one run made on the way to its bundle."""
 
     resolved: Artifact
+    downloaded: Artifact
     parsed: Artifact
     judged: Fitted
     evaluated: Artifact
@@ -40,7 +41,14 @@ class Made:
 
     def uris(self) -> dict[str, str]:
         """Stage -> URI of its artifact."""
-        rows = [self.resolved, self.parsed, self.judged.encoded, self.judged.trained, self.judged.popularity]
+        rows = [
+            self.resolved,
+            self.downloaded,
+            self.parsed,
+            self.judged.encoded,
+            self.judged.trained,
+            self.judged.popularity,
+        ]
         rows += [self.evaluated, self.gated]
         refitted = self.published
         again = {f"refit/{row.stage}": row.uri for row in (refitted.encoded, refitted.trained, refitted.popularity)}
@@ -88,6 +96,8 @@ def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, co
         "as_of": as_of.isoformat(),
         "snapshot": made.resolved.counts["snapshot"],
         "cut_s": made.judged.encoded.counts["cut_s"],
+        "reviews": made.downloaded.digest,
+        "last_s": made.parsed.counts["last_s"],
         "published_cut_s": made.published.encoded.counts["cut_s"],
         "config": config.as_dict(),
         "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},

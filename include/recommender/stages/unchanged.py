@@ -1,0 +1,24 @@
+"""Whether a run would only make again what its channel points to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ..config import RetrainConfig
+from ..storage.artifacts import Artifact
+from .workspace import Workspace
+
+
+def unchanged(
+    workspace: Workspace, downloaded: Artifact, as_of: datetime, channel: str, config: RetrainConfig
+) -> str | None:
+    """The id of the channel's model, if it was made from the same bytes, the same known reviews and configuration."""
+    state = workspace.registry.channels.read(channel)
+    if state is None:
+        return None
+    manifest = workspace.registry.manifest(state.model_id)
+    if (manifest["reviews"], manifest["config"]) != (downloaded.digest, config.as_dict()):
+        return None
+    end_s = manifest["last_s"] + 1
+    ours, theirs = (min(when.timestamp(), end_s) for when in (as_of, datetime.fromisoformat(manifest["as_of"])))
+    return state.model_id if ours == theirs else None

@@ -22,6 +22,9 @@ _SETTINGS = {
     "text.parse_math": False,
     "font.family": ["sans-serif"],
     "font.size": 9,
+    "figure.facecolor": "none",
+    "savefig.facecolor": "none",
+    "axes.facecolor": "none",
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
     "axes.titlesize": 9,
@@ -88,7 +91,9 @@ def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str,
             axes.spines["bottom"].set_visible(False)
             axes.set_title(caption)
             for place, value in enumerate(values):
-                axes.text(value, place, " " + _short(value), va="center", fontsize=8)
+                axes.annotate(
+                    _short(value), (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8
+                )
 
     return _svg(name, alt, 0.45 + 0.24 * len(labels), draw)
 

@@ -15,7 +15,7 @@ from ..errors import DataError
 from .formats import foreign
 
 # Small enough for the processor's cache, and for the allocator to reuse instead of returning to the system.
-BLOCK_BYTES = 512 << 10
+BLOCK_BYTES = 256 << 10
 BOMB_FLOOR_BYTES = 64 << 20
 EXCERPT_BYTES = 800
 NEWLINE = ord("\n")
@@ -66,7 +66,7 @@ class Block:
 
 
 def read_blocks(path: Path, *, max_line_bytes: int, max_expansion: float) -> Iterator[Block]:
-    """The lines of a review file, compressed or not, as blocks of about half a MiB.
+    """The lines of a review file, compressed or not, as blocks of about a quarter MiB.
 
     Memory: three blocks and twice `max_line_bytes` at most, whatever is in the file.
 

@@ -169,7 +169,7 @@ def _columns_old(rows: list[_Old]) -> list[Any]:
         pa.array([row.asin for row in rows], pa.string()),
         np.array([row.unixReviewTime for row in rows], np.int64),
         np.array([row.overall for row in rows], np.float32),
-        np.array([row.verified for row in rows], np.int8),
+        np.fromiter([row.verified for row in rows], np.int8, len(rows)),
     ]
 
 
@@ -179,7 +179,7 @@ def _columns_new(rows: list[_New]) -> list[Any]:
         pa.array([row.parent_asin for row in rows], pa.string()),
         np.array([row.timestamp for row in rows], np.int64) // 1000,
         np.array([row.rating for row in rows], np.float32),
-        np.array([row.verified_purchase for row in rows], np.int8),
+        np.fromiter([row.verified_purchase for row in rows], np.int8, len(rows)),
     ]
 
 

@@ -9,6 +9,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | download_reviews | its files, pinned to their versions, verified, onto this worker's disk |
 | stop_if_unchanged | ends the run as a success where the channel's model has the same reviews and configuration |
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
+| check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
 | train_als | the candidate, trained on what lies before the cut |
 | fit_popularity | the opponents: all-time, recent and decayed popularity |
@@ -71,6 +72,14 @@ def parse_reviews(downloaded: dict[str, Any]) -> dict[str, Any]:
     from include.orchestration import tasks
 
     return tasks.parse_reviews(downloaded)
+
+
+@task
+def check_snapshot(resolved: dict[str, Any], parsed: dict[str, Any]) -> None:
+    """Compares rows, users, items, shares and time range with the snapshot before, and stops on a collapse."""
+    from include.orchestration import tasks
+
+    tasks.check_snapshot(resolved, parsed)
 
 
 @task
@@ -174,6 +183,7 @@ def recommender_retrain() -> None:
     parsed = parse_reviews(downloaded)
     stop_if_unchanged(downloaded) >> parsed
     encoded = encode_interactions(parsed)
+    check_snapshot(resolved, parsed) >> encoded
     trained, popularity = train_als(parsed, encoded), fit_popularity(encoded)
     evaluated = evaluate(parsed, encoded, trained, popularity)
     gated = recall_gate(evaluated)

@@ -10,6 +10,7 @@ from include.recommender.config import Knob, knobs
 
 SECTIONS = {
     "parse": "Parsing",
+    "quality": "Data quality",
     "encode": "Encoding and split",
     "train": "ALS training",
     "popularity": "Popularity (the opponents)",

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.recommender.stages import fit, judge, prepare, publish, report
+from include.recommender.stages import fit, judge, prepare, publish, quality, report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.unchanged import unchanged
@@ -64,6 +64,17 @@ def parse_reviews(downloaded: Handle) -> Handle:
         return run.hand_on(prepare.parse_reviews(run.workspace, run.open(downloaded), run.config.parse))
 
     return _handle(run_task(body))
+
+
+def check_snapshot(resolved: Handle, parsed: Handle) -> None:
+    """The snapshot against the one before it."""
+
+    def body(run: Run) -> None:
+        snapshot = run.open(resolved).counts["snapshot"]
+        checks = quality.check_snapshot(run.workspace, snapshot, run.open(parsed), run.config.quality)
+        run.note(checks=[str(check) for check in checks])
+
+    run_task(body)
 
 
 def encode_interactions(parsed: Handle) -> Handle:

@@ -40,6 +40,18 @@ class ParseConfig:
 
 
 @dataclass(frozen=True)
+class QualityConfig:
+    """How far a snapshot may differ from the one before it."""
+
+    check_quality: bool = knob(True, "Stop where the snapshot has collapsed against the one before it")
+    max_drop: float = knob(
+        0.2, "Largest share of reviews, users, items or time range that may be gone", low=0.0, high=1.0
+    )
+    max_share_shift: float = knob(0.1, "Largest shift of the verified share and of the rating mix", low=0.0, high=1.0)
+    max_bad_rise: float = knob(0.005, "Largest rise of the share of bad lines", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
 class EncodeConfig:
     """How interactions become a confidence matrix and a holdout."""
 
@@ -118,6 +130,7 @@ class RetrainConfig:
     """Everything one retraining depends on besides its data."""
 
     parse: ParseConfig = ParseConfig()
+    quality: QualityConfig = QualityConfig()
     encode: EncodeConfig = EncodeConfig()
     train: TrainConfig = TrainConfig()
     popularity: PopularityConfig = PopularityConfig()

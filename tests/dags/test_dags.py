@@ -14,6 +14,7 @@ RETRAIN = [
     "download_reviews",
     "stop_if_unchanged",
     "parse_reviews",
+    "check_snapshot",
     "encode_interactions",
     "train_als",
     "fit_popularity",

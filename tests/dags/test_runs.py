@@ -23,7 +23,7 @@ def test_reviews_become_a_promoted_model_and_a_second_run_reuses_everything(depl
     assert f"models/{pointer['to_model']}/manifest.json" in keys(s3, "models/")
 
     objects = {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in keys(s3, "artifacts/")}
-    second, states = run_dag()
+    second, states = run_dag(force=True)
     assert second.state == "success"
     assert states["promote_model"] == "skipped"
     again = report_of(s3, second)
@@ -32,6 +32,33 @@ def test_reviews_become_a_promoted_model_and_a_second_run_reuses_everything(depl
     assert set(reused.values()) == {True}
     assert again["model"]["model_id"] == pointer["to_model"]
     assert {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in objects} == objects
+
+
+def test_a_run_over_unchanged_reviews_stops_early_as_a_success(deployment, s3):
+    put_snapshot(s3, "2018-08-20", worlds.packed(REVIEWS))
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
+    first, _ = run_dag(NOON.replace(month=8, day=21))
+    second, states = run_dag()
+    assert second.state == "success"
+    assert states["parse_reviews"] == states["promote_model"] == "skipped"
+    assert states["write_report"] == "success"
+    report = report_of(s3, second)
+    assert report["unchanged"] == report_of(s3, first)["model"]["model_id"]
+    assert report["table"] == report_of(s3, first)["table"]
+    _, states = run_dag(factors=8)
+    assert states["parse_reviews"] == "success"
+
+
+def test_a_collapsed_snapshot_stops_before_training(deployment, s3):
+    put_snapshot(s3, "2018-08-20", worlds.packed(REVIEWS))
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS[: len(REVIEWS) // 2]))
+    run_dag(NOON.replace(month=8, day=21))
+    run, states = run_dag()
+    assert (states["check_snapshot"], states["encode_interactions"]) == ("failed", "upstream_failed")
+    error = report_of(s3, run)["error"]
+    assert "reviews: 4,800 before, 2,400 now, allowed at least 3,840: COLLAPSED" in error["message"]
+    run, states = run_dag(check_quality=False)
+    assert states["check_snapshot"] == "success"
 
 
 def test_an_older_date_fills_the_registry_and_leaves_production_alone(deployment, s3):

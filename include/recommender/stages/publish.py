@@ -16,7 +16,7 @@ from ..data.encoding import EncodedFold
 from ..data.interactions import ITEMS, USERS, load_ids
 from ..errors import GateRejected
 from ..registry.bundle import ModelPart, describe, model_id, save_seen
-from ..registry.channels import ChannelState, Move
+from ..registry.channels import ChannelState, Kind, Move
 from ..registry.provenance import code_version, library_versions
 from ..reporting.card import render_card
 from ..storage.artifacts import Artifact
@@ -174,7 +174,8 @@ def promote_model(
             "It was not moved. Clear the task evaluate of this run, with all after it, to judge it anew."
         )
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    move = Move(channel, now, before, published.model_id, published.as_of, who, why, published.verdict, run)
+    kind: Kind = "promote" if published.verdict == "PROMOTE" else "force"
+    move = Move(channel, now, before, published.model_id, published.as_of, who, why, published.verdict, run, kind)
     workspace.registry.promote(move, state)
     return Promotion(True, published.model_id, channel, why)
 

@@ -67,9 +67,10 @@ def code(spill: Path, users: pa.StringArray, items: pa.StringArray, path: Path) 
     """The spilled rows as Parquet at `path`, their ids replaced by positions in the sorted vocabularies."""
     # index_in hashes the whole vocabulary at each call: where there are many ids, few and large groups.
     group_rows = max(GROUP_ROWS, 2 * (len(users) + len(items)))
-    with pa.OSFile(str(spill)) as source, pq.ParquetWriter(
-        path, CODED, compression="zstd", use_dictionary=["item", "time", "rating", "verified"]
-    ) as out:
+    with (
+        pa.OSFile(str(spill)) as source,
+        pq.ParquetWriter(path, CODED, compression="zstd", use_dictionary=["item", "time", "rating", "verified"]) as out,
+    ):
         for table in _groups(pa.ipc.open_file(source), group_rows):
             user = pc.index_in(table.column("user"), value_set=users)
             item = pc.index_in(table.column("item"), value_set=items)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..config import GateConfig, RetrainConfig, knobs
 from ..evaluation.gate import paired_bootstrap
+from ..registry.bundle import MANIFEST, read_manifest
 from ..registry.provenance import code_version, library_versions
 from ..storage.artifacts import ArtifactStore
 from .journal import Journal, RunFacts, TaskRecord
@@ -35,6 +36,10 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
     finished = len(records) < len(all_records)
     sources.open_all(records)
     configuration = sources.attempt("configuration", lambda: _configuration(run))
+    unchanged = next((record.facts["unchanged"] for record in records if "unchanged" in record.facts), None)
+    judgement = _judgement(sources, RetrainConfig.from_params(run.params if run and configuration else {}))
+    if unchanged:
+        judgement["table"] = sources.attempt("unchanged", lambda: _table_of(artifacts, unchanged))
     return {
         "format": FORMAT,
         "run": asdict(run) if run else None,
@@ -43,7 +48,8 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
         "error": _error(records, finished),
         **_data(sources),
         "training": _training(sources),
-        **_judgement(sources, RetrainConfig.from_params(run.params if run and configuration else {})),
+        **judgement,
+        "unchanged": unchanged,
         "model": _model(records),
         "lineage": {stage: artifact.uri for stage, artifact in sources.made.items()},
         "timings": {stage: artifact.timings for stage, artifact in sources.made.items()},
@@ -92,6 +98,13 @@ def _judgement(sources: Sources, config: RetrainConfig) -> dict[str, Any]:
         "verdict": verdict,
         "table": render_verdict(judged, verdict) if judged and verdict else None,
     }
+
+
+def _table_of(artifacts: ArtifactStore, model_id: str) -> str:
+    """The table on which an earlier run decided for a published model."""
+    key = f"models/{model_id}/{MANIFEST}"
+    manifest = read_manifest(artifacts.objects.read(key), artifacts.objects.uri(key))
+    return render_verdict({name: {"means": means} for name, means in manifest["metrics"].items()}, manifest["verdict"])
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:

@@ -39,6 +39,9 @@ def headline(report: Report) -> dict[str, str]:
     if error:
         left = f"{model['model_id']} is published, but no channel was moved." if model else "Nothing was published."
         return {"tone": "bad", "word": "ERROR", "sentence": f"The run stopped at {error['task']}. {left}"}
+    if report.get("unchanged"):
+        sentence = f"Nothing changed since {report['unchanged']} was made, so nothing was trained or published."
+        return {"tone": "plain", "word": "UNCHANGED", "sentence": sentence}
     if model:
         return _published(model, verdict)
     if not report.get("finished"):

@@ -1,0 +1,150 @@
+"""A report is written whatever happened to the run, its journal and its artifacts."""
+
+import json
+
+import numpy as np
+import pytest
+
+from include.recommender.config import GateConfig
+from include.recommender.evaluation.gate import paired_bootstrap
+from include.recommender.reporting.collect import collect
+from include.recommender.reporting.html import render_html
+from include.recommender.reporting.journal import Journal
+from include.recommender.stages.report import write_report
+from include.recommender.stages.workspace import Workspace
+
+from . import runs
+
+SECTIONS = {
+    "resolve_snapshot": "snapshot",
+    "parse_reviews": "funnel",
+    "encode_interactions": "fold",
+    "train_als": "training",
+    "evaluate": "judged",
+    "recall_gate": "verdict",
+}
+# Sections from the counts in the manifest, which stay when a file is damaged; stages of which files are read.
+COUNTED = {"resolve_snapshot", "parse_reviews", "encode_interactions"}
+READ = {"resolve_snapshot", "train_als", "evaluate", "recall_gate"}
+
+
+def test_a_whole_run_is_told_in_plain_json(report):
+    assert json.loads(json.dumps(report)) == report
+    assert (report["error"], report["unreadable"], report["finished"]) == (None, {}, True)
+    assert report["model"]["promoted"]
+    assert [row["task"] for row in report["tasks"]] == [*runs.ORDER, "promote_model", "upload_model"]
+    assert report["files"] == ["2018-08-27/reviews.jsonl.gz"]
+    assert not report["generated_sample"]
+    assert set(report["lineage"]) == set(runs.ORDER)
+    assert f"Verdict: {report['verdict']['decision']}" in report["table"]
+    values = {row["param"]: (row["value"], row["default"]) for row in report["configuration"]}
+    assert values["factors"] == (8, 64)
+    assert values["alpha"][0] == values["alpha"][1]
+
+
+def test_intervals_of_recall_are_those_of_the_users_that_were_judged(workspace):
+    journal, made = runs.run(workspace)
+    report = collect(journal, workspace.artifacts)
+    assert set(report["recall_intervals"]) == set(report["judged"])
+    recall = np.load(workspace.artifacts.path(made["evaluate"]) / "recall_candidate.npy")
+    expected = paired_bootstrap(recall, GateConfig(resamples=runs.PARAMS["resamples"]))
+    found = report["recall_intervals"]["candidate"]
+    assert (found["mean"], found["low"], found["high"]) == (expected.mean, expected.low, expected.high)
+    assert found["low"] < report["judged"]["candidate"]["means"]["recall@10"] < found["high"]
+
+
+def _damage(workspace, artifact, how):
+    """Spoil an artifact in the store; return what mends it."""
+    store, folder = workspace.root, f"artifacts/{artifact.stage}/{artifact.fingerprint}"
+    before = {row.key: store.read(row.key) for row in list(store.walk(f"{folder}/"))}
+    for key, data in before.items():
+        if how == "gone":
+            store.client.delete_object(Bucket=store.bucket, Key=f"{store.prefix}/{key}")
+        elif how == "no manifest" and key.endswith("/manifest.json"):
+            store.write(key, b"{}")
+        elif how == "flipped byte" and not key.endswith("/manifest.json"):
+            middle = len(data) // 2
+            store.write(key, data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :])
+    return lambda: [store.write(key, data) for key, data in before.items()]
+
+
+@pytest.mark.parametrize("how", ["gone", "no manifest", "flipped byte"])
+def test_a_lost_or_damaged_artifact_costs_its_own_section_only(workspace, tmp_path, how):
+    journal, made = runs.run(workspace)
+    whole = collect(journal, workspace.artifacts)
+    for stage, section in SECTIONS.items():
+        mend = _damage(workspace, made[stage], how)
+        elsewhere = Workspace(workspace.root, workspace.snapshots, tmp_path / f"another worker {stage}")
+        report = collect(journal, elsewhere.artifacts)
+        mend()
+        others = [name for name in SECTIONS.values() if name != section]
+        assert [report[name] for name in others] == [whole[name] for name in others], stage
+        if how == "flipped byte" and stage in COUNTED:
+            assert report[section] == whole[section], stage
+        else:
+            assert report[section] is None, stage
+        if how != "flipped byte" or stage in READ:
+            assert made[stage].uri in report["unreadable"][stage]
+            assert f"{stage} could not be read" in render_html(report)
+
+
+def test_damaged_records_are_named_and_the_others_told(workspace):
+    journal, _ = runs.run(workspace)
+    workspace.root.write(f"{journal.folder}/tasks/train_als.json", b"{")
+    workspace.root.write(f"{journal.folder}/tasks/evaluate.json", b'{"task": "evaluate"}')
+    workspace.root.write(f"{journal.folder}/run.json", b"[]")
+    report = collect(journal, workspace.artifacts)
+    assert set(report["unreadable"]) == {"tasks/train_als", "tasks/evaluate", "run"}
+    assert "train_als.json: not JSON" in report["unreadable"]["tasks/train_als"]
+    assert report["run"] is None
+    assert report["configuration"] is None
+    assert report["verdict"] is not None
+    page = render_html(report)
+    assert page.count("could not be read") >= 3
+
+
+def test_a_run_of_which_nothing_is_known_has_a_report_too(workspace):
+    uri = write_report(workspace, "manual__nothing")
+    assert uri.endswith("/reports/manual__nothing/report.html")
+    body = json.loads(workspace.root.read("reports/manual__nothing/report.json"))
+    assert (body["error"], body["table"], body["model"], body["tasks"]) == (None, None, None, [])
+    assert b"No task has begun" in workspace.root.read("reports/manual__nothing/report.html")
+
+
+def test_a_task_that_never_ended_was_killed_only_if_the_run_has_ended(workspace):
+    journal = runs.begin(workspace)
+    journal.write(runs.record("resolve_snapshot", "running"))
+    going = collect(journal, workspace.artifacts)
+    assert (going["error"], going["finished"]) == (None, False)
+    assert "RUNNING" in render_html(going)
+    journal.write(runs.record("write_report", "running"))
+    ended = collect(journal, workspace.artifacts)
+    assert (ended["error"]["task"], ended["error"]["kind"]) == ("resolve_snapshot", "Killed")
+    assert [row["task"] for row in ended["tasks"]] == ["resolve_snapshot"]
+
+
+def test_a_later_try_replaces_a_record(workspace):
+    journal = runs.begin(workspace)
+    journal.write(runs.failed("download_reviews", "TransientError", "the store answered 503"))
+    assert collect(journal, workspace.artifacts)["error"]["kind"] == "TransientError"
+    journal.write(runs.record("download_reviews", try_number=2))
+    assert collect(journal, workspace.artifacts)["error"] is None
+
+
+def test_the_gates_refusal_is_a_result_and_a_lost_promotion_is_an_error(workspace):
+    journal = Journal(workspace.root, "manual__2")
+    journal.write(runs.failed("recall_gate", "GateRejected", "HOLD"))
+    assert collect(journal, workspace.artifacts)["error"] is None
+    journal.write(runs.failed("promote_model", "GateRejected", "the channel moved"))
+    error = collect(journal, workspace.artifacts)["error"]
+    assert error == {"task": "promote_model", "kind": "GateRejected", "message": "the channel moved"}
+
+
+def test_sample_reviews_are_told_by_the_names_of_their_files(workspace):
+    journal, _ = runs.run(workspace, name="generated_sample_1.jsonl.gz")
+    report = collect(journal, workspace.artifacts)
+    assert report["generated_sample"]
+    page = render_html(report)
+    title = page[page.index("<title>") : page.index("</title>")]
+    assert "generated sample reviews" in title
+    assert "on generated sample reviews</h1>" in page

@@ -1,0 +1,183 @@
+"""The page: whole, self-contained, safe, the same bytes, and there for every run."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from include.recommender.reporting.html import render_html
+from include.recommender.reporting.plots import _VARIABLES
+from include.recommender.reporting.view import headline
+
+from .runs import failed, without
+
+SECTIONS = ["verdict", "contestants", "data", "training", "history", "beyond", "lineage", "tasks"]
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+PLOTS = ["differences", "recalls", "funnel", "training", "history", "tasks"]
+
+
+class Page(HTMLParser):
+    """Collects tags and texts; fails on a tag that is closed out of order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text = [], [], ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in {"style", "script"}:
+            self.text += data
+
+    def attributes(self, name):
+        return [attrs[name] for _, attrs in self.tags if name in attrs]
+
+
+def test_it_has_all_sections_and_plots_and_each_plot_is_described(report):
+    page = Page(render_html(report))
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "section"] == SECTIONS
+    plots = [attrs for tag, attrs in page.tags if tag == "svg"]
+    assert len(plots) == len(PLOTS)
+    assert all(plot["role"] == "img" and len(plot["aria-label"]) > 30 for plot in plots)
+    assert "popularity, all time" in page.text
+
+
+def test_it_needs_nothing_from_outside_and_runs_nothing(report):
+    text = render_html(report)
+    page = Page(text)
+    assert {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object"} == set()
+    assert all(target.startswith("#") for target in page.attributes("href"))
+    assert page.attributes("src") == []
+    assert re.findall(r"url\((?!#)|@import", text) == []
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(report):
+    text = render_html(report)
+    page = Page(text)
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
+    used = {target[1:] for target in page.attributes("href")} | set(re.findall(r"url\(#([^)]+)\)", text))
+    assert used <= set(ids)
+
+
+def test_colours_are_those_of_the_page(report):
+    text = render_html(report)
+    assert not [colour for colour in _VARIABLES if colour in text]
+    svg = "".join(re.findall(r"<svg.*?</svg>", text, re.DOTALL))
+    assert re.findall(r"#[0-9a-f]{6}\b", svg) == []
+    assert set(re.findall(r"var\((--\w+)\)", svg)) == set(_VARIABLES.values())
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+
+
+def test_the_same_report_gives_the_same_bytes(report):
+    assert render_html(report) == render_html(report)
+
+
+def test_hostile_text_stays_text(report):
+    evil = "<script>alert(1)</script>\"'&$x$"
+    report["funnel"]["reasons"] = {evil: 3}
+    report["files"] = [evil]
+    report["champion"] = evil
+    report["verdict"]["reasons"] = [evil]
+    report["verdict"]["forced"] = evil
+    report["error"] = {"task": evil, "kind": evil, "message": evil}
+    report["run"]["run_id"] = evil
+    report["unreadable"] = {"evaluate": evil}
+    report["tasks"][0]["task"] = evil
+    text = render_html(report)
+    page = Page(text)
+    assert "<script" not in text
+    assert page.text.count(evil) >= 8
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "run",
+        "tasks",
+        "snapshot",
+        "files",
+        "funnel",
+        "fold",
+        "refitted",
+        "training",
+        "judged",
+        "judged_users",
+        "recall_intervals",
+        "champion",
+        "verdict",
+        "table",
+        "model",
+        "lineage",
+        "configuration",
+        "code_version",
+        "libraries",
+        "unreadable",
+    ],
+)
+def test_any_section_may_be_missing(report, section):
+    page = Page(render_html(without(report, section)))
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "section"] == SECTIONS
+
+
+def test_a_run_that_stopped_early_says_how_far_it_came(report):
+    early = without(report, "funnel", "fold", "training", "judged", "verdict", "table", "model", "recall_intervals")
+    early["error"] = {"task": "parse_reviews", "kind": "DataError", "message": "a.gz: truncated. Download it again."}
+    page = Page(render_html(early))
+    for words in ("ERROR", "stopped at parse_reviews", "a.gz: truncated. Download it again.", "Nothing was published"):
+        assert words in page.text
+    assert "The run did not come to judging." in page.text
+    assert "No model was trained." in page.text
+
+
+@pytest.mark.parametrize(
+    ("change", "word", "says"),
+    [
+        ({}, "PROMOTE", "production now points to 20180901-abc"),
+        ({"error": {"task": "promote_model", "kind": "x", "message": "y"}}, "ERROR", "no channel was moved"),
+        ({"model": None, "finished": False}, "RUNNING", "Nothing is published so far"),
+        ({"model": None, "verdict": None}, "NO VERDICT", "Nothing was published"),
+    ],
+)
+def test_the_headline_says_what_happens_now(report, change, word, says):
+    found = headline(report | change)
+    assert found["word"] == word
+    assert says in found["sentence"]
+
+
+@pytest.mark.parametrize(("decision", "tone"), [("HOLD", "warn"), ("REJECT", "bad")])
+def test_a_refusal_is_told_as_a_result(report, decision, tone):
+    report["model"] = None
+    report["verdict"]["decision"] = decision
+    record = failed("recall_gate", "GateRejected", "...")
+    report["tasks"][7] |= {"state": record.state, "error": {"kind": "GateRejected", "message": "..."}}
+    assert (headline(report)["word"], headline(report)["tone"]) == (decision, tone)
+    page = Page(render_html(report))
+    assert "production stays where it was" in page.text
+    assert "not promoted" in page.text
+
+
+def test_a_forced_promotion_is_not_shown_as_a_success(report):
+    report["verdict"] |= {"decision": "HOLD", "forced": "first model of a new shop"}
+    found = headline(report)
+    assert (found["word"], found["tone"]) == ("HOLD, FORCED", "warn")
+    assert "first model of a new shop" in render_html(report)
+
+
+def test_a_model_that_left_production_alone_says_why(report):
+    report["model"] |= {"promoted": False, "why": "production has a newer one"}
+    assert "no channel was moved: production has a newer one" in headline(report)["sentence"]

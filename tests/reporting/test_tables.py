@@ -1,0 +1,109 @@
+"""The text table and the model card."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.recommender.config import GateConfig, RetrainConfig
+from include.recommender.evaluation.gate import decide
+from include.recommender.reporting.card import render_card
+from include.recommender.reporting.checks import checks
+from include.recommender.reporting.tables import render_verdict
+
+MEANS = {f"{name}@10": 0.5 for name in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")}
+
+
+def judged(**recalls):
+    return {name: {"means": MEANS | {"recall@10": recall}} for name, recall in recalls.items()}
+
+
+def verdict_of(recalls, **gate):
+    config = GateConfig(resamples=1000, **gate)
+    body = decide(recalls, 10, config).as_dict()
+    interval = {"mean": 0.1, "low": -0.05, "high": 0.2}
+    others = {name: interval for name in recalls if name != "candidate"}
+    return body | {"intervals": others, "thresholds": asdict(config)}
+
+
+def some_recalls(candidate=0.5, popularity=0.2, champion=None, n=200):
+    rng = np.random.default_rng(1)
+    means = {"candidate": candidate, "popularity_30d": popularity, "popularity_all_time": popularity / 2}
+    means |= {} if champion is None else {"champion": champion}
+    return {name: (rng.random(n) < mean).astype(float) for name, mean in means.items()}
+
+
+def test_contestants_stand_best_first_with_the_opponent_marked():
+    verdict = verdict_of(some_recalls())
+    text = render_verdict(judged(popularity_30d=0.2, popularity_all_time=0.1, candidate=0.5), verdict)
+    rows = text.splitlines()[2:5]
+    assert [row.split()[0] for row in rows] == ["candidate", "popularity_30d", "popularity_all_time"]
+    assert rows[1].startswith("popularity_30d *")
+    assert "+0.1000  (-0.0500, +0.2000)" in rows[1]
+    assert "(" not in rows[0]
+    assert "Verdict: PROMOTE" in text
+
+
+def test_every_threshold_that_decided_is_named():
+    text = render_verdict(
+        judged(popularity_30d=0.2, candidate=0.5), verdict_of(some_recalls(champion=0.9), min_users=150)
+    )
+    assert "Verdict: REJECT" in text
+    for words in ("at least 150", "95 % interval", "at least +5.0%", "not below -5.0% of the champion"):
+        assert words in text
+    assert "  missed  against the champion" in text
+    assert "  passed  judged users" in text
+
+
+@pytest.mark.parametrize("forced", [None, "because " * 60])
+def test_no_line_is_wider_than_a_terminal(forced):
+    wide = verdict_of(some_recalls(champion=0.9), champion_tolerance=0.01) | {"forced": forced}
+    wide["reasons"] = ["a long reason " * 20]
+    text = render_verdict(judged(popularity_30d=0.2, popularity_all_time=0.1, champion=0.9, candidate=0.5), wide)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_an_opponent_without_a_hit_leaves_no_lift_to_tell():
+    recalls = some_recalls(popularity=0.0)
+    text = render_verdict(judged(popularity_30d=0.0, candidate=0.5), verdict_of(recalls))
+    assert "no hit to compare with" in text
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.none() | st.floats(0, 1),
+    st.sampled_from([20, 99, 100, 400]),
+    st.floats(0, 0.5),
+)
+def test_the_checks_agree_with_the_gate(candidate, popularity, champion, n, lift):
+    verdict = verdict_of(some_recalls(candidate, popularity, champion, n), min_relative_lift=lift)
+    missed = [check.name for check in checks(verdict) if check.passed is False]
+    assert (verdict["decision"] == "PROMOTE") == (missed == [])
+
+
+def test_the_card_says_what_was_judged_and_what_was_published():
+    config = RetrainConfig.from_params({"factors": 12})
+    about = {
+        "model_id": "20180901-abc",
+        "snapshot": "2018-08-27",
+        "as_of": "2018-09-01T00:00:00+00:00",
+        "config": config.as_dict(),
+        "verdict": verdict_of(some_recalls()),
+        "run": "manual__1",
+        "code_version": "0123456789ab",
+        "libraries": {"numpy": "2", "implicit": "0.7.3"},
+    }
+    fold = {"holdout": 1000, "train": 9000, "cut_s": 1_530_000_000, "cold_users": 12, "cold_items": 3}
+    published = {"train": 10_000, "train_users": 400, "train_items": 120}
+    card = render_card(about, judged(popularity_30d=0.2, candidate=0.5), fold, published)
+    assert card.startswith("# Model 20180901-abc\n")
+    for words in ("12 factors", "newest 1,000 interactions", "2018-06-26 08:00 UTC", "all 10,000", "implicit 0.7.3"):
+        assert words in card
+    assert "Verdict: PROMOTE" in card
+    assert "&" not in card
+    assert max(map(len, card.splitlines())) <= 130
+    assert card == render_card(about, judged(popularity_30d=0.2, candidate=0.5), fold, published)

@@ -3,6 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# make run REVIEWS=... CONF='{"factors": 32}' SNAPSHOT=2018-10-01 S3_PORT=9010; make up PORT=8080 S3_PORT=9010
+REVIEWS :=
+CONF :=
+SNAPSHOT :=
+PORT := 8080
+S3_PORT := 9010
+# Through the environment, so that the shell does not read them again.
+export REVIEWS CONF SNAPSHOT
 export PYTHONPATH := $(CURDIR)
 # Set in some containers; Airflow would then compile every module again in every process.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,6 +34,15 @@ $(READY): requirements.txt requirements-local.txt constraints.txt
 constraints: ## Resolve the dependencies anew into constraints.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
 	  --upgrade -o constraints.txt requirements-local.txt requirements-build.txt
+
+run: $(READY) ## Retrain on the sample snapshots, or on your own files: make run REVIEWS=path/or/glob
+	@$(BIN)/python -m local.run --s3-port $(S3_PORT)
+
+up: $(READY) ## Airflow's UI with scheduler, PostgreSQL and S3 on loopback; Ctrl-C or `make down` ends it
+	@$(BIN)/python -m local.stack up --port $(PORT) --s3-port $(S3_PORT)
+
+down: $(READY) ## End `make up` from another terminal
+	@$(BIN)/python -m local.stack down
 
 lint: $(READY) ## ruff (with AIR3), mypy --strict on include/, the floors of the house
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
@@ -94,9 +95,9 @@ def end_all(processes: list[psutil.Process], grace_s: float = GRACE_S) -> None:
     psutil.wait_procs(processes, timeout=grace_s)
 
 
-def say(message: str, name: str = "local") -> None:
+def say(message: str, name: str, out: TextIO | None = None) -> None:
     """One line of progress: time, task, message."""
-    print(f"{datetime.now():%H:%M:%S}  {name:<20}  {message}", flush=True)
+    print(f"{datetime.now():%H:%M:%S}  {name:<20}  {message}", file=out, flush=True)
 
 
 def fail(error: Exception) -> int:

@@ -19,7 +19,7 @@ import psutil
 
 from include.recommender.errors import ConfigError
 
-from .home import Home, end_all
+from .home import GRACE_S, Home, end_all
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -65,11 +65,11 @@ def serve(home: Home, port: int) -> Iterator[str]:
         stop(process)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
     """End a child and all below it."""
     try:
         whole = psutil.Process(process.pid).children(recursive=True)
-        end_all([psutil.Process(process.pid), *whole])
+        end_all([psutil.Process(process.pid), *whole], grace_s)
     except psutil.NoSuchProcess:
         pass
     process.wait()

@@ -1,0 +1,187 @@
+"""One run of the DAG through Airflow itself, in a process of its own that `local.run` starts.
+
+Airflow's own output goes to a log file; the terminal gets one line a message of the project's own loggers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TextIO
+
+from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
+
+from .ending import ending, status
+from .home import PROJECT, say
+
+DAG_ID = "recommender_retrain"
+
+
+def main() -> int:
+    """Command line of the child; the exit status is that of `make run`."""
+    parser = argparse.ArgumentParser(prog="python -m local.dag_run", description=__doc__)
+    parser.add_argument("--conf", required=True, help="parameters of the DAG, a JSON object")
+    parser.add_argument("--log", type=Path, required=True, help="where Airflow's output goes")
+    parser.add_argument("--local", type=Path, required=True, help="the .local directory")
+    given = parser.parse_args()
+    terminal = _redirect_output(given.log)
+    try:
+        return run(json.loads(given.conf), given.local, Progress(terminal))
+    except RecommenderError as error:
+        print(f"\nError: {error}", file=terminal)
+        return 1
+
+
+def run(conf: dict[str, Any], local: Path, progress: Progress) -> int:
+    """Run the DAG to its end, and tell how it ended.
+
+    Raises
+    ------
+    RecommenderError
+        The run could not begin, or left no report.
+    """
+    _migrate(local, progress)
+    dag = _load()
+    progress.attach()
+    progress.say(f"Airflow is ready after {time.monotonic() - progress.started:.1f} s")
+    from airflow.sdk.exceptions import ParamValidationError
+
+    try:
+        outcome = dag.test(logical_date=datetime.now(UTC), run_conf=conf)
+    except ParamValidationError as error:
+        raise ConfigError(f"CONF={json.dumps(conf)}: {error}") from error
+    return _tell(outcome.run_id, local, progress)
+
+
+def _tell(run_id: str, local: Path, progress: Progress) -> int:
+    """Copy the report into `.local`, print how the run ended, return the exit status."""
+    from include.orchestration.settings import Settings
+    from include.recommender.reporting.journal import Journal
+
+    journal = Journal(Settings.from_environment().workspace().root, run_id)
+    copy = local / journal.folder
+    copy.mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ("report.json", "report.html"):
+            (copy / name).write_bytes(journal.objects.read(f"{journal.folder}/{name}"))
+    except NotFound:
+        raise DataError(progress.failure or "the run failed before it could write its report") from None
+    report = json.loads((copy / "report.json").read_text())
+    endpoint = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])["extra"]["endpoint_url"]
+    uri = journal.objects.uri(f"{journal.folder}/report.html")
+    print(ending(report, uri, copy / "report.html", endpoint), file=progress.terminal)
+    return status(report)
+
+
+def _migrate(local: Path, progress: Progress) -> None:
+    """Make Airflow's tables, once a version of Airflow."""
+    done = local / "airflow" / "migrated"
+    wanted = f"{version('apache-airflow')} {os.environ['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN']}"
+    if done.exists() and done.read_text() == wanted:
+        return
+    progress.say("Creating the tables of Airflow's database (once) ...")
+    from airflow.utils.db import upgradedb
+
+    upgradedb()
+    done.write_text(wanted)
+
+
+def _load() -> Any:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(dag_folder=str(PROJECT / "dags" / f"{DAG_ID}.py"))
+    if bag.import_errors:
+        raise ConfigError(f"dags/{DAG_ID}.py does not load:\n" + "\n".join(bag.import_errors.values()))
+    return bag.dags[DAG_ID]
+
+
+def _redirect_output(log: Path) -> TextIO:
+    """Send what this process and its libraries print to the log file; return the terminal."""
+    sys.stdout.flush()
+    terminal = os.fdopen(os.dup(1), "w", buffering=1)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    os.close(file)
+    return terminal
+
+
+class Progress(logging.Handler):
+    """Shows what the project's loggers say, task by task, and when tasks begin and end."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__(logging.INFO)
+        self.terminal = terminal
+        self.task, self.started, self.failure = "airflow", time.monotonic(), ""
+
+    def say(self, message: str) -> None:
+        """One line, or more, of the task that runs now."""
+        for line in message.splitlines():
+            say(line, self.task, self.terminal)
+
+    def attach(self) -> None:
+        """Listen to the project's loggers and to Airflow's task events."""
+        logger = logging.getLogger("include")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(self)
+        _listen(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record of a logger."""
+        self.say(record.getMessage())
+
+    def begin(self, task: str) -> None:
+        """A task begins."""
+        self.task, self.started = task, time.monotonic()
+        self.say("begins")
+
+    def end(self, how: str) -> None:
+        """The task ends."""
+        self.say(f"{how} after {time.monotonic() - self.started:.1f} s")
+        self.task = "airflow"
+
+    def fail(self, error: str, again: bool) -> None:
+        """The task fails; a verdict is a result, and stands in the table."""
+        self.failure = error
+        if "GateRejected" in error.partition("\n")[0]:
+            return self.end("verdict reached, the run stops here")
+        self.say(error)
+        return self.end(
+            "failed; Airflow will try it again, first after 30 s. Ctrl-C ends the run" if again else "FAILED"
+        )
+
+
+def _listen(progress: Progress) -> None:
+    """Register for Airflow's task events; their names and parameters are Airflow's."""
+    from airflow.listeners import hookimpl
+    from airflow.sdk.listener import get_listener_manager
+
+    class Listener:
+        @hookimpl
+        def on_task_instance_running(self, task_instance: Any) -> None:
+            progress.begin(task_instance.task_id)
+
+        @hookimpl
+        def on_task_instance_success(self) -> None:
+            progress.end("done")
+
+        @hookimpl
+        def on_task_instance_skipped(self) -> None:
+            progress.end("skipped")
+
+        @hookimpl
+        def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
+            progress.fail(str(error), "retry" in str(task_instance.state))
+
+    get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""`make run`: the local S3, a snapshot in it, and one run of the DAG, from nothing to the gate's table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from include.recommender.errors import ConfigError, RecommenderError
+
+from . import store
+from .airflow_env import airflow_environment
+from .home import Home, fail, say
+from .uploads import Source, find_reviews, put_reviews, put_samples
+
+INTERRUPTED = 130
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Airflow's task runner catches SIGTERM for its own ends; a task may be killed at any moment without harm.
+DAG_GRACE_S = 1.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns 0 when a verdict was reached, 1 on an error, 130 on Ctrl-C."""
+    given = _parse(arguments)
+    stop_like_ctrl_c()
+    try:
+        conf = read_conf(given.conf)
+        snapshot = _read_date(given.snapshot)
+        files = find_reviews(given.reviews) if given.reviews else []
+        home = Home()
+        with home.own("make run"), store.serve(home, given.s3_port) as endpoint:
+            say(f"S3 is up: {endpoint}, kept in {home.path / 's3'}", "s3")
+            s3 = store.client(endpoint)
+            source = put_reviews(s3, files) if files else put_samples(s3)
+            return _run_dag(home, endpoint, source, {"snapshot": snapshot, **conf})
+    except RecommenderError as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Everything that was started has been stopped; what was made is kept.", flush=True)
+        return INTERRUPTED
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local.run", description=__doc__)
+    environment = os.environ
+    parser.add_argument("--reviews", default=environment.get("REVIEWS", ""), help="paths or globs of review files")
+    parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
+    parser.add_argument("--snapshot", default=environment.get("SNAPSHOT", ""), help="YYYY-MM-DD (default: the newest)")
+    parser.add_argument("--s3-port", type=int, default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+def read_conf(text: str) -> dict[str, Any]:
+    """Parameters of the DAG. Raises ConfigError where the text is no JSON object."""
+    try:
+        conf = json.loads(text or "{}")
+    except ValueError as error:
+        raise ConfigError(f"CONF={text}: not JSON ({error}). Expected e.g. CONF='{{\"factors\": 32}}'") from None
+    if not isinstance(conf, dict):
+        raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
+    return conf
+
+
+def _read_date(text: str) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat() if text else None
+    except ValueError:
+        raise ConfigError(f"SNAPSHOT={text}: expected a date as YYYY-MM-DD") from None
+
+
+def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any]) -> int:
+    """Run the DAG in a child, as of the snapshot's date, so that a second run means the same."""
+    snapshot = conf["snapshot"] or source.newest
+    conf |= {"snapshot": snapshot, "as_of": conf.get("as_of") or snapshot}
+    log = home.logs / f"run-{datetime.now():%Y%m%dT%H%M%S}.log"
+    database = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}"
+    say(f"Starting recommender_retrain on snapshot {snapshot}; Airflow's own log: {log}", "airflow")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "local.dag_run", "--conf", json.dumps(conf), "--log", log, "--local", home.path],
+        env=home.child_environment(airflow_environment(home, endpoint, source.root, database)),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return _explain(child.wait(), log)
+    finally:
+        store.stop(child, DAG_GRACE_S)
+
+
+def _explain(returncode: int, log: Path) -> int:
+    if returncode < 0:
+        name = signal.Signals(-returncode).name
+        raise ConfigError(f"The run was killed by {name}, most often for want of memory. Its log: {log}")
+    if returncode:
+        print(f"Log:     {log}", flush=True)
+    return returncode
+
+
+def stop_like_ctrl_c() -> None:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does: by cleaning up."""
+    # SIGINT too: a shell without job control starts background commands with it ignored.
+    for number in STOPPING:
+        signal.signal(number, _interrupt)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    for number in STOPPING:  # cleaning up takes seconds, and must not be interrupted itself
+        signal.signal(number, signal.SIG_IGN)
+    print("\nStopping ...", flush=True)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -110,4 +111,19 @@ def read_manifest(raw: bytes, where: str) -> dict[str, Any]:
         raise DataError(f"{where}: not a bundle manifest ({error})") from error
     if version != FORMAT:
         raise DataError(f"{where}: bundle format {version}, this code reads format {FORMAT}; upgrade the project")
+    problem = _manifest_problem(manifest)
+    if problem:
+        raise DataError(f"{where}: not a bundle manifest ({problem})")
     return manifest
+
+
+def _manifest_problem(manifest: dict[str, Any]) -> str | None:
+    """What every reader relies on."""
+    try:
+        datetime.fromisoformat(manifest["as_of"])
+        if not all({"size_bytes", "sha256"} <= entry.keys() for entry in manifest["files"].values()):
+            return "a file without size_bytes or sha256"
+        strange = [name for name in manifest["files"] if "/" in name or name.startswith(".")]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return f"the file name {strange[0]!r}" if strange else None

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, TransientError
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import ObjectStore
+from .moves import Kind, Move
+from .parallel import read_each
 
 log = logging.getLogger(__name__)
 
 NOBODYS_ETAG = '"00000000000000000000000000000000"'
+ATTEMPTS = 4
 
-
-@dataclass(frozen=True)
-class Move:
-    """One movement of a channel: when, from where to where, who, why, on which verdict, by which run."""
-
-    channel: str
-    moved_at: str
-    from_model: str | None
-    to_model: str
-    as_of: str
-    who: str
-    why: str
-    verdict: str
-    run: str
+# A store answers 409 where two conditional writes of one key meet; botocore does not send such a write again.
+_patiently = retry(
+    retry=retry_if_exception_type(TransientError),
+    stop=stop_after_attempt(ATTEMPTS),
+    wait=wait_random_exponential(multiplier=0.05, max=2),
+    reraise=True,
+)
 
 
 @dataclass(frozen=True)
@@ -55,28 +52,59 @@ class Channels:
     """The channels below `channels/`.
 
     The pointer itself holds the whole move, so a process that is killed between moving it and appending to the history
-    loses nothing: whoever reads or moves the channel next appends what is missing.
+    loses nothing: whoever reads the history sees that move too, and whoever moves the channel next appends it first.
     """
 
     objects: ObjectStore
 
+    def names(self) -> list[str]:
+        """All channels, those too whose pointer is lost and whose history is there."""
+        parts = (row.key.split("/")[1:] for row in self.objects.walk("channels/"))
+        found = {rest[0].removesuffix(".json") for rest in parts if len(rest) > 1 or rest[0].endswith(".json")}
+        return sorted(found)
+
     def read(self, channel: str) -> ChannelState | None:
-        """Where a channel points, or None when it points nowhere yet."""
-        key = f"channels/{channel}.json"
+        """Where a channel points, or None when it never pointed anywhere.
+
+        Raises
+        ------
+        DataError
+            The pointer is damaged, or was lost while its history is there.
+        """
+        state = self._read(channel)
+        # The pointer is written before its history: a history without a pointer means that the pointer is gone.
+        if state is None and self._has_history(channel):
+            state = self._read(channel)
+            if state is None:
+                raise DataError(f"{self.objects.uri(_pointer(channel))}: the pointer is gone. {self._mend(channel)}")
+        return state
+
+    def _read(self, channel: str) -> ChannelState | None:
+        key = _pointer(channel)
         try:
             raw, etag = self.objects.read_tagged(key)
         except NotFound:
             return None
-        try:
-            return ChannelState(Move(**json.loads(raw)), etag)
-        except (ValueError, TypeError) as error:
-            raise DataError(
-                f"{self.objects.uri(key)}: not a channel ({error}). Restore the newest file of "
-                f"{self.objects.uri(f'channels/{channel}/history')}/ under this name."
-            ) from error
+        return ChannelState(self._parse(raw, channel, key, self._mend(channel)), etag)
+
+    def _parse(self, raw: bytes, channel: str, key: str, mend: str) -> Move:
+        move = Move.from_json(raw, self.objects.uri(key), mend)
+        if move.channel != channel:
+            raise DataError(f"{self.objects.uri(key)}: channel={move.channel!r}, expected {channel!r}. {mend}")
+        return move
+
+    def _has_history(self, channel: str) -> bool:
+        return next(iter(self.objects.walk(f"channels/{channel}/history/")), None) is not None
+
+    def _mend(self, channel: str) -> str:
+        folder = self.objects.uri(f"channels/{channel}/history")
+        return (
+            f"Copy the entry with the highest number of {folder}/ to {self.objects.uri(_pointer(channel))}, "
+            "or restore that from the bucket's versions."
+        )
 
     def move(self, move: Move, seen: ChannelState | None) -> ChannelState:
-        """Move a channel from the state that was seen.
+        """Move a channel from the state that was seen; the move gets the next number.
 
         Raises
         ------
@@ -88,46 +116,55 @@ class Channels:
         self.probe()
         if seen is not None:
             self._append(seen.move)
-        key = f"channels/{move.channel}.json"
-        try:
-            etag = self.objects.write(key, _body(move), create_only=seen is None, if_match=seen.etag if seen else None)
-        except PreconditionFailed as error:
-            now = self.read(move.channel)
-            # A write whose answer was lost is sent again by botocore, and then loses against itself.
-            if now is None or now.move != move:
-                raise PreconditionFailed(
-                    f"{self.objects.uri(key)}: somebody else moved the channel while {move.to_model} was being "
-                    "promoted. Nothing was changed. Look at the channel's history, then decide anew."
-                ) from error
-            etag = now.etag
+        move = replace(move, number=(seen.move.number if seen else 0) + 1)
+        state = self._swap(move, seen)
         self._append(move)
-        log.info("%s: %s -> %s (%s)", move.channel, move.from_model, move.to_model, move.why)
-        return ChannelState(move, etag)
+        log.info("%s: %s -> %s (%s: %s)", move.channel, move.from_model, move.to_model, move.kind, move.why)
+        return state
+
+    @_patiently
+    def _swap(self, move: Move, seen: ChannelState | None) -> ChannelState:
+        condition: dict[str, Any] = {"if_match": seen.etag} if seen else {"create_only": True}
+        try:
+            return ChannelState(move, self.objects.write(_pointer(move.channel), move.to_json(), **condition))
+        except (PreconditionFailed, TransientError) as error:
+            now = self._read(move.channel)
+            # A write whose answer was lost is sent again by botocore, and then loses against itself.
+            if now is not None and now.move == move:
+                return now
+            if isinstance(error, TransientError) and now == seen:
+                raise
+            raise PreconditionFailed(
+                f"{self.objects.uri(_pointer(move.channel))}: somebody else moved the channel while {move.to_model} "
+                f"was being promoted: {_tell(now)}. Nothing was changed. Look at its history, then decide anew."
+            ) from error
 
     def _append(self, move: Move) -> None:
-        entry = f"channels/{move.channel}/history/{move.moved_at}-{canonical_hash(asdict(move))[:8]}.json"
         with suppress(PreconditionFailed):
-            self.objects.write(entry, _body(move), create_only=True)
+            self.objects.write(_entry(move), move.to_json(), create_only=True)
 
     def history(self, channel: str) -> list[Move]:
-        """All movements of a channel, oldest first."""
+        """All movements of a channel, oldest first. Only reads."""
         state = self.read(channel)
+        keys = [row.key for row in self.objects.walk(f"channels/{channel}/history/")]
+        mend = "Restore it from the bucket's versions, or delete it: the history then lacks one move."
+        told = zip(keys, read_each(self.objects, keys), strict=True)
+        moves = {self._parse(raw, channel, key, mend) for key, raw in told if raw is not None}
         if state is not None:
-            self._append(state.move)
-        rows = self.objects.walk(f"channels/{channel}/history/")
-        return [Move(**json.loads(self.objects.read(row.key))) for row in rows]
+            moves.add(state.move)
+        return sorted(moves, key=lambda move: (move.number, move.moved_at))
 
     def probe(self) -> None:
         """Raise ConfigError when the store does not honour conditional writes."""
         key = "channels/.probe"
-        self.objects.write(key, b"probe")
+        self._write(key)
         conditions: dict[str, dict[str, Any]] = {
             "If-None-Match": {"create_only": True},
             "If-Match": {"if_match": NOBODYS_ETAG},
         }
         for header, condition in conditions.items():
             try:
-                self.objects.write(key, b"probe", **condition)
+                self._write(key, **condition)
             except PreconditionFailed:
                 continue
             raise ConfigError(
@@ -135,6 +172,24 @@ class Channels:
                 "Nothing is promoted there. Use a store with conditional writes (Amazon S3 has them)."
             )
 
+    @_patiently
+    def _write(self, key: str, **condition: Any) -> None:
+        self.objects.write(key, b"probe", **condition)
 
-def _body(move: Move) -> bytes:
-    return json.dumps(asdict(move), indent=1, sort_keys=True).encode()
+
+def _pointer(channel: str) -> str:
+    return f"channels/{channel}.json"
+
+
+def _entry(move: Move) -> str:
+    """Of its content alone, so that telling a move twice writes one entry."""
+    return f"channels/{move.channel}/history/{move.number:08}-{move.moved_at}-{canonical_hash(asdict(move))[:8]}.json"
+
+
+def _tell(now: ChannelState | None) -> str:
+    if now is None:
+        return "its pointer is gone"
+    return f"{now.move.who} moved it to {now.model_id} at {now.move.moved_at} ({now.move.kind}: {now.move.why})"
+
+
+__all__ = ["ChannelState", "Channels", "Kind", "Move"]

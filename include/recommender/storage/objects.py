@@ -6,10 +6,11 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 PART_BYTES = 16 << 20
 BODY_ATTEMPTS = 3
 READERS = 8
+DELETE_KEYS = 1000
 
 Progress = Callable[[int, int], None]
 
@@ -46,11 +48,15 @@ def _broke_off(error: BaseException) -> bool:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One listed object: where, how long, and which content (`etag`; not a hash of the bytes)."""
+    """One listed object: where, how long, and which content (`etag`; not a hash of the bytes).
+
+    modified_at : when it was written, by the store's clock, where that was asked for
+    """
 
     key: str
     size_bytes: int
     etag: str
+    modified_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -137,7 +143,7 @@ class ObjectStore:
             pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._full(prefix))
             for page in pages:
                 for row in page.get("Contents", []):
-                    yield ObjectInfo(row["Key"][skip:], row["Size"], row["ETag"])
+                    yield ObjectInfo(row["Key"][skip:], row["Size"], row["ETag"], row["LastModified"])
 
     def folders(self, prefix: str = "") -> list[str]:
         """Names directly below a relative prefix that end in a slash, without it."""
@@ -150,6 +156,20 @@ class ObjectStore:
             for page in pages:
                 names += [row["Prefix"][len(full) : -1] for row in page.get("CommonPrefixes", [])]
         return sorted(names)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects, a thousand a request; those that are not there are no error."""
+        for start in range(0, len(keys), DELETE_KEYS):
+            batch = keys[start : start + DELETE_KEYS]
+            rows: Any = [{"Key": self._full(key)} for key in batch]
+            with self._named("delete", batch[0]):
+                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": rows, "Quiet": True})
+            for failed in answer.get("Errors", []):
+                # The store answers 200 and tells of each key; the code alone says what it was.
+                status = 403 if failed.get("Code") == "AccessDenied" else 500
+                told: Any = {"Error": failed, "ResponseMetadata": {"HTTPStatusCode": status}}
+                where = f"s3://{self.bucket}/{failed.get('Key', rows[0]['Key'])}"
+                raise translate(ClientError(told, "DeleteObjects"), "delete", where)
 
     def download(
         self, info: ObjectInfo, path: Path, *, sha256: str | None = None, progress: Progress | None = None
@@ -219,7 +239,10 @@ class ObjectStore:
 def translate(error: Exception, verb: str, uri: str) -> RecommenderError:
     """The one of our errors that a boto3 error means."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return ConfigError(f"Cannot {verb} {uri}: no AWS credentials. Set them in the Airflow connection aws_default.")
+        return ConfigError(
+            f"Cannot {verb} {uri}: no AWS credentials. Set them in the Airflow connection "
+            "aws_default; outside Airflow in the environment (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)."
+        )
     if not isinstance(error, ClientError):
         return TransientError(f"Cannot {verb} {uri}: {error}")
     code = str(error.response.get("Error", {}).get("Code", ""))
@@ -234,8 +257,8 @@ def translate(error: Exception, verb: str, uri: str) -> RecommenderError:
         return TransientError(f"Cannot {verb} {uri}: another request is in progress ({code}); try again")
     if status in {401, 403}:
         return ConfigError(
-            f"Cannot {verb} {uri}: access denied ({code}). The credentials of the Airflow connection need the right "
-            f"to {verb} there; docs/operations.md lists the least that is needed."
+            f"Cannot {verb} {uri}: access denied ({code}). The credentials (in Airflow: of its connection) need the "
+            f"right to {verb} there; docs/operations.md lists the least that is needed."
         )
     if status >= 500 or code in {"SlowDown", "RequestTimeout", "Throttling"}:
         return TransientError(f"Cannot {verb} {uri}: the store answered {status} {code}; try again")

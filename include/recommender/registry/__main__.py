@@ -1,0 +1,7 @@
+"""`python -m include.recommender.registry`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,133 @@
+"""Two versions side by side."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..data.interactions import load_ids
+from .listing import fold_counts, whole_manifest
+from .registry import Registry
+
+VOCABULARY = "published_items.parquet"
+# What decides who is judged on what, besides the reviews and the cut.
+HOLDOUT_KNOBS = ("encode.holdout_fraction", "encode.min_user_interactions", "encode.min_item_interactions")
+JUDGE_KNOBS = ("evaluate.max_users", "evaluate.seed")
+
+Pair = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many items two versions know, and how many of them both."""
+
+    a: int
+    b: int
+    both: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Facts of two versions, as pairs (of a, of b).
+
+    facts : as_of, snapshot, cut, verdict, code version, counts of the published fold
+    top_k : the K of the Recall@K that the gate decided on
+    metrics : metric -> its values for the two candidates, each on its own holdout
+    popularity : metric -> its values for the strongest popularity, each on its own holdout
+    config : only the settings that differ, `section.field`
+    libraries : only the versions that differ
+    warnings : why the metrics must not be compared, if so
+    """
+
+    a: str
+    b: str
+    facts: dict[str, Pair]
+    top_k: Pair
+    metrics: dict[str, Pair]
+    popularity: dict[str, Pair]
+    config: dict[str, Pair]
+    libraries: dict[str, Pair]
+    items: Overlap
+    warnings: list[str]
+
+
+def compare(registry: Registry, a: str, b: str) -> Comparison:
+    """Two versions side by side; downloads their item vocabularies. Raises NotFound, DataError."""
+    one, two = whole_manifest(registry, a), whole_manifest(registry, b)
+    config = _differing(dict(_flat(one["config"])), dict(_flat(two["config"])))
+    return Comparison(
+        a,
+        b,
+        facts=_paired(_facts(registry, a, one), _facts(registry, b, two)),
+        top_k=(one["verdict"]["top_k"], two["verdict"]["top_k"]),
+        metrics=_paired(one["metrics"]["candidate"], two["metrics"]["candidate"]),
+        popularity=_paired(*(body["metrics"][body["verdict"]["opponent"]] for body in (one, two))),
+        config=config,
+        libraries=_differing(one["libraries"], two["libraries"]),
+        items=_overlap(registry, (a, one), (b, two)),
+        warnings=_warnings(one, two, config),
+    )
+
+
+def _facts(registry: Registry, model_id: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "as_of": manifest["as_of"],
+        "snapshot": manifest["snapshot"],
+        "cut": cut_of(manifest),
+        "verdict": manifest["verdict"]["decision"],
+        "strongest popularity": manifest["verdict"]["opponent"],
+        "relative_lift": manifest["verdict"]["relative_lift"],
+        "code_version": manifest["code_version"],
+        **fold_counts(registry, model_id, manifest),
+    }
+
+
+def cut_of(manifest: dict[str, Any]) -> str:
+    """The instant between train and holdout, ISO 8601."""
+    return datetime.fromtimestamp(manifest["cut_s"], UTC).isoformat()
+
+
+def _flat(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for section, values in config.items():
+        for field, value in values.items():
+            yield f"{section}.{field}", value
+
+
+def _paired(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Pair]:
+    return {name: (one.get(name), two.get(name)) for name in dict.fromkeys([*one, *two])}
+
+
+def _differing(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Pair]:
+    return {name: pair for name, pair in _paired(one, two).items() if pair[0] != pair[1]}
+
+
+def _overlap(registry: Registry, *versions: tuple[str, dict[str, Any]]) -> Overlap:
+    with tempfile.TemporaryDirectory(prefix="recommender-compare-") as directory:
+        a, b = (
+            set(load_ids(registry.fetch_file(body, name, VOCABULARY, Path(directory) / name)).to_pylist())
+            for name, body in versions
+        )
+    return Overlap(len(a), len(b), len(a & b))
+
+
+def _warnings(one: dict[str, Any], two: dict[str, Any], config: dict[str, Pair]) -> list[str]:
+    differing = []
+    if one["snapshot"] != two["snapshot"]:
+        differing.append(f"snapshot {one['snapshot']} and {two['snapshot']}")
+    elif one["reviews"] != two["reviews"]:
+        differing.append(f"the content of snapshot {one['snapshot']}")
+    if one["cut_s"] != two["cut_s"]:
+        differing.append(f"cut {cut_of(one)} and {cut_of(two)}")
+    differing += [
+        f"{name} {config[name][0]} and {config[name][1]}" for name in HOLDOUT_KNOBS + JUDGE_KNOBS if name in config
+    ]
+    if not differing:
+        return []
+    return [
+        "The metrics are not comparable, they were measured on different holdouts: " + "; ".join(differing) + ". "
+        "Compare each with the popularity beside it, or run the DAG again with one snapshot, as_of and holdout."
+    ]

@@ -1,0 +1,34 @@
+"""Many small requests at once, over the connections that the client keeps open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from ..errors import NotFound
+from ..storage.objects import ObjectStore
+
+READERS = 16
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def at_once(objects: ObjectStore, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`work` on each item, results in the items' order; the first error is raised."""
+    connections: int = objects.client.meta.config.max_pool_connections  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(max(1, min(READERS, connections))) as pool:
+        return list(pool.map(work, items))
+
+
+def read_each(objects: ObjectStore, keys: Iterable[str]) -> list[bytes | None]:
+    """The bytes of small objects; None for one that is not there (any more)."""
+
+    def read(key: str) -> bytes | None:
+        try:
+            return objects.read(key)
+        except NotFound:
+            return None
+
+    return at_once(objects, read, keys)

@@ -1,0 +1,220 @@
+"""Retiring old versions: what may go, and how it goes so that no channel ever loses what it points to."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from ..errors import ConfigError, DataError, PreconditionFailed
+from ..storage.objects import ObjectInfo
+from .bundle import MANIFEST
+from .listing import live
+from .moves import instant
+from .parallel import at_once
+from .registry import Registry
+from .versions import manifest_key, tombstone_key
+
+log = logging.getLogger(__name__)
+
+LEFTOVER_AGE = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What is never retired, besides what a channel points to.
+
+    keep_newest : so many versions with the newest as_of; of one as_of, those written last
+    keep_moves : what the last so many moves of each channel went from or to
+    leftover_age : files without a manifest (of a killed upload or retirement) are deleted when older
+    """
+
+    keep_newest: int = 10
+    keep_moves: int = 10
+    leftover_age: timedelta = LEFTOVER_AGE
+
+    def __post_init__(self) -> None:
+        problems = [f"{name}={getattr(self, name)}: expected 0 or more" for name in ("keep_newest", "keep_moves")]
+        wrong = [text for text in problems if getattr(self, text.split("=")[0]) < 0]
+        if wrong:
+            raise ConfigError(wrong)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One version or folder of leftovers: its size, and why it is kept; no reason means that it goes."""
+
+    model_id: str
+    as_of: str | None
+    size_bytes: int
+    n_files: int
+    kept_because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Retirement:
+    """What is kept, what goes (or would go), and what was spared or left broken meanwhile."""
+
+    dry_run: bool
+    kept: list[Candidate]
+    retired: list[Candidate]
+    leftovers: list[Candidate]
+    spared: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def freed_bytes(self) -> int:
+        """Size of everything that goes."""
+        return sum(row.size_bytes for row in self.retired + self.leftovers)
+
+
+def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Retirement:
+    """What `retire` would do; only reads."""
+    folders = _folders(registry)
+    complete = {name: rows for name, rows in folders.items() if _manifest_of(rows)}
+    reasons = _reasons(registry, complete, rule)
+    kept: list[Candidate] = []
+    retired: list[Candidate] = []
+    for name, (as_of, why) in reasons.items():
+        row = Candidate(name, as_of, sum(each.size_bytes for each in complete[name]), len(complete[name]), tuple(why))
+        (kept if why else retired).append(row)
+    pointed = set(live(registry).values())
+    leftovers = [
+        Candidate(name, None, sum(each.size_bytes for each in rows), len(rows))
+        for name, rows in folders.items()
+        if name not in complete and name not in pointed and _is_old(rows, rule, now)
+    ]
+    return Retirement(True, kept, retired, leftovers)
+
+
+def _folders(registry: Registry, prefix: str = "models/") -> dict[str, list[ObjectInfo]]:
+    folders: dict[str, list[ObjectInfo]] = {}
+    for row in registry.objects.walk(prefix):
+        parts = row.key.split("/")
+        if len(parts) > 2:
+            folders.setdefault(parts[1], []).append(row)
+    return folders
+
+
+def _manifest_of(rows: Iterable[ObjectInfo]) -> ObjectInfo | None:
+    return next((row for row in rows if row.key.count("/") == 2 and row.key.endswith(f"/{MANIFEST}")), None)
+
+
+def _is_old(rows: Iterable[ObjectInfo], rule: Retention, now: datetime | None = None) -> bool:
+    newest = max(row.modified_at for row in rows if row.modified_at is not None)
+    return (now or datetime.now(UTC)) - newest > rule.leftover_age
+
+
+def _reasons(
+    registry: Registry, complete: dict[str, list[ObjectInfo]], rule: Retention
+) -> dict[str, tuple[str | None, list[str]]]:
+    """Version, newest first -> its as_of, and the reasons to keep it."""
+    manifests = registry.manifests(complete)
+    as_of = {name: body["as_of"] for name, body in manifests.items() if not isinstance(body, DataError)}
+
+    def age(name: str) -> tuple[datetime, datetime, str]:
+        written = _manifest_of(complete[name])
+        assert written is not None
+        assert written.modified_at is not None
+        return instant(as_of[name]), written.modified_at, name
+
+    ordered = sorted(as_of, key=age, reverse=True)
+    reasons: dict[str, tuple[str | None, list[str]]] = {name: (as_of[name], []) for name in ordered}
+    for name in ordered[: rule.keep_newest]:
+        reasons[name][1].append(f"among the {rule.keep_newest} newest")
+    reasons |= {name: (None, ["its manifest cannot be read"]) for name in manifests if name not in as_of}
+    for name, why in _named_by_channels(registry, rule):
+        if name in reasons:
+            reasons[name][1].append(why)
+    return reasons
+
+
+def _named_by_channels(registry: Registry, rule: Retention) -> list[tuple[str, str]]:
+    found = []
+    for channel in registry.channels.names():
+        history = registry.channels.history(channel)
+        found.append((history[-1].to_model, f"{channel} points to it"))
+        recent = history[max(0, len(history) - rule.keep_moves) :]
+        named = dict.fromkeys(name for move in recent for name in (move.from_model, move.to_model) if name)
+        found += [(name, f"in the last {rule.keep_moves} moves of {channel}") for name in named]
+    return found
+
+
+def retire(registry: Registry, rule: Retention, who: str, *, dry_run: bool = True) -> Retirement:
+    """Delete the versions that the rule does not keep, and old leftovers.
+
+    A retired version's manifest stays below `retired/`, so that a history can always say what it was. The manifest
+    goes first: without it a version does not exist. Then the channels are looked at again; what one of them came to
+    point to gets its manifest back. Only then do the files go. Killed at any moment, the next retirement ends it.
+
+    Raises
+    ------
+    ConfigError
+        The store ignores conditional writes, or the credentials may not delete.
+    DataError
+        A channel or its history cannot be read, so that nobody knows what may go.
+    """
+    if not dry_run:
+        registry.channels.probe()
+        _bring_back(registry, live(registry).values())
+    planned = plan(registry, rule)
+    if dry_run:
+        return planned
+    names = [row.model_id for row in planned.retired]
+    _bury(registry, names, who)
+    registry.objects.delete([manifest_key(name) for name in names])
+    spared = _bring_back(registry, live(registry).values())
+    gone = [name for name in names if name not in spared]
+    problems = _delete_files(registry, gone, replace(rule, leftover_age=timedelta.min))
+    problems += _delete_files(registry, [row.model_id for row in planned.leftovers], rule)
+    retired = [row for row in planned.retired if row.model_id not in spared]
+    return replace(planned, dry_run=False, retired=retired, spared=spared, problems=problems)
+
+
+def _bury(registry: Registry, names: list[str], who: str) -> None:
+    """Write the tombstones."""
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    for name, manifest in registry.manifests(names).items():
+        body = {"retired_at": at, "who": who, "manifest": manifest}
+        registry.objects.write(tombstone_key(name), json.dumps(body, indent=1, sort_keys=True).encode())
+
+
+def _bring_back(registry: Registry, names: Iterable[str]) -> list[str]:
+    """Write the manifests of versions back that channels point to and that were being retired; return which."""
+    found = []
+    for name in set(names):
+        if registry.objects.exists(manifest_key(name)):
+            continue
+        tombstone = registry.tombstone(name)
+        if tombstone is None or not _is_whole(registry, name, tombstone["manifest"]):
+            continue
+        body = json.dumps(tombstone["manifest"], indent=1, sort_keys=True).encode()
+        with suppress(PreconditionFailed):
+            registry.objects.write(manifest_key(name), body, create_only=True)
+        log.warning("%s came to be pointed to while it was being retired; it is kept", name)
+        found.append(name)
+    return found
+
+
+def _is_whole(registry: Registry, name: str, manifest: dict[str, dict[str, object]]) -> bool:
+    there = {row.key.removeprefix(f"models/{name}/") for row in registry.objects.walk(f"models/{name}/")}
+    return there >= manifest["files"].keys()
+
+
+def _delete_files(registry: Registry, names: list[str], rule: Retention) -> list[str]:
+    """Delete folders that have no manifest and are old enough at this moment; return what went wrong."""
+
+    def delete(name: str) -> str | None:
+        rows = list(registry.objects.walk(f"models/{name}/"))
+        if not rows or _manifest_of(rows) or not _is_old(rows, rule):
+            return None
+        registry.objects.delete([row.key for row in rows])
+        if not registry.objects.exists(manifest_key(name)):
+            return None
+        registry.objects.delete([manifest_key(name)])
+        return f"{name} was published again while its old files were deleted: run its upload_model once more"
+
+    return [problem for problem in at_once(registry.objects, delete, names) if problem]

@@ -1,0 +1,243 @@
+"""The command line, against a real S3 server."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from include.recommender.registry.cli import main
+
+from ..conftest import ROOT
+from .makers import day, line, move, publish
+
+
+@pytest.fixture
+def registry(workspace):
+    return workspace.registry
+
+
+@pytest.fixture(autouse=True)
+def environment(s3, s3_endpoint, monkeypatch):
+    values = {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL_S3": s3_endpoint,
+        "RECOMMENDER_ROOT": "s3://reviews/shop",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; return status, stdout, stderr."""
+
+    def one(*argv):
+        status = main(argv)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return one
+
+
+@pytest.fixture
+def ask(run):
+    """Run a command with --json; return the status and what was read."""
+
+    def one(*argv):
+        status, out, _ = run(*argv, "--json")
+        return status, json.loads(out)
+
+    return one
+
+
+def test_list_shows_the_newest_first_and_who_points_to_what(registry, run, ask):
+    line(registry, "m1", "m2", "m3")
+    move(registry, "m1", channel="staging")
+    status, out, _ = run("list")
+    rows = out.splitlines()
+    assert status == 0
+    assert [row.split()[0] for row in rows] == ["MODEL", "m3", "m2", "m1"]
+    assert rows[1].endswith("<- production")
+    assert rows[3].endswith("<- staging")
+    assert all(row[rows[0].index("SNAPSHOT") :].startswith("2018-09-0") for row in rows[1:])
+    _, body = ask("list")
+    assert [(row["model_id"], row["recall"], row["channels"]) for row in body] == [
+        ("m3", 0.25, ["production"]),
+        ("m2", 0.25, []),
+        ("m1", 0.25, ["staging"]),
+    ]
+
+
+def test_list_tells_of_a_damaged_manifest_and_goes_on(registry, run):
+    line(registry, "m1")
+    registry.objects.write("models/bad/manifest.json", b"{}")
+    registry.objects.write("models/unfinished/fold.json", b"{}")
+    status, out, _ = run("list")
+    assert status == 0
+    assert "s3://reviews/shop/models/bad/manifest.json: not a bundle manifest" in out
+    assert "m1" in out
+    assert "unfinished" not in out
+
+
+def test_an_empty_registry_is_no_error(run, ask):
+    assert run("list")[:2] == (0, "No versions yet\n")
+    assert run("history")[:2] == (0, "production never moved\n")
+    assert ask("retire") == (0, ask("retire")[1])
+    assert ask("list") == (0, [])
+
+
+def test_a_rollback_takes_one_command(registry, run, ask):
+    line(registry, "m1", "m2")
+    status, out, _ = run("rollback", "--why", "sells nothing", "--who", "ann")
+    assert (status, out) == (0, "production: m2 -> m1 (move 3, rollback)\n")
+    assert registry.channels.read("production").model_id == "m1"
+    _, body = ask("history")
+    assert (body[0]["kind"], body[0]["who"], body[0]["why"]) == ("rollback", "ann", "sells nothing")
+    assert [row["number"] for row in ask("history", "--limit", "2")[1]] == [3, 2]
+    status, out, _ = run("promote", "m2", "--why", "was the data after all", "--who", "ann")
+    assert "It was rolled back by ann: sells nothing" in out
+    assert run("promote", "m2", "--why", "again")[:2] == (0, "production points to m2 already\n")
+
+
+def test_who_is_the_user_unless_told(registry, ask):
+    line(registry, "m1", "m2")
+    _, body = ask("rollback", "--why", "x")
+    assert re.fullmatch(r".+@.+", body["who"])
+
+
+def test_errors_are_told_on_stderr_without_a_traceback(registry, run):
+    line(registry, "m1", "m2")
+    publish(registry, "old", "2018-08-01T00:00:00+00:00")
+    for argv, says in [
+        (["show", "m9"], "models/m9: there is no such version"),
+        (["promote", "old", "--why", "x"], "--allow-older"),
+        (["rollback", "--to", "old", "--why", "x"], "goes to one of m1"),
+        (["rollback", "--why", "x", "--channel", "staging"], "points nowhere yet"),
+        (["list", "--root", "s3://no-such-bucket"], "the bucket does not exist"),
+        (["list", "--root", "nonsense"], "is not an S3 URI"),
+        (["list", "--endpoint-url", "nonsense"], "Invalid endpoint"),
+        (["retire", "--endpoint-url", "http://127.0.0.1:1"], "Cannot list s3://reviews/shop"),
+    ]:
+        status, out, err = run(*argv)
+        assert (status, out) == (1, ""), argv
+        assert says in err
+        assert "Traceback" not in err
+    assert registry.channels.read("production").model_id == "m2"
+    assert run("promote", "old", "--why", "x", "--allow-older")[0] == 0
+
+
+def test_no_root_is_an_error_that_says_how(run, monkeypatch):
+    monkeypatch.delenv("RECOMMENDER_ROOT")
+    status, _, err = run("list")
+    assert (status, "RECOMMENDER_ROOT" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["turn"],
+        ["promote", "m1"],
+        ["rollback"],
+        ["retire", "--keep-newest", "-1"],
+        ["retire", "--yes", "--dry-run"],
+        ["history", "--channel", "../x"],
+    ],
+)
+def test_what_is_not_understood_ends_with_two(argv, capsys):
+    with pytest.raises(SystemExit) as raised:
+        main(argv)
+    assert raised.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_global_options_are_understood_before_and_after_the_command(registry, run, monkeypatch, s3_endpoint):
+    line(registry, "m1")
+    monkeypatch.delenv("RECOMMENDER_ROOT")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    given = ["--root", "s3://reviews/shop", "--endpoint-url", s3_endpoint, "--json"]
+    assert run(*given, "list") == run("list", *given)
+
+
+def test_show_and_card_take_a_channel_for_a_version(registry, run, ask):
+    line(registry, "m1", "m2")
+    status, out, _ = run("show", "production")
+    assert status == 0
+    assert re.search(r"^model +m2$", out, re.M)
+    assert "popularity_all_time" in out
+    _, body = ask("show", "m1")
+    assert (body["counts"]["items"], body["channels"], len(body["moves"])) == (4, [], 2)
+    assert run("card", "production")[1] == "# Model m2\n"
+    assert ask("card", "m1")[1] == {"model_id": "m1", "card": "# Model m1\n"}
+
+
+def test_retire_deletes_only_when_told_to_and_show_still_knows_what_it_was(registry, run, ask):
+    line(registry, "m1", "m2", "m3")
+    rule = ["--keep-newest", "0", "--keep-moves", "0"]
+    status, out, _ = run("retire", *rule)
+    assert (status, "Would retire 2 of 3 versions" in out) == (0, True)
+    assert registry.versions() == ["m1", "m2", "m3"]
+    _, body = ask("retire", *rule, "--yes", "--who", "ann")
+    assert [row["model_id"] for row in body["retired"]] == ["m2", "m1"]
+    assert registry.versions() == ["m3"]
+    _, body = ask("show", "m1")
+    assert (body["retired_by"], body["verdict"]["decision"]) == ("ann", "PROMOTE")
+    assert "retired_at" in run("show", "m1")[1]
+
+
+def test_verify_checks_every_file_and_goes_on_after_a_wrong_one(registry, run, ask):
+    line(registry, "m1")
+    status, body = ask("verify", "production")
+    assert (status, body["ok"]) == (0, True)
+    assert {"judged_prior.npy", "published_users.parquet"} <= {row["name"] for row in body["files"]}
+    registry.objects.write("models/m1/fold.json", b"x" * 10)
+    registry.objects.delete(["models/m1/seen_indptr.npy"])
+    registry.objects.write("models/m1/stranger.bin", b"x")
+    status, out, _ = run("verify", "m1")
+    wrong = [line for line in out.splitlines()[1:-2] if not line.endswith(" ok")]
+    assert status == 1
+    assert [row.split()[0] for row in wrong] == ["fold.json", "seen_indptr.npy", "stranger.bin"]
+    assert out.endswith("m1: 3 wrong\n")
+
+
+def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
+    publish(registry, "a", day(1))
+    publish(registry, "b", day(1), items=("01", "02", "03", "04", "05"), libraries={"numpy": "3"})
+    publish(registry, "c", day(1), cut_s=1_530_000_001)
+    publish(registry, "d", day(1), reviews="other", config={"train": {"factors": 4}, "encode": {}})
+    _, body = ask("compare", "a", "b")
+    assert body["warnings"] == []
+    assert body["items"] == {"a": 4, "b": 5, "both": 3}
+    assert body["facts"]["items"] == [4, 5]
+    assert (body["config"], body["libraries"]) == ({}, {"numpy": ["2", "3"]})
+    assert body["metrics"]["recall@10"] == [0.25, 0.25]
+    _, out, _ = run("compare", "a", "c")
+    assert "WARNING: The metrics are not comparable" in out
+    assert "cut 2018-06-26T08:00:00+00:00 and 2018-06-26T08:00:01+00:00" in out
+    _, body = ask("compare", "a", "d")
+    assert body["config"] == {"train.factors": [2, 4], "encode.holdout_fraction": [0.1, None]}
+    assert "the content of snapshot 2018-09-01" in body["warnings"][0]
+
+
+def test_the_module_runs_and_a_reader_that_has_enough_is_no_error(registry):
+    line(registry, "m1")
+    command = [sys.executable, "-m", "include.recommender.registry"]
+    ended = subprocess.run([*command, "list"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "<- production" in ended.stdout
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([*command, "list"], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_the_command_line_brings_no_airflow_and_no_trainer():
+    """It answers in a second; Airflow alone would take longer to import."""
+    code = "import sys, include.recommender.registry.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"airflow", "implicit", "matplotlib"} & set(ended.stdout.split())

@@ -111,7 +111,6 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
             "bring a longer history."
         )
     stats = {
-        "as_of_s": as_of_s,
         "cut_s": fold.cut_s,
         "reviews": len(reviews),
         "after_as_of": len(reviews) - len(known),

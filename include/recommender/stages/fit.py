@@ -49,7 +49,7 @@ def train_als(
         return counts | fitted
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
-    return run_once(workspace, "train_als", 1, asdict(config), inputs, make)
+    return run_once(workspace, "train_als", 2, asdict(config), inputs, make)
 
 
 def load_als(workspace: Workspace, trained: Artifact) -> Als:

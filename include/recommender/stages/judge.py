@@ -62,7 +62,7 @@ def evaluate(
         "champion_id": comparison.champion_id or "",
         **comparison.inputs,
     }
-    outcome = run_once(workspace, "evaluate", 2, asdict(config.evaluate), inputs, make)
+    outcome = run_once(workspace, "evaluate", 3, asdict(config.evaluate), inputs, make)
     log.info("Champion: %s", comparison.note)
     return outcome
 
@@ -89,7 +89,7 @@ def recall_gate(
     if force_reason is not None and len(force_reason.strip()) < 10:
         raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
-    outcome = run_once(workspace, "recall_gate", 1, settings, {"evaluated": evaluated.digest}, make)
+    outcome = run_once(workspace, "recall_gate", 2, settings, {"evaluated": evaluated.digest}, make)
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome
 

@@ -80,7 +80,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
             kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
             raise DataError(f"{error}{kept}") from error
 
-    return run_once(workspace, "parse_reviews", 1, asdict(config), {"files": downloaded.digest}, make)
+    return run_once(workspace, "parse_reviews", 2, asdict(config), {"files": downloaded.digest}, make)
 
 
 def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> str:
@@ -122,7 +122,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         return fold.stats
 
     settings = {**asdict(config), "as_of_s": as_of_s}
-    outcome = run_once(workspace, "encode_interactions", 1, settings, {"reviews": parsed.digest}, make)
+    outcome = run_once(workspace, "encode_interactions", 2, settings, {"reviews": parsed.digest}, make)
     for name, value in outcome.artifact.counts.items():
         log.info("%-22s %s", name, f"{value:,}" if isinstance(value, int) else f"{value:.6f}")
     return outcome

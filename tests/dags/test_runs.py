@@ -35,9 +35,9 @@ def test_reviews_become_a_promoted_model_and_a_second_run_reuses_everything(depl
 
 
 def test_a_run_over_unchanged_reviews_stops_early_as_a_success(deployment, s3):
-    put_snapshot(s3, "2018-08-20", worlds.packed(REVIEWS))
-    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
-    first, _ = run_dag(NOON.replace(month=8, day=21))
+    put_snapshot(s3, "2018-08-29", worlds.packed(REVIEWS))
+    put_snapshot(s3, "2018-08-31", worlds.packed(REVIEWS))
+    first, _ = run_dag(NOON.replace(month=8, day=30))
     second, states = run_dag()
     assert second.state == "success"
     assert states["parse_reviews"] == states["promote_model"] == "skipped"

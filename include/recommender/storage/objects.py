@@ -98,7 +98,7 @@ class ObjectStore:
     @retry(
         retry=retry_if_exception(_broke_off),
         stop=stop_after_attempt(BODY_ATTEMPTS),
-        wait=wait_exponential_jitter(0.1, 5),
+        wait=wait_exponential_jitter(multiplier=0.1, max=5),
         reraise=True,
     )
     def _get(self, key: str, **conditions: str) -> tuple[bytes, str]:

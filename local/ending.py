@@ -43,7 +43,7 @@ def _result(report: Mapping[str, Any], uri: str, endpoint: str) -> list[str]:
     if report.get("unchanged"):
         model_id, root = report["unchanged"], uri.partition("/reports/")[0]
         return [
-            "Result:  nothing to do, the channel's model was made from the same reviews and configuration; its table above",
+            "Result:  nothing to do: the model of the table has the same reviews and configuration",
             f"Model:   {model_id}",
             f"         {root}/models/{model_id}  at {endpoint}",
         ]

@@ -91,7 +91,7 @@ def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any]) ->
     try:
         return _explain(child.wait(), log)
     finally:
-        store.stop(child, DAG_GRACE_S)
+        store.stop(child, grace_s=DAG_GRACE_S)
 
 
 def _explain(returncode: int, log: Path) -> int:

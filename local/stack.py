@@ -24,13 +24,18 @@ from .home import Home, end_all, fail, say
 from .run import INTERRUPTED, stop_like_ctrl_c
 from .uploads import put_samples
 
-PARTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+# Their log servers would listen on all interfaces; the UI reads the same disk.
+PARTS: dict[str, list[str]] = {
+    "api-server": [],
+    "scheduler": ["--skip-serve-logs"],
+    "dag-processor": [],
+    "triggerer": ["--skip-serve-logs"],
+}
 POOL = "recommender_training"
 USER = "admin"
 READY_S = 240.0
 WATCH_S = 1.0
-# Log servers of scheduler and triggerer; nothing but this machine reads from them.
-LOG_PORTS = {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": 8793, "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": 8794}
+PARTS_GRACE_S = 10.0  # the scheduler waits for running tasks; a task may be killed at any moment without harm
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,7 +79,7 @@ def up(home: Home, port: int, s3_port: int) -> int:
         url = stack.enter_context(database(home))
         environment = airflow_environment(home, endpoint, source.root, url) | _serving(home, port)
         _prepare(home, environment)
-        children = {part: stack.enter_context(_part(home, part, environment)) for part in PARTS}
+        children = stack.enter_context(_parts(home, environment))
         _wait(home, children, f"http://{store.HOST}:{port}/api/v2/monitor/health")
         print(_welcome(home, port, endpoint), flush=True)
         return _watch(home, children)
@@ -92,7 +97,7 @@ def database(home: Home) -> Iterator[str]:
             server.psql("CREATE DATABASE airflow;")
         yield server.get_uri(database="airflow", driver="psycopg2").replace("postgres:@", "postgres@")
     finally:
-        server.stop()
+        server.cleanup()  # stops it; the data stays
 
 
 def _serving(home: Home, port: int) -> dict[str, str]:
@@ -117,15 +122,7 @@ def _serving(home: Home, port: int) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "RECOMMENDER_TRAINING_POOL": POOL,
-    } | _log_servers(port)
-
-
-def _log_servers(port: int) -> dict[str, str]:
-    """Log servers on loopback, on ports that follow the UI's, so that two stacks do not meet."""
-    found = {name: str(number + port - 8080) for name, number in LOG_PORTS.items()}
-    for name, number in found.items():
-        store.check_port(int(number), f"PORT (which sets {name.rpartition('__')[2]})")
-    return found | {"GUNICORN_CMD_ARGS": f"--bind {store.HOST}"}
+    }
 
 
 def _prepare(home: Home, environment: Mapping[str, str]) -> None:
@@ -147,20 +144,23 @@ def _prepare(home: Home, environment: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _part(home: Home, part: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    with (home.logs / f"{part}.log").open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", part],
-            env=home.child_environment(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+def _parts(home: Home, environment: Mapping[str, str]) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """All parts of Airflow, as children that end together."""
+    running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        yield process
+        for part, words in PARTS.items():
+            with (home.logs / f"{part}.log").open("ab") as output:
+                running[part] = subprocess.Popen(
+                    [sys.executable, "-m", "airflow", part, *words],
+                    env=home.child_environment(environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+        yield running
     finally:
-        store.stop(process)
+        store.stop(*running.values(), grace_s=PARTS_GRACE_S)
 
 
 def _health(url: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,14 +65,16 @@ def serve(home: Home, port: int) -> Iterator[str]:
         stop(process)
 
 
-def stop(process: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
-    """End a child and all below it."""
-    try:
-        whole = psutil.Process(process.pid).children(recursive=True)
-        end_all([psutil.Process(process.pid), *whole], grace_s)
-    except psutil.NoSuchProcess:
-        pass
-    process.wait()
+def stop(*processes: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
+    """End children and all below them, at the same time."""
+    whole: list[psutil.Process] = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            top = psutil.Process(process.pid)
+            whole += [top, *top.children(recursive=True)]
+    end_all(whole, grace_s)
+    for process in processes:
+        process.wait()
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> None:
@@ -152,6 +154,9 @@ def connection(endpoint: str) -> str:
 def _environment(data: Path, port: int) -> dict[str, str]:
     return {
         "SERVICES": "s3",
+        # These two would listen on all interfaces.
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
         "S3_PERSIST": "1",
         "S3_DATA_DIR": str(data / "objects"),
         "PERSIST_STATE": "1",

@@ -1,0 +1,102 @@
+"""What `make run` reads and tells."""
+
+from pathlib import Path
+
+import pytest
+
+from include.recommender.errors import ConfigError
+from local import run, uploads
+from local.airflow_env import secret
+from local.ending import ending, status
+
+from .. import worlds
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.json", "a.jsonl.gz", "with blank.json", "README.md", "sub/c.gz"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(worlds.lines(worlds.reviews(n_users=2)))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ("b.json", ["b.json"]),
+        ("with blank.json", ["with blank.json"]),
+        ("*.json b.json", ["b.json", "with blank.json"]),
+        ("a.jsonl.gz sub", ["a.jsonl.gz", "c.gz"]),
+        ("**/*.gz", ["a.jsonl.gz", "c.gz"]),
+        ("*", ["a.jsonl.gz", "b.json", "c.gz", "with blank.json"]),
+    ],
+)
+def test_reviews_are_found(files, wanted, found):
+    assert sorted(path.name for path in uploads.find_reviews(wanted)) == found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ("no/such/*.gz", "matches no file"),
+        ("b.json no.json", r"REVIEWS=no\.json: matches no file"),
+        ("README.md", "none of which is a review file"),
+        (" ", "blank"),
+    ],
+)
+def test_reviews_that_are_not_there_are_refused_before_anything_starts(files, wanted, says, capsys):
+    with pytest.raises(ConfigError, match=says):
+        uploads.find_reviews(wanted)
+    assert run.main(["--reviews", wanted]) == 1
+    assert "Error: REVIEWS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("conf", ["{", "[1]", "3"])
+def test_a_conf_that_is_no_object_is_refused(conf):
+    with pytest.raises(ConfigError, match="CONF="):
+        run.read_conf(conf)
+
+
+def test_the_same_bytes_are_put_once(files, s3, monkeypatch):
+    monkeypatch.setattr(uploads, "BUCKET", "reviews")
+    source = uploads.put_reviews(s3, [files / "b.json"])
+    key = f"{source.root.removeprefix('s3://reviews/')}/snapshots/{source.newest}/b.json"
+    before = s3.head_object(Bucket="reviews", Key=key)["LastModified"], s3.head_object(Bucket="reviews", Key=key)
+    assert uploads.put_reviews(s3, [files / "b.json"]) == source
+    assert s3.head_object(Bucket="reviews", Key=key)["LastModified"] == before[0]
+    (files / "b.json").write_bytes(b"{}\n")
+    assert uploads.put_reviews(s3, [files / "b.json"]) == source
+    assert s3.get_object(Bucket="reviews", Key=key)["Body"].read() == b"{}\n"
+    assert uploads.put_reviews(s3, [files / "sub" / "c.gz"]).root != source.root
+
+
+def test_a_secret_is_made_once_for_its_owner_only(tmp_path):
+    path = tmp_path / "key"
+    assert secret(path) == secret(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def _report(**given):
+    tasks = [
+        {"task": "parse_reviews", "reused": True, "artifacts": {"a": 1}},
+        {"task": "evaluate", "reused": False, "artifacts": {"b": 1}},
+    ]
+    return {"tasks": tasks, "table": None, "verdict": None, "model": None, "error": None, **given}
+
+
+def test_the_ending_tells_verdict_reuse_and_error():
+    against = {"mean": 0.01, "low": -0.001, "high": 0.02}
+    held = _report(
+        verdict={"decision": "HOLD", "top_k": 10, "opponent": "popularity_30d", "against_popularity": against}
+    )
+    text = ending(held, "s3://b/reports/r/report.html", Path("r.html"), "http://127.0.0.1:1")
+    assert "HOLD" in text
+    assert "(-0.0010, +0.0200)" in text
+    assert "Reused:  parse_reviews\n" in text
+    assert "none published" in text
+    assert status(held) == 0
+    broken = _report(error={"task": "parse_reviews", "kind": "DataError", "message": "truncated"})
+    assert "Error in parse_reviews: DataError: truncated" in ending(broken, "s3://b/r", Path("r"), "e")
+    assert status(broken) == 1

@@ -1,0 +1,114 @@
+"""The local S3 and the ownership of `.local`: what survives, what ends, what is named."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from include.recommender.errors import ConfigError
+from local import store
+from local.home import PROJECT, Home
+
+HOLD = """
+import sys
+from pathlib import Path
+from local.home import Home
+from local.run import stop_like_ctrl_c
+from local import store
+stop_like_ctrl_c()
+home = Home(Path(sys.argv[1]))
+with home.own("make run"), store.serve(home, int(sys.argv[2])):
+    print("up", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / ".local")
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as probe:
+        probe.bind((store.HOST, 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def other(home, port):
+    """Another process that owns the directory and serves from it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(home.path), str(port)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "up\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_objects_outlive_the_server(home, port):
+    with home.own("a test"), store.serve(home, port) as endpoint:
+        store.client(endpoint).put_object(Bucket=store.BUCKET, Key="a/b", Body=b"kept", Metadata={"sha256": "1"})
+    assert not store.answers(f"{endpoint}/_ministack/health")
+    with home.own("a test"), store.serve(home, port) as endpoint:
+        found = store.client(endpoint).get_object(Bucket=store.BUCKET, Key="a/b")
+        assert (found["Body"].read(), found["Metadata"]) == (b"kept", {"sha256": "1"})
+
+
+def test_nothing_listens_beyond_loopback(home, port):
+    with home.own("a test"), store.serve(home, port):
+        (server,) = (each for each in home.leftovers() if "ministack" in " ".join(each.cmdline()))
+        listening = {row.laddr for row in server.net_connections("tcp") if row.status == psutil.CONN_LISTEN}
+    assert listening == {(store.HOST, port)}
+
+
+def test_a_used_port_is_named_with_the_way_to_another(home):
+    with socket.socket() as taken:
+        taken.bind((store.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"Port {port} .* is in use.*S3_PORT={port + 1}"):
+            store.check_port(port, "S3_PORT")
+
+
+def test_a_second_owner_is_told_who_the_first_is(home, other):
+    says = rf"in use by make run, process {other.pid}, since"
+    with pytest.raises(ConfigError, match=says), home.own("make up"):
+        pytest.fail("two owners at once")
+    assert home.holder_pid() == other.pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_server_too(home, other, number):
+    (server,) = home.leftovers()
+    other.send_signal(number)
+    other.wait(30)
+    assert not server.is_running()
+    assert home.holder() is None
+
+
+def test_a_killed_owner_leaves_no_lock_and_its_server_ends_with_the_next(home, port, other):
+    other.kill()
+    other.wait()
+    (server,) = home.leftovers()
+    with home.own("the next"), store.serve(home, port):
+        assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_server_that_does_not_come_up_shows_its_log(home, port):
+    log = home.path / "log"
+    log.parent.mkdir(parents=True)
+    log.write_text("no such module")
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(ConfigError, match=r"status 3.*\nno such module"):
+        store.wait_until_ready(f"http://{store.HOST}:{port}/", process, Path(log), 30)

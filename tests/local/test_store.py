@@ -12,7 +12,7 @@ import pytest
 
 from include.recommender.errors import ConfigError
 from local import store
-from local.home import PROJECT, Home
+from local.home import PROJECT, Home, end_all
 
 HOLD = """
 import sys
@@ -54,6 +54,7 @@ def other(home, port):
     yield process
     process.kill()
     process.communicate()
+    end_all(home.leftovers())
 
 
 def test_objects_outlive_the_server(home, port):

@@ -3,10 +3,14 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from urllib3 import HTTPResponse
 
-from include.recommender.errors import ConfigError, DataError, NotFound
+from include.recommender.errors import ConfigError, DataError, NotFound, TransientError
+from include.recommender.registry import retention
 from include.recommender.registry.retention import Retention, plan, retire
 from include.recommender.registry.versions import manifest_key, tombstone_key
 
@@ -156,3 +160,37 @@ def test_a_retirement_that_was_killed_after_the_manifests_is_mended_where_a_chan
 def test_a_rule_below_nothing_is_refused():
     with pytest.raises(ConfigError, match=r"(?s)keep_newest=-1.*keep_moves=-2"):
         Retention(keep_newest=-1, keep_moves=-2)
+
+
+def test_an_upload_that_begins_anew_over_leftovers_keeps_its_files(registry, monkeypatch):
+    """Between the plan and the deletion a task writes the first file of the same version again."""
+    line(registry, "m1")
+    old, fresh = "models/half/fold.json", "models/half/judged_prior.npy"
+    registry.objects.write(old, b"x")
+    walk = type(registry.objects).walk
+    long_ago = datetime.now(UTC) - timedelta(days=9)
+
+    def aged(self, prefix=""):
+        for row in walk(self, prefix):
+            yield replace(row, modified_at=long_ago) if row.key == old else row
+
+    monkeypatch.setattr(type(registry.objects), "walk", aged)
+    monkeypatch.setattr(retention, "_bury", lambda *_: registry.objects.write(fresh, b"x"))
+    done = retire(registry, Retention(), "ann", dry_run=False)
+    assert [row.model_id for row in done.leftovers] == ["half"]
+    assert {old, fresh} <= keys(registry)
+
+
+@pytest.mark.parametrize(("code", "error"), [("AccessDenied", ConfigError), ("InternalError", TransientError)])
+def test_an_object_that_the_store_did_not_delete_is_an_error(registry, code, error):
+    """S3 answers a batch delete with 200 and names in it what it did not delete."""
+    body = (
+        f"<DeleteResult><Error><Key>shop/models/a</Key><Code>{code}</Code><Message>m</Message></Error></DeleteResult>"
+    )
+
+    def answer(request, **_):
+        return AWSResponse(request.url, 200, {}, HTTPResponse(BytesIO(body.encode()), preload_content=False))
+
+    registry.objects.client.meta.events.register("before-send.s3.DeleteObjects", answer)
+    with pytest.raises(error, match="Cannot delete s3://reviews/shop/models/a"):
+        registry.objects.delete(["models/a"])

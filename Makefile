@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down lint test clean constraints
+.PHONY: help setup run up down compose-up compose-down lint test clean constraints
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,11 +44,21 @@ up: $(READY) ## Airflow's UI with scheduler, PostgreSQL and S3 on loopback; Ctrl
 down: $(READY) ## End `make up` from another terminal
 	@$(BIN)/python -m local.stack down
 
-lint: $(READY) ## ruff (with AIR3), mypy --strict on include/, the floors of the house
+compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow (docs/docker.md)
+	@$(PYTHON) deploy/make_env.py
+	docker compose up --build --detach --wait
+	@docker compose ps api-server
+	@echo "Airflow: user admin, password: AIRFLOW_ADMIN_PASSWORD in .env"
+
+compose-down: ## Stop it; its data stays
+	docker compose down
+
+lint: $(READY) ## ruff (with AIR3), mypy --strict, the floors of the house, the compose file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	deploy/check_compose.sh $(BIN)
 
 test: $(READY) ## The tests
 	$(BIN)/pytest

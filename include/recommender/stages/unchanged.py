@@ -17,7 +17,7 @@ def unchanged(
     if state is None:
         return None
     manifest = workspace.registry.manifest(state.model_id)
-    if (manifest["reviews"], manifest["config"]) != (downloaded.digest, config.as_dict()):
+    if (manifest.get("reviews"), manifest["config"]) != (downloaded.digest, config.as_dict()):
         return None
     end_s = manifest["last_s"] + 1
     ours, theirs = (min(when.timestamp(), end_s) for when in (as_of, datetime.fromisoformat(manifest["as_of"])))

@@ -60,8 +60,8 @@ lint: $(READY) ## ruff (with AIR3), mypy --strict, the floors of the house, the 
 	$(BIN)/lint-imports
 	deploy/check_compose.sh $(BIN)
 
-test: $(READY) ## The tests
-	$(BIN)/pytest
+test: $(READY) ## The tests, two at a time
+	$(BIN)/pytest -n 2 --dist worksteal
 
 clean: ## Remove the environment; .local (your data) stays
 	rm -rf $(VENV)

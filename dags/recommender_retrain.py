@@ -5,6 +5,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 
 | task | what it does |
 |---|---|
+| wait_for_snapshot | only where configured: waits, deferred, for the snapshot of the run's date |
 | resolve_snapshot | which snapshot: the param, else the newest dated on or before the run's date |
 | download_reviews | its files, pinned to their versions, verified, onto this worker's disk |
 | stop_if_unchanged | ends the run as a success where the channel's model has the same reviews and configuration |
@@ -15,6 +16,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | fit_popularity | the opponents: all-time, recent and decayed popularity |
 | evaluate | candidate, popularity and champion on the same users and the whole catalogue |
 | recall_gate | PROMOTE, HOLD or REJECT by a paired bootstrap; HOLD and REJECT fail the task, and nothing is published |
+| approve | only where configured: a person decides; a rejection fails the run, and nothing is published |
 | refit | the same configuration on everything before as_of |
 | upload_model | the bundle into the registry, create-only |
 | promote_model | the channel to the new version, by compare-and-swap; skipped where it points to newer knowledge |
@@ -26,20 +28,19 @@ another (snapshot pinned) walks one big dump through time. What was made before 
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import Asset, dag, task
 
+from include.orchestration.deployment import Deployment
 from include.orchestration.form import retrain_params
 
-SCHEDULE = os.environ.get("RECOMMENDER_SCHEDULE", "@weekly")
-TRAINING_POOL = os.environ.get("RECOMMENDER_TRAINING_POOL", "default_pool")
+DEPLOYMENT = Deployment.from_environment()
 PRODUCTION = Asset("recommender_production")
 
 # Training takes the machine's memory: one at a time, over all runs.
-TRAINING = {"pool": TRAINING_POOL, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
+TRAINING = {"pool": DEPLOYMENT.training_pool, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
 
 
 @task
@@ -143,11 +144,14 @@ def upload_model(made: dict[str, Any]) -> dict[str, Any]:
 
 
 @task(outlets=[PRODUCTION])
-def promote_model(uploaded: dict[str, Any], evaluated: dict[str, Any]) -> dict[str, Any]:
-    """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already."""
+def promote_model(uploaded: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
+    """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already.
+
+    Where the channel moved since `evaluate`, the candidate is judged again, against the champion of now.
+    """
     from include.orchestration import tasks
 
-    return tasks.promote_model(uploaded, evaluated)
+    return tasks.promote_model(uploaded, made)
 
 
 @task(trigger_rule="all_done")
@@ -158,14 +162,40 @@ def write_report() -> str:
     return tasks.write_report()
 
 
+def wait_for_snapshot(patience: timedelta) -> Any:
+    """Only where RECOMMENDER_WAIT_HOURS asks for it."""
+    from include.orchestration.waiting import WaitForSnapshot
+
+    about = "Waits, deferred, until the snapshot of the run's date (or the param `snapshot`) has landed; then gives up."
+    return WaitForSnapshot(task_id="wait_for_snapshot", patience=patience, doc_md=about)
+
+
+def approve(patience: timedelta) -> Any:
+    """Only where RECOMMENDER_APPROVAL asks for it."""
+    from include.orchestration.approval import Approve
+
+    about = (
+        "Asks a person, with the gate's table. A rejection, or no answer in time, fails the run: nothing is published."
+    )
+    return Approve(task_id="approve", patience=patience, doc_md=about)
+
+
+def tell_of_failure(context: Any) -> None:
+    """Tells the notifiers of a failed run, HOLD and REJECT among them, with the gate's table."""
+    from include.orchestration import alerts
+
+    alerts.run_failed(context)
+
+
 @dag(
-    schedule=None if SCHEDULE == "none" else SCHEDULE,
+    schedule=DEPLOYMENT.schedule,
     start_date=datetime(2018, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
     tags=["recommender"],
     doc_md=__doc__,
     params=retrain_params(),
+    on_failure_callback=tell_of_failure if DEPLOYMENT.notifiers else None,
     default_args={
         "owner": "recommender",
         "retries": 3,
@@ -179,6 +209,8 @@ def recommender_retrain() -> None:
     """Wiring only; the work is in include/."""
 
     resolved = resolve_snapshot()
+    if DEPLOYMENT.wait:
+        wait_for_snapshot(DEPLOYMENT.wait) >> resolved
     downloaded = download_reviews(resolved)
     parsed = parse_reviews(downloaded)
     stop_if_unchanged(downloaded) >> parsed
@@ -188,21 +220,24 @@ def recommender_retrain() -> None:
     evaluated = evaluate(parsed, encoded, trained, popularity)
     gated = recall_gate(evaluated)
     refitted = refit(parsed, encoded, trained, popularity)
-    gated >> refitted
-    uploaded = upload_model(
-        {
-            "resolved": resolved,
-            "downloaded": downloaded,
-            "parsed": parsed,
-            "encoded": encoded,
-            "trained": trained,
-            "popularity": popularity,
-            "evaluated": evaluated,
-            "gated": gated,
-            "refitted": refitted,
-        }
-    )
-    promote_model(uploaded, evaluated) >> write_report().as_teardown(on_failure_fail_dagrun=False)
+    made = {
+        "resolved": resolved,
+        "downloaded": downloaded,
+        "parsed": parsed,
+        "encoded": encoded,
+        "trained": trained,
+        "popularity": popularity,
+        "evaluated": evaluated,
+        "gated": gated,
+    }
+    if DEPLOYMENT.approval:
+        approved = approve(DEPLOYMENT.approval)
+        gated >> approved >> refitted
+        made["approved"] = approved.output
+    else:
+        gated >> refitted
+    uploaded = upload_model({**made, "refitted": refitted})
+    promote_model(uploaded, made) >> write_report().as_teardown(on_failure_fail_dagrun=False)
 
 
 recommender_retrain()

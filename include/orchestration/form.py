@@ -1,13 +1,21 @@
-"""The trigger form: one Airflow param a knob of the configuration, and those of the run itself. Light to import."""
+"""The trigger form: one Airflow param a knob of the configuration, and those of the run itself. Light to import.
+
+`python -m include.orchestration.form > docs/parameters.md` writes the same as a page.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import Param
 
 from include.recommender.config import Knob, knobs
 
+AUTOMATIC, BY_HAND = "automatic", "by_hand"
+AS_OF, CHANNEL = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$", "^[a-z][a-z0-9_-]{0,39}$"
+IN_WORDS = {AS_OF: "a date or date-time, ISO 8601", CHANNEL: "a name of a-z, 0-9, - and _, at most 40 characters"}
 SECTIONS = {
     "parse": "Parsing",
     "quality": "Data quality",
@@ -37,7 +45,7 @@ def _run_params() -> dict[str, Param]:
         "as_of": Param(
             None,
             type=["null", "string"],
-            pattern=r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$",
+            pattern=AS_OF,
             title="As of",
             description="Nothing at or after this instant may be known: a date (its midnight, UTC) or a date-time. "
             "Empty: the run's date.",
@@ -46,9 +54,22 @@ def _run_params() -> dict[str, Param]:
         "channel": Param(
             "production",
             type="string",
-            pattern="^[a-z][a-z0-9_-]{0,39}$",
+            pattern=CHANNEL,
+            examples=["production", "staging"],
             title="Channel",
             description="The pointer that is moved to the new model when the gate says PROMOTE.",
+            section="Run",
+        ),
+        "promotion": Param(
+            AUTOMATIC,
+            type="string",
+            enum=[AUTOMATIC, BY_HAND],
+            values_display={
+                AUTOMATIC: "Move the channel when the gate says PROMOTE",
+                BY_HAND: "Publish only; a person promotes from the command line",
+            },
+            title="Promotion",
+            description="Who moves the channel to a model that passed the gate.",
             section="Run",
         ),
         "force": Param(
@@ -86,3 +107,51 @@ def _knob_param(knob: Knob) -> Param:
     if knob.is_list:
         return Param(list(knob.default), type="array", items={"type": kind, **bounds}, minItems=1, **about)
     return Param(knob.default, type=kind, **bounds, **about)
+
+
+HEAD = """# Parameters of `recommender_retrain`
+
+Every run takes these: in the trigger form, as `conf` over REST, with `--conf` or `--dag-run-conf` on the command line.
+The form and REST refuse a value out of range, and so does the first task. This page is generated; to change it, change
+include/orchestration/form.py or include/recommender/config.py, then
+
+    python -m include.orchestration.form > docs/parameters.md
+"""
+
+
+def markdown() -> str:
+    """docs/parameters.md: a table a section of the form."""
+    rows: dict[str, list[str]] = {}
+    for name, param in retrain_params().items():
+        about = param.schema
+        line = f"| `{name}` | {_shown(param.value)} | {_range(about)} | {param.description} |"
+        rows.setdefault(about["section"], []).append(line.replace("\n", " "))
+    tables = (
+        "\n".join([f"\n## {name}\n", "| name | default | allowed | what |", "|---|---|---|---|", *lines])
+        for name, lines in rows.items()
+    )
+    return HEAD + "\n".join(tables) + "\n"
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value is None else f"`{json.dumps(value)}`"
+
+
+def _range(about: Mapping[str, Any]) -> str:
+    if about.get("enum"):
+        return ", ".join(f"`{value}`" for value in about["enum"])
+    if about.get("format") == "date":
+        return "a date, YYYY-MM-DD"
+    if about.get("pattern"):
+        return IN_WORDS[about["pattern"]]
+    if "items" in about:
+        return f"a list of: {_range(about['items'])}"
+    if about.get("minLength"):
+        return f"text of at least {about['minLength']} characters"
+    kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}[str(about["type"])]
+    low, high = about.get("minimum"), about.get("maximum")
+    return kind + ("" if low is None else f" from {low:,}") + ("" if high is None else f" to {high:,}")
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

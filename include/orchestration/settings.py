@@ -7,10 +7,14 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from include.recommender.errors import ConfigError
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.objects import ObjectStore, split_uri
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
@@ -43,15 +47,21 @@ class Settings:
 
     def workspace(self) -> Workspace:
         """The stores, reached with the credentials of the Airflow connection."""
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-        from botocore.config import Config
-
-        ours = Config(
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            connect_timeout=CONNECT_TIMEOUT_S,
-            read_timeout=READ_TIMEOUT_S,
-            max_pool_connections=32,
-        )
-        theirs = S3Hook(aws_conn_id=self.aws_conn_id).conn_config.botocore_config
-        client = S3Hook(aws_conn_id=self.aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
+        client = s3_client(self.aws_conn_id)
         return Workspace(ObjectStore.at(client, self.root), ObjectStore.at(client, self.snapshots), self.cache)
+
+
+def s3_client(aws_conn_id: str) -> S3Client:
+    """A client with the credentials of an Airflow connection; what its extra sets overrides our timeouts."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from botocore.config import Config
+
+    ours = Config(
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=32,
+    )
+    theirs = S3Hook(aws_conn_id=aws_conn_id).conn_config.botocore_config
+    client: S3Client = S3Hook(aws_conn_id=aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
+    return client

@@ -13,7 +13,9 @@ from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
+from include.recommender.storage.artifacts import Artifact
 
+from .form import BY_HAND
 from .run import Handle, Run, run_task
 
 log = logging.getLogger(__name__)
@@ -135,7 +137,11 @@ def recall_gate(evaluated: Handle) -> Handle:
         handle = run.hand_on(outcome)
         run.note(**outcome.artifact.counts)
         judge.require_promotion(run.workspace, judged, outcome.artifact)
-        return handle
+        about = {
+            "decision": outcome.artifact.counts["decision"],
+            "table": judge.table(run.workspace, judged, outcome.artifact),
+        }
+        return handle | about
 
     return _handle(run_task(body))
 
@@ -172,21 +178,23 @@ def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
     return dict(run_task(body))
 
 
-def promote_model(uploaded: dict[str, Any], evaluated: Handle) -> dict[str, Any]:
+def promote_model(uploaded: dict[str, Any], handles: dict[str, Any]) -> dict[str, Any]:
     """The channel to the new version; skipped where it must not move."""
 
     def body(run: Run) -> dict[str, Any]:
-        who = f"{run.facts.dag_id} ({run.facts.run_type})"
+        if run.facts.params.get("promotion") == BY_HAND:
+            raise AirflowSkipException(_left_to_a_person(run, uploaded["model_id"]))
         reason = run.facts.params.get("force_reason")
-        why = f"forced: {reason}" if reason else f"verdict {uploaded['verdict']}"
         promotion = publish.promote_model(
             run.workspace,
             Published(**uploaded),
             run.facts.channel,
-            run.open(evaluated),
-            who,
+            run.open(handles["evaluated"]),
+            f"{run.facts.dag_id} ({run.facts.run_type})",
             run.facts.run_id,
-            why,
+            _why(uploaded["verdict"], reason, handles.get("approved")),
+            lambda: _judge_again(run, handles),
+            forced=bool(reason),
         )
         run.note(**asdict(promotion))
         if not promotion.moved:
@@ -194,6 +202,30 @@ def promote_model(uploaded: dict[str, Any], evaluated: Handle) -> dict[str, Any]
         return asdict(promotion)
 
     return dict(run_task(body))
+
+
+def _judge_again(run: Run, handles: dict[str, Any]) -> Artifact:
+    """Against the champion of now; the journal then names this judgement, and the report shows it."""
+    judged = Fitted(*(run.open(handles[name]) for name in ("encoded", "trained", "popularity")))
+    parsed, config = run.open(handles["parsed"]), run.config
+    evaluated = judge.evaluate(run.workspace, parsed, judged, run.as_of, run.facts.channel, config)
+    run.hand_on(evaluated)
+    reason = run.facts.params.get("force_reason")
+    gated = judge.recall_gate(run.workspace, evaluated.artifact, config.evaluate.top_k, reason, config.gate)
+    run.hand_on(gated)
+    judge.require_promotion(run.workspace, evaluated.artifact, gated.artifact)
+    return evaluated.artifact
+
+
+def _why(verdict: str, reason: str | None, approved: dict[str, str] | None) -> str:
+    told = f"forced: {reason}" if reason else f"verdict {verdict}"
+    return f"{told}; approved {approved['approved']}" if approved else told
+
+
+def _left_to_a_person(run: Run, model_id: str) -> str:
+    why = f"promotion is by hand: python -m include.recommender.registry promote {model_id} --why ..."
+    run.note(moved=False, model_id=model_id, channel=run.facts.channel, why=why)
+    return why
 
 
 def write_report() -> str:

@@ -1,0 +1,147 @@
+"""How this deployment runs the DAG: the part of the environment that a DAG file reads. Light to import."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset
+
+from include.recommender.errors import ConfigError
+
+PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+SNAPSHOT_LANDED = Asset("recommender_snapshot")
+SNS_NOTIFIER = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
+LONGEST_WAIT_H = 24 * 31
+
+
+@dataclass(frozen=True)
+class NotifierSpec:
+    """A notifier class by its import path, and its keyword arguments; texts among them are Jinja templates."""
+
+    path: str
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """RECOMMENDER_SCHEDULE, _TRAINING_POOL, _WAIT_HOURS, _APPROVAL, _APPROVAL_HOURS, _SNS_TOPIC_ARN and _NOTIFIERS.
+
+    schedule : what `dag(schedule=...)` takes
+    wait : how long a run waits for the snapshot of its date; None does not wait
+    approval : how long a person has to approve a promotion; None asks nobody
+    notifiers : who is told of failed runs
+    """
+
+    schedule: str | list[Asset] | None
+    training_pool: str
+    wait: timedelta | None
+    approval: timedelta | None
+    notifiers: tuple[NotifierSpec, ...]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Deployment:
+        """Read and check the environment; Airflow shows what is wrong as the DAG's import error.
+
+        Raises
+        ------
+        ConfigError
+            Every variable that is wrong.
+        """
+        read = _Reader(environment)
+        wait = read.hours("RECOMMENDER_WAIT_HOURS", 0)
+        approval = read.hours("RECOMMENDER_APPROVAL_HOURS", 72)
+        found = cls(
+            read.schedule(),
+            environment.get("RECOMMENDER_TRAINING_POOL", "") or "default_pool",
+            wait or None,
+            approval if read.flag("RECOMMENDER_APPROVAL") else None,
+            (*read.sns(), *read.notifiers()),
+        )
+        if not approval:
+            read.problems.append("RECOMMENDER_APPROVAL_HOURS: expected more than 0 hours")
+        if read.problems:
+            raise ConfigError(read.problems)
+        return found
+
+
+class _Reader:
+    """Reads variables, and keeps what is wrong with them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = environment
+        self.problems: list[str] = []
+
+    def _text(self, name: str) -> str:
+        return self.environment.get(name, "").strip()
+
+    def schedule(self) -> str | list[Asset] | None:
+        from croniter import croniter  # type: ignore[import-untyped]
+
+        text = self._text("RECOMMENDER_SCHEDULE") or "@weekly"
+        if text == "none":
+            return None
+        if text == "asset":
+            return [SNAPSHOT_LANDED]
+        if text not in PRESETS and (text.startswith("@") or not croniter.is_valid(text)):
+            self.problems.append(
+                f"RECOMMENDER_SCHEDULE={text!r}: expected a cron expression such as '0 6 * * 1' (Mondays, 06:00 UTC), "
+                f"one of {', '.join(PRESETS)}, 'asset' (when the asset {SNAPSHOT_LANDED.name} is updated) or 'none'"
+            )
+        return text
+
+    def hours(self, name: str, default: float) -> timedelta:
+        text = self._text(name) or str(default)
+        try:
+            hours = float(text)
+        except ValueError:
+            hours = -1
+        if not 0 <= hours <= LONGEST_WAIT_H:
+            self.problems.append(f"{name}={text!r}: expected hours, a number from 0 to {LONGEST_WAIT_H}")
+            return timedelta(hours=1)
+        return timedelta(hours=hours)
+
+    def flag(self, name: str) -> bool:
+        text = self._text(name) or "0"
+        if text not in {"0", "1"}:
+            self.problems.append(f"{name}={text!r}: expected 1 (on) or 0 (off)")
+        return text == "1"
+
+    def sns(self) -> list[NotifierSpec]:
+        arn = self._text("RECOMMENDER_SNS_TOPIC_ARN")
+        if not arn:
+            return []
+        parts = re.fullmatch(r"arn:aws[\w-]*:sns:([\w-]+):\d{12}:[\w.-]+", arn)
+        if parts is None:
+            self.problems.append(
+                f"RECOMMENDER_SNS_TOPIC_ARN={arn!r}: expected the ARN of a topic, "
+                "such as arn:aws:sns:eu-west-1:123456789012:recommender"
+            )
+            return []
+        about = {"target_arn": arn, "subject": "{{ alert.subject }}", "message": "{{ alert.text }}"}
+        connection = self._text("RECOMMENDER_AWS_CONN_ID") or "aws_default"
+        return [NotifierSpec(SNS_NOTIFIER, {**about, "region_name": parts[1], "aws_conn_id": connection})]
+
+    def notifiers(self) -> list[NotifierSpec]:
+        name = "RECOMMENDER_NOTIFIERS"
+        text = self._text(name) or "[]"
+        try:
+            rows = json.loads(text)
+            return [NotifierSpec(row["class"], row.get("kwargs", {})) for row in rows if _is_notifier(row)]
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self.problems.append(
+                f'{name}={text!r}: expected a JSON list such as [{{"class": "package.module.Notifier", '
+                '"kwargs": {"text": "{{ alert.subject }}"}}]'
+            )
+            return []
+
+
+def _is_notifier(row: Any) -> bool:
+    if not re.fullmatch(r"\w+(\.\w+)+", row["class"]) or not isinstance(row.get("kwargs", {}), dict):
+        raise ValueError
+    return True

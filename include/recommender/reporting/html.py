@@ -13,6 +13,7 @@ from .checks import checks
 from .pages import environment, title
 from .plots import Whisker
 from .tables import ranked
+from .trend import trend_name
 
 
 def render_html(report: Mapping[str, Any]) -> str:
@@ -30,6 +31,7 @@ def render_html(report: Mapping[str, Any]) -> str:
         steps=view.funnel_steps(report),
         history=view.by_history(report),
         plots=_plots(report),
+        trend=trend_name(report["run"]["channel"]) if report.get("run") else None,
     )
 
 

@@ -74,7 +74,7 @@ def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: b
         if zero:
             axes.axvline(0, color=INK, linewidth=1)
 
-    return _svg(name, alt, 0.7 + 0.3 * len(rows), draw)
+    return svg(name, alt, 0.7 + 0.3 * len(rows), draw)
 
 
 def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence[float]]]) -> Markup:
@@ -95,7 +95,7 @@ def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str,
                     _short(value), (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8
                 )
 
-    return _svg(name, alt, 0.45 + 0.24 * len(labels), draw)
+    return svg(name, alt, 0.45 + 0.24 * len(labels), draw)
 
 
 def grouped(name: str, alt: str, labels: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]]) -> Markup:
@@ -113,7 +113,7 @@ def grouped(name: str, alt: str, labels: Sequence[str], groups: Sequence[tuple[s
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
 
-    return _svg(name, alt, 2.6, draw)
+    return svg(name, alt, 2.6, draw)
 
 
 def curve(name: str, alt: str, loss: Sequence[float], seconds: Sequence[float]) -> Markup:
@@ -136,7 +136,7 @@ def curve(name: str, alt: str, loss: Sequence[float], seconds: Sequence[float]) 
             axes.tick_params(axis="y", labelcolor=MUTED)
             axes.ticklabel_format(axis="y", useOffset=False)
 
-    return _svg(name, alt, 2.9, draw)
+    return svg(name, alt, 2.9, draw)
 
 
 def _row_of_axes(figure: Figure, n: int) -> list[Any]:
@@ -147,7 +147,8 @@ def _short(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None]) -> Markup:
+def svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None]) -> Markup:
+    """What `draw` draws, as an element of the page."""
     # Imported here: it takes long, and only the report needs it.
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG

@@ -8,6 +8,7 @@ import logging
 from ..reporting.collect import collect
 from ..reporting.html import render_html
 from ..reporting.journal import Journal
+from ..reporting.trend import write_trend
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -21,4 +22,6 @@ def write_report(workspace: Workspace, run_id: str) -> str:
     workspace.root.write(f"{journal.folder}/report.html", render_html(report).encode())
     uri = workspace.root.uri(f"{journal.folder}/report.html")
     log.info("Report: %s", uri)
+    if report["run"]:
+        log.info("Recall over time: %s", write_trend(workspace.root, report["run"]["channel"]))
     return uri

@@ -104,7 +104,8 @@ def speed(size_bytes: int, n_pairs: int, directory: Path) -> list[float]:
         cpu.append(theirs.cpu_s / ours.cpu_s)
         wall.append(theirs.wall_s / ours.wall_s)
         rates = [f"{n_bytes / MB / cost.cpu_s:,.0f} MB/s a core" for cost in (ours, theirs)]
-        print(f"pair {number}: parse_files {rates[0]}, pandas {rates[1]}, ratio {cpu[-1]:.2f}", flush=True)
+        ratios = f"ratio of CPU seconds {cpu[-1]:.2f}, of wall seconds {wall[-1]:.2f}"
+        print(f"pair {number}: parse_files {rates[0]}, pandas {rates[1]}, {ratios}", flush=True)
     print(
         f"ratio of CPU seconds, pandas / parse_files, min / median / max: {spread(cpu)}; of wall seconds {spread(wall)}"
     )

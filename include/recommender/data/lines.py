@@ -98,6 +98,9 @@ def read_blocks(path: Path, *, max_line_bytes: int, max_expansion: float) -> Ite
 
 def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
     """The block, with each line over the limit taken out into a block of its own."""
+    if len(block.data) <= max_line_bytes:
+        yield block
+        return
     start = 0
     for row in np.flatnonzero(np.diff(block.ends, prepend=-1) - 1 > max_line_bytes).tolist():
         if row > start:

@@ -56,7 +56,7 @@ def compose(context: Mapping[str, Any]) -> Alert:
         told = headline(report)
     except (RecommenderError, ValueError, KeyError) as error:
         log.warning("The report of %s cannot be read: %s", run_id, error)
-        reason = f"{context.get('reason')}. It has no report: {error}"
+        reason = f"{context.get('reason')}. The log of the task that failed tells why; there is no report ({error})."
         return _alert(dag_id, "FAILED", reason, run_id, "")
     details = [report["error"]["message"]] if report["error"] else []
     details += [report["table"]] if report["table"] else []

@@ -1,0 +1,93 @@
+"""The chart of Recall@K over as_of: what it reads, and what it shows of it."""
+
+import copy
+import json
+
+import pytest
+
+from include.recommender.registry.registry import Registry
+from include.recommender.reporting import trend
+from include.recommender.reporting.trend import points, render_trend, write_trend
+
+from ..registry import makers
+
+
+@pytest.fixture
+def registry(workspace):
+    return Registry(workspace.root)
+
+
+def put_report(workspace, report, name, as_of, channel="production", **changes):
+    body = copy.deepcopy(report) | changes
+    body["run"] |= {"as_of": as_of, "channel": channel}
+    workspace.root.write(f"reports/{name}/report.json", json.dumps(body).encode())
+    return body
+
+
+def test_runs_are_told_by_as_of_with_their_outcome_and_where_their_version_stands(workspace, registry, report):
+    makers.line(registry, "20180901-a", "20180902-b", "20180903-c")
+    registry.rollback("production", who="ann", why="bad")
+    for number, name in ((3, "20180903-c"), (2, "20180902-b")):
+        put_report(workspace, report, f"backfill__2018-09-0{number}", makers.day(number), model={"model_id": name})
+    error = {"task": "parse_reviews", "kind": "DataError", "message": "truncated"}
+    put_report(workspace, report, "manual__x", makers.day(4), error=error, verdict=None, model=None, judged=None)
+    held = report["verdict"] | {"decision": "HOLD"}
+    put_report(workspace, report, "manual__y", makers.day(5), verdict=held, model=None)
+    found = points(workspace.root, "production")
+    assert [(point.as_of[8:10], point.outcome, point.live) for point in found] == [
+        ("01", "PROMOTE", "was live"),
+        ("02", "PROMOTE", "live"),
+        ("03", "PROMOTE", "rolled back"),
+        ("04", "ERROR", ""),
+        ("05", "HOLD", ""),
+    ]
+    gone, there, failed = found[0], found[1], found[3]
+    assert (gone.report, gone.candidate, gone.model_id) == (None, 0.25, "20180901-a")
+    assert there.candidate == report["verdict"]["candidate_recall"]
+    assert there.report == "backfill__2018-09-02/report.html"
+    assert failed.candidate is None
+
+
+def test_other_channels_and_runs_without_a_verdict_are_left_out(workspace, report):
+    put_report(workspace, report, "a", makers.day(1), channel="staging")
+    put_report(workspace, report, "b", makers.day(2), verdict=None, error=None, model=None)
+    workspace.root.write("reports/c/report.json", b"{ not JSON")
+    workspace.root.write("reports/trend.html", b"an older page")
+    assert points(workspace.root, "production") == []
+    assert len(points(workspace.root, "staging")) == 1
+
+
+def test_no_more_reports_are_read_than_said(workspace, report, monkeypatch):
+    monkeypatch.setattr(trend, "NEWEST", 3)
+    for number in range(1, 8):
+        put_report(workspace, report, f"scheduled__2018-09-0{number}", makers.day(number))
+    assert [point.as_of[8:10] for point in points(workspace.root, "production")] == ["05", "06", "07"]
+
+
+def test_the_page_draws_one_k_and_links_each_report(workspace, report):
+    put_report(workspace, report, "a__1", makers.day(1), verdict=report["verdict"] | {"top_k": 20})
+    put_report(workspace, report, "a__2", makers.day(2))
+    put_report(workspace, report, "a__3", makers.day(3))
+    uri = write_trend(workspace.root, "production")
+    page = workspace.root.read("reports/trend.html").decode()
+    assert uri == workspace.root.uri("reports/trend.html")
+    assert page.count("<svg") == 1
+    assert "1 run with another K than 10 is in the table only" in page
+    assert page.index('href="a__3/report.html"') < page.index('href="a__1/report.html"')
+    assert "over 2 judged runs" in page
+    assert page == render_trend(points(workspace.root, "production"), "production")
+
+
+def test_hostile_text_is_escaped_and_nothing_judged_is_said(workspace, report):
+    error = {"task": "x", "kind": "x", "message": "y"}
+    hostile = {"snapshot": "<script>"}
+    put_report(workspace, report, "a", makers.day(1), error=error, verdict=None, snapshot=hostile, judged=None)
+    page = render_trend(points(workspace.root, "production"), "<b>")
+    assert "<script>" not in page
+    assert "channel &lt;b&gt;" in page
+    assert "No run was judged yet." in page
+
+
+def test_each_channel_has_its_page(workspace, report):
+    put_report(workspace, report, "a", makers.day(1), channel="staging")
+    assert write_trend(workspace.root, "staging").endswith("reports/trend-staging.html")

@@ -172,12 +172,12 @@ def wait_for_snapshot(patience: timedelta) -> Any:
 
 def approve(patience: timedelta) -> Any:
     """Only where RECOMMENDER_APPROVAL asks for it."""
-    from include.orchestration.approval import Approve
+    from include.orchestration.approval import Approve, questions
 
     about = (
         "Asks a person, with the gate's table. A rejection, or no answer in time, fails the run: nothing is published."
     )
-    return Approve(task_id="approve", patience=patience, doc_md=about)
+    return Approve(task_id="approve", patience=patience, doc_md=about, params=questions())
 
 
 def tell_of_failure(context: Any) -> None:

@@ -28,6 +28,11 @@ Reject: nothing is published, and this run fails.
 """
 
 
+def questions() -> dict[str, Param]:
+    """What the form asks besides: Airflow wants these in the constructor's call, where it merges them with the DAG's."""
+    return {"note": Param(None, type=["null", "string"], title="Note", description="Kept with the decision for good.")}
+
+
 class Approve(ApprovalOperator):
     """Waits, without holding a worker, until somebody approves or rejects; a rejection fails the run.
 
@@ -36,11 +41,9 @@ class Approve(ApprovalOperator):
     """
 
     def __init__(self, *, patience: timedelta, **kwargs: Any) -> None:
-        note = Param(None, type=["null", "string"], title="Note", description="Kept with the decision for good.")
         super().__init__(
             subject=SUBJECT,
             body=BODY,
-            params={"note": note},
             response_timeout=patience,
             fail_on_reject=True,
             **kwargs,

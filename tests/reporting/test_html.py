@@ -69,7 +69,9 @@ def test_ids_are_unique_and_every_reference_has_its_target(report):
     page = Page(text)
     ids = page.attributes("id")
     assert len(ids) == len(set(ids))
-    used = {target[1:] for target in page.attributes("href")} | set(re.findall(r"url\(#([^)]+)\)", text))
+    used = {target[1:] for target in page.attributes("href") if target[0] == "#"} | set(
+        re.findall(r"url\(#([^)]+)\)", text)
+    )
     assert used <= set(ids)
 
 

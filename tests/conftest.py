@@ -33,6 +33,11 @@ os.environ.update(
 os.environ.pop("AWS_PROFILE", None)
 
 
+def pytest_addoption(parser):
+    """How thoroughly tests/faults/test_kills.py kills."""
+    parser.addoption("--all-kills", action="store_true", help="kill each stage at every moment, not at some")
+
+
 @pytest.fixture(scope="session")
 def s3_endpoint():
     """Address of an S3 server on loopback."""

@@ -1,4 +1,6 @@
-"""A workspace whose S3 server can be made to misbehave."""
+"""A workspace whose S3 server can be made to misbehave, and a run whose stages can be killed."""
+
+import urllib.request
 
 import boto3
 import pytest
@@ -9,6 +11,9 @@ from include.recommender.storage.objects import ObjectStore
 
 from ..conftest import BUCKET
 from . import proxy
+from .stages import workspace_at
+from .story import Story
+from .zygote import Zygote
 
 
 @pytest.fixture
@@ -27,3 +32,31 @@ def faulty(s3, s3_endpoint, tmp_path):
     yield Workspace(root, snapshots, tmp_path / "cache"), script
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def zygote():
+    """Starts stages in processes of their own."""
+    with Zygote() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def story(s3_endpoint, zygote, tmp_path_factory):
+    """An undisturbed run, and the means to disturb it."""
+    urllib.request.urlopen(urllib.request.Request(f"{s3_endpoint}/moto-api/reset", method="POST")).close()
+    folder = tmp_path_factory.mktemp("story")
+    server, script = proxy.serve(s3_endpoint)
+    direct = workspace_at(s3_endpoint, str(folder / "direct"))
+    direct.root.client.create_bucket(Bucket=BUCKET)
+    told = Story(direct, f"http://127.0.0.1:{server.server_address[1]}", script, zygote, folder)
+    told.tell()
+    yield told
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def all_kills(request):
+    """Whether every moment is to be tried."""
+    return request.config.getoption("--all-kills")

@@ -15,13 +15,17 @@ ERROR_BODY = b"<?xml version='1.0'?><Error><Code>%s</Code><Message>made to fail<
 
 @dataclass
 class Fault:
-    """What happens to requests of a method whose path matches: `times` times, after `skip` that pass.
+    """What happens to requests of a method ("" is any) whose path matches: `times` times, after `skip` that pass.
 
     kind :
         "500", "503", "403": an error answer;
         "reset": the connection breaks before the answer; "short": after half of the body;
         "lost": the request is carried out and its answer lost; "flip": a byte of the body differs;
-        "call": `action` runs first, then the request passes
+        "hang": no answer comes; "stall": half of the body comes and then no more (until the client goes away);
+        "late": the request is carried out, and no answer comes; "call": the request passes
+    code : of an error answer, where not the usual one
+    action : runs before the request is carried out, whatever the kind
+    after : runs when it was carried out, before it is answered
     """
 
     method: str
@@ -30,6 +34,8 @@ class Fault:
     times: int = 1
     skip: int = 0
     action: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
+    code: str = ""
 
 
 @dataclass
@@ -45,7 +51,7 @@ class Script:
         with self.lock:
             self.seen.append((method, path))
             for fault in self.faults:
-                if fault.method == method and re.search(fault.path, path):
+                if fault.method in ("", method) and re.search(fault.path, path):
                     if fault.skip:
                         fault.skip -= 1
                     elif fault.times:
@@ -71,17 +77,23 @@ class Handler(BaseHTTPRequestHandler):
         kind = fault.kind if fault else ""
         if fault and fault.action:
             fault.action()
-        if kind.isdigit():
-            code = {"503": b"SlowDown", "403": b"AccessDenied"}.get(kind, b"InternalError")
-            self._answer(int(kind), {"Content-Type": "application/xml"}, ERROR_BODY % code)
+        if fault and kind.isdigit():
+            code = fault.code or {"503": "SlowDown", "403": "AccessDenied"}.get(kind, "InternalError")
+            self._answer(int(kind), {"Content-Type": "application/xml"}, ERROR_BODY % code.encode())
         elif kind == "reset":
             self._break()
+        elif kind == "hang":
+            self._wait_for_the_client_to_go()
         else:
             status, headers, data = self._pass_on(body)
+            if fault and fault.after:
+                fault.after()
             if kind == "lost":
                 self._break()
-            elif kind == "short":
-                self._answer(status, headers, data, cut=len(data) // 2)
+            elif kind == "late":
+                self._wait_for_the_client_to_go()
+            elif kind in {"short", "stall"}:
+                self._answer(status, headers, data, cut=len(data) // 2, stall=kind == "stall")
             else:
                 self._answer(status, headers, _flipped(data) if kind == "flip" else data)
 
@@ -107,7 +119,9 @@ class Handler(BaseHTTPRequestHandler):
         connection.close()
         return answer.status, dict(answer.getheaders()), data
 
-    def _answer(self, status: int, headers: dict[str, str], data: bytes, cut: int | None = None) -> None:
+    def _answer(
+        self, status: int, headers: dict[str, str], data: bytes, cut: int | None = None, stall: bool = False
+    ) -> None:
         self.send_response(status)
         length = headers.get("Content-Length", str(len(data))) if self.command == "HEAD" else str(len(data))
         for name, value in headers.items():
@@ -116,8 +130,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(data[:cut])
-        if cut is not None:
+        if stall:
+            self._wait_for_the_client_to_go()
+        elif cut is not None:
             self._break()
+
+    def _wait_for_the_client_to_go(self) -> None:
+        self.connection.recv(1)
+        self.close_connection = True
 
     def _break(self) -> None:
         self.wfile.flush()

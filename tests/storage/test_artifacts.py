@@ -67,7 +67,7 @@ def test_a_damaged_cached_copy_is_fetched_again(workspace):
 def test_a_damaged_object_is_refused_by_name(workspace, s3, body, says):
     made = run_once(workspace, "stage", 1, {}, {}, make).artifact
     (workspace.artifacts.path(made) / "a.txt").unlink()
-    s3.put_object(Bucket=BUCKET, Key=f"shop/artifacts/stage/{made.fingerprint}/a.txt", Body=body)
+    s3.put_object(Bucket=BUCKET, Key=f"shop/{made.key('a.txt')}", Body=body)
     with pytest.raises(DataError, match=f"a.txt: {says}"):
         workspace.artifacts.path(made)
 

@@ -1,7 +1,9 @@
 """Content-addressed stage outputs in S3, with a local cache.
 
-``artifacts/<stage>/<fingerprint>/`` holds the files of one stage's output. Its manifest is written last: without it
-the artifact does not exist, so a process killed at any moment leaves nothing that can be read by half.
+``artifacts/<stage>/<fingerprint>/`` holds one stage's output: its files, in a folder named by the digest of their
+content, and its manifest, written last. Without the manifest the artifact does not exist, so a process killed at any
+moment leaves nothing that can be read by half. And a second writer whose bytes differ (another processor rounds
+differently) writes into another folder, never over files that a manifest vouches for.
 """
 
 from __future__ import annotations
@@ -11,19 +13,20 @@ import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, NotFound, PreconditionFailed
 from .objects import ObjectInfo, ObjectStore, file_sha256
+from .scratch import scratch_directory
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+LAYOUT = 2  # of keys; to be raised when they change
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class Artifact:
         """SHA-256 over the names and hashes of the files, in hexadecimal."""
         return canonical_hash({name: entry.sha256 for name, entry in self.files.items()})
 
+    def key(self, name: str) -> str:
+        """Where a file is, relative to the root."""
+        return f"artifacts/{self.stage}/{self.fingerprint}/{self.digest[:16]}/{name}"
+
 
 def canonical_hash(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form."""
@@ -62,7 +69,8 @@ def canonical_hash(value: Any) -> str:
 
 def fingerprint(stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """Identity of a stage's output: stage, its code version, its configuration, the digests of its inputs."""
-    return canonical_hash({"stage": stage, "version": version, "config": dict(config), "inputs": dict(inputs)})[:32]
+    body = {"stage": stage, "version": version, "config": dict(config), "inputs": dict(inputs), "layout": LAYOUT}
+    return canonical_hash(body)[:32]
 
 
 @dataclass(frozen=True)
@@ -103,12 +111,8 @@ class ArtifactStore:
     @contextmanager
     def workdir(self) -> Iterator[Path]:
         """A private directory on the cache's disk that goes away afterwards."""
-        self.cache.mkdir(parents=True, exist_ok=True)
-        path = Path(tempfile.mkdtemp(dir=self.cache, prefix=".work-"))
-        try:
+        with scratch_directory(self.cache, ".work-") as path:
             yield path
-        finally:
-            shutil.rmtree(path, ignore_errors=True)
 
     def commit(
         self,
@@ -122,16 +126,16 @@ class ArtifactStore:
     ) -> Artifact:
         """Publish the files of a directory as an artifact, manifest last.
 
-        Two writers of one fingerprint write the same bytes; the second keeps what the first wrote.
+        Of two writers of one fingerprint the second keeps what the first wrote.
         """
         folder = f"artifacts/{stage}/{fingerprint}"
         names = sorted(path.name for path in directory.iterdir() if path.is_file())
         entries = {name: FileEntry((directory / name).stat().st_size, file_sha256(directory / name)) for name in names}
-        for name in names:
-            self.objects.upload(directory / name, f"{folder}/{name}")
         made = Artifact(
             stage, fingerprint, self.objects.uri(folder), entries, dict(counts), dict(timings), dict(lineage)
         )
+        for name in names:
+            self.objects.upload(directory / name, made.key(name))
         body = {key: value for key, value in asdict(made).items() if key != "uri"}
         try:
             self.objects.write(
@@ -172,24 +176,28 @@ class ArtifactStore:
             file = target / name
             if not file.exists() or file.stat().st_size != entry.size_bytes or file_sha256(file) != entry.sha256:
                 log.warning("The cached copy %s does not match its manifest; fetching it again", file)
-                shutil.rmtree(target)
+                self._discard(target)
                 self._fetch(artifact, target)
                 break
         return target
 
+    def _discard(self, target: Path) -> None:
+        """Out of the way in one step, so that two processes that find the same damage do not meet in it."""
+        with self.workdir() as work, suppress(FileNotFoundError):
+            os.rename(target, work / "damaged")
+
     def _fetch(self, artifact: Artifact, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        folder = f"artifacts/{artifact.stage}/{artifact.fingerprint}"
         with self.workdir() as work:
             copy = work / "copy"
             copy.mkdir()
             for name, entry in artifact.files.items():
-                key = f"{folder}/{name}"
+                key = artifact.key(name)
                 etag = self.objects.head(key)
                 if etag.size_bytes != entry.size_bytes:
                     raise DataError(
                         f"{self.objects.uri(key)}: {etag.size_bytes} bytes, the manifest says {entry.size_bytes}. "
-                        f"The artifact is corrupt: delete {self.objects.uri(folder)}/ and run again."
+                        f"The artifact is corrupt: delete {artifact.uri}/ and run again."
                     )
                 self.objects.download(ObjectInfo(key, etag.size_bytes, etag.etag), copy / name, sha256=entry.sha256)
             _move_into_place(copy, target)

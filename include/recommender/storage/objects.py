@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,15 +17,13 @@ from urllib.parse import urlsplit
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
-    ReadTimeoutError,
-    ResponseStreamingError,
 )
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
+from .scratch import scratch_file
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -41,9 +38,8 @@ DELETE_KEYS = 1000
 Progress = Callable[[int, int], None]
 
 
-def _broke_off(error: BaseException) -> bool:
-    # botocore retries requests, but not a body that breaks off while it is read.
-    return isinstance(error.__cause__, (IncompleteReadError, ReadTimeoutError, ResponseStreamingError))
+class _BrokeOffError(TransientError):
+    """A body that broke off while it was read: botocore retries requests, but not that."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ class ObjectStore:
         return self._get(key)
 
     @retry(
-        retry=retry_if_exception(_broke_off),
+        retry=retry_if_exception_type(_BrokeOffError),
         stop=stop_after_attempt(BODY_ATTEMPTS),
         wait=wait_exponential_jitter(multiplier=0.1, max=5),
         reraise=True,
@@ -104,7 +100,10 @@ class ObjectStore:
     def _get(self, key: str, **conditions: str) -> tuple[bytes, str]:
         with self._named("read", key):
             answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key), **conditions)  # type: ignore[arg-type]
+        try:
             return answer["Body"].read(), answer["ETag"]
+        except BotoCoreError as error:
+            raise _BrokeOffError(f"Cannot read {self.uri(key)}: {error}") from error
 
     def write(self, key: str, data: bytes, *, create_only: bool = False, if_match: str | None = None) -> str:
         """Write a small object and return its ETag.
@@ -183,11 +182,8 @@ class ObjectStore:
         DataError
             The object changed meanwhile, came short, or has another SHA-256 than expected.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with scratch_file(path) as part:
+            with part.open("r+b") as file:
                 file.truncate(info.size_bytes)
             self._fetch_ranges(info, part, progress)
             found = file_sha256(part)
@@ -198,8 +194,6 @@ class ObjectStore:
                 )
             os.replace(part, path)
             return found
-        finally:
-            part.unlink(missing_ok=True)
 
     def _fetch_ranges(self, info: ObjectInfo, part: Path, progress: Progress | None) -> None:
         starts = range(0, info.size_bytes, PART_BYTES)
@@ -255,6 +249,11 @@ def translate(error: Exception, verb: str, uri: str) -> RecommenderError:
         return PreconditionFailed(f"{uri}: a conditional {verb} lost, the object is not the one it was")
     if status == 409:
         return TransientError(f"Cannot {verb} {uri}: another request is in progress ({code}); try again")
+    if code == "RequestTimeTooSkewed":
+        return TransientError(
+            f"Cannot {verb} {uri}: the clock of this machine ({datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC) and the "
+            "store's differ by more than the store allows (15 minutes on AWS). Set this machine's clock (NTP)."
+        )
     if status in {401, 403}:
         return ConfigError(
             f"Cannot {verb} {uri}: access denied ({code}). The credentials (in Airflow: of its connection) need the "

@@ -1,0 +1,207 @@
+"""The tasks of a run as `include/orchestration/tasks.py` calls them, one at a time, without Airflow.
+
+Runs in the children of the zygote. `handles` is what XCom carries: stage -> URI, or a small dict.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+# Imported here, before the first fork, for the children.
+from implicit.cpu import als as _als  # noqa: F401
+
+from include.recommender.config import RetrainConfig
+from include.recommender.reporting import html as _html  # noqa: F401
+from include.recommender.reporting.journal import Journal, RunFacts, TaskRecord
+from include.recommender.stages import fit, judge, prepare, publish, quality, report
+from include.recommender.stages.fit import Fitted
+from include.recommender.stages.publish import Made, Published
+from include.recommender.stages.warm import candidate_start
+from include.recommender.stages.workspace import Workspace
+from include.recommender.storage.artifacts import Artifact
+from include.recommender.storage.objects import ObjectStore
+
+BUCKET, CHANNEL = "reviews", "production"
+# Whatever changes a directory, and what opens a file; an audit event comes before the deed.
+FILE_EVENTS = {"open", "os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "shutil.copyfile"}
+PARAMS = {
+    "factors": 8,
+    "iterations": 2,
+    "warm_iterations": 2,
+    "warm_start": True,
+    "champion_tolerance": 1.0,
+    "resamples": 1000,
+}
+CONFIG = RetrainConfig.from_params(PARAMS)
+
+
+def workspace_at(endpoint: str, cache: str, **settings: Any) -> Workspace:
+    """The stores of a worker, with retries of its own."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"mode": "standard", "total_max_attempts": 3}, **settings),
+    )
+    return Workspace(ObjectStore(client, BUCKET, "shop"), ObjectStore(client, BUCKET, "shop/snapshots"), Path(cache))
+
+
+class Task:
+    """One task of one run: what it is given."""
+
+    def __init__(self, workspace: Workspace, run_id: str, as_of: str, handles: dict[str, Any]) -> None:
+        self.workspace, self.run_id, self.as_of, self.handles = (
+            workspace,
+            run_id,
+            datetime.fromisoformat(as_of),
+            handles,
+        )
+
+    def open(self, stage: str, name: str = "uri") -> Artifact:
+        """The artifact that an earlier task handed on."""
+        return self.workspace.artifacts.open(self.handles[stage][name])
+
+    def fitted(self) -> Fitted:
+        """The candidate."""
+        return Fitted(self.open("encode_interactions"), self.open("train_als"), self.open("fit_popularity"))
+
+
+def _uri(outcome: Any) -> dict[str, Any]:
+    return {"uri": outcome.artifact.uri}
+
+
+def resolve_snapshot(task: Task) -> Any:
+    return _uri(prepare.resolve_snapshot(task.workspace, None, task.as_of))
+
+
+def download_reviews(task: Task) -> Any:
+    return _uri(prepare.download_reviews(task.workspace, task.open("resolve_snapshot")))
+
+
+def parse_reviews(task: Task) -> Any:
+    return _uri(prepare.parse_reviews(task.workspace, task.open("download_reviews"), CONFIG.parse))
+
+
+def check_snapshot(task: Task) -> Any:
+    name = task.open("resolve_snapshot").counts["snapshot"]
+    checks = quality.check_snapshot(task.workspace, name, task.open("parse_reviews"), CONFIG.quality)
+    return [str(check) for check in checks]
+
+
+def encode_interactions(task: Task) -> Any:
+    return _uri(prepare.encode_interactions(task.workspace, task.open("parse_reviews"), task.as_of, CONFIG.encode))
+
+
+def train_als(task: Task) -> Any:
+    fold = task.open("encode_interactions")
+    start = candidate_start(task.workspace, fold, CHANNEL, CONFIG.train)
+    return _uri(fit.train_als(task.workspace, task.open("parse_reviews"), fold, CONFIG.train, start))
+
+
+def fit_popularity(task: Task) -> Any:
+    return _uri(fit.fit_popularity(task.workspace, task.open("encode_interactions"), CONFIG.popularity))
+
+
+def evaluate(task: Task) -> Any:
+    return _uri(judge.evaluate(task.workspace, task.open("parse_reviews"), task.fitted(), task.as_of, CHANNEL, CONFIG))
+
+
+def recall_gate(task: Task) -> Any:
+    judged = task.open("evaluate")
+    outcome = judge.recall_gate(task.workspace, judged, CONFIG.evaluate.top_k, None, CONFIG.gate)
+    judge.require_promotion(task.workspace, judged, outcome.artifact)
+    return _uri(outcome)
+
+
+def refit(task: Task) -> Any:
+    outcomes = fit.refit(task.workspace, task.open("parse_reviews"), task.fitted(), task.as_of, CONFIG)
+    return {name: outcome.artifact.uri for name, outcome in outcomes.items()}
+
+
+def upload_model(task: Task) -> Any:
+    made = Made(
+        resolved=task.open("resolve_snapshot"),
+        downloaded=task.open("download_reviews"),
+        parsed=task.open("parse_reviews"),
+        judged=task.fitted(),
+        evaluated=task.open("evaluate"),
+        gated=task.open("recall_gate"),
+        published=Fitted(*(task.open("refit", name) for name in ("encoded", "trained", "popularity"))),
+    )
+    return asdict(publish.upload_model(task.workspace, made, task.as_of, task.run_id, CONFIG))
+
+
+def promote_model(task: Task) -> Any:
+    published = Published(**task.handles["upload_model"])
+    evaluated, why = task.open("evaluate"), "verdict PROMOTE"
+    return asdict(publish.promote_model(task.workspace, published, CHANNEL, evaluated, "dag", task.run_id, why))
+
+
+def write_report(task: Task) -> Any:
+    """The teardown; what the other tasks would have noted comes first."""
+    journal = Journal(task.workspace.root, task.run_id)
+    as_of = task.as_of.isoformat()
+    journal.write_run(RunFacts("retrain", task.run_id, "manual", as_of, as_of, None, CHANNEL, PARAMS))
+    for name in list(STAGES)[:-1]:
+        handle = task.handles[name]
+        facts = handle if name in {"upload_model", "promote_model"} else {}
+        uris = [] if facts or name == "check_snapshot" else handle.values()
+        artifacts = {uri.split("/")[-2]: uri for uri in uris}
+        journal.write(TaskRecord(name, "success", 1, as_of, 1.0, 1, artifacts, facts=facts))
+    return report.write_report(task.workspace, task.run_id)
+
+
+STAGES: dict[str, Callable[[Task], Any]] = {
+    each.__name__: each
+    for each in (
+        *(resolve_snapshot, download_reviews, parse_reviews, check_snapshot, encode_interactions, train_als),
+        *(fit_popularity, evaluate, recall_gate, refit, upload_model, promote_model, write_report),
+    )
+}
+
+
+class Clock:
+    """Counts what this process does to files below a directory, and kills it before a certain deed."""
+
+    def __init__(self, directory: str, die_at: int | None) -> None:
+        self.directory, self.die_at, self.count = directory, die_at, 0
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        if event not in FILE_EVENTS or not self._is_ours(event, args):
+            return
+        self.count += 1
+        if self.count == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _is_ours(self, event: str, args: tuple[Any, ...]) -> bool:
+        if event in {"os.remove", "os.rmdir"}:
+            return True  # of a tree that is removed, relative to a directory
+        path = args[0]
+        reads = event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR)
+        return not reads and isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.directory)
+
+
+def run(
+    stage: str,
+    endpoint: str,
+    cache: str,
+    run_id: str,
+    as_of: str,
+    handles: dict[str, Any],
+    die_at: int | None = None,
+) -> dict[str, Any]:
+    """Run a stage; return its handle and how many deeds it did to files of the cache."""
+    clock = Clock(cache, die_at)
+    handle = STAGES[stage](Task(workspace_at(endpoint, cache), run_id, as_of, handles))
+    return {"handle": handle, "deeds": clock.count}

@@ -29,7 +29,7 @@ Reject: nothing is published, and this run fails.
 
 
 def questions() -> dict[str, Param]:
-    """What the form asks besides: Airflow wants these in the constructor's call, where it merges them with the DAG's."""
+    """What the form asks besides. Airflow wants it in the constructor's call, where it merges params."""
     return {"note": Param(None, type=["null", "string"], title="Note", description="Kept with the decision for good.")}
 
 

@@ -117,3 +117,14 @@ def test_a_version_that_was_rolled_back_is_not_promoted_again_unless_a_person_fo
     assert live(workspace) == first.model_id
     assert second.promote(forced=True).moved
     assert workspace.registry.channels.history(CHANNEL)[-1].kind == "force"
+
+
+def test_a_model_that_is_judged_anew_against_another_champion_is_the_same_version(workspace):
+    Candidate(workspace, JULY).promote()
+    first = Candidate(workspace, SEPTEMBER)
+    first.promote()
+    kept = workspace.registry.manifest(first.model_id)
+    again = Candidate(workspace, SEPTEMBER)
+    assert (first.evaluated.counts["champion_how"], again.evaluated.counts["champion_how"]) == ("published", "none")
+    assert (again.model_id, again.published.fresh) == (first.model_id, False)
+    assert workspace.registry.manifest(first.model_id) == kept

@@ -17,6 +17,9 @@ from .parallel import read_each
 
 log = logging.getLogger(__name__)
 
+# What a run found out about a model, not the model: another champion gives another verdict, and the first one stays.
+JUDGEMENT = frozenset({"MODEL_CARD.md", "verdict.json"})
+
 
 @dataclass(frozen=True)
 class Versions:
@@ -85,8 +88,8 @@ class Versions:
                 existing = self.manifest(model_id)
         if isinstance(existing, DataError):
             raise existing
-        factors = {name: entry for name, entry in manifest["files"].items() if not name.endswith(".md")}
-        if any(existing["files"].get(name) != entry for name, entry in factors.items()):
+        model = {name: entry for name, entry in manifest["files"].items() if name not in JUDGEMENT}
+        if any(existing["files"].get(name) != entry for name, entry in model.items()):
             raise DataError(
                 f"{self.objects.uri(f'models/{model_id}')}: exists with other content than this run made. Versions are "
                 "immutable: something outside this project wrote there, or libraries differ between two runs."

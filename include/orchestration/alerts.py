@@ -58,10 +58,10 @@ def compose(context: Mapping[str, Any]) -> Alert:
         log.warning("The report of %s cannot be read: %s", run_id, error)
         reason = f"{context.get('reason')}. The log of the task that failed tells why; there is no report ({error})."
         return _alert(dag_id, "FAILED", reason, run_id, "")
-    error = report["error"]
-    if error and error["kind"] == "GateRejected":  # by a person, or against a champion that came meanwhile
+    failure = report["error"]
+    if failure and failure["kind"] == "GateRejected":  # by a person, or against a champion that came meanwhile
         told |= {"word": "NOT PROMOTED"}
-    details = [error["message"]] if error else []
+    details = [failure["message"]] if failure else []
     details += [report["table"]] if report["table"] else []
     where = journal.objects.uri(f"{journal.folder}/report.html")
     return _alert(dag_id, told["word"], told["sentence"], run_id, "\n\n".join([*details, f"Report: {where}"]))

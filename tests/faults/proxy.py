@@ -68,6 +68,7 @@ class Handler(BaseHTTPRequestHandler):
     """Passes a request on, or not."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a head and a small body would wait for each other
     script: Script
     upstream: str
 

@@ -3,6 +3,7 @@
 Runs in the children of the zygote. `handles` is what XCom carries: stage -> URI, or a small dict.
 """
 
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from botocore.config import Config
 
 # Imported here, before the first fork, for the children.
 from implicit.cpu import als as _als  # noqa: F401
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 
 from include.recommender.config import RetrainConfig
 from include.recommender.reporting import html as _html  # noqa: F401
@@ -41,6 +44,13 @@ PARAMS = {
     "resamples": 1000,
 }
 CONFIG = RetrainConfig.from_params(PARAMS)
+
+
+def warm_up() -> None:
+    """Have the fonts found once, and not by each child that writes a report."""
+    figure = Figure()
+    figure.subplots().set_title("Recall")
+    FigureCanvasSVG(figure).print_svg(io.BytesIO())
 
 
 def workspace_at(endpoint: str, cache: str, **settings: Any) -> Workspace:

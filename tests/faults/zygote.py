@@ -108,4 +108,5 @@ def _work(connection: socket.socket, run: Callable[..., Any]) -> None:
 if __name__ == "__main__":
     from tests.faults import stages
 
+    stages.warm_up()
     serve(sys.argv[1], stages.run)

@@ -148,3 +148,16 @@ def test_sample_reviews_are_told_by_the_names_of_their_files(workspace):
     title = page[page.index("<title>") : page.index("</title>")]
     assert "generated sample reviews" in title
     assert "on generated sample reviews</h1>" in page
+
+
+def test_records_of_an_earlier_try_of_the_whole_run_are_not_told(workspace):
+    journal = runs.begin(workspace)
+    journal.write(runs.record("promote_model", facts={"moved": True, "channel": "production", "why": "verdict"}))
+    journal.write(runs.record("upload_model", facts={"model_id": "m", "uri": "s3://x/m", "verdict": "PROMOTE"}))
+    later = runs.AS_OF.replace(hour=5).isoformat()
+    journal.write(runs.record("wait_for_snapshot"))
+    journal.write(runs.record("resolve_snapshot", started_at=later))
+    journal.write(runs.record("stop_if_unchanged", started_at=later, facts={"unchanged": "m"}))
+    report = collect(journal, workspace.artifacts)
+    assert [row["task"] for row in report["tasks"]] == ["wait_for_snapshot", "resolve_snapshot", "stop_if_unchanged"]
+    assert (report["model"], report["unchanged"]) == (None, "m")

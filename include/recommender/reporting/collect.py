@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..config import GateConfig, RetrainConfig, knobs
@@ -17,6 +18,8 @@ from .tables import render_verdict
 
 FORMAT = 1
 REPORT_TASK = "write_report"
+FIRST_TASK, BEFORE_FIRST = "resolve_snapshot", ("wait_for_snapshot",)
+CLOCK_SKEW = timedelta(minutes=1)  # between workers
 SAMPLE_MARK = "generated_sample"
 KILLED = "the task began and never ended: its process was killed, most often for want of memory"
 
@@ -30,7 +33,7 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
     `table`, `verdict`, `model`, `error` and `tasks` are what others read.
     """
     sources = Sources(artifacts)
-    run, all_records = sources.run(journal), sources.records(journal)
+    run, all_records = sources.run(journal), _of_this_try(sources.records(journal))
     records = [record for record in all_records if record.task != REPORT_TASK]
     # The teardown begins when all other tasks have ended; before it, one that is running really is.
     finished = len(records) < len(all_records)
@@ -58,6 +61,15 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
         "libraries": library_versions(),
         "unreadable": sources.unreadable,
     }
+
+
+def _of_this_try(records: Sequence[TaskRecord]) -> list[TaskRecord]:
+    """Without those of an earlier try of the whole run, whose tasks this one did not come to again."""
+    first = next((record for record in records if record.task == FIRST_TASK), None)
+    if first is None:
+        return list(records)
+    began = datetime.fromisoformat(first.started_at) - CLOCK_SKEW
+    return [row for row in records if row.task in BEFORE_FIRST or datetime.fromisoformat(row.started_at) >= began]
 
 
 def _data(sources: Sources) -> dict[str, Any]:

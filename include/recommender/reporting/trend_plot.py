@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
@@ -46,6 +46,9 @@ def trend_plot(points: Sequence[Point], top_k: int | None) -> Markup:
             if values:
                 axes.plot(when, values, label=NAMES.get(name, name), **style)
         _mark(axes, points)
+        first, last = instant(points[0].as_of), instant(points[-1].as_of)
+        margin = max(timedelta(days=7), (last - first) * 0.04)
+        axes.set_xlim(first - margin, last + margin)
         locator = AutoDateLocator(maxticks=8)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))

@@ -25,13 +25,17 @@ REVIEWS = worlds.reviews(n_users=300, n_items=60)
 
 @dataclass
 class Chapter:
-    """One stage of the undisturbed run: what it found, was asked, answered and left."""
+    """One stage of the undisturbed run: what it found, was asked, answered and left.
+
+    requests : methods of its requests to the store, in their order
+    n_deeds : how often it changed something in its cache
+    """
 
     before: dict[str, bytes]
     cache: Path
     handles: dict[str, Any]
     handle: Any = None
-    n_requests: int = 0
+    requests: list[str] = field(default_factory=list)
     n_deeds: int = 0
     after: dict[str, bytes] = field(default_factory=dict)
 
@@ -71,7 +75,7 @@ class Story:
             done = self.start(stage, worker, run_id, as_of).result()
             assert done is not None
             chapter.handle, chapter.n_deeds = done["handle"], done["deeds"]
-            chapter.n_requests, chapter.after = len(self.script.seen), self.bucket()
+            chapter.requests, chapter.after = [method for method, _ in self.script.seen], self.bucket()
             handles[stage] = chapter.handle
 
     def start(
@@ -89,12 +93,12 @@ class Story:
         )
 
     @contextlib.contextmanager
-    def worker(self, stage: str, *, fresh: bool = False) -> Iterator[Path]:
-        """The bucket as before the stage, and a cache as a worker had it then; or an empty one."""
+    def worker(self, stage: str) -> Iterator[Path]:
+        """The bucket as before the stage, and a cache as its worker had it then."""
         self.restore(self.chapters[stage].before)
         self.script.faults.clear()
         cache = self.folder / "worker"
-        cache.mkdir() if fresh else shutil.copytree(self.chapters[stage].cache, cache)
+        shutil.copytree(self.chapters[stage].cache, cache)
         try:
             yield cache
         finally:
@@ -155,9 +159,12 @@ def _dangling_pointer(direct: Workspace) -> Iterator[str]:
         yield str(error)
 
 
-def essence(content: dict[str, bytes]) -> dict[str, Any]:
+def essence(content: dict[str, bytes]) -> dict[str, list[Any]]:
     """What must not depend on whether a run was disturbed: all but how long things took, and when a move was made."""
-    return {_undated(key): _timeless(key, data) for key, data in content.items()}
+    found: dict[str, list[Any]] = {}
+    for key, data in content.items():
+        found.setdefault(_undated(key), []).append(_timeless(key, data))
+    return found
 
 
 def _undated(key: str) -> str:

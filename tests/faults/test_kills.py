@@ -15,13 +15,22 @@ from .stages import STAGES
 from .story import essence
 
 MOMENTS = 2
+ALL_WRITES = {"promote_model"}  # the one whose writes differ most from each other
 
 
-def moments(n: int, everything: bool) -> list[int]:
-    """Which of n moments to try: evenly, the last among them, which is most often the manifest's."""
-    if everything or n <= MOMENTS:
-        return list(range(n))
-    return [(part + 1) * n // MOMENTS - 1 for part in range(MOMENTS)]
+def sample(candidates: list[int], n: int = MOMENTS) -> list[int]:
+    """Some of the moments, evenly, the last among them."""
+    n = min(n, len(candidates))
+    return [candidates[(part + 1) * len(candidates) // n - 1] for part in range(n)]
+
+
+def request_moments(story, stage, everything):
+    """Numbers of requests: all; or some writes, since nothing can be half done before the first."""
+    methods = story.chapters[stage].requests
+    if everything:
+        return list(range(len(methods)))
+    writes = [number for number, method in enumerate(methods) if method in {"PUT", "POST", "DELETE"}]
+    return writes if stage in ALL_WRITES else sample(writes)
 
 
 def leftovers(cache):
@@ -50,32 +59,33 @@ def run_again(story, stage, cache):
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_killed_at_a_request_to_the_store(story, all_kills, stage, when):
-    """At each request in turn, before it is carried out or after it was; the next try on that worker or a new one."""
-    for k in moments(story.chapters[stage].n_requests, all_kills):
-        with story.worker(stage, fresh=k % 2 == 1) as cache:
+def test_killed_at_a_request_to_the_store(story, all_kills, tmp_path, stage, when):
+    """At a request, before it is carried out or after it was; the next try on that worker and on new ones in turn."""
+    for k in request_moments(story, stage, all_kills):
+        with story.worker(stage) as cache:
             victim = []
             deed = {"action" if when == "before" else "after": lambda victim=victim: victim[0].kill()}
             story.script.faults = [Fault("", "", "reset" if when == "before" else "lost", skip=k, **deed)]
-            with story.script.lock:
+            with story.script.lock:  # no request is answered before the victim is known
                 victim.append(story.start(stage, cache))
             assert victim[0].result() is None, f"request {k} never came"
-            run_again(story, stage, cache)
+            run_again(story, stage, tmp_path / str(k) if k % 2 else cache)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_killed_while_it_works_on_its_disk(story, all_kills, stage):
-    """Before each thing it does to a file or directory of its cache."""
-    for k in moments(story.chapters[stage].n_deeds, all_kills):
+    """Before a thing that it does to a file or directory of its cache; the next try on that worker."""
+    every = list(range(story.chapters[stage].n_deeds))
+    for k in every if all_kills else sample(every):
         with story.worker(stage) as cache:
             assert story.start(stage, cache, die_at=k + 1).result() is None, f"there is no deed {k}"
             run_again(story, stage, cache)
 
 
 def test_the_sample_has_the_last_moment():
-    assert moments(41, everything=False) == [19, 40]
-    assert moments(1, everything=False) == [0]
-    assert moments(40, everything=True) == list(range(40))
+    assert sample(list(range(41))) == [19, 40]
+    assert sample([7]) == [7]
+    assert sample([]) == []
 
 
 def test_the_run_that_is_disturbed_does_all_there_is(story):

@@ -122,6 +122,10 @@ class Channels:
         log.info("%s: %s -> %s (%s: %s)", move.channel, move.from_model, move.to_model, move.kind, move.why)
         return state
 
+    def tell(self, state: ChannelState) -> None:
+        """Append the latest move to the history, where the process that made it was killed before it did."""
+        self._append(state.move)
+
     @_patiently
     def _swap(self, move: Move, seen: ChannelState | None) -> ChannelState:
         condition: dict[str, Any] = {"if_match": seen.etag} if seen else {"create_only": True}

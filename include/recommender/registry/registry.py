@@ -48,6 +48,17 @@ class Registry(Versions):
         self._confirm(state, seen)
         return state
 
+    def finish(self, state: ChannelState) -> None:
+        """End a promotion whose process was killed after the pointer had moved: what `promote` does from there on.
+
+        Raises
+        ------
+        NotFound
+            The version was retired in that moment.
+        """
+        self.channels.tell(state)
+        self._confirm(state, None)
+
     def _confirm(self, state: ChannelState, seen: ChannelState | None) -> None:
         """Move back where the version was retired in this very moment.
 

@@ -190,7 +190,8 @@ def promote_model(
     judged_again = 0
     for _ in range(ROUNDS):
         state = workspace.registry.channels.read(channel)
-        if _is_ours(state, published, run):
+        if state is not None and _is_ours(state, published, run):
+            workspace.registry.finish(state)
             log.info("%s points to %s: an earlier attempt of this run moved it", channel, published.model_id)
             return Promotion(True, published.model_id, channel, why, judged_again)
         objection = _objection(workspace, published, channel, state, forced)
@@ -209,11 +210,9 @@ def _champion(state: ChannelState | None) -> str | None:
     return state.model_id if state else None
 
 
-def _is_ours(state: ChannelState | None, published: Published, run: str) -> bool:
+def _is_ours(state: ChannelState, published: Published, run: str) -> bool:
     """Whether a killed try of this run, or the same run delivered twice, has moved the channel already."""
-    if state is None or state.move.kind == "rollback":
-        return False
-    return (state.model_id, state.move.run) == (published.model_id, run)
+    return state.move.kind != "rollback" and (state.model_id, state.move.run) == (published.model_id, run)
 
 
 def _moved(

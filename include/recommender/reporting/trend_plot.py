@@ -77,7 +77,7 @@ def _mark(axes: Any, points: Sequence[Point]) -> None:
             axes.plot([when], [0.02], "x", color=INK, markersize=5, transform=axes.get_xaxis_transform())
         if point.live == "live" and point.candidate is not None:
             axes.plot([when], [point.candidate], "o", color=INK, markerfacecolor="none", markersize=11)
-            axes.annotate("live", (when, point.candidate), (0, 8), textcoords="offset points", ha="center", fontsize=8)
+            axes.annotate("live", (when, point.candidate), (0, -17), textcoords="offset points", ha="center", fontsize=8)
 
 
 def _spoken(points: Sequence[Point], top_k: int | None) -> str:

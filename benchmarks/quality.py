@@ -16,7 +16,7 @@ from include.recommender.config import RetrainConfig, knobs
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import Reviews, parse_files
 from include.recommender.evaluation.evaluate import Judged, judge, make_task
-from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_bootstrap
+from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_interval
 from include.recommender.models.als import fit_als
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import Recommender
@@ -45,7 +45,7 @@ def report(judged: dict[str, Judged], verdict: Verdict, config: RetrainConfig) -
     for name in sorted(judged, key=lambda name: -judged[name].means[names[0]]):
         row = f"{name:<22}" + "".join(f"{judged[name].means[column]:>13.4f}" for column in names)
         if name != CANDIDATE:
-            interval = paired_bootstrap(judged[CANDIDATE].recall - judged[name].recall, config.gate)
+            interval = paired_interval(judged[CANDIDATE].recall, judged[name].recall, config.gate)
             row += f"   {interval.mean:+.4f} ({interval.low:+.4f}, {interval.high:+.4f})"
         lines.append(row)
     lines.append("Recall@K = hits in the top K / all held-out items of the user, mean over users.")

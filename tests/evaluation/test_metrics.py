@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.recommender.config import GateConfig
-from include.recommender.evaluation.gate import decide, paired_bootstrap
+from include.recommender.evaluation.gate import decide, paired_bootstrap, paired_interval
 from include.recommender.evaluation.metrics import per_user, top_k
 
 
@@ -110,3 +110,18 @@ def test_bootstrap_is_repeatable_and_degenerate_without_differences():
     assert paired_bootstrap(differences, GateConfig()) == paired_bootstrap(differences, GateConfig())
     nothing = paired_bootstrap(np.zeros(400), GateConfig())
     assert (nothing.mean, nothing.low, nothing.high) == (0, 0, 0)
+
+
+def test_the_gates_interval_counts_two_users_more_one_for_each_of_the_largest_differences():
+    rng = np.random.default_rng(3)
+    candidate, other = (rng.choice([0.0, 0.5, 1.0], 50, p=[0.9, 0.05, 0.05]) for _ in range(2))
+    users = np.concatenate([candidate - other, [1.0, -1.0]])
+    found = paired_interval(candidate, other, GateConfig())
+    drawn = users[rng.integers(0, 52, (10_000, 52))].mean(axis=1)
+    assert found.mean == (candidate - other).mean()
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.005)
+
+
+def test_nobody_hit_is_no_proof_that_two_are_the_same():
+    found = paired_interval(np.zeros(400), np.zeros(400), GateConfig())
+    assert found.low < 0 < found.high

@@ -15,7 +15,7 @@ from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, GateRejected
 from ..evaluation.evaluate import judge, make_task
-from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_bootstrap
+from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_interval
 from ..models.protocol import Recommender
 from ..reporting.tables import render_verdict
 from ..storage.artifacts import Artifact
@@ -78,7 +78,7 @@ def recall_gate(
         recalls = {name: np.load(path / f"recall_{name}.npy", allow_pickle=False) for name in names}
         verdict = replace(decide(recalls, top_k, config), forced=force_reason)
         intervals = {
-            name: asdict(paired_bootstrap(recalls[CANDIDATE] - recalls[name], config))
+            name: asdict(paired_interval(recalls[CANDIDATE], recalls[name], config))
             for name in names
             if name != CANDIDATE
         }
@@ -89,7 +89,7 @@ def recall_gate(
     if force_reason is not None and len(force_reason.strip()) < 10:
         raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
-    outcome = run_once(workspace, "recall_gate", 2, settings, {"evaluated": evaluated.digest}, make)
+    outcome = run_once(workspace, "recall_gate", 3, settings, {"evaluated": evaluated.digest}, make)
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome
 

@@ -76,13 +76,20 @@ def warm_factors(
     workspace: Workspace, parsed: Artifact, fold: EncodedFold, start: Start, config: TrainConfig
 ) -> tuple[Als, dict[str, Any]]:
     """Factors in the fold's rows, of known ids from the start, of others random; and how many were known."""
-    part, cold = start.load(), initial_factors((len(fold.user_codes), len(fold.item_codes)), config)
     users, items = _ids(workspace, parsed, fold)
-    user_factors, n_users = _joined(part.als.user_factors, rows_of(users, part.user_ids), cold.user_factors)
-    item_factors, n_items = _joined(part.als.item_factors, rows_of(items, part.item_ids), cold.item_factors)
-    counts = {"start": start.source, "warm_users": n_users, "warm_items": n_items}
+    factors, n_users, n_items = joined_factors(start.load(), users, items, config)
     log.info("Warm start from %s: %s users, %s items", start.source, f"{n_users:,}", f"{n_items:,}")
-    return Als(user_factors, item_factors), counts
+    return factors, {"start": start.source, "warm_users": n_users, "warm_items": n_items}
+
+
+def joined_factors(
+    part: ModelPart, user_ids: pa.StringArray, item_ids: pa.StringArray, config: TrainConfig
+) -> tuple[Als, int, int]:
+    """Factors of the given users and items, random where the part has none; and how many of each it had."""
+    cold = initial_factors((len(user_ids), len(item_ids)), config)
+    user_factors, n_users = _joined(part.als.user_factors, rows_of(user_ids, part.user_ids), cold.user_factors)
+    item_factors, n_items = _joined(part.als.item_factors, rows_of(item_ids, part.item_ids), cold.item_factors)
+    return Als(user_factors, item_factors), n_users, n_items
 
 
 def _joined(known: Factors, rows: np.ndarray[Any, Any], cold: Factors) -> tuple[Factors, int]:

@@ -1,0 +1,153 @@
+"""Warm start against cold: Recall@K and loss by iterations, from a champion that ends some weeks before the cut.
+
+The candidate trains on the train part of all reviews. The champion was trained, cold, on everything up to `--weeks`
+before that part ends, as the judged factors of an earlier run were; users and items are joined by their ids.
+
+    python -m benchmarks.warm_start REVIEWS ... [--weeks 1 4 13 52] [--seeds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from include.recommender.config import RetrainConfig, TrainConfig
+from include.recommender.data.encoding import EncodedFold, encode
+from include.recommender.data.interactions import ITEMS, USERS, Reviews, load_ids, parse_files
+from include.recommender.evaluation.evaluate import Task, judge, make_task
+from include.recommender.evaluation.gate import CANDIDATE
+from include.recommender.models.als import Als, fit_als
+from include.recommender.registry.bundle import ModelPart
+from include.recommender.stages.warm import joined_factors
+
+from .pairs import compare
+
+WEEK_S = 7 * 86_400
+FITTED = (1, 2, 3, 4, 5, 7, 10, 15)
+PAIRS = 5
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Reviews and the ids of their codes."""
+
+    reviews: Reviews
+    user_ids: pa.StringArray
+    item_ids: pa.StringArray
+
+    @classmethod
+    def read(cls, files: Sequence[Path], config: RetrainConfig) -> Parsed:
+        """All reviews in some files."""
+        with tempfile.TemporaryDirectory() as scratch:
+            parse_files([(path.name, path) for path in files], Path(scratch), config.parse)
+            ids = (load_ids(Path(scratch) / name) for name in (USERS, ITEMS))
+            return cls(Reviews.load(Path(scratch)), *ids)
+
+    def ids(self, fold: EncodedFold) -> tuple[pa.StringArray, pa.StringArray]:
+        """User and item ids of a fold's rows and columns."""
+        return self.user_ids.take(fold.user_codes), self.item_ids.take(fold.item_codes)
+
+
+@dataclass(frozen=True)
+class Course:
+    """After FITTED iterations: Recall@K and loss, float64, shape (len(FITTED),)."""
+
+    recall: np.ndarray
+    loss: np.ndarray
+
+    @classmethod
+    def mean(cls, courses: Sequence[Course]) -> Course:
+        """Of several seeds."""
+        return cls(*(np.mean([getattr(each, name) for each in courses], axis=0) for name in cls.__annotations__))
+
+    def first(self, recall: float) -> int | None:
+        """Where a recall is reached first, as a place in FITTED."""
+        reached = np.flatnonzero(self.recall >= recall)
+        return int(reached[0]) if len(reached) else None
+
+
+def course(fold: EncodedFold, task: Task, start: Als | None, config: RetrainConfig) -> Course:
+    """Fit once for each number of iterations: what a run with that number would get."""
+    recalls = []
+    for n in FITTED:
+        model, curve = fit_als(fold.matrix, replace(config.train, iterations=n, warm_iterations=n), start=start)
+        judged = judge({CANDIDATE: model}, task, config.evaluate)[CANDIDATE]
+        recalls.append(judged.means[f"recall@{config.evaluate.top_k}"])
+    return Course(np.array(recalls), np.array(curve.loss)[np.array(FITTED) - 1])
+
+
+def champion(parsed: Parsed, end_s: int, config: RetrainConfig) -> ModelPart:
+    """A cold fit on everything before an instant."""
+    fold = encode(parsed.reviews, end_s, replace(config.encode, holdout_fraction=0.0))
+    als, _ = fit_als(fold.matrix, config.train)
+    return ModelPart(als, *parsed.ids(fold), np.zeros(len(fold.item_codes)))
+
+
+def seeded(config: RetrainConfig, seed: int) -> RetrainConfig:
+    """The configuration with another seed of the initial factors."""
+    train: TrainConfig = replace(config.train, seed=seed)
+    return replace(config, train=train)
+
+
+def report(name: str, found: Course) -> None:
+    """Print a row of recalls and one of losses."""
+    print(f"{name:<28}recall " + "".join(f"{recall:>10.4f}" for recall in found.recall))
+    print(f"{'':<28}loss   " + "".join(f"{loss:>10.6f}" for loss in found.loss), flush=True)
+
+
+def report_reached(fold: EncodedFold, start: Als, found: Course, cold: Course, config: RetrainConfig) -> None:
+    """Print what it took to reach the cold fit's last recall; times are medians of PAIRS fits of each, in turn."""
+    reached, wanted = found.first(cold.recall[-1]), FITTED[-1]
+    if reached is None:
+        print(f"does not reach the recall of {wanted} cold iterations: {found.recall.max():.4f} at most", flush=True)
+        return
+    n = FITTED[reached]
+    train = replace(config.train, iterations=wanted, warm_iterations=n)
+    *_, ratio = compare(lambda: fit_als(fold.matrix, train, start=start), lambda: fit_als(fold.matrix, train), PAIRS)
+    print(
+        f"reaches the recall of {wanted} cold iterations after {n}: {n / wanted:.2f} of the iterations, "
+        f"{ratio:.2f} of the fit's time",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
+    parser.add_argument("--weeks", nargs="+", type=int, default=[1, 4, 13, 52], help="default: 1 4 13 52")
+    parser.add_argument("--seeds", type=int, default=3, help="fits that are averaged (default: %(default)s)")
+    given = parser.parse_args()
+    base = RetrainConfig()
+    parsed = Parsed.read(given.reviews, base)
+    fold = encode(parsed.reviews, int(parsed.reviews.time.max()) + 1, base.encode)
+    users, items = parsed.ids(fold)
+    task = make_task(
+        fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, base.evaluate
+    )
+    configs = [seeded(base, base.train.seed + n) for n in range(given.seeds)]
+    print(f"{fold.stats['train']:,} train interactions, {len(users):,} users, {len(items):,} items", end="; ")
+    print(f"{len(task.rows):,} users judged; Recall@{base.evaluate.top_k}, means of {given.seeds} seeds\n")
+    print(f"{'iterations':<35}" + "".join(f"{n:>10}" for n in FITTED))
+    cold = Course.mean([course(fold, task, None, config) for config in configs])
+    report("cold", cold)
+    for weeks in given.weeks:
+        warm = []
+        for config in configs:
+            part = champion(parsed, fold.stats["cut_s"] - weeks * WEEK_S, config)
+            start, n_users, n_items = joined_factors(part, users, items, config.train)
+            warm.append(course(fold, task, start, config))
+        share = f"{n_users / len(users):.1%} of users, {n_items / len(items):.1%} of items known"
+        print(f"\nchampion ends {weeks} weeks before the cut: {share}")
+        report("warm", Course.mean(warm))
+        report_reached(fold, start, Course.mean(warm), cold, configs[-1])
+
+
+if __name__ == "__main__":
+    main()

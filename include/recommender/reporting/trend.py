@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import DataError
@@ -17,34 +16,11 @@ from ..registry.parallel import read_each
 from ..registry.registry import Registry
 from ..storage.objects import ObjectStore
 from .pages import environment
-from .trend_plot import trend_plot
+from .trend_plot import Point, trend_plot
 
 NEWEST = 120
 ERROR = "ERROR"
 MAIN_CHANNEL = "production"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One run that came to a verdict or an error, or a version of which only the manifest is left.
-
-    outcome : PROMOTE, HOLD, REJECT or ERROR
-    candidate, popularity, champion : Recall@top_k on that run's own holdout; None where it was not judged
-    live : "live", "was live", "rolled back", or empty where the channel never pointed to its version
-    report : path of its report, relative to `reports/`; None where it is gone
-    """
-
-    as_of: str
-    snapshot: str | None
-    outcome: str
-    top_k: int | None
-    candidate: float | None
-    popularity: float | None
-    opponent: str | None
-    champion: float | None
-    model_id: str | None
-    live: str = ""
-    report: str | None = None
 
 
 def trend_name(channel: str) -> str:

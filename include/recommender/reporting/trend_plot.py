@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from .plots import ACCENT, INK, MUTED, OTHER, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .trend import Point
 
 MARKS: dict[str, dict[str, Any]] = {
     "PROMOTE": {"marker": "o", "markerfacecolor": ACCENT},
@@ -27,6 +26,29 @@ LINES: dict[str, dict[str, Any]] = {
     "champion": {"color": MUTED, "linewidth": 1, "linestyle": "--", "marker": ".", "markersize": 4},
 }
 NAMES = {"popularity": "strongest popularity"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run that came to a verdict or an error, or a version of which only the manifest is left.
+
+    outcome : PROMOTE, HOLD, REJECT or ERROR
+    candidate, popularity, champion : Recall@top_k on that run's own holdout; None where it was not judged
+    live : "live", "was live", "rolled back", or empty where the channel never pointed to its version
+    report : path of its report, relative to `reports/`; None where it is gone
+    """
+
+    as_of: str
+    snapshot: str | None
+    outcome: str
+    top_k: int | None
+    candidate: float | None
+    popularity: float | None
+    opponent: str | None
+    champion: float | None
+    model_id: str | None
+    live: str = ""
+    report: str | None = None
 
 
 def trend_plot(points: Sequence[Point], top_k: int | None) -> Markup:
@@ -77,7 +99,8 @@ def _mark(axes: Any, points: Sequence[Point]) -> None:
             axes.plot([when], [0.02], "x", color=INK, markersize=5, transform=axes.get_xaxis_transform())
         if point.live == "live" and point.candidate is not None:
             axes.plot([when], [point.candidate], "o", color=INK, markerfacecolor="none", markersize=11)
-            axes.annotate("live", (when, point.candidate), (0, -17), textcoords="offset points", ha="center", fontsize=8)
+            place = {"textcoords": "offset points", "ha": "center", "fontsize": 8}
+            axes.annotate("live", (when, point.candidate), (0, -17), **place)
 
 
 def _spoken(points: Sequence[Point], top_k: int | None) -> str:

@@ -14,6 +14,7 @@ from airflow.sdk import Param
 from include.recommender.config import Knob, knobs
 
 AUTOMATIC, BY_HAND = "automatic", "by_hand"
+FORCE_REASON_CHARS = 10
 AS_OF, CHANNEL = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$", "^[a-z][a-z0-9_-]{0,39}$"
 IN_WORDS = {AS_OF: "a date or date-time, ISO 8601", CHANNEL: "a name of a-z, 0-9, - and _, at most 40 characters"}
 SECTIONS = {
@@ -82,7 +83,7 @@ def _run_params() -> dict[str, Param]:
         "force_reason": Param(
             None,
             type=["null", "string"],
-            minLength=10,
+            minLength=FORCE_REASON_CHARS,
             title="Promote whatever the verdict",
             description="A written reason, kept in the history for good. Empty: the gate decides.",
             section="Run",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError, RecommenderError
@@ -19,6 +20,7 @@ from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
 
 from .failures import to_airflow
+from .form import CHANNEL, FORCE_REASON_CHARS
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,12 @@ class Run:
     config: RetrainConfig
     workspace: Workspace
     record: TaskRecord
+    problems: list[str]
+
+    def check(self) -> None:
+        """Raise ConfigError with every parameter that is wrong."""
+        if self.problems:
+            raise ConfigError(self.problems)
 
     @property
     def as_of(self) -> datetime:
@@ -62,8 +70,12 @@ class Run:
         self.record = replace(self.record, facts={**self.record.facts, **facts})
 
 
-def run_task(body: Callable[[Run], Any]) -> Any:
+def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> Any:
     """Run a task's body within its DAG run; keep its record in the journal, whatever happens.
+
+    Parameters
+    ----------
+    despite_problems : run it although the run's parameters are wrong, as the report of such a run must be written
 
     Raises
     ------
@@ -83,30 +95,49 @@ def run_task(body: Callable[[Run], Any]) -> Any:
         log.exception("%s could not begin", task_id)
         raise to_airflow(error) from error
     try:
+        if not despite_problems:
+            run.check()
         result = body(run)
         run.record = replace(run.record, state="success")
-        return result
-    except AirflowSkipException:
-        run.record = replace(run.record, state="skipped")
-        raise
-    except Exception as error:
-        run.record = replace(run.record, state="failed", error=TaskError(type(error).__name__, str(error)))
+    except BaseException as error:
+        run.record = _ended(run.record, error)
+        _write_quietly(journal, run.record, started)
+        if not isinstance(error, Exception) or isinstance(error, AirflowSkipException):
+            raise
         if not isinstance(error, RecommenderError):
             log.exception("%s failed", task_id)
         raise to_airflow(error) from error
-    finally:
-        took = time.monotonic() - started
-        journal.write(replace(run.record, seconds=took, peak_bytes=peak_bytes()))
+    try:
+        journal.write(_timed(run.record, started))
+    except Exception as error:
+        raise to_airflow(error) from error
+    return result
+
+
+def _ended(record: TaskRecord, error: BaseException) -> TaskRecord:
+    """The record of a task that did not come to its end; one that was deferred is still running."""
+    if isinstance(error, AirflowSkipException):
+        return replace(record, state="skipped")
+    if isinstance(error, (Exception, AirflowTaskTimeout, KeyboardInterrupt)):
+        message = str(error) or "it was interrupted"
+        return replace(record, state="failed", error=TaskError(type(error).__name__, message))
+    return record
+
+
+def _write_quietly(journal: Journal, record: TaskRecord, started: float) -> None:
+    """A journal that cannot be written must not stand in for what really happened."""
+    try:
+        journal.write(_timed(record, started))
+    except Exception:  # whatever it is, the first error counts
+        log.exception("The record of %s could not be written", record.task)
+
+
+def _timed(record: TaskRecord, started: float) -> TaskRecord:
+    return replace(record, seconds=time.monotonic() - started, peak_bytes=peak_bytes())
 
 
 def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
-    """Check the parameters and dates of a DAG run.
-
-    Raises
-    ------
-    ConfigError
-        Every parameter that is wrong.
-    """
+    """A DAG run with what is wrong with its parameters; `Run.check` raises that."""
     dag_run, params = context["dag_run"], dict(context["params"])
     run_date = dag_run.logical_date or dag_run.run_after
     problems, config, as_of = [], RetrainConfig(), run_date
@@ -115,13 +146,10 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     except ConfigError as error:
         problems += error.problems
     try:
-        as_of = _instant(params["as_of"]) if params.get("as_of") else run_date
+        as_of = _as_of(params["as_of"], max(run_date, dag_run.run_after)) if params.get("as_of") else run_date
     except ConfigError as error:
         problems += error.problems
-    unknown = sorted(set(dag_run.conf or {}) - set(context["dag"].params))
-    problems += [f"{name}: there is no such parameter; the trigger form lists them" for name in unknown]
-    if problems:
-        raise ConfigError(problems)
+    problems += _other_problems(params, sorted(set(dag_run.conf or {}) - set(context["dag"].params)))
     facts = RunFacts(
         dag_run.dag_id,
         dag_run.run_id,
@@ -134,7 +162,28 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     )
     ti = context["ti"]
     record = TaskRecord(ti.task_id, "running", ti.try_number, datetime.now(UTC).isoformat())
-    return Run(facts, config, workspace, record)
+    return Run(facts, config, workspace, record, problems)
+
+
+def _other_problems(params: Mapping[str, Any], unknown: Sequence[str]) -> list[str]:
+    problems = [f"{name}: there is no such parameter; the trigger form lists them" for name in unknown]
+    channel, reason = params.get("channel") or "production", params.get("force_reason")
+    if not isinstance(channel, str) or not re.fullmatch(CHANNEL, channel):
+        problems.append(f"channel={channel!r}: expected a name such as production, of a-z, 0-9, _ and -")
+    if reason is not None and len(str(reason).strip()) < FORCE_REASON_CHARS:
+        problems.append(
+            f"force_reason={reason!r}: expected a sentence of at least {FORCE_REASON_CHARS} characters; it is kept "
+            "for good"
+        )
+    return problems
+
+
+def _as_of(text: str, latest: datetime) -> datetime:
+    """An instant that is not after the run: a model that claims to know the future would never be followed."""
+    found = _instant(text)
+    if found > latest:
+        raise ConfigError(f"as_of={text!r}: lies after the run's date, {latest.isoformat()}; expected that or earlier")
+    return found
 
 
 def _instant(text: str) -> datetime:

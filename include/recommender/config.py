@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,7 +56,7 @@ class EncodeConfig:
     """How interactions become a confidence matrix and a holdout."""
 
     holdout_fraction: float = knob(
-        0.1, "Share of the newest interactions before as_of held out for judging", low=0.0, high=0.5
+        0.1, "Share of the newest interactions before as_of held out for judging", low=0.001, high=0.5
     )
     min_user_interactions: int = knob(1, "Train users with fewer interactions are left out", low=1)
     min_item_interactions: int = knob(1, "Train items with fewer interactions are left out", low=1)
@@ -214,8 +214,8 @@ class Knob:
         return next(filter(None, map(self._number_problem, value)), None)
 
     def _number_problem(self, value: Any) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            return f"{self.param}={value!r}: expected a finite number"
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
+            return f"{self.param}={str(value)[:40]}: expected a finite number"
         if self.is_whole and value != int(value):
             return f"{self.param}={value!r}: expected a whole number"
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):

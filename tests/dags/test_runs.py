@@ -166,10 +166,32 @@ def test_the_form_rejects_a_wrong_parameter(deployment, conf):
         run_dag(**conf)
 
 
-def test_an_unknown_parameter_is_named(deployment, s3, capfd):
-    _, states = run_dag(factor=3)
-    assert states["resolve_snapshot"] == "failed"
-    assert "factor: there is no such parameter" in "".join(capfd.readouterr())
+@pytest.mark.parametrize(
+    ("conf", "says"),
+    [
+        ({"factor": 3}, "factor: there is no such parameter"),
+        ({"as_of": "2018-02-31"}, "as_of='2018-02-31': expected a date"),
+        ({"as_of": "2081-09-01"}, "lies after the run's date"),
+    ],
+)
+def test_what_the_form_lets_through_is_named_in_the_report(deployment, s3, conf, says):
+    run, states = run_dag(**conf)
+    assert (states["resolve_snapshot"], states["write_report"]) == ("failed", "success")
+    error = report_of(s3, run)["error"]
+    assert (error["task"], error["kind"]) == ("resolve_snapshot", "ConfigError")
+    assert says in error["message"]
+
+
+def test_a_rollback_is_not_undone_by_the_next_run_without_new_reviews(deployment, s3, workspace):
+    put_snapshot(s3, "2018-07-02", worlds.packed(worlds.before(REVIEWS, "2018-07-02")))
+    run_dag(NOON.replace(month=7, day=3))
+    older = read_json(s3, "channels/production.json")["to_model"]
+    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
+    run_dag(champion_tolerance=1)
+    workspace.registry.rollback("production", who="test", why="complaints")
+    run, states = run_dag(NOON.replace(day=8), champion_tolerance=1)
+    assert (run.state, states["promote_model"]) == ("success", "skipped")
+    assert read_json(s3, "channels/production.json")["to_model"] == older
 
 
 def test_a_flipped_byte_in_an_artifact_is_refused_by_name(deployment, s3, tmp_path, monkeypatch):

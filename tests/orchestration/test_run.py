@@ -32,9 +32,18 @@ def context(logical_date=MONDAY, **params):
 
 
 def test_every_problem_is_reported_at_once(workspace):
-    wrong = {"as_of": "yesterday", "windows_days": [0], "factors": 0.5, "alpha": float("nan"), "factor": 3}
+    wrong = {
+        "channel": "production\n",
+        "force_reason": " " * 12,
+        "min_users": 10**400,
+        "as_of": "yesterday",
+        "windows_days": [0],
+        "factors": 0.5,
+        "alpha": float("nan"),
+        "factor": 3,
+    }
     with pytest.raises(ConfigError) as caught:
-        open_run(context(**wrong), workspace)
+        open_run(context(**wrong), workspace).check()
     assert sorted(problem.split("=")[0].split(":")[0] for problem in caught.value.problems) == sorted(wrong)
 
 
@@ -68,3 +77,9 @@ def test_a_parameter_reaches_the_stage_it_belongs_to(workspace):
     assert (config.train.factors, config.popularity.half_life_days) == (8, 5.0)
     assert config.encode == RetrainConfig().encode
     assert config.popularity.windows_days == (3, 7)
+
+
+def test_no_run_may_claim_to_know_the_future(workspace):
+    open_run(context(as_of="2018-09-04"), workspace).check()
+    with pytest.raises(ConfigError, match="as_of='2018-09-05': lies after the run's date"):
+        open_run(context(as_of="2018-09-05"), workspace).check()

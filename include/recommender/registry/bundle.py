@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,12 @@ def load_seen(directory: Path, shape: tuple[int, int]) -> sparse.csr_matrix:
     return sparse.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=shape)
 
 
-def model_id(as_of: str, identity: Mapping[str, Any]) -> str:
-    """`<as_of date>-<hash of what the model is>`: the same inputs and configuration give the same id."""
-    return f"{as_of[:10].replace('-', '')}-{canonical_hash(dict(identity))[:12]}"
+def model_id(newest_s: int, identity: Mapping[str, Any]) -> str:
+    """`<date of the newest review it knows>-<hash of what it is>`: the same model has the same id, whenever it is made.
+
+    Were the date that of the run, a model that was rolled back would come again under another name next week.
+    """
+    return f"{datetime.fromtimestamp(newest_s, UTC):%Y%m%d}-{canonical_hash(dict(identity))[:12]}"
 
 
 def describe(directory: Path, about: Mapping[str, Any]) -> dict[str, Any]:

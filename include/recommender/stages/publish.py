@@ -94,7 +94,7 @@ def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, co
     if verdict["decision"] != "PROMOTE" and not verdict["forced"]:
         raise GateRejected(f"{verdict['decision']}: nothing is published")
     identity = made.identity()
-    name = model_id(as_of.isoformat(), identity)
+    name = model_id(made.published.encoded.counts["last_s"], identity)
     about = {
         "model_id": name,
         "as_of": as_of.isoformat(),
@@ -117,7 +117,9 @@ def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, co
         fresh = workspace.registry.publish(name, directory, describe(directory, about))
     uri = workspace.root.uri(f"models/{name}")
     log.info("%s %s", "Published" if fresh else "Already published:", uri)
-    return Published(name, uri, as_of.isoformat(), verdict["decision"], fresh)
+    # Of a model that an earlier run had published, the registry holds that run's as_of.
+    known_as_of = about["as_of"] if fresh else workspace.registry.manifest(name)["as_of"]
+    return Published(name, uri, known_as_of, verdict["decision"], fresh)
 
 
 def _write_bundle(workspace: Workspace, made: Made, directory: Path, about: Mapping[str, Any]) -> None:

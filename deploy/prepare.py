@@ -18,7 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from include.orchestration.settings import Settings
 from include.recommender.errors import ConfigError, RecommenderError
-from include.recommender.storage.objects import ObjectStore, translate
+from include.recommender.storage.faults import translate
+from include.recommender.storage.objects import ObjectStore
 from local.samples import snapshot_dates, write_snapshots
 
 if TYPE_CHECKING:

@@ -55,6 +55,9 @@ def s3_client(aws_conn_id: str) -> S3Client:
     """A client with the credentials of an Airflow connection; what its extra sets overrides our timeouts."""
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from include.recommender.storage.faults import translate
 
     ours = Config(
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
@@ -62,6 +65,9 @@ def s3_client(aws_conn_id: str) -> S3Client:
         read_timeout=READ_TIMEOUT_S,
         max_pool_connections=32,
     )
-    theirs = S3Hook(aws_conn_id=aws_conn_id).conn_config.botocore_config
-    client: S3Client = S3Hook(aws_conn_id=aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
+    try:
+        theirs = S3Hook(aws_conn_id=aws_conn_id).conn_config.botocore_config
+        client: S3Client = S3Hook(aws_conn_id=aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
+    except (BotoCoreError, ClientError) as error:  # of STS, where the connection assumes a role
+        raise translate(error, "reach", f"S3 with the connection {aws_conn_id}") from error
     return client

@@ -120,3 +120,12 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_says_so(faulty, s3):
         channels.move(move("m1", "m0"), state)
     assert channels.read("production").model_id == "m2"
     assert sorted(entry.to_model for entry in channels.history("production")) == ["m0", "m2"]
+
+
+@pytest.mark.parametrize(("kind", "error"), [("503", TransientError), ("403", ConfigError)])
+def test_an_upload_that_fails_names_the_object_and_who_can_mend_it(faulty, tmp_path, kind, error):
+    workspace, script = faulty
+    (tmp_path / "a").write_bytes(BODY)
+    script.faults = [Fault("PUT", "/shop/a", kind, times=99)]
+    with pytest.raises(error, match="s3://reviews/shop/a"):
+        workspace.root.upload(tmp_path / "a", "a")

@@ -1,5 +1,7 @@
 """Artifacts: visible only when whole, verified when read, made at most once."""
 
+import json
+
 import pytest
 
 from include.recommender.errors import ConfigError, DataError, NotFound
@@ -83,3 +85,14 @@ def test_a_manifest_that_is_not_one_says_what_to_delete(workspace, s3):
 def test_what_is_not_an_s3_uri_is_refused(uri):
     with pytest.raises(ConfigError, match="expected s3://bucket"):
         split_uri(uri)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", ".hidden", ""])
+def test_a_manifest_cannot_name_a_file_outside_its_directory(workspace, s3, name):
+    made = run_once(workspace, "stage", 1, {}, {}, make).artifact
+    key = f"shop/artifacts/stage/{made.fingerprint}/manifest.json"
+    body = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    body["files"] = {name: {"size_bytes": 0, "sha256": ""}}
+    s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(body).encode())
+    with pytest.raises(DataError, match="not a manifest"):
+        workspace.artifacts.open(made.uri)

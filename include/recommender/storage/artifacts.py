@@ -62,6 +62,13 @@ class Artifact:
         return f"artifacts/{self.stage}/{self.fingerprint}/{self.digest[:16]}/{name}"
 
 
+def _plain(name: str) -> str:
+    """A file name that stays within its directory. Raises ValueError."""
+    if not name or "/" in name or "\\" in name or name.startswith("."):
+        raise ValueError(f"the file name {name!r}")
+    return name
+
+
 def canonical_hash(value: Any) -> str:
     """SHA-256 of a JSON value in canonical form."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -100,7 +107,7 @@ class ArtifactStore:
     def _from_manifest(self, raw: bytes, folder: str) -> Artifact:
         try:
             body = json.loads(raw)
-            files = {name: FileEntry(**entry) for name, entry in body["files"].items()}
+            files = {_plain(name): FileEntry(**entry) for name, entry in body["files"].items()}
             return Artifact(**{**body, "files": files, "uri": self.objects.uri(folder)})
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(

@@ -9,20 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoCredentialsError,
-    PartialCredentialsError,
-)
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
+from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, TransientError
+from .faults import translate
 from .scratch import scratch_file
 
 if TYPE_CHECKING:
@@ -226,42 +223,8 @@ class ObjectStore:
     def _named(self, verb: str, key: str) -> Iterator[None]:
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, Boto3Error) as error:
             raise translate(error, verb, self.uri(key)) from error
-
-
-def translate(error: Exception, verb: str, uri: str) -> RecommenderError:
-    """The one of our errors that a boto3 error means."""
-    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return ConfigError(
-            f"Cannot {verb} {uri}: no AWS credentials. Set them in the Airflow connection "
-            "aws_default; outside Airflow in the environment (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its secret)."
-        )
-    if not isinstance(error, ClientError):
-        return TransientError(f"Cannot {verb} {uri}: {error}")
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code == "NoSuchBucket":
-        return ConfigError(f"Cannot {verb} {uri}: the bucket does not exist. Create it or correct the root URI.")
-    if code in {"NoSuchKey", "404", "NotFound"} or status == 404:
-        return NotFound(f"{uri}: there is no such object")
-    if status == 412 or code == "PreconditionFailed":
-        return PreconditionFailed(f"{uri}: a conditional {verb} lost, the object is not the one it was")
-    if status == 409:
-        return TransientError(f"Cannot {verb} {uri}: another request is in progress ({code}); try again")
-    if code == "RequestTimeTooSkewed":
-        return TransientError(
-            f"Cannot {verb} {uri}: the clock of this machine ({datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC) and the "
-            "store's differ by more than the store allows (15 minutes on AWS). Set this machine's clock (NTP)."
-        )
-    if status in {401, 403}:
-        return ConfigError(
-            f"Cannot {verb} {uri}: access denied ({code}). The credentials (in Airflow: of its connection) need the "
-            f"right to {verb} there; docs/operations.md lists the least that is needed."
-        )
-    if status >= 500 or code in {"SlowDown", "RequestTimeout", "Throttling"}:
-        return TransientError(f"Cannot {verb} {uri}: the store answered {status} {code}; try again")
-    return DataError(f"Cannot {verb} {uri}: the store answered {status} {code}: {error}")
 
 
 def split_uri(uri: str) -> tuple[str, str]:

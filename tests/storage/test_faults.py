@@ -39,10 +39,14 @@ def test_each_error_goes_to_who_can_mend_it(error, kind):
     assert "s3://bucket/key" in str(found)
 
 
+def upload():
+    try:
+        raise answer(503, "SlowDown")
+    except ClientError as inner:
+        raise S3UploadFailedError(f"Failed to upload: {inner}")  # noqa: B904 (as boto3 does it)
+
+
 def test_what_the_transfer_manager_wraps_is_told_by_what_is_inside():
     with pytest.raises(S3UploadFailedError) as caught:
-        try:
-            raise answer(503, "SlowDown")
-        except ClientError as inner:
-            raise S3UploadFailedError(f"Failed to upload: {inner}")  # noqa: B904 (as boto3 does it)
+        upload()
     assert type(translate(caught.value, "write", "s3://bucket/key")) is TransientError

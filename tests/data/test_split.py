@@ -1,5 +1,7 @@
 """The cut in time, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,13 @@ def test_a_fold_survives_the_disk(tmp_path):
     again = EncodedFold.load(tmp_path)
     assert again.stats == fold.stats
     assert (again.matrix != fold.matrix).nnz == 0
+
+
+def test_a_review_after_the_cut_does_not_verify_one_before_it():
+    reviews = frame((0, 0, 10, 5.0, 0), (0, 0, 95, 5.0, 1), (0, 1, 20, 5.0, 1), (0, 2, 90, 5.0, 1), (1, 0, 15, 5.0, 1))
+    config = EncodeConfig(holdout_fraction=0.25, half_life_days=0, alpha=10, verified_weight=1, unverified_weight=0.5)
+    judged = encode(reviews, 100, config)
+    assert judged.stats["cut_s"] == 90
+    assert judged.confidence.tolist() == [6, 11, 11]
+    # What is published knows both.
+    assert encode(reviews, 100, replace(config, holdout_fraction=0)).confidence.tolist() == [11, 11, 11, 11]

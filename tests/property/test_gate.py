@@ -72,8 +72,8 @@ def test_who_is_rejected_would_beat_the_other_way_round(one, seed):
     other = np.where(np.random.default_rng(seed).random(len(one)) < 0.3, 0.0, one)
     verdict = decide(against(other, one), 10, replace(CONFIG, min_relative_lift=0.0))
     found = verdict.against_popularity
-    # Resamples are drawn anew, so a bound that all but touches 0 may come to lie on its other side.
-    assume(verdict.decision == "REJECT" and found.high < -0.1 * (found.high - found.low))
+    # Resamples are drawn anew, and means of few users are coarse: a bound near 0 may come to lie on its other side.
+    assume(verdict.decision == "REJECT" and found.high < -0.3 * (found.high - found.low))
     assert decide(against(one, other), 10, replace(CONFIG, min_relative_lift=0.0)).decision == "PROMOTE"
 
 

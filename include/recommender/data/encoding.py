@@ -92,7 +92,7 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     known = before(reviews, as_of_s)
     interactions = deduplicate(known)
     fold = time_split(interactions, config.holdout_fraction)
-    if len(known) > len(interactions):
+    if config.holdout_fraction and len(known) > len(interactions):
         # A later review may have said that the purchase was verified: train must not know that before the cut.
         fold = replace(fold, train=deduplicate(before(known, fold.cut_s)))
     train, n_rounds = filter_rare(fold.train, config.min_user_interactions, config.min_item_interactions)

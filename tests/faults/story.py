@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from include.recommender.errors import RecommenderError
+from include.recommender.registry.bundle import object_name
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.artifacts import Artifact, FileEntry
 
@@ -141,12 +142,19 @@ def _damaged(content: dict[str, bytes]) -> Iterator[str]:
     for key, data in content.items():
         if re.fullmatch(r"(artifacts/\w+/\w+|models/[^/]+)/manifest\.json", key):
             body, folder = json.loads(data), key.rsplit("/", 1)[0]
-            files = {name: FileEntry(**entry) for name, entry in body["files"].items()}
-            artifact = Artifact(**{**body, "files": files, "uri": ""}) if key.startswith("artifacts/") else None
-            for name, entry in files.items():
-                where = artifact.key(name) if artifact else f"{folder}/{name}"
-                if hashlib.sha256(content.get(where, b"nothing")).hexdigest() != entry.sha256:
+            for where, digest in _promised(key.startswith("artifacts/"), body, folder):
+                if hashlib.sha256(content.get(where, b"nothing")).hexdigest() != digest:
                     yield f"{where}: not what the manifest says"
+
+
+def _promised(of_artifact: bool, body: dict[str, Any], folder: str) -> Iterator[tuple[str, str]]:
+    """Key and SHA-256 of every file that a manifest names."""
+    if of_artifact:
+        files = {name: FileEntry(**entry) for name, entry in body["files"].items()}
+        artifact = Artifact(**{**body, "files": files, "uri": ""})
+        yield from ((artifact.key(name), entry.sha256) for name, entry in files.items())
+    else:
+        yield from ((f"{folder}/{object_name(name, entry)}", entry["sha256"]) for name, entry in body["files"].items())
 
 
 def _dangling_pointer(direct: Workspace) -> Iterator[str]:

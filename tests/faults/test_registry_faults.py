@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from include.recommender.errors import ConfigError, NotFound, PreconditionFailed, TransientError
+from include.recommender.registry.bundle import object_name
 from include.recommender.registry.channels import Channels, Move
 from include.recommender.registry.moves import moved_now
 from include.recommender.registry.registry import Registry
@@ -133,7 +134,7 @@ def test_a_version_that_is_promoted_while_it_is_retired_gets_its_manifest_back(f
     assert done.spared == ["m3"]
     assert "m3" not in [row.model_id for row in done.retired]
     assert direct.objects.read(manifest_key("m3")) == manifest
-    assert set(direct.manifest("m3")["files"]) < {
+    assert {object_name(name, entry) for name, entry in direct.manifest("m3")["files"].items()} < {
         row.key.rsplit("/", 1)[1] for row in direct.objects.walk("models/m3/")
     }
 

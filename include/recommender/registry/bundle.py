@@ -25,6 +25,9 @@ from ..storage.objects import file_sha256
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+# What a run says of a model. Two runs may make the same model and say different things, so these are stored under names
+# that hold their hash: neither overwrites the other's.
+JUDGEMENT = frozenset({"MODEL_CARD.md", "verdict.json"})
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,26 @@ def model_id(newest_s: int, identity: Mapping[str, Any]) -> str:
 
 
 def describe(directory: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest of the files in a directory: `about`, and each file's bytes and SHA-256."""
-    files = {
-        path.name: {"size_bytes": path.stat().st_size, "sha256": file_sha256(path)}
-        for path in sorted(directory.iterdir())
-        if path.name != MANIFEST
-    }
+    """The manifest of the files in a directory: `about`, and each file's bytes, SHA-256 and name in the store."""
+    files = {path.name: _file_entry(path) for path in sorted(directory.iterdir()) if path.name != MANIFEST}
     return {"format": FORMAT, **about, "files": files}
+
+
+def _file_entry(path: Path) -> dict[str, Any]:
+    found = file_sha256(path)
+    stored_as = f"{path.stem}-{found[:12]}{path.suffix}" if path.name in JUDGEMENT else path.name
+    return {"size_bytes": path.stat().st_size, "sha256": found, "stored_as": stored_as}
+
+
+def object_name(name: str, entry: Mapping[str, Any]) -> str:
+    """The name of a bundle's file in the store."""
+    found: str = entry.get("stored_as", name)
+    return found
+
+
+def is_judgement(stored: str) -> bool:
+    """Whether an object's name is one that a run gives to what it says of a model."""
+    return any(stored.startswith(f"{Path(name).stem}-") and stored.endswith(Path(name).suffix) for name in JUDGEMENT)
 
 
 def read_manifest(raw: bytes, where: str) -> dict[str, Any]:
@@ -126,7 +142,8 @@ def _manifest_problem(manifest: dict[str, Any]) -> str | None:
         datetime.fromisoformat(manifest["as_of"])
         if not all({"size_bytes", "sha256"} <= entry.keys() for entry in manifest["files"].values()):
             return "a file without size_bytes or sha256"
-        strange = [name for name in manifest["files"] if "/" in name or name.startswith(".")]
+        names = [*manifest["files"], *(object_name(name, entry) for name, entry in manifest["files"].items())]
+        strange = [name for name in names if "/" in name or name.startswith(".")]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return f"{type(error).__name__}: {error}"
     return f"the file name {strange[0]!r}" if strange else None

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import ConfigError, DataError, PreconditionFailed
 from ..storage.objects import ObjectInfo
-from .bundle import MANIFEST
+from .bundle import MANIFEST, object_name
 from .listing import live
 from .moves import instant
 from .parallel import at_once
@@ -199,9 +199,9 @@ def _bring_back(registry: Registry, names: Iterable[str]) -> list[str]:
     return found
 
 
-def _is_whole(registry: Registry, name: str, manifest: dict[str, dict[str, object]]) -> bool:
+def _is_whole(registry: Registry, name: str, manifest: dict[str, dict[str, dict[str, object]]]) -> bool:
     there = {row.key.removeprefix(f"models/{name}/") for row in registry.objects.walk(f"models/{name}/")}
-    return there >= manifest["files"].keys()
+    return there >= {object_name(file, entry) for file, entry in manifest["files"].items()}
 
 
 def _delete_files(registry: Registry, names: list[str], rule: Retention) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, NotFound
-from .bundle import MANIFEST, ModelPart, load_seen
+from .bundle import MANIFEST, ModelPart, is_judgement, load_seen, object_name
 from .registry import Registry
 
 PARTS = ("judged", "published")
@@ -79,7 +79,9 @@ def _loaded(directory: Path) -> Iterator[Checked]:
 
 
 def _strangers(registry: Registry, manifest: dict[str, Any], model_id: str) -> Iterator[Checked]:
+    known = {MANIFEST, *(object_name(name, entry) for name, entry in manifest["files"].items())}
     for row in registry.objects.walk(f"models/{model_id}/"):
         name = row.key.removeprefix(f"models/{model_id}/")
-        if name != MANIFEST and name not in manifest["files"]:
+        # Another run that made the same model may have left its own card beside that of the first.
+        if name not in known and not is_judgement(name):
             yield Checked(name, row.size_bytes, "the manifest does not name it; nothing reads it")

@@ -12,13 +12,10 @@ from typing import Any
 
 from ..errors import DataError, NotFound, PreconditionFailed
 from ..storage.objects import ObjectStore, file_sha256
-from .bundle import MANIFEST, read_manifest
+from .bundle import JUDGEMENT, MANIFEST, object_name, read_manifest
 from .parallel import read_each
 
 log = logging.getLogger(__name__)
-
-# What a run found out about a model, not the model: another champion gives another verdict, and the first one stays.
-JUDGEMENT = frozenset({"MODEL_CARD.md", "verdict.json"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,8 @@ class Versions:
     def publish(self, model_id: str, directory: Path, manifest: dict[str, Any]) -> bool:
         """Write a version, manifest last; return False when it was there already.
 
-        Files of a version that a killed run left behind are overwritten with the same bytes.
+        Files of a version that a killed run left behind are overwritten with the same bytes. What two runs say of one
+        model lies under different names, and the manifest that came first names its own.
 
         Raises
         ------
@@ -78,8 +76,8 @@ class Versions:
         """
         existing = self.manifests([model_id]).get(model_id)
         if existing is None:
-            for name in manifest["files"]:
-                self.objects.upload(directory / name, f"models/{model_id}/{name}")
+            for name, entry in manifest["files"].items():
+                self.objects.upload(directory / name, file_key(model_id, name, entry))
             body = json.dumps(manifest, indent=1, sort_keys=True).encode()
             try:
                 self.objects.write(manifest_key(model_id), body, create_only=True)
@@ -114,7 +112,7 @@ class Versions:
         entry, path = self._entry(manifest, model_id, name), directory / name
         if path.exists() and file_sha256(path) == entry["sha256"]:
             return path
-        info = self.objects.head(f"models/{model_id}/{name}")
+        info = self.objects.head(file_key(model_id, name, entry))
         if info.size_bytes != entry["size_bytes"]:
             raise DataError(
                 f"{self.objects.uri(info.key)}: {info.size_bytes} bytes, the manifest says {entry['size_bytes']}. "
@@ -125,7 +123,8 @@ class Versions:
 
     def read_file(self, manifest: dict[str, Any], model_id: str, name: str) -> bytes:
         """The verified bytes of one small file of a version. Raises DataError."""
-        entry, key = self._entry(manifest, model_id, name), f"models/{model_id}/{name}"
+        entry = self._entry(manifest, model_id, name)
+        key = file_key(model_id, name, entry)
         data = self.objects.read(key)
         found = sha256(data).hexdigest()
         if found != entry["sha256"]:
@@ -137,6 +136,11 @@ class Versions:
         if entry is None:
             raise NotFound(f"{self.objects.uri(manifest_key(model_id))}: names no file {name}")
         return entry
+
+
+def file_key(model_id: str, name: str, entry: dict[str, Any]) -> str:
+    """Where a file of a version is."""
+    return f"models/{model_id}/{object_name(name, entry)}"
 
 
 def manifest_key(model_id: str) -> str:

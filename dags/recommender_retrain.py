@@ -39,7 +39,8 @@ from include.orchestration.form import retrain_params
 DEPLOYMENT = Deployment.from_environment()
 PRODUCTION = Asset("recommender_production")
 
-# Training takes the machine's memory: one at a time, over all runs.
+# Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `evaluate` and
+# `promote_model` may have to fit a champion's configuration anew.
 TRAINING = {"pool": DEPLOYMENT.training_pool, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
 
 
@@ -107,7 +108,7 @@ def fit_popularity(encoded: dict[str, Any]) -> dict[str, Any]:
     return tasks.fit_popularity(encoded)
 
 
-@task
+@task(**TRAINING)
 def evaluate(
     parsed: dict[str, Any], encoded: dict[str, Any], trained: dict[str, Any], popularity: dict[str, Any]
 ) -> dict[str, Any]:
@@ -143,7 +144,7 @@ def upload_model(made: dict[str, Any]) -> dict[str, Any]:
     return tasks.upload_model(made)
 
 
-@task(outlets=[PRODUCTION])
+@task(outlets=[PRODUCTION], **TRAINING)
 def promote_model(uploaded: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already.
 

@@ -76,7 +76,7 @@ class TrainConfig:
     """Alternating least squares."""
 
     factors: int = knob(64, "Length of a factor vector", low=1, high=1024)
-    regularization: float = knob(0.05, "L2 regularization of the factors", low=0.0, high=1000.0)
+    regularization: float = knob(0.05, "L2 regularization of the factors", low=1e-9, high=1000.0)
     iterations: int = knob(15, "ALS sweeps over users and items", low=1, high=500)
     seed: int = knob(20_181, "Seed of the initial factors", low=0, high=2**31 - 1)
     warm_start: bool = knob(

@@ -52,8 +52,9 @@ def test_every_task_says_what_it_does_and_how_it_fails(airflow_database):
 
 def test_two_trainings_never_run_at_once(airflow_database):
     dag = load_dag()
-    for name in ("train_als", "refit"):
-        assert dag.get_task(name).max_active_tis_per_dag == 1
+    tasks = [dag.get_task(name) for name in ("train_als", "evaluate", "refit", "promote_model")]
+    assert {task.max_active_tis_per_dag for task in tasks} == {1}
+    assert {task.pool for task in tasks} == {"default_pool"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -73,6 +73,14 @@ def test_an_older_date_fills_the_registry_and_leaves_production_alone(deployment
     assert len([key for key in keys(s3, "models/") if key.endswith("manifest.json")]) == 2
 
 
+def test_files_of_one_name_in_subfolders_are_told_apart(deployment, s3):
+    put_snapshot(s3, SNAPSHOT, worlds.lines(REVIEWS[:2000]), name="a/part-0.jsonl")
+    put_snapshot(s3, SNAPSHOT, b"{oops\n" * 100 + worlds.lines(REVIEWS[2000:]), name="b/part-0.jsonl")
+    run, states = run_dag()
+    assert states["parse_reviews"] == "failed"
+    assert "b/part-0.jsonl" in report_of(s3, run)["error"]["message"]
+
+
 def test_too_little_evidence_is_held_and_nothing_is_published(deployment, s3):
     put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS[-300:]))
     run, states = run_dag()

@@ -94,7 +94,7 @@ class ReviewFile:
 
 
 def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], directory: Path) -> list[ReviewFile]:
-    """Fetch review files below a directory, each pinned to its ETag. A file that is there already is kept.
+    """Fetch review files below a directory, each pinned to its ETag.
 
     Raises
     ------

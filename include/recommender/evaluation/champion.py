@@ -36,18 +36,20 @@ class Champion:
         item_ids: pa.StringArray,
         matrix: sparse.csr_matrix,
         regularization: float,
+        judged: Rows,
     ) -> Champion:
         """Join by ids.
 
         Parameters
         ----------
         matrix : confidence, float32 CSR, shape (len(user_ids), len(item_ids)), the histories to fold in from
+        judged : rows of the users that it will be asked for; no others are folded in
         """
         users, items = rows_of(user_ids, part.user_ids), rows_of(item_ids, part.item_ids)
         unknown = items < 0
         item_factors = np.where(unknown[:, None], np.float32(0), part.als.item_factors[items])
         user_factors = np.where((users < 0)[:, None], np.float32(0), part.als.user_factors[users])
-        new = np.flatnonzero(users < 0)
+        new = judged[users[judged] < 0]
         gram = part.als.item_factors.T @ part.als.item_factors
         user_factors[new] = fold_in(matrix[new], item_factors, gram, regularization)
         prior = np.where(unknown, 0.0, part.prior[items]).astype(np.float32)

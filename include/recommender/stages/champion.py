@@ -84,7 +84,7 @@ def contestant(
     rows, columns = (their_fold.user_codes, their_fold.item_codes), (fold.user_codes, fold.item_codes)
     histories = reindex(their_fold.matrix, rows, columns)
     users, items = all_users.take(fold.user_codes), all_items.take(fold.item_codes)
-    return Champion.align(part, users, items, histories, theirs.train.regularization)
+    return Champion.align(part, users, items, histories, theirs.train.regularization, fold.holdout_rows)
 
 
 def _refitted(

@@ -17,14 +17,18 @@ from ..data.encoding import encode
 from ..data.interactions import QUARANTINE, Reviews, parse_files
 from ..errors import ConfigError, DataError
 from ..storage.artifacts import Artifact
+from ..storage.cache import prune, used
 from ..storage.objects import ObjectInfo, file_sha256
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)
 
+SPACE_RATIO = 5
+
 
 def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime) -> Outcome:
     """Which snapshot a run uses, and the exact objects in it: snapshot.json."""
+    prune(workspace.cache)
     snapshot = snapshots.resolve(workspace.snapshots, name, run_date)
     size = sum(row.size_bytes for row in snapshot.objects)
     log.info("Snapshot %s: %d files, %.1f MB", snapshot.name, len(snapshot.objects), size / 1e6)
@@ -44,22 +48,25 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
     def make(directory: Path) -> dict[str, Any]:
         _check_space(workspace, sum(row.size_bytes for row in objects))
         files = snapshots.download(workspace.snapshots, objects, workspace.cache / "reviews")
-        rows = [{"name": Path(row.key).name, "size_bytes": row.size_bytes, "sha256": row.sha256} for row in files]
+        rows = [
+            {"name": row.key.partition("/")[2], "size_bytes": row.size_bytes, "sha256": row.sha256} for row in files
+        ]
         (directory / "files.json").write_text(json.dumps(rows, indent=1, sort_keys=True))
         return {"files": len(rows), "bytes": sum(row.size_bytes for row in files)}
 
     where = {"objects": [asdict(row) for row in objects]}
-    return run_once(workspace, "download_reviews", 1, {}, {"snapshot": resolved.digest}, make, where)
+    return run_once(workspace, "download_reviews", 2, {}, {"snapshot": resolved.digest}, make, where)
 
 
 def _check_space(workspace: Workspace, needed: int) -> None:
     workspace.cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(workspace.cache).free
-    # The parsed rows are spilled beside the downloaded files, and are smaller than the packed reviews.
-    if free < 2 * needed:
+    # The parsed rows are spilled beside the downloaded files. Reviews without text pack to a third of their rows.
+    if free < SPACE_RATIO * needed:
         raise ConfigError(
-            f"{workspace.cache}: {free / 1e9:.1f} GB are free, the snapshot needs {2 * needed / 1e9:.1f} GB (its files "
-            "and the parsed rows). Free some space, or move RECOMMENDER_CACHE."
+            f"{workspace.cache}: {free / 1e9:.1f} GB are free, the snapshot needs up to "
+            f"{SPACE_RATIO * needed / 1e9:.1f} GB ({SPACE_RATIO} times its {needed / 1e9:.1f} GB, for its files and "
+            "the parsed rows). Free some space, or move RECOMMENDER_CACHE."
         )
 
 
@@ -105,6 +112,7 @@ def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, 
         if not path.exists() or file_sha256(path) != row["sha256"]:
             log.info("%s is not on this worker; fetching it again", row["name"])
             workspace.snapshots.download(info, path, sha256=row["sha256"])
+        used(path.parent)
         files.append((row["name"], path))
     return files
 

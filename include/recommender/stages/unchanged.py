@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..config import RetrainConfig
+from ..registry.provenance import code_version, library_versions
 from ..storage.artifacts import Artifact
 from .workspace import Workspace
 
@@ -12,12 +13,13 @@ from .workspace import Workspace
 def unchanged(
     workspace: Workspace, downloaded: Artifact, as_of: datetime, channel: str, config: RetrainConfig
 ) -> str | None:
-    """The id of the channel's model, if it was made from the same bytes, the same known reviews and configuration."""
+    """The id of the channel's model, if it was made from the same known reviews, configuration, code and libraries."""
     state = workspace.registry.channels.read(channel)
     if state is None:
         return None
     manifest = workspace.registry.manifest(state.model_id)
-    if (manifest.get("reviews"), manifest["config"]) != (downloaded.digest, config.as_dict()):
+    made_from = (manifest.get("reviews"), manifest["config"], manifest.get("code_version"), manifest.get("libraries"))
+    if made_from != (downloaded.digest, config.as_dict(), code_version(), library_versions()):
         return None
     end_s = manifest["last_s"] + 1
     ours, theirs = (min(when.timestamp(), end_s) for when in (as_of, datetime.fromisoformat(manifest["as_of"])))

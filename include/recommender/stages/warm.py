@@ -17,6 +17,7 @@ from ..data.interactions import ITEMS, USERS, load_ids
 from ..models.als import Als, Factors, initial_factors
 from ..registry.bundle import ModelPart
 from ..storage.artifacts import Artifact
+from ..storage.cache import used
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def bundle_part(workspace: Workspace, model_id: str, part: str) -> ModelPart:
     """Factors of a published version, verified: part "judged" or "published"."""
     directory = workspace.cache / "models" / model_id
     workspace.registry.fetch(model_id, directory)
+    used(directory)
     return ModelPart.load(directory, part)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, NotFound, PreconditionFailed
+from .cache import used
 from .objects import ObjectInfo, ObjectStore, file_sha256
 from .scratch import scratch_directory
 
@@ -179,6 +180,7 @@ class ArtifactStore:
         target = self._local(artifact)
         if not target.exists():
             self._fetch(artifact, target)
+        used(target)
         for name, entry in artifact.files.items():
             file = target / name
             if not file.exists() or file.stat().st_size != entry.size_bytes or file_sha256(file) != entry.sha256:

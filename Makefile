@@ -28,7 +28,7 @@ $(READY): requirements.txt requirements-local.txt constraints.txt
 	@echo "Installing the locked dependencies into $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
 	@touch $@
 
 constraints: ## Resolve the dependencies anew into constraints.txt

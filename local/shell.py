@@ -1,0 +1,47 @@
+"""`.local/env.sh`: what a shell needs for `airflow ...` and the registry's commands against the running stack."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import store
+from .home import MARK, Home
+
+SETTINGS = "RECOMMENDER_"
+
+
+def settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The project's settings that the operator gave `make up`."""
+    return {name: value for name, value in environment.items() if name.startswith(SETTINGS) and name != MARK}
+
+
+def write(home: Home, endpoint: str, environment: Mapping[str, str]) -> Path:
+    """Write the file anew, readable by its owner only: it holds the keys of this Airflow.
+
+    Parameters
+    ----------
+    endpoint : of the S3 server
+    environment : of Airflow's parts
+    """
+    whole = settings() | dict(environment) | _boto3(endpoint)
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(whole.items())]
+    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    path = home.path / "env.sh"
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write("\n".join(lines) + "\n")
+    return path
+
+
+def _boto3(endpoint: str) -> dict[str, str]:
+    """The local S3, for what does not ask Airflow's connection: the registry's commands, any script."""
+    return {
+        "AWS_ENDPOINT_URL_S3": endpoint,
+        "AWS_ACCESS_KEY_ID": store.KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": store.SECRET,
+        "AWS_DEFAULT_REGION": store.REGION,
+    }

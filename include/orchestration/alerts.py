@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
@@ -65,6 +66,15 @@ def compose(context: Mapping[str, Any]) -> Alert:
     details += [report["table"]] if report["table"] else []
     where = journal.objects.uri(f"{journal.folder}/report.html")
     return _alert(dag_id, told["word"], told["sentence"], run_id, "\n\n".join([*details, f"Report: {where}"]))
+
+
+def approval_wanted(dag_id: str, run_id: str, question: str, patience: timedelta) -> Alert:
+    """That a run waits for a person: which run, what is asked, how long it waits, and where to answer."""
+    sentence = (
+        f"The run waits for a person, {patience / timedelta(hours=1):g} hours at most, and fails then. "
+        "Answer in the UI, under Required Actions."
+    )
+    return _alert(dag_id, "APPROVAL WANTED", sentence, run_id, question)
 
 
 def _alert(dag_id: str, word: str, sentence: str, run_id: str, details: str) -> Alert:

@@ -48,17 +48,17 @@ class Approve(ApprovalOperator):
             fail_on_reject=True,
             **kwargs,
         )
+        self.patience = patience
 
     def execute(self, context: Context) -> None:
         """Ask; tell the notifiers that somebody is asked."""
         run_task(lambda run: self._ask(run, context))
 
     def _ask(self, run: Run, context: Context) -> NoReturn:
-        from .alerts import Alert, send
+        from .alerts import approval_wanted, send
 
         run.note(asked=self.subject)
-        text = f"{self.body}\nAnswer within {self.response_timeout}: in the UI under Required Actions."
-        send(Alert(f"{run.facts.dag_id}: approval is asked for", text), context)
+        send(approval_wanted(run.facts.dag_id, run.facts.run_id, str(self.body), self.patience), context)
         super().execute(context)
         raise AssertionError("ApprovalOperator.execute waits")
 

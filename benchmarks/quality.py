@@ -19,6 +19,7 @@ from include.recommender.evaluation.evaluate import Judged, judge, make_task
 from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_interval
 from include.recommender.models.als import fit_als
 from include.recommender.models.popularity import fit_popularity
+from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
 from include.recommender.models.protocol import Recommender
 
 
@@ -33,8 +34,9 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
 def contestants(fold: EncodedFold, config: RetrainConfig) -> dict[str, Recommender]:
     """The candidate and every popularity."""
     als, _ = fit_als(fold.matrix, config.train)
-    n_items, cut_s = len(fold.item_codes), fold.stats["cut_s"]
-    return {CANDIDATE: als, **fit_popularity(fold.indices, fold.times, n_items, cut_s, config.popularity)}
+    counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
+    candidate = PriorAls(als, ItemPrior.of(fit_prior(*counted, config.prior), config.prior), fold.history)
+    return {CANDIDATE: candidate, "without_prior": als, **fit_popularity(*counted, config.popularity)}
 
 
 def report(judged: dict[str, Judged], verdict: Verdict, config: RetrainConfig) -> str:

@@ -22,6 +22,7 @@ SECTIONS = {
     "quality": "Data quality",
     "encode": "Encoding and split",
     "train": "ALS training",
+    "prior": "Item prior",
     "popularity": "Popularity (the opponents)",
     "evaluate": "Evaluation",
     "gate": "Gate",

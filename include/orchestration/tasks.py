@@ -105,7 +105,9 @@ def fit_popularity(encoded: Handle) -> Handle:
     """The opponents."""
 
     def body(run: Run) -> Handle:
-        return run.hand_on(fit.fit_popularity(run.workspace, run.open(encoded), run.config.popularity))
+        return run.hand_on(
+            fit.fit_popularity(run.workspace, run.open(encoded), run.config.popularity, run.config.prior)
+        )
 
     return _handle(run_task(body))
 

@@ -60,14 +60,20 @@ class EncodeConfig:
     )
     min_user_interactions: int = knob(1, "Train users with fewer interactions are left out", low=1)
     min_item_interactions: int = knob(1, "Train items with fewer interactions are left out", low=1)
-    alpha: float = knob(20.0, "Confidence of an interaction is 1 + alpha * weight", low=0.0, high=10_000.0)
+    alpha: float = knob(60.0, "Confidence of an interaction is 1 + alpha * weight", low=0.0, high=10_000.0)
     verified_weight: float = knob(1.0, "Weight of a verified purchase", low=0.0, high=100.0)
     unverified_weight: float = knob(0.5, "Weight of a review without a verified purchase", low=0.0, high=100.0)
     unknown_weight: float = knob(
         0.8, "Weight where the layout does not say whether it was verified", low=0.0, high=100.0
     )
+    rating_weight: float = knob(
+        0.0,
+        "How much a rating counts: the weight times 1 + rating_weight * (rating - 3) / 2; 0: not",
+        low=0.0,
+        high=1.0,
+    )
     half_life_days: float = knob(
-        180.0, "Age, counted back from the cut, at which a weight has halved; 0 turns ageing off", low=0.0
+        120.0, "Age, counted back from the cut, at which a weight has halved; 0 turns ageing off", low=0.0
     )
 
 
@@ -83,6 +89,28 @@ class TrainConfig:
         False, "Begin with the champion's factors where they have not seen the holdout, and refit from the candidate's"
     )
     warm_iterations: int = knob(5, "ALS sweeps after a warm start", low=1, high=500)
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """How recent popularity enters the score: taste times (prior of the item)^power."""
+
+    power: float = knob(
+        0.2, "Power of the item prior in the score; 0: taste alone", low=0.0, high=4.0, param="prior_power"
+    )
+    short_history: float = knob(
+        1.0,
+        "How much more the prior weighs for short histories: the power is times 1 + this / number of interactions",
+        low=0.0,
+        high=20.0,
+        param="prior_short_history",
+    )
+    half_life_days: float = knob(
+        30.0,
+        "Half-life in days of the decayed popularity that is the item prior",
+        low=0.1,
+        param="prior_half_life_days",
+    )
 
 
 @dataclass(frozen=True)
@@ -133,6 +161,7 @@ class RetrainConfig:
     quality: QualityConfig = QualityConfig()
     encode: EncodeConfig = EncodeConfig()
     train: TrainConfig = TrainConfig()
+    prior: PriorConfig = PriorConfig()
     popularity: PopularityConfig = PopularityConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     gate: GateConfig = GateConfig()
@@ -144,7 +173,11 @@ class RetrainConfig:
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> RetrainConfig:
-        """Read what `as_dict` wrote; what it did not know yet keeps its default, what is gone since is ignored."""
+        """Read what `as_dict` wrote; what it did not know yet keeps its default, what is gone since is ignored.
+
+        A model that was made before there was an item prior scores without one.
+        """
+        body = {"prior": {"power": 0.0}, **body}
         flat = {
             each.param: body[each.section][each.field] for each in knobs() if each.field in body.get(each.section, {})
         }

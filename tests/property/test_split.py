@@ -149,7 +149,9 @@ def test_filter_rare_reaches_the_largest_fixed_point(reviews, min_user, min_item
 @given(REVIEWS, st.floats(0, 10_000), st.just(0.0) | st.floats(0.001, 5_000), st.integers(0, 10**9))
 def test_confidence_is_finite_and_at_least_one(reviews, alpha, half_life_days, wait):
     cut_s = int(reviews.time.max()) + 1 + wait
-    values = confidences(reviews, cut_s, EncodeConfig(alpha=alpha, half_life_days=half_life_days))
+    values = confidences(
+        reviews.time, reviews.rating, reviews.verified, cut_s, EncodeConfig(alpha=alpha, half_life_days=half_life_days)
+    )
     assert values.dtype == np.float32
     assert np.isfinite(values).all()
     assert values.min() >= 1

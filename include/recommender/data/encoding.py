@@ -27,6 +27,8 @@ _ARRAYS = (
     "indices",
     "confidence",
     "times",
+    "ratings",
+    "verified",
     "holdout_indptr",
     "holdout_items",
     "holdout_rows",
@@ -41,7 +43,8 @@ class EncodedFold:
 
     user_codes : int32, shape (n_users,), the parse code of each train user, ascending; item_codes likewise
     indptr, indices, confidence : CSR of 1 + alpha * w, float32, shape (n_users, n_items)
-    times : int64, seconds, parallel to `confidence`
+    times, ratings, verified : of each interaction, parallel to `confidence`: int64 seconds, float32 stars, and int8
+        (1 yes, 0 no, -1 not known)
     holdout_rows : int32, shape (n_judged,), train rows of the users with held-out interactions
     holdout_indptr, holdout_items : the held-out items of each, as parse codes (cold items among them), ascending
     """
@@ -52,6 +55,8 @@ class EncodedFold:
     indices: Ints
     confidence: np.ndarray[Any, np.dtype[np.float32]]
     times: np.ndarray[Any, np.dtype[np.int64]]
+    ratings: np.ndarray[Any, np.dtype[np.float32]]
+    verified: np.ndarray[Any, np.dtype[np.int8]]
     holdout_indptr: np.ndarray[Any, np.dtype[np.int64]]
     holdout_items: Ints
     holdout_rows: Ints
@@ -62,6 +67,16 @@ class EncodedFold:
         """Confidence, float32, shape (n_users, n_items). Absent entries are unknown, never negative."""
         shape = (len(self.user_codes), len(self.item_codes))
         return sparse.csr_matrix((self.confidence, self.indices, self.indptr), shape=shape)
+
+    @property
+    def history(self) -> Ints:
+        """Train interactions of each user, int32, shape (n_users,)."""
+        return np.diff(self.indptr).astype(np.int32)
+
+    def reweighed(self, config: EncodeConfig) -> EncodedFold:
+        """The same fold with the confidences of another configuration; its split and minimum counts have to agree."""
+        weighed = confidences(self.times, self.ratings, self.verified, self.stats["cut_s"], config)
+        return replace(self, confidence=weighed)
 
     def save(self, directory: Path) -> None:
         """Write the arrays as .npy and the statistics as fold.json."""
@@ -105,7 +120,7 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     user_codes, rows = np.unique(train.user, return_inverse=True)
     item_codes, columns = np.unique(train.item, return_inverse=True)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
-    confidence = confidences(train, fold.cut_s, config)
+    confidence = confidences(train.time, train.rating, train.verified, fold.cut_s, config)
     holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
     if len(fold.holdout) and not len(holdout_rows):
         raise DataError(
@@ -139,6 +154,8 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
         columns.astype(np.int32),
         confidence,
         train.time,
+        train.rating,
+        train.verified,
         holdout_indptr,
         holdout_items,
         holdout_rows,
@@ -158,15 +175,33 @@ def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, 
     return train, rounds
 
 
-def confidences(train: Reviews, cut_s: int, config: EncodeConfig) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * 2^(-age / half-life), age at the cut.
+def confidences(
+    times: np.ndarray[Any, np.dtype[np.int64]],
+    ratings: np.ndarray[Any, np.dtype[np.float32]],
+    verified: np.ndarray[Any, np.dtype[np.int8]],
+    cut_s: int,
+    config: EncodeConfig,
+) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * rating term * 2^(-age at the cut / half-life).
 
-    Returns float32, shape (n_train,), every value at least 1: a value below 1 would count less than an unknown item.
+    The rating term is 1 + rating_weight * (rating - 3) / 2, at least 0: a bad rating is less evidence of interest,
+    never evidence against it.
+
+    Parameters
+    ----------
+    times, ratings, verified : of each train interaction, shape (n_train,); seconds, stars, and 1, 0 or -1 (not known)
+    cut_s : seconds
+
+    Returns
+    -------
+    float32, shape (n_train,), every value at least 1: a value below 1 would count less than an unknown item
     """
     weights = np.array([config.unknown_weight, config.unverified_weight, config.verified_weight])
-    w = weights[train.verified.astype(np.int64) + 1]
+    w = weights[verified.astype(np.int64) + 1]
+    if config.rating_weight > 0:
+        w = w * np.maximum(0.0, 1.0 + config.rating_weight * (ratings.astype(np.float64) - 3.0) / 2.0)
     if config.half_life_days > 0:
-        w = w * np.exp2(-((cut_s - train.time) / DAY_S) / config.half_life_days)
+        w = w * np.exp2(-((cut_s - times) / DAY_S) / config.half_life_days)
     confidence: np.ndarray[Any, np.dtype[np.float32]] = (1.0 + config.alpha * w).astype(np.float32)
     assert confidence.min() >= 1.0
     return confidence

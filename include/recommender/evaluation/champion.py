@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from ..config import RetrainConfig
 from ..data.ids import rows_of
 from ..models.als import fold_in
+from ..models.prior import Counts, ItemPrior
 from ..models.protocol import Rows, Scores
 from ..registry.bundle import ModelPart
 
@@ -25,7 +27,8 @@ class Champion:
 
     user_factors: np.ndarray[Any, np.dtype[np.float32]]
     item_factors: np.ndarray[Any, np.dtype[np.float32]]
-    prior: np.ndarray[Any, np.dtype[np.float32]]
+    prior: ItemPrior
+    history: Counts
     unknown_items: np.ndarray[Any, np.dtype[np.bool_]]
 
     @classmethod
@@ -35,7 +38,7 @@ class Champion:
         user_ids: pa.StringArray,
         item_ids: pa.StringArray,
         matrix: sparse.csr_matrix,
-        regularization: float,
+        config: RetrainConfig,
         judged: Rows,
     ) -> Champion:
         """Join by ids.
@@ -43,6 +46,7 @@ class Champion:
         Parameters
         ----------
         matrix : confidence, float32 CSR, shape (len(user_ids), len(item_ids)), the histories to fold in from
+        config : its own
         judged : rows of the users that it will be asked for; no others are folded in
         """
         users, items = rows_of(user_ids, part.user_ids), rows_of(item_ids, part.item_ids)
@@ -51,15 +55,13 @@ class Champion:
         user_factors = np.where((users < 0)[:, None], np.float32(0), part.als.user_factors[users])
         new = judged[users[judged] < 0]
         gram = part.als.item_factors.T @ part.als.item_factors
-        user_factors[new] = fold_in(matrix[new], item_factors, gram, regularization)
-        prior = np.where(unknown, 0.0, part.prior[items]).astype(np.float32)
-        return cls(user_factors, item_factors, prior, unknown)
+        user_factors[new] = fold_in(matrix[new], item_factors, gram, config.train.regularization)
+        prior = ItemPrior.of(part.prior, config.prior).take(items)
+        return cls(user_factors, item_factors, prior, np.diff(matrix.indptr).astype(np.int32), unknown)
 
     def score(self, rows: Rows) -> Scores:
-        """Inner products; the prior for users with nothing known."""
-        factors = self.user_factors[rows]
-        scores: Scores = factors @ self.item_factors.T
-        scores[~factors.any(axis=1)] = self.prior
+        """As it was published: see `ItemPrior.blended_scores`."""
+        scores = self.prior.blended_scores(self.user_factors[rows], self.item_factors, self.history[rows])
         scores[:, self.unknown_items] = -np.inf
         return scores
 

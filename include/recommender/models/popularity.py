@@ -51,9 +51,20 @@ def fit_popularity(
     strengths: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {"popularity_all_time": counts}
     for days in config.windows_days:
         strengths[f"popularity_{days}d"] = np.bincount(items[age_days <= days], minlength=n_items).astype(np.float64)
-    weights = np.exp2(-age_days / config.half_life_days)
-    strengths["popularity_decayed"] = np.bincount(items, weights=weights, minlength=n_items).astype(np.float64)
+    strengths["popularity_decayed"] = decayed_counts(items, times, n_items, cut_s, config.half_life_days)
     return {name: Popularity(strength, _order(strength, counts)) for name, strength in strengths.items()}
+
+
+def decayed_counts(
+    items: np.ndarray[Any, np.dtype[np.int32]],
+    times: np.ndarray[Any, np.dtype[np.int64]],
+    n_items: int,
+    cut_s: int,
+    half_life_days: float,
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Interactions of each item, each counting 2^(-age / half-life), age at the cut; float64, shape (n_items,)."""
+    weights = np.exp2(-((cut_s - times) / DAY_S) / half_life_days)
+    return np.bincount(items, weights=weights, minlength=n_items).astype(np.float64)
 
 
 def _order(strength: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int32]]:

@@ -36,7 +36,7 @@ class ModelPart:
 
     als : user_factors float32 (n_users, n_factors), item_factors float32 (n_items, n_factors)
     user_ids, item_ids : text, ascending; position is row
-    prior : float64, shape (n_items,), decayed popularity at the time the factors end
+    prior : float64, shape (n_items,), the item prior: decayed popularity when the factors end
     """
 
     als: Als

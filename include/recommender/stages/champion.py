@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from ..config import RetrainConfig
@@ -51,16 +50,22 @@ def compare_with(
     theirs = RetrainConfig.from_dict(manifest["config"])
     theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
     theirs = replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
-    if manifest["identity"]["judged"] == fitted.trained.digest:
+    if _same_model(manifest["identity"], fitted, config):
         return Comparison("none", name, f"{name} is this very candidate", {}), theirs
     if manifest["cut_s"] <= fitted.encoded.counts["cut_s"]:
         note = f"{name}: its judged factors, which were trained before this cut"
         return Comparison("published", name, note, {"champion": name}), theirs
-    if (theirs.encode, theirs.train) == (config.encode, config.train):
+    if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
         note = f"{name} has seen this holdout, and its configuration is this run's: there is nothing to compare"
         return Comparison("none", name, note, {}), theirs
     note = f"{name} has seen this holdout: its configuration was fitted anew on this run's train part"
     return Comparison("refitted", name, note, {"champion": name, "how": "refitted"}), theirs
+
+
+def _same_model(identity: dict[str, Any], fitted: Fitted, config: RetrainConfig) -> bool:
+    theirs = (identity["judged"], identity["judged_prior"], identity.get("prior_power"), identity.get("prior_short"))
+    ours = (fitted.trained.digest, fitted.popularity.digest, config.prior.power, config.prior.short_history)
+    return theirs == ours
 
 
 def contestant(
@@ -84,7 +89,7 @@ def contestant(
     rows, columns = (their_fold.user_codes, their_fold.item_codes), (fold.user_codes, fold.item_codes)
     histories = reindex(their_fold.matrix, rows, columns)
     users, items = all_users.take(fold.user_codes), all_items.take(fold.item_codes)
-    return Champion.align(part, users, items, histories, theirs.train.regularization, fold.holdout_rows)
+    return Champion.align(part, users, items, histories, theirs, fold.holdout_rows)
 
 
 def _refitted(
@@ -97,6 +102,6 @@ def _refitted(
     theirs: RetrainConfig,
 ) -> ModelPart:
     trained = train_als(workspace, parsed, encoded, theirs.train).artifact
-    popularity = fit_popularity(workspace, encoded, theirs.popularity).artifact
-    prior: np.ndarray[Any, np.dtype[np.float64]] = load_prior(workspace, popularity)
-    return ModelPart(load_als(workspace, trained), users.take(fold.user_codes), items.take(fold.item_codes), prior)
+    popularity = fit_popularity(workspace, encoded, theirs.popularity, theirs.prior).artifact
+    ids = users.take(fold.user_codes), items.take(fold.item_codes)
+    return ModelPart(load_als(workspace, trained), *ids, load_prior(workspace, popularity))

@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ..config import EncodeConfig, PopularityConfig, RetrainConfig, TrainConfig
+from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig, TrainConfig
 from ..data.encoding import EncodedFold
 from ..models.als import Als, fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
+from ..models.prior import ItemPrior, PriorAls, Strengths, fit_prior
 from ..storage.artifacts import Artifact
 from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Workspace, run_once
 
-PRIOR = "popularity_decayed"
+PRIOR = "prior.npy"
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,23 @@ def load_als(workspace: Workspace, trained: Artifact) -> Als:
     return Als(*(np.load(path / f"{side}_factors.npy", mmap_mode="r", allow_pickle=False) for side in ("user", "item")))
 
 
-def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityConfig) -> Outcome:
-    """All popularity rankings of the train part: `<name>.strength.npy`, `<name>.order.npy`."""
+def fit_popularity(
+    workspace: Workspace, encoded: Artifact, config: PopularityConfig, prior_config: PriorConfig
+) -> Outcome:
+    """All popularity rankings of the train part, `<name>.strength.npy` and `<name>.order.npy`, and the item prior."""
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], config)
+        counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
+        fitted = fit_all_popularity(*counted, config)
         for name, model in fitted.items():
             np.save(directory / f"{name}.strength.npy", model.strength, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
+        np.save(directory / PRIOR, fit_prior(*counted, prior_config), allow_pickle=False)
         return {"names": sorted(fitted)}
 
-    return run_once(workspace, "fit_popularity", 1, asdict(config), {"fold": encoded.digest}, make)
+    settings = {**asdict(config), "prior_half_life_days": prior_config.half_life_days}
+    return run_once(workspace, "fit_popularity", 2, settings, {"fold": encoded.digest}, make)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
@@ -84,9 +90,17 @@ def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popular
     }
 
 
-def load_prior(workspace: Workspace, fitted: Artifact) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Decayed popularity, float64, shape (n_items,): what users of whom nothing is known get."""
-    return load_popularity(workspace, fitted)[PRIOR].strength
+def load_prior(workspace: Workspace, fitted: Artifact) -> Strengths:
+    """The item prior, decayed popularity, float64, shape (n_items,)."""
+    prior: Strengths = np.load(workspace.artifacts.path(fitted) / PRIOR, allow_pickle=False)
+    return prior
+
+
+def load_model(workspace: Workspace, fitted: Fitted, config: PriorConfig) -> PriorAls:
+    """What is judged and served: the factors with the item prior."""
+    fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
+    prior = ItemPrior.of(load_prior(workspace, fitted.popularity), config)
+    return PriorAls(load_als(workspace, fitted.trained), prior, fold.history)
 
 
 def refit(
@@ -99,5 +113,5 @@ def refit(
     return {
         "encoded": encoded,
         "trained": train_als(workspace, parsed, encoded.artifact, config.train, start),
-        "popularity": fit_popularity(workspace, encoded.artifact, config.popularity),
+        "popularity": fit_popularity(workspace, encoded.artifact, config.popularity, config.prior),
     }

@@ -20,10 +20,12 @@ from ..models.protocol import Recommender
 from ..reporting.tables import render_verdict
 from ..storage.artifacts import Artifact
 from .champion import compare_with, contestant
-from .fit import Fitted, load_als, load_popularity
+from .fit import Fitted, load_model, load_popularity
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)
+
+WITHOUT_PRIOR = "without_prior"
 
 
 def evaluate(
@@ -38,7 +40,10 @@ def evaluate(
         task = make_task(
             fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config.evaluate
         )
-        contestants: dict[str, Recommender] = {CANDIDATE: load_als(workspace, fitted.trained)}
+        model = load_model(workspace, fitted, config.prior)
+        contestants: dict[str, Recommender] = {CANDIDATE: model}
+        if config.prior.power:
+            contestants[WITHOUT_PRIOR] = model.als
         if comparison.how != "none":
             contestants[CHAMPION] = contestant(workspace, parsed, fitted, as_of, comparison, theirs)
         contestants |= load_popularity(workspace, fitted.popularity)
@@ -62,7 +67,9 @@ def evaluate(
         "champion_id": comparison.champion_id or "",
         **comparison.inputs,
     }
-    outcome = run_once(workspace, "evaluate", 3, asdict(config.evaluate), inputs, make)
+    outcome = run_once(
+        workspace, "evaluate", 4, {**asdict(config.evaluate), "prior": asdict(config.prior)}, inputs, make
+    )
     log.info("Champion: %s", comparison.note)
     return outcome
 

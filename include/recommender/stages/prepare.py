@@ -130,7 +130,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         return fold.stats
 
     settings = {**asdict(config), "as_of_s": as_of_s}
-    outcome = run_once(workspace, "encode_interactions", 3, settings, {"reviews": parsed.digest}, make)
+    outcome = run_once(workspace, "encode_interactions", 4, settings, {"reviews": parsed.digest}, make)
     for name, value in outcome.artifact.counts.items():
         log.info("%-22s %s", name, f"{value:,}" if isinstance(value, int) else f"{value:.6f}")
     return outcome

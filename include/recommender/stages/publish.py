@@ -58,7 +58,7 @@ class Made:
         again = {f"refit/{row.stage}": row.uri for row in (refitted.encoded, refitted.trained, refitted.popularity)}
         return {row.stage: row.uri for row in rows} | again
 
-    def identity(self) -> dict[str, str]:
+    def identity(self, config: RetrainConfig) -> dict[str, Any]:
         """What the model is: two runs that agree here made the same model."""
         return {
             "ids": self.parsed.digest,
@@ -68,6 +68,8 @@ class Made:
             "published_fold": self.published.encoded.digest,
             "published": self.published.trained.digest,
             "published_prior": self.published.popularity.digest,
+            "prior_power": config.prior.power,
+            "prior_short": config.prior.short_history,
         }
 
 
@@ -93,7 +95,7 @@ def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, co
     verdict = read_verdict(workspace, made.gated)
     if verdict["decision"] != "PROMOTE" and not verdict["forced"]:
         raise GateRejected(f"{verdict['decision']}: nothing is published")
-    identity = made.identity()
+    identity = made.identity(config)
     name = model_id(made.published.encoded.counts["last_s"], identity)
     about = {
         "model_id": name,

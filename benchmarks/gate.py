@@ -119,15 +119,13 @@ def resampling(worlds: int, seed: int) -> None:
 
 def real_recalls(files: list[Path]) -> dict[str, np.ndarray]:
     """Recalls of the users that are judged on review files, at the default configuration."""
-    from include.recommender.evaluation.evaluate import judge, make_task
+    from include.recommender.evaluation.evaluate import fold_task, judge
 
     from .quality import contestants, fold_of
 
     config = RetrainConfig()
     fold = fold_of(files, config)
-    task = make_task(
-        fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config.evaluate
-    )
+    task = fold_task(fold, config.evaluate)
     return {name: row.recall for name, row in judge(contestants(fold, config), task, config.evaluate).items()}
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from include.recommender.config import RetrainConfig, knobs
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import Reviews, parse_files
-from include.recommender.evaluation.evaluate import Judged, judge, make_task
+from include.recommender.evaluation.evaluate import Judged, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_interval
+from include.recommender.evaluation.power import fit_power
 from include.recommender.models.als import fit_als
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
@@ -34,8 +36,9 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
 def contestants(fold: EncodedFold, config: RetrainConfig) -> dict[str, Recommender]:
     """The candidate and every popularity."""
     als, _ = fit_als(fold.matrix, config.train)
+    prior = replace(config.prior, power=fit_power(fold, config).power)
     counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
-    candidate = PriorAls(als, ItemPrior.of(fit_prior(*counted, config.prior), config.prior), fold.history)
+    candidate = PriorAls(als, ItemPrior.of(fit_prior(*counted, prior), prior), fold.history)
     return {CANDIDATE: candidate, "without_prior": als, **fit_popularity(*counted, config.popularity)}
 
 
@@ -70,9 +73,7 @@ def main() -> None:
     parsed = time.monotonic()
     models = contestants(fold, config)
     fitted = time.monotonic()
-    task = make_task(
-        fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config.evaluate
-    )
+    task = fold_task(fold, config.evaluate)
     judged = judge(models, task, config.evaluate)
     done = time.monotonic()
     verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)

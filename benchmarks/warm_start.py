@@ -20,7 +20,7 @@ import pyarrow as pa
 from include.recommender.config import RetrainConfig, TrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import ITEMS, USERS, Reviews, load_ids, parse_files
-from include.recommender.evaluation.evaluate import Task, judge, make_task
+from include.recommender.evaluation.evaluate import Task, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
 from include.recommender.models.als import Als, fit_als
 from include.recommender.registry.bundle import ModelPart
@@ -128,9 +128,7 @@ def main() -> None:
     parsed = Parsed.read(given.reviews, base)
     fold = encode(parsed.reviews, int(parsed.reviews.time.max()) + 1, base.encode)
     users, items = parsed.ids(fold)
-    task = make_task(
-        fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, base.evaluate
-    )
+    task = fold_task(fold, base.evaluate)
     configs = [seeded(base, base.train.seed + n) for n in range(given.seeds)]
     print(f"{fold.stats['train']:,} train interactions, {len(users):,} users, {len(items):,} items", end="; ")
     print(f"{len(task.rows):,} users judged; Recall@{base.evaluate.top_k}, means of {given.seeds} seeds\n")

@@ -13,7 +13,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
 | train_als | the candidate, trained on what lies before the cut |
-| fit_popularity | the opponents: all-time, recent and decayed popularity |
+| fit_popularity | the opponents (all-time, recent and decayed popularity), and the item prior with its power |
 | evaluate | candidate, popularity and champion on the same users and the whole catalogue |
 | recall_gate | PROMOTE, HOLD or REJECT by a paired bootstrap; HOLD and REJECT fail the task, and nothing is published |
 | approve | only where configured: a person decides; a rejection fails the run, and nothing is published |
@@ -39,8 +39,8 @@ from include.orchestration.form import retrain_params
 DEPLOYMENT = Deployment.from_environment()
 PRODUCTION = Asset("recommender_production")
 
-# Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `evaluate` and
-# `promote_model` may have to fit a champion's configuration anew.
+# Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `fit_popularity` fits
+# on an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
 TRAINING = {"pool": DEPLOYMENT.training_pool, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
 
 
@@ -100,9 +100,9 @@ def train_als(parsed: dict[str, Any], encoded: dict[str, Any]) -> dict[str, Any]
     return tasks.train_als(parsed, encoded)
 
 
-@task
+@task(**TRAINING)
 def fit_popularity(encoded: dict[str, Any]) -> dict[str, Any]:
-    """Counts the opponents; the gate takes the strongest of them."""
+    """Counts the opponents, and learns on an inner time split how much recent popularity weighs in the score."""
     from include.orchestration import tasks
 
     return tasks.fit_popularity(encoded)

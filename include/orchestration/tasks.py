@@ -102,12 +102,10 @@ def train_als(parsed: Handle, encoded: Handle) -> Handle:
 
 
 def fit_popularity(encoded: Handle) -> Handle:
-    """The opponents."""
+    """The opponents, and the item prior."""
 
     def body(run: Run) -> Handle:
-        return run.hand_on(
-            fit.fit_popularity(run.workspace, run.open(encoded), run.config.popularity, run.config.prior)
-        )
+        return run.hand_on(fit.fit_popularity(run.workspace, run.open(encoded), run.config))
 
     return _handle(run_task(body))
 

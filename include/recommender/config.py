@@ -98,6 +98,9 @@ class PriorConfig:
     power: float = knob(
         0.2, "Power of the item prior in the score; 0: taste alone", low=0.0, high=4.0, param="prior_power"
     )
+    fit_power: bool = knob(
+        True, "Learn the power, near prior_power, on a time split inside the train part", param="fit_prior_power"
+    )
     short_history: float = knob(
         1.0,
         "How much more the prior weighs for short histories: the power is times 1 + this / number of interactions",
@@ -177,7 +180,7 @@ class RetrainConfig:
 
         A model that was made before there was an item prior scores without one.
         """
-        body = {"prior": {"power": 0.0}, **body}
+        body = {"prior": {"power": 0.0, "fit_power": False}, **body}
         flat = {
             each.param: body[each.section][each.field] for each in knobs() if each.field in body.get(each.section, {})
         }

@@ -119,7 +119,7 @@ def train_als(task: Task) -> Any:
 
 
 def fit_popularity(task: Task) -> Any:
-    return _uri(fit.fit_popularity(task.workspace, task.open("encode_interactions"), CONFIG.popularity, CONFIG.prior))
+    return _uri(fit.fit_popularity(task.workspace, task.open("encode_interactions"), CONFIG))
 
 
 def evaluate(task: Task) -> Any:

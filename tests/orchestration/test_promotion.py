@@ -30,9 +30,7 @@ class Candidate:
         self.parsed = prepare.parse_reviews(workspace, downloaded, self.config.parse).artifact
         encoded = prepare.encode_interactions(workspace, self.parsed, as_of, self.config.encode).artifact
         trained = fit.train_als(workspace, self.parsed, encoded, self.config.train).artifact
-        self.fitted = Fitted(
-            encoded, trained, fit.fit_popularity(workspace, encoded, self.config.popularity, self.config.prior).artifact
-        )
+        self.fitted = Fitted(encoded, trained, fit.fit_popularity(workspace, encoded, self.config).artifact)
         self.evaluated, gated = self.judge()
         again = fit.refit(workspace, self.parsed, self.fitted, as_of, self.config)
         refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "popularity")))

@@ -63,7 +63,7 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
     )
     encoded = keep(prepare.encode_interactions(workspace, parsed, AS_OF, config.encode))
     trained = keep(fit.train_als(workspace, parsed, encoded, config.train))
-    popularity = keep(fit.fit_popularity(workspace, encoded, config.popularity, config.prior))
+    popularity = keep(fit.fit_popularity(workspace, encoded, config))
     fitted = Fitted(encoded, trained, popularity)
     evaluated = keep(judge.evaluate(workspace, parsed, fitted, AS_OF, "production", config))
     keep(judge.recall_gate(workspace, evaluated, config.evaluate.top_k, None, config.gate))

@@ -7,15 +7,17 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from ..config import EvaluateConfig
+from ..data.encoding import EncodedFold
 from ..models.protocol import Recommender, Rows
 from .metrics import METRICS, Floats, Ints, per_user, top_k
+from .slices import Row, UserSlice, by_item_popularity, user_slices
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Task:
     rows : int32, shape (n_judged,), train rows of the judged users
     held : for each judged user the held-out items as columns of `seen`; cold items are -1 and count in the denominator
     item_counts : int64, shape (n_items,), train interactions of each item
+    slices : groups of the judged users, whose recall is told apart
     """
 
     seen: sparse.csr_matrix
@@ -42,6 +45,7 @@ class Task:
     held_indptr: np.ndarray[Any, np.dtype[np.int64]]
     held_items: Ints
     item_counts: np.ndarray[Any, np.dtype[np.int64]]
+    slices: tuple[UserSlice, ...] = ()
 
     @property
     def n_held(self) -> Ints:
@@ -56,12 +60,22 @@ class Task:
 
 @dataclass(frozen=True)
 class Judged:
-    """One contestant's outcome: means by "metric@K", and Recall@top_k of every judged user, float64."""
+    """One contestant's outcome: means by "metric@K", and Recall@top_k of every judged user, float64.
+
+    slices : Recall@top_k by kind of user; "popularity of the item" counts held-out interactions, not users
+    """
 
     means: dict[str, float]
     recall: Floats
     by_history: list[dict[str, float]]
     seconds: float
+    slices: dict[str, list[Row]]
+
+
+def fold_task(fold: EncodedFold, config: EvaluateConfig) -> Task:
+    """The judging task of a fold, with its users in slices; see `make_task`."""
+    task = make_task(fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config)
+    return replace(task, slices=user_slices(fold, task.rows))
 
 
 def make_task(
@@ -114,7 +128,12 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig) -> Judged:
         if k == config.top_k:
             recall = values["recall"]
     means |= _beyond_accuracy(best[:, : config.top_k], task, config.top_k)
-    return Judged(means, recall, by_history(recall, task.history), time.monotonic() - started)
+    shown = best[:, : config.top_k]
+    slices = {each.name: each.recalls(recall) for each in task.slices}
+    found = shown[hits[:, : config.top_k]]
+    held = task.held_items[task.held_items >= 0]
+    slices["popularity of the item"] = by_item_popularity(task.item_counts, held, found, shown)
+    return Judged(means, recall, by_history(recall, task.history), time.monotonic() - started, slices)
 
 
 def recommend_all(model: Recommender, seen: sparse.csr_matrix, rows: Rows, k: int) -> Ints:

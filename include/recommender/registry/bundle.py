@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
+from ..config import PriorConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
 from ..models.als import Als
@@ -119,6 +120,11 @@ def object_name(name: str, entry: Mapping[str, Any]) -> str:
 def is_judgement(stored: str) -> bool:
     """Whether an object's name is one that a run gives to what it says of a model."""
     return any(stored.startswith(f"{Path(name).stem}-") and stored.endswith(Path(name).suffix) for name in JUDGEMENT)
+
+
+def prior_of(manifest: Mapping[str, Any]) -> PriorConfig:
+    """How the item prior of a version enters its score; a version from before there was one scores without."""
+    return PriorConfig(**{"power": 0.0, "fit_power": False, **manifest.get("prior", {})})
 
 
 def read_manifest(raw: bytes, where: str) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..config import RetrainConfig
+from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.interactions import ITEMS, USERS, load_ids
 from ..evaluation.champion import Champion, reindex
-from ..registry.bundle import ModelPart
+from ..registry.bundle import ModelPart, prior_of
 from ..registry.channels import ChannelState
 from ..storage.artifacts import Artifact
-from .fit import Fitted, fit_popularity, load_als, load_prior, train_als
+from .fit import Fitted, fit_popularity, load_als, load_prior, train_als, with_power
 from .prepare import encode_interactions
 from .warm import bundle_part
 from .workspace import Workspace
@@ -63,9 +63,8 @@ def compare_with(
 
 
 def _same_model(identity: dict[str, Any], fitted: Fitted, config: RetrainConfig) -> bool:
-    theirs = (identity["judged"], identity["judged_prior"], identity.get("prior_power"), identity.get("prior_short"))
-    ours = (fitted.trained.digest, fitted.popularity.digest, config.prior.power, config.prior.short_history)
-    return theirs == ours
+    theirs = (identity["judged"], identity["judged_prior"], identity.get("prior_short_history"))
+    return theirs == (fitted.trained.digest, fitted.popularity.digest, config.prior.short_history)
 
 
 def contestant(
@@ -83,12 +82,14 @@ def contestant(
     encoded = encode_interactions(workspace, parsed, as_of, theirs.encode).artifact
     their_fold = EncodedFold.load(workspace.artifacts.path(encoded))
     if comparison.how == "published":
-        part = bundle_part(workspace, str(comparison.champion_id), "judged")
+        name = str(comparison.champion_id)
+        part, prior = bundle_part(workspace, name, "judged"), prior_of(workspace.registry.manifest(name))
     else:
-        part = _refitted(workspace, parsed, encoded, their_fold, all_users, all_items, theirs)
+        part, prior = _refitted(workspace, parsed, encoded, their_fold, all_users, all_items, theirs)
     rows, columns = (their_fold.user_codes, their_fold.item_codes), (fold.user_codes, fold.item_codes)
     histories = reindex(their_fold.matrix, rows, columns)
     users, items = all_users.take(fold.user_codes), all_items.take(fold.item_codes)
+    theirs = replace(theirs, prior=prior)
     return Champion.align(part, users, items, histories, theirs, fold.holdout_rows)
 
 
@@ -100,8 +101,9 @@ def _refitted(
     users: pa.StringArray,
     items: pa.StringArray,
     theirs: RetrainConfig,
-) -> ModelPart:
+) -> tuple[ModelPart, PriorConfig]:
     trained = train_als(workspace, parsed, encoded, theirs.train).artifact
-    popularity = fit_popularity(workspace, encoded, theirs.popularity, theirs.prior).artifact
+    popularity = fit_popularity(workspace, encoded, theirs).artifact
     ids = users.take(fold.user_codes), items.take(fold.item_codes)
-    return ModelPart(load_als(workspace, trained), *ids, load_prior(workspace, popularity))
+    part = ModelPart(load_als(workspace, trained), *ids, load_prior(workspace, popularity))
+    return part, with_power(theirs.prior, popularity)

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig, TrainConfig
+from ..config import EncodeConfig, PriorConfig, RetrainConfig, TrainConfig
 from ..data.encoding import EncodedFold
+from ..evaluation.power import fit_power
 from ..models.als import Als, fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
@@ -22,7 +23,7 @@ from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Workspace, run_once
 
-PRIOR = "prior.npy"
+PRIOR, POWER = "prior.npy", "power.json"
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,27 @@ def load_als(workspace: Workspace, trained: Artifact) -> Als:
     return Als(*(np.load(path / f"{side}_factors.npy", mmap_mode="r", allow_pickle=False) for side in ("user", "item")))
 
 
-def fit_popularity(
-    workspace: Workspace, encoded: Artifact, config: PopularityConfig, prior_config: PriorConfig
-) -> Outcome:
-    """All popularity rankings of the train part, `<name>.strength.npy` and `<name>.order.npy`, and the item prior."""
+def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
+    """Popularity of the train part: the opponents, and the item prior with its power.
+
+    Files: `<name>.strength.npy` and `<name>.order.npy` of each opponent, prior.npy, power.json.
+    """
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
         counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
-        fitted = fit_all_popularity(*counted, config)
+        fitted = fit_all_popularity(*counted, config.popularity)
         for name, model in fitted.items():
             np.save(directory / f"{name}.strength.npy", model.strength, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
-        np.save(directory / PRIOR, fit_prior(*counted, prior_config), allow_pickle=False)
-        return {"names": sorted(fitted)}
+        np.save(directory / PRIOR, fit_prior(*counted, config.prior), allow_pickle=False)
+        power = fit_power(fold, config).as_dict()
+        (directory / POWER).write_text(json.dumps(power, indent=1, sort_keys=True))
+        return {"names": sorted(fitted), "prior": power}
 
-    settings = {**asdict(config), "prior_half_life_days": prior_config.half_life_days}
+    settings: dict[str, Any] = {"popularity": asdict(config.popularity), "prior": asdict(config.prior)}
+    if config.prior.fit_power:
+        settings |= {"train": asdict(config.train), "encode": asdict(config.encode), "top_k": config.evaluate.top_k}
     return run_once(workspace, "fit_popularity", 2, settings, {"fold": encoded.digest}, make)
 
 
@@ -96,22 +102,32 @@ def load_prior(workspace: Workspace, fitted: Artifact) -> Strengths:
     return prior
 
 
+def with_power(config: PriorConfig, fitted: Artifact) -> PriorConfig:
+    """The item prior as `fit_popularity` learned it: with a power that is fixed."""
+    return replace(config, power=fitted.counts["prior"]["power"], fit_power=False)
+
+
 def load_model(workspace: Workspace, fitted: Fitted, config: PriorConfig) -> PriorAls:
     """What is judged and served: the factors with the item prior."""
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-    prior = ItemPrior.of(load_prior(workspace, fitted.popularity), config)
+    prior = ItemPrior.of(load_prior(workspace, fitted.popularity), with_power(config, fitted.popularity))
     return PriorAls(load_als(workspace, fitted.trained), prior, fold.history)
 
 
 def refit(
     workspace: Workspace, parsed: Artifact, judged: Fitted, as_of: datetime, config: RetrainConfig
 ) -> Mapping[str, Outcome]:
-    """The same configuration on everything before as_of: what is published has seen the newest data."""
+    """The same configuration on everything before as_of: what is published has seen the newest data.
+
+    The item prior keeps the power with which the candidate was judged.
+    """
     everything: EncodeConfig = replace(config.encode, holdout_fraction=0.0)
     encoded = encode_interactions(workspace, parsed, as_of, everything)
     start = refit_start(workspace, parsed, judged.encoded, judged.trained) if config.train.warm_start else None
     return {
         "encoded": encoded,
         "trained": train_als(workspace, parsed, encoded.artifact, config.train, start),
-        "popularity": fit_popularity(workspace, encoded.artifact, config.popularity, config.prior),
+        "popularity": fit_popularity(
+            workspace, encoded.artifact, replace(config, prior=with_power(config.prior, judged.popularity))
+        ),
     }

@@ -14,7 +14,7 @@ import numpy as np
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, GateRejected
-from ..evaluation.evaluate import judge, make_task
+from ..evaluation.evaluate import fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_interval
 from ..models.protocol import Recommender
 from ..reporting.tables import render_verdict
@@ -37,12 +37,10 @@ def evaluate(
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-        task = make_task(
-            fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config.evaluate
-        )
+        task = fold_task(fold, config.evaluate)
         model = load_model(workspace, fitted, config.prior)
         contestants: dict[str, Recommender] = {CANDIDATE: model}
-        if config.prior.power:
+        if (model.prior.boosts != 1).any():
             contestants[WITHOUT_PRIOR] = model.als
         if comparison.how != "none":
             contestants[CHAMPION] = contestant(workspace, parsed, fitted, as_of, comparison, theirs)
@@ -50,7 +48,8 @@ def evaluate(
         outcome = judge(contestants, task, config.evaluate)
         for name, judged in outcome.items():
             np.save(directory / f"recall_{name}.npy", judged.recall, allow_pickle=False)
-        body = {name: {"means": row.means, "by_history": row.by_history} for name, row in outcome.items()}
+        told = ("means", "by_history", "slices")
+        body = {name: {part: getattr(row, part) for part in told} for name, row in outcome.items()}
         (directory / "judged.json").write_text(json.dumps(body, indent=1, sort_keys=True))
         return {
             "judged_users": len(task.rows),
@@ -108,7 +107,7 @@ def read_verdict(workspace: Workspace, gated: Artifact) -> dict[str, Any]:
 
 
 def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Any]:
-    """judged.json: contestant -> means, by_history."""
+    """judged.json: contestant -> means, by_history, slices."""
     body: dict[str, Any] = json.loads((workspace.artifacts.path(evaluated) / "judged.json").read_text())
     return body
 

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ..registry.provenance import code_version, library_versions
 from ..registry.registry import is_older
 from ..reporting.card import render_card
 from ..storage.artifacts import Artifact
-from .fit import Fitted, load_als, load_prior
+from .fit import Fitted, load_als, load_prior, with_power
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
 
@@ -68,8 +68,7 @@ class Made:
             "published_fold": self.published.encoded.digest,
             "published": self.published.trained.digest,
             "published_prior": self.published.popularity.digest,
-            "prior_power": config.prior.power,
-            "prior_short": config.prior.short_history,
+            "prior_short_history": config.prior.short_history,
         }
 
 
@@ -106,6 +105,7 @@ def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, co
         "last_s": made.parsed.counts["last_s"],
         "published_cut_s": made.published.encoded.counts["cut_s"],
         "config": config.as_dict(),
+        "prior": asdict(with_power(config.prior, made.judged.popularity)),
         "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},
         "verdict": verdict,
         "identity": identity,

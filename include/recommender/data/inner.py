@@ -1,0 +1,61 @@
+"""A time split inside the train part: what may be learned there touches nothing that the gate judges on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..config import EncodeConfig
+from .encoding import EncodedFold
+
+
+def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, seed: int) -> EncodedFold | None:
+    """The fold's train part, split again: the newest `holdout_fraction` of it is the inner holdout.
+
+    Users and items keep their rows and columns; those without an interaction before the inner cut have empty ones.
+    Confidences are those of `config` at the inner cut. Of more than `max_interactions`, whole users are drawn.
+
+    Returns
+    -------
+    None where nobody would be judged: all of train lies at too few instants, or nobody came back
+    """
+    rows = np.repeat(np.arange(len(fold.user_codes), dtype=np.int32), fold.history)
+    kept = _drawn(fold, max_interactions, seed)[rows]
+    n = int(kept.sum())
+    fraction = config.holdout_fraction or EncodeConfig().holdout_fraction
+    rank = min(n - 1, round(n * (1 - fraction)))
+    cut_s = int(np.partition(fold.times[kept], rank)[rank])
+    before, after = kept & (fold.times < cut_s), kept & (fold.times >= cut_s)
+    counts = np.bincount(rows[before], minlength=len(fold.user_codes))
+    judged = after & (counts[rows] > 0)
+    if not judged.any():
+        return None
+    users, held = np.unique(rows[judged], return_counts=True)
+    seen = np.bincount(fold.indices[before], minlength=len(fold.item_codes)) > 0
+    # A held-out item without an inner interaction is cold: -1 is no item's code.
+    items = np.where(seen[fold.indices[judged]], fold.item_codes[fold.indices[judged]], -1).astype(np.int32)
+    split = replace(
+        fold,
+        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        indices=fold.indices[before],
+        confidence=fold.confidence[before],
+        times=fold.times[before],
+        ratings=fold.ratings[before],
+        verified=fold.verified[before],
+        holdout_rows=users.astype(np.int32),
+        holdout_indptr=np.concatenate([[0], np.cumsum(held)]).astype(np.int64),
+        holdout_items=items,
+        stats={"cut_s": cut_s, "train": int(before.sum()), "judged_users": len(users)},
+    )
+    return split.reweighed(config)
+
+
+def _drawn(fold: EncodedFold, max_interactions: int, seed: int) -> np.ndarray:
+    """Which users take part, bool, shape (n_users,)."""
+    if len(fold.times) <= max_interactions:
+        return np.ones(len(fold.user_codes), dtype=bool)
+    order = np.random.default_rng(seed).permutation(len(fold.user_codes))
+    drawn = np.zeros(len(fold.user_codes), dtype=bool)
+    drawn[order[np.cumsum(fold.history[order]) <= max_interactions]] = True
+    return drawn

@@ -1,0 +1,91 @@
+"""How much the item prior weighs, learned on a time split inside the train part."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..config import RetrainConfig
+from ..data.encoding import EncodedFold
+from ..data.inner import inner_fold
+from ..models.als import fit_als
+from ..models.prior import ItemPrior, PriorAls, fit_prior
+from .evaluate import fold_task, judge
+from .metrics import Floats
+
+log = logging.getLogger(__name__)
+
+POWERS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
+MIN_USERS = 30
+MAX_INTERACTIONS = 5_000_000
+
+
+@dataclass(frozen=True)
+class Power:
+    """The chosen power, and why.
+
+    tried : for each power its Recall@K on the inner holdout, and how far below the best it lies, in standard errors
+    """
+
+    power: float
+    why: str
+    judged_users: int
+    tried: list[dict[str, float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def fit_power(fold: EncodedFold, config: RetrainConfig) -> Power:
+    """The power nearest to the configured one that is not clearly worse than the best on an inner time split.
+
+    "Not clearly worse" is within one standard error of the paired difference (the one-standard-error rule of Breiman
+    et al. 1984, with the configured power in the place of the simplest model): evidence moves the power, noise does
+    not. The factors are fitted anew on the older part of train, so they have not seen what they are judged on.
+    """
+    prior = config.prior
+    if not prior.fit_power:
+        return Power(prior.power, "as configured", 0, [])
+    inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
+    n_users = len(inner.holdout_rows) if inner else 0
+    if inner is None or n_users < MIN_USERS:
+        return Power(prior.power, f"as configured: {n_users} users are too few to learn it", n_users, [])
+    powers = sorted({*POWERS, prior.power})
+    recalls = _recalls(inner, powers, config)
+    tried, best = _compared(recalls, powers), int(np.argmax([row.mean() for row in recalls]))
+    allowed = [row["power"] for row in tried if row["errors_below"] <= 1]
+    chosen = min(allowed, key=lambda power: (abs(powers.index(power) - powers.index(prior.power)), power))
+    why = f"nearest to {prior.power:g} within one standard error of the best, {powers[best]:g}"
+    log.info("Power of the item prior: %g, %s (%s users of an inner time split)", chosen, why, f"{n_users:,}")
+    return Power(chosen, why, n_users, tried)
+
+
+def _recalls(inner: EncodedFold, powers: list[float], config: RetrainConfig) -> list[Floats]:
+    als, _ = fit_als(inner.matrix, config.train)
+    strength = fit_prior(inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"], config.prior)
+    task = fold_task(inner, config.evaluate)
+    models = {
+        f"power {power:g}": PriorAls(als, ItemPrior.of(strength, replace(config.prior, power=power)), inner.history)
+        for power in powers
+    }
+    return [row.recall for row in judge(models, task, config.evaluate).values()]
+
+
+def _compared(recalls: list[Floats], powers: list[float]) -> list[dict[str, float]]:
+    best = max(recalls, key=lambda row: float(row.mean()))
+    rows = []
+    for power, recall in zip(powers, recalls, strict=True):
+        below = best - recall
+        error = float(below.std(ddof=1)) / len(below) ** 0.5
+        rows.append(
+            {
+                "power": power,
+                "recall": float(recall.mean()),
+                "errors_below": float(below.mean()) / error if error else 0.0,
+            }
+        )
+    return rows

@@ -1,0 +1,107 @@
+"""Recall by kind of user and by popularity of item: whom a contestant serves, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ..data.encoding import DAY_S, EncodedFold
+from ..data.reviews import UNKNOWN, VERIFIED
+from .metrics import Floats, Ints
+
+IDLE_EDGES_DAYS = (0, 30, 90, 180, 365, 730)
+N_DECILES = 10
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class UserSlice:
+    """The judged users in groups. bracket : int, shape (n_judged,), position in `labels`, -1 for none of them."""
+
+    name: str
+    labels: Sequence[str]
+    bracket: np.ndarray[Any, np.dtype[np.integer[Any]]]
+
+    def recalls(self, recall: Floats) -> list[Row]:
+        """label, users, recall of each group that has users."""
+        return [
+            {"label": label, "users": int(own.sum()), "recall": float(recall[own].mean())}
+            for label, own in ((label, self.bracket == at) for at, label in enumerate(self.labels))
+            if own.any()
+        ]
+
+
+def user_slices(fold: EncodedFold, rows: Ints) -> tuple[UserSlice, ...]:
+    """How long ago each user was last active, at the cut, and how much of the history is of verified purchases."""
+    starts, ends = fold.indptr[rows], fold.indptr[rows + 1]
+    last_s = np.array([fold.times[start:end].max() for start, end in zip(starts, ends, strict=True)])
+    idle = (fold.stats["cut_s"] - last_s) / DAY_S
+    labels = [f"{low} to {high} days" for low, high in pairwise(IDLE_EDGES_DAYS)]
+    active = UserSlice(
+        "days since the last interaction",
+        [*labels, f"{IDLE_EDGES_DAYS[-1]} days or more"],
+        np.searchsorted(IDLE_EDGES_DAYS, idle, side="right") - 1,
+    )
+    return active, UserSlice("verified share of the history", VERIFIED_LABELS, _verified_bracket(fold, starts, ends))
+
+
+VERIFIED_LABELS = ("not known", "none", "up to half", "more than half", "all")
+
+
+def _verified_bracket(fold: EncodedFold, starts: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> Ints:
+    bracket = np.zeros(len(starts), dtype=np.int32)
+    for at, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        own = fold.verified[start:end]
+        known = own[own != UNKNOWN]
+        if len(known):
+            share = float((known == VERIFIED).mean())
+            bracket[at] = 1 if share == 0 else 4 if share == 1 else 2 if share <= 0.5 else 3
+    return bracket
+
+
+def item_deciles(counts: np.ndarray[Any, Any]) -> Ints:
+    """Decile of each item by train interactions, int32, shape (n_items,), 0 to 9.
+
+    Items from the most to the least popular (equal ones by position), cut so that each decile holds a tenth of all
+    interactions: decile 0 are the few hits that make the first tenth.
+    """
+    order = np.argsort(-counts, kind="stable")
+    mass = np.cumsum(counts[order]) - counts[order]
+    deciles = np.empty(len(counts), dtype=np.int32)
+    deciles[order] = np.minimum(mass * N_DECILES // max(1, int(counts.sum())), N_DECILES - 1)
+    return deciles
+
+
+def by_item_popularity(counts: np.ndarray[Any, Any], held: Ints, found: np.ndarray[Any, Any], best: Ints) -> list[Row]:
+    """What was held out, found and shown, by popularity of the item.
+
+    Parameters
+    ----------
+    counts : train interactions, shape (n_items,)
+    held : items of all held-out interactions that a contestant could know, shape (n_held,)
+    found : items of those that were in the top K
+    best : recommended items, shape (n_judged, K), -1 where there were no more
+
+    Returns
+    -------
+    A row a decile: items in it, held-out interactions, share of them found, and share of all that was recommended
+    """
+    decile, shown = item_deciles(counts), best[best >= 0]
+    size, n_held, n_found, n_shown = (
+        np.bincount(values, minlength=N_DECILES) for values in (decile, decile[held], decile[found], decile[shown])
+    )
+    return [
+        {
+            "label": f"{at + 1}{' (hits)' if at == 0 else ' (rare)' if at == N_DECILES - 1 else ''}",
+            "items": int(size[at]),
+            "held_out": int(n_held[at]),
+            "recall": float(n_found[at] / n_held[at]) if n_held[at] else None,
+            "shown": float(n_shown[at] / max(1, len(shown))),
+        }
+        for at in range(N_DECILES)
+    ]

@@ -1,0 +1,56 @@
+"""The split inside train: nothing of its holdout is known, nothing beyond train is there."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.recommender.config import EncodeConfig
+from include.recommender.data.encoding import EncodedFold, confidences
+from include.recommender.data.inner import inner_fold
+from tests.property.test_split import FOLDABLE, FRACTIONS, encoded, quick
+
+
+def entries(fold: EncodedFold) -> list[tuple[int, int, int]]:
+    rows = np.repeat(np.arange(len(fold.user_codes)), fold.history)
+    return list(zip(rows.tolist(), fold.indices.tolist(), fold.times.tolist(), strict=True))
+
+
+@quick
+@given(FOLDABLE, FRACTIONS)
+def test_the_inner_fold_is_what_its_definition_says(reviews, fraction):
+    config = EncodeConfig(holdout_fraction=fraction)
+    outer = encoded(reviews, 70, config)
+    inner = inner_fold(outer, config, 10**6, 0)
+    times = sorted(outer.times.tolist())
+    cut_s = times[min(len(times) - 1, round(len(times) * (1 - fraction)))]
+    train = [row for row in entries(outer) if row[2] < cut_s]
+    known, items = {row[0] for row in train}, {row[1] for row in train}
+    held = [row for row in entries(outer) if row[2] >= cut_s and row[0] in known]
+    if not held:
+        assert inner is None
+        return
+    assert inner.stats["cut_s"] == cut_s <= outer.stats["cut_s"]
+    assert entries(inner) == train
+    assert inner.matrix.has_canonical_format
+    assert inner.matrix.shape == outer.matrix.shape
+    expected = [(row, int(outer.item_codes[item]) if item in items else -1) for row, item, _ in held]
+    users = np.repeat(inner.holdout_rows, np.diff(inner.holdout_indptr)).tolist()
+    assert sorted(zip(users, inner.holdout_items.tolist(), strict=True)) == sorted(expected)
+    again = confidences(inner.times, inner.ratings, inner.verified, cut_s, config)
+    assert (inner.confidence == again).all()
+
+
+@quick
+@given(FOLDABLE, st.integers(5, 60), st.integers(0, 5))
+def test_a_sample_is_of_whole_users(reviews, most, seed):
+    config = EncodeConfig(holdout_fraction=0.1)
+    outer = encoded(reviews, 70, config)
+    inner = inner_fold(outer, config, most, seed)
+    if inner is None or len(outer.times) <= most:
+        return
+    assert inner.stats["train"] <= most
+    for row in inner.holdout_rows:
+        mine = [entry for entry in entries(outer) if entry[0] == row]
+        assert [entry for entry in mine if entry[2] < inner.stats["cut_s"]] == [
+            e for e in entries(inner) if e[0] == row
+        ]

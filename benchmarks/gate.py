@@ -126,7 +126,7 @@ def real_recalls(files: list[Path]) -> dict[str, np.ndarray]:
     config = RetrainConfig()
     fold = fold_of(files, config)
     task = fold_task(fold, config.evaluate)
-    return {name: row.recall for name, row in judge(contestants(fold, config), task, config.evaluate).items()}
+    return {name: row.recall for name, row in judge(contestants(fold, config)[0], task, config.evaluate).items()}
 
 
 def main() -> None:

@@ -1,50 +1,86 @@
 """Reviews to a verdict through the library alone: parse, encode, fit, judge, decide. No Airflow, no S3.
 
-Prints all contestants, each with the paired bootstrap interval of (candidate - it).
+Prints all contestants, each with the paired bootstrap interval of (candidate - it). With `--cuts N` it does so at N
+points in time, up to the end of the reviews, and prints Recall@K of each: one lucky month decides nothing.
 
-    python -m benchmarks.quality REVIEWS [--half-life-days N] ...
+    python -m benchmarks.quality REVIEWS [--cuts N] [--half-life-days N] ...
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from include.recommender.config import RetrainConfig, knobs
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import Reviews, parse_files
 from include.recommender.evaluation.evaluate import Judged, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_interval
-from include.recommender.evaluation.power import fit_power
+from include.recommender.evaluation.power import Power, fit_power
 from include.recommender.models.als import fit_als
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
 from include.recommender.models.protocol import Recommender
 
+WITHOUT_PRIOR, PLAIN = "without_prior", "plain_als"
+EARLIEST = 0.5  # of all reviews: the first of several points in time
 
-def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
-    """The fold of all reviews in some files."""
+
+def read(files: list[Path], config: RetrainConfig) -> Reviews:
+    """All reviews of some files."""
     with tempfile.TemporaryDirectory() as scratch:
         parse_files([(path.name, path) for path in files], Path(scratch), config.parse)
         reviews = Reviews.load(Path(scratch))
-        return encode(reviews, int(reviews.time.max()) + 1, config.encode)
+        return reviews.take(slice(None))
 
 
-def contestants(fold: EncodedFold, config: RetrainConfig) -> dict[str, Recommender]:
-    """The candidate and every popularity."""
+def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
+    """The fold of all reviews in some files."""
+    reviews = read(files, config)
+    return encode(reviews, int(reviews.time.max()) + 1, config.encode)
+
+
+def contestants(fold: EncodedFold, config: RetrainConfig) -> tuple[dict[str, Recommender], Power]:
+    """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
     als, _ = fit_als(fold.matrix, config.train)
-    prior = replace(config.prior, power=fit_power(fold, config).power)
+    unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
+    plain, _ = fit_als(unaged.matrix, config.train)
+    power = fit_power(fold, config)
+    prior = replace(config.prior, power=power.power)
     counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
     candidate = PriorAls(als, ItemPrior.of(fit_prior(*counted, prior), prior), fold.history)
-    return {CANDIDATE: candidate, "without_prior": als, **fit_popularity(*counted, config.popularity)}
+    models: dict[str, Recommender] = {CANDIDATE: candidate, WITHOUT_PRIOR: als, PLAIN: plain}
+    return {**models, **fit_popularity(*counted, config.popularity)}, power
 
 
-def report(judged: dict[str, Judged], verdict: Verdict, config: RetrainConfig) -> str:
+@dataclass(frozen=True)
+class Trial:
+    """One point in time."""
+
+    fold: EncodedFold
+    judged: dict[str, Judged]
+    verdict: Verdict
+    power: Power
+
+    @classmethod
+    def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> Trial:
+        """Encode, fit, judge and decide as of an instant."""
+        fold = encode(reviews, as_of_s, config.encode)
+        models, power = contestants(fold, config)
+        judged = judge(models, fold_task(fold, config.evaluate), config.evaluate)
+        verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
+        return cls(fold, judged, verdict, power)
+
+
+def report(trial: Trial, config: RetrainConfig) -> str:
     """The table, best first."""
-    k = config.evaluate.top_k
+    k, judged = config.evaluate.top_k, trial.judged
     names = [f"{metric}@{k}" for metric in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")]
     lines = [f"{'contestant':<22}" + "".join(f"{name:>13}" for name in names) + f"   candidate - it, Recall@{k}"]
     for name in sorted(judged, key=lambda name: -judged[name].means[names[0]]):
@@ -54,36 +90,70 @@ def report(judged: dict[str, Judged], verdict: Verdict, config: RetrainConfig) -
             row += f"   {interval.mean:+.4f} ({interval.low:+.4f}, {interval.high:+.4f})"
         lines.append(row)
     lines.append("Recall@K = hits in the top K / all held-out items of the user, mean over users.")
-    return "\n".join([*lines, f"{verdict.decision}: {'; '.join(verdict.reasons)}"])
+    ratio = trial.verdict.candidate_recall / trial.verdict.opponent_recall if trial.verdict.opponent_recall else np.nan
+    lines.append(f"Power of the prior: {trial.power.power:g}, {trial.power.why}")
+    lines.append(f"Candidate / strongest popularity: {ratio:.2f}")
+    return "\n".join([*lines, f"{trial.verdict.decision}: {'; '.join(trial.verdict.reasons)}"])
+
+
+def over_time(trials: list[Trial], config: RetrainConfig) -> str:
+    """Recall@K a point in time, then the mean over all users of all points."""
+    k = config.evaluate.top_k
+    lines = [
+        f"{'cut':<12}{'users':>7}{'power':>7}{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
+    ]
+    columns: dict[str, list[np.ndarray]] = {}
+    for trial in trials:
+        recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
+        recalls["popularity"] = trial.judged[trial.verdict.opponent].recall
+        day = np.datetime64(trial.fold.stats["cut_s"], "s").astype("datetime64[D]")
+        lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{trial.power.power:>7g}{_row(recalls)}")
+        for name, recall in recalls.items():
+            columns.setdefault(name, []).append(recall)
+    together = {name: np.concatenate(parts) for name, parts in columns.items()}
+    lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>7}{_row(together)}")
+    return "\n".join([*lines, f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout."])
+
+
+def _row(recalls: dict[str, np.ndarray]) -> str:
+    means = {name: float(recall.mean()) for name, recall in recalls.items()}
+    ratio = means[CANDIDATE] / means["popularity"] if means["popularity"] else np.nan
+    return (
+        f"{means[CANDIDATE]:>11.4f}{means[WITHOUT_PRIOR]:>15.4f}{means[PLAIN]:>11.4f}{means['popularity']:>12.4f}"
+        f"{ratio:>7.2f}"
+    )
 
 
 def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
+    parser.add_argument("--cuts", type=int, default=1, help="points in time (1: the end of the reviews)")
     for each in knobs():
-        if not each.is_list:
+        if not each.is_list and not each.is_flag:
             option, kind = f"--{each.param.replace('_', '-')}", int if each.is_whole else float
             parser.add_argument(option, type=kind, help=f"{each.description.replace('%', '%%')} ({each.default})")
+        elif each.is_flag:
+            option = f"--{each.param.replace('_', '-')}"
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, help=each.description)
     given = vars(parser.parse_args())
-    files = given.pop("reviews")
+    files, cuts = given.pop("reviews"), given.pop("cuts")
     config = RetrainConfig.from_params(given)
+    logging.basicConfig(level=logging.WARNING)
     started = time.monotonic()
-    fold = fold_of(files, config)
-    parsed = time.monotonic()
-    models = contestants(fold, config)
-    fitted = time.monotonic()
-    task = fold_task(fold, config.evaluate)
-    judged = judge(models, task, config.evaluate)
-    done = time.monotonic()
-    verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
-    stats = fold.stats
+    reviews = read(files, config)
+    times = np.sort(reviews.time)
+    shares = np.linspace(EARLIEST, 1.0, cuts) if cuts > 1 else [1.0]
+    trials = [Trial.at(reviews, int(times[int(share * len(times)) - 1]) + 1, config) for share in shares]
+    stats = trials[-1].fold.stats
     print(
         f"{stats['interactions']:,} interactions, train {stats['train']:,} ({stats['train_users']:,} users, "
-        f"{stats['train_items']:,} items), holdout {stats['holdout']:,}, judged {stats['judged_users']:,} users"
+        f"{stats['train_items']:,} items), holdout {stats['holdout']:,}, judged {stats['judged_users']:,} users; "
+        f"{time.monotonic() - started:.1f} s\n"
     )
-    print(f"parse and encode {parsed - started:.1f} s, fit {fitted - parsed:.1f} s, judge {done - fitted:.1f} s\n")
-    print(report(judged, verdict, config))
+    print(report(trials[-1], config))
+    if cuts > 1:
+        print(f"\n{over_time(trials, config)}")
 
 
 if __name__ == "__main__":

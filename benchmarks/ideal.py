@@ -1,0 +1,94 @@
+"""How close the pipeline comes to the ideal ranker, in generated worlds of which the truth is known.
+
+The ideal ranks the items of train by the true chances of choice (`local/world.py`) in the middle of the holdout: it
+knows every taste, and what will be in fashion. Nobody can do better in expectation; nobody who has only the past can
+do as well.
+
+    python -m benchmarks.ideal [--worlds N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from include.recommender.config import RetrainConfig
+from include.recommender.data.encoding import EncodedFold, encode
+from include.recommender.data.interactions import ITEMS, USERS, Reviews, load_ids, parse_files
+from include.recommender.evaluation.evaluate import fold_task, judge
+from include.recommender.evaluation.gate import CANDIDATE
+from include.recommender.models.protocol import Recommender, Rows, Scores
+from local.samples import FILE_NAME, snapshots
+from local.world import SEED, World, make_world
+
+from .quality import PLAIN, WITHOUT_PRIOR, contestants
+
+
+@dataclass(frozen=True)
+class Ideal:
+    """The truth as a contestant. users, items : rows and columns of the world for those of the fold."""
+
+    world: World
+    users: np.ndarray[Any, np.dtype[np.int64]]
+    items: np.ndarray[Any, np.dtype[np.int64]]
+    at_s: float
+
+    def score(self, rows: Rows) -> Scores:
+        """Log of the chances of choice, float32, shape (len(rows), n_items)."""
+        scores = self.world.scores(self.at_s, self.users[rows])[:, self.items]
+        return np.maximum(scores, np.finfo(np.float32).min).astype(np.float32)
+
+
+def judged(seed: int, config: RetrainConfig) -> dict[str, float]:
+    """Recall@K of all contestants and the ideal, in the world of a seed."""
+    *_, (day, packed) = snapshots(seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        (directory / FILE_NAME).write_bytes(packed)
+        parse_files([(FILE_NAME, directory / FILE_NAME)], directory, config.parse)
+        reviews = Reviews.load(directory)
+        fold = encode(reviews, int(np.datetime64(day, "s").astype(np.int64)), config.encode)
+        users, items = load_ids(directory / USERS), load_ids(directory / ITEMS)
+        models, _ = contestants(fold, config)
+        models["ideal"] = _ideal(seed, fold, users.take(fold.user_codes), items.take(fold.item_codes))
+        outcome = judge(models, fold_task(fold, config.evaluate), config.evaluate)
+    return {name: row.means[f"recall@{config.evaluate.top_k}"] for name, row in outcome.items()}
+
+
+def _ideal(seed: int, fold: EncodedFold, user_ids: Any, item_ids: Any) -> Recommender:
+    world = make_world(seed)
+    rows, columns = ({name: at for at, name in enumerate(names)} for names in (world.user_ids, world.item_ids))
+    users = np.array([rows[name] for name in user_ids.to_pylist()])
+    items = np.array([columns[name] for name in item_ids.to_pylist()])
+    return Ideal(world, users, items, (fold.stats["cut_s"] + fold.stats["last_s"]) / 2)
+
+
+def main() -> None:
+    """Print a row a world."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--worlds", type=int, default=3, help="generated worlds, each of another seed (%(default)s)")
+    given = parser.parse_args()
+    config = RetrainConfig()
+    names = (CANDIDATE, WITHOUT_PRIOR, PLAIN, "popularity", "ideal")
+    print(
+        f"Recall@{config.evaluate.top_k}\n{'world':<8}"
+        + "".join(f"{name:>15}" for name in names)
+        + "   candidate / ideal"
+    )
+    for seed in range(SEED, SEED + given.worlds):
+        recalls = judged(seed, config)
+        recalls["popularity"] = max(value for name, value in recalls.items() if name.startswith("popularity"))
+        print(
+            f"{seed:<8}"
+            + "".join(f"{recalls[name]:>15.4f}" for name in names)
+            + f"{recalls[CANDIDATE] / recalls['ideal']:>20.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

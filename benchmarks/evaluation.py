@@ -16,10 +16,11 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from include.recommender.config import EvaluateConfig, PopularityConfig, TrainConfig
+from include.recommender.config import EvaluateConfig, PopularityConfig, PriorConfig, TrainConfig
 from include.recommender.evaluation.evaluate import BLOCK_SCORES, MAX_BLOCK_ROWS, Task, judge, make_task, recommend_all
 from include.recommender.models.als import Als, fit_als
 from include.recommender.models.popularity import fit_popularity
+from include.recommender.models.prior import ItemPrior, PriorAls
 from include.recommender.models.protocol import Rows
 
 from .generated import interactions
@@ -79,8 +80,10 @@ def main() -> None:
     times = np.zeros(matrix.nnz, dtype=np.int64)
     popular = fit_popularity(matrix.indices, times, given.items, 1, PopularityConfig())["popularity_all_time"]
     everybody = EvaluateConfig(max_users=0)
+    prior = ItemPrior.of(np.bincount(matrix.indices, minlength=given.items).astype(np.float64), PriorConfig())
+    blended = PriorAls(model, prior, np.diff(matrix.indptr).astype(np.int32))
     failed = False
-    for name, contestant in (("ALS", model), ("popularity", popular)):
+    for name, contestant in (("ALS", model), ("ALS with item prior", blended), ("popularity", popular)):
         ours, training, ratio = compare(
             lambda contestant=contestant: judge({"it": contestant}, task, everybody),  # type: ignore[misc]
             lambda: fit_als(matrix, config),

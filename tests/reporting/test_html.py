@@ -11,9 +11,9 @@ from include.recommender.reporting.view import headline
 
 from .runs import failed, without
 
-SECTIONS = ["verdict", "contestants", "data", "training", "history", "beyond", "lineage", "tasks"]
+SECTIONS = ["verdict", "contestants", "data", "training", "history", "served", "beyond", "lineage", "tasks"]
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-PLOTS = ["differences", "recalls", "funnel", "training", "history", "tasks"]
+PLOTS = ["differences", "recalls", "funnel", "training", "history", "shown", "power", "tasks"]
 
 
 class Page(HTMLParser):

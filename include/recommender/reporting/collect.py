@@ -51,6 +51,7 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
         "error": _error(records, finished),
         **_data(sources),
         "training": _training(sources),
+        "prior": (sources.counts("fit_popularity") or {}).get("prior"),
         **judgement,
         "unchanged": unchanged,
         "model": _model(records),

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ..evaluation.gate import CANDIDATE
-from . import plots, view
+from . import plots, served, view
 from .checks import checks
 from .pages import environment, title
 from .plots import Whisker
@@ -23,6 +23,7 @@ def render_html(report: Mapping[str, Any]) -> str:
     return page.render(
         report=report,
         view=view,
+        served=served,
         headline=view.headline(report),
         words=view.in_plain_words(verdict) if verdict else [],
         checks=checks(verdict) if verdict else [],
@@ -43,6 +44,8 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Markup]:
         "funnel": _funnel(report),
         "training": _training(report),
         "history": _history(report),
+        "shown": served.shown_plot(report),
+        "power": served.power_plot(report),
         "tasks": _tasks(report),
     }
     return {name: plot for name, plot in drawn.items() if plot is not None}

@@ -57,6 +57,8 @@ def instant(value: Any) -> str:
 
 def title(contestant: str) -> str:
     """A contestant's name for readers: `popularity_30d` as "popularity, 30 days"."""
+    if contestant == "without_prior":
+        return "candidate without prior"
     family, _, rest = contestant.partition("_")
     if family != "popularity" or not rest:
         return contestant

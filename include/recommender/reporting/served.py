@@ -1,0 +1,85 @@
+"""Whom the contestants serve, and with what: the slices and the item prior, in the rows that the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from ..evaluation.gate import CANDIDATE, CHAMPION
+from . import plots
+from .pages import title
+from .view import Report, opponent_of
+
+BY_ITEM = "popularity of the item"
+WITHOUT_PRIOR = "without_prior"
+
+
+def compared(report: Report) -> list[str]:
+    """The contestants whose slices are told: candidate, itself without prior, strongest popularity, champion."""
+    judged = report.get("judged") or {}
+    names = [CANDIDATE, WITHOUT_PRIOR, opponent_of(report) or "", CHAMPION]
+    return [name for name in names if name in judged and "slices" in judged[name]]
+
+
+def user_slices(report: Report) -> list[dict[str, Any]]:
+    """name and rows (label, users, recalls in the order of `compared`) of each way to slice the users."""
+    names = compared(report)
+    if not names:
+        return []
+    slices: Mapping[str, Any] = report["judged"][names[0]]["slices"]
+    return [
+        {"name": name, "rows": [_user_row(report, names, name, at) for at in range(len(slices[name]))]}
+        for name in slices
+        if name != BY_ITEM
+    ]
+
+
+def _user_row(report: Report, names: list[str], slicing: str, at: int) -> dict[str, Any]:
+    rows = [report["judged"][name]["slices"][slicing][at] for name in names]
+    return {"label": rows[0]["label"], "users": rows[0]["users"], "recalls": [row["recall"] for row in rows]}
+
+
+def item_slices(report: Report) -> list[dict[str, Any]]:
+    """label, items, held_out, and recalls and shown in the order of `compared`, from hits to rare items."""
+    names = compared(report)
+    parts = [report["judged"][name]["slices"][BY_ITEM] for name in names]
+    return [
+        {
+            "label": rows[0]["label"],
+            "items": rows[0]["items"],
+            "held_out": rows[0]["held_out"],
+            "recalls": [row["recall"] for row in rows],
+            "shown": [row["shown"] for row in rows],
+        }
+        for rows in zip(*parts, strict=True)
+    ]
+
+
+def shown_plot(report: Report) -> Markup | None:
+    """Share of what candidate and opponent recommend, by popularity of the item."""
+    rows, names = item_slices(report), compared(report)
+    opponent = opponent_of(report)
+    if not rows or opponent not in names:
+        return None
+    pair = [CANDIDATE, opponent]
+    groups = [(title(name), [row["shown"][names.index(name)] for row in rows]) for name in pair]
+    spoken = "; ".join(
+        f"{row['label']}: " + " and ".join(f"{values[at]:.3f}" for _, values in groups) for at, row in enumerate(rows)
+    )
+    alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {spoken}"
+    return plots.grouped("shown", alt, [row["label"] for row in rows], groups)
+
+
+def power_plot(report: Report) -> Markup | None:
+    """Recall on the inner holdout at each power that was tried."""
+    prior = report.get("prior")
+    if not prior or not prior["tried"]:
+        return None
+    labels = [f"{row['power']:g}" for row in prior["tried"]]
+    recalls = [row["recall"] for row in prior["tried"]]
+    alt = "Recall on the inner holdout by power of the prior: " + "; ".join(
+        f"{label}: {recall:.4f}" for label, recall in zip(labels, recalls, strict=True)
+    )
+    return plots.grouped("power", alt, labels, [("recall on the inner holdout", recalls)])

@@ -59,7 +59,9 @@ def fit_power(fold: EncodedFold, config: RetrainConfig) -> Power:
     tried, best = _compared(recalls, powers), int(np.argmax([row.mean() for row in recalls]))
     allowed = [row["power"] for row in tried if row["errors_below"] <= 1]
     chosen = min(allowed, key=lambda power: (abs(powers.index(power) - powers.index(prior.power)), power))
-    why = f"nearest to {prior.power:g} within one standard error of the best, {powers[best]:g}"
+    why = "the best of those tried"
+    if chosen != powers[best]:
+        why = f"nearest to {prior.power:g} within one standard error of the best, {powers[best]:g}"
     log.info("Power of the item prior: %g, %s (%s users of an inner time split)", chosen, why, f"{n_users:,}")
     return Power(chosen, why, n_users, tried)
 

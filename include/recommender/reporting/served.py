@@ -23,6 +23,11 @@ def compared(report: Report) -> list[str]:
     return [name for name in names if name in judged and "slices" in judged[name]]
 
 
+def short(name: str) -> str:
+    """A contestant's name for the head of a narrow column."""
+    return {WITHOUT_PRIOR: "no prior"}.get(name, title(name).partition(",")[0])
+
+
 def user_slices(report: Report) -> list[dict[str, Any]]:
     """name and rows (label, users, recalls in the order of `compared`) of each way to slice the users."""
     names = compared(report)

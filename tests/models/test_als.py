@@ -175,5 +175,15 @@ def test_free_memory_is_what_the_machine_or_the_control_group_leaves(machine, li
     assert free_bytes(machine, machine) == free
 
 
+@pytest.mark.parametrize(("limit", "free"), [("4000000", 1_900_000), (str(2**63 - 4096), 8_192_000)])
+def test_control_groups_of_version_1_count_too(machine, limit, free):
+    group = machine / "memory"
+    group.mkdir()
+    (group / "memory.limit_in_bytes").write_text(f"{limit}\n")
+    (group / "memory.usage_in_bytes").write_text("3000000\n")
+    (group / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 900000\n")
+    assert free_bytes(machine, machine) == free
+
+
 def test_free_memory_without_a_proc_or_control_group(tmp_path):
     assert free_bytes(tmp_path, tmp_path) > 10**8

@@ -177,11 +177,16 @@ def free_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")
         free = _table(proc / "meminfo")["MemAvailable:"] * 1024
     except (OSError, KeyError):
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        limit, used = (int((cgroup / f"memory.{name}").read_text()) for name in ("max", "current"))
-        free = min(free, limit - used + _table(cgroup / "memory.stat").get("inactive_file", 0))
-    except (OSError, ValueError):  # no control group (v2), or its limit is the word "max"
-        pass
+    # Version 2 of control groups, and version 1, whose limit is a huge number where there is none.
+    for folder, names, cached in (
+        (cgroup, ("max", "current"), "inactive_file"),
+        (cgroup / "memory", ("limit_in_bytes", "usage_in_bytes"), "total_inactive_file"),
+    ):
+        try:
+            limit, used = (int((folder / f"memory.{name}").read_text()) for name in names)
+            free = min(free, limit - used + _table(folder / "memory.stat").get(cached, 0))
+        except (OSError, ValueError):  # not this version, or its limit is the word "max"
+            continue
     return free
 
 

@@ -19,7 +19,8 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from include.recommender.config import TrainConfig
-from include.recommender.models.als import fit_als, needed_bytes
+from include.recommender.models.als import fit_als
+from include.recommender.models.memory import needed_bytes
 
 from .generated import interactions
 from .pairs import compare

@@ -1,0 +1,64 @@
+"""Whether a fit will fit: what it needs, and what is free."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from ..errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+def needed_bytes(shape: tuple[int, int], nnz: int, factors: int) -> int:
+    """Peak memory of a fit in bytes.
+
+    The matrix and its transpose take 8 bytes an entry each and 4 a row; factors 4 bytes a number, and those of the side
+    that is initialized twice that, for implicit scales a second array.
+    """
+    n_users, n_items = shape
+    rows = max(2 * n_users, n_users + 2 * n_items)
+    return 2 * (nnz * 8 + (n_users + n_items) * 4) + rows * factors * 4
+
+
+def check_memory(shape: tuple[int, int], nnz: int, factors: int) -> None:
+    """Raise ConfigError when a fit cannot fit into the free memory."""
+    needed, free = needed_bytes(shape, nnz, factors), free_bytes()
+    log.info("ALS needs about %.2f GB, %.2f GB are free", needed / 1e9, free / 1e9)
+    if needed > free:
+        entries = 2 * (nnz * 8 + sum(shape) * 4)
+        raise ConfigError(
+            f"factors={factors}: training needs about {needed / 1e9:.2f} GB, {entries / 1e9:.2f} GB for {nnz:,} "
+            f"interactions and their transpose and {(needed - entries) / 1e9:.2f} GB for the factors of {shape[0]:,} "
+            f"users and {shape[1]:,} items ({factors * 4} bytes each, one side twice while it starts), but "
+            f"{free / 1e9:.2f} GB are free. Take fewer factors, raise the minimum counts, or use a larger machine."
+        )
+
+
+def free_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Memory this process may still take: what the machine has available, or less if its control group leaves less.
+
+    Cached files of the control group count as free, for the kernel drops them first. Where there is no /proc, the whole
+    memory of the machine.
+    """
+    try:
+        free = _table(proc / "meminfo")["MemAvailable:"] * 1024
+    except (OSError, KeyError):
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # Version 2 of control groups, and version 1, whose limit is a huge number where there is none.
+    for folder, names, cached in (
+        (cgroup, ("max", "current"), "inactive_file"),
+        (cgroup / "memory", ("limit_in_bytes", "usage_in_bytes"), "total_inactive_file"),
+    ):
+        try:
+            limit, used = (int((folder / f"memory.{name}").read_text()) for name in names)
+            free = min(free, limit - used + _table(folder / "memory.stat").get(cached, 0))
+        except (OSError, ValueError):  # not this version, or its limit is the word "max"
+            continue
+    return free
+
+
+def _table(path: Path) -> dict[str, int]:
+    rows = (line.split() for line in path.read_text().splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1}

@@ -1,0 +1,50 @@
+"""What a fit needs and what is free."""
+
+import pytest
+
+from include.recommender.errors import ConfigError
+from include.recommender.models import memory
+from include.recommender.models.memory import check_memory, free_bytes, needed_bytes
+
+
+def test_memory_by_hand():
+    # 10 entries and their transpose: 2 x 10 x 8; row pointers 2 x (3 + 5) x 4; users 3, items 5 twice, of 2 factors.
+    assert needed_bytes((3, 5), 10, 2) == 160 + 64 + (3 + 2 * 5) * 2 * 4
+    # More users than items: the peak is while the users' factors start.
+    assert needed_bytes((50, 5), 10, 2) == 160 + 440 + 2 * 50 * 2 * 4
+
+
+def test_a_fit_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10**9)
+    check_memory((1_000, 1_000), 10**6, 64)
+    with pytest.raises(ConfigError, match=r"factors=1024: training needs about 8\.\d+ GB.*1\.00 GB are free"):
+        check_memory((10**6, 10**4), 10**6, 1024)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A /proc and a control group that say what a test wants."""
+    (tmp_path / "meminfo").write_text("MemTotal: 16000 kB\nMemAvailable:    8000 kB\n")
+    (tmp_path / "memory.current").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 2000000\ninactive_file 900000\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("limit", "free"), [("max", 8_192_000), ("4000000", 1_900_000), ("90000000", 8_192_000)])
+def test_free_memory_is_what_the_machine_or_the_control_group_leaves(machine, limit, free):
+    (machine / "memory.max").write_text(f"{limit}\n")
+    assert free_bytes(machine, machine) == free
+
+
+@pytest.mark.parametrize(("limit", "free"), [("4000000", 1_900_000), (str(2**63 - 4096), 8_192_000)])
+def test_control_groups_of_version_1_count_too(machine, limit, free):
+    group = machine / "memory"
+    group.mkdir()
+    (group / "memory.limit_in_bytes").write_text(f"{limit}\n")
+    (group / "memory.usage_in_bytes").write_text("3000000\n")
+    (group / "memory.stat").write_text("inactive_file 1\ntotal_inactive_file 900000\n")
+    assert free_bytes(machine, machine) == free
+
+
+def test_free_memory_without_a_proc_or_control_group(tmp_path):
+    assert free_bytes(tmp_path, tmp_path) > 10**8

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from include.recommender.config import TrainConfig
 from include.recommender.errors import ConfigError, DataError
-from include.recommender.models.als import fit_als, fold_in
+from include.recommender.models.als import LOSS_USERS, fit_als, fold_in
 
 CONFIG = TrainConfig(factors=8, iterations=4)
 
@@ -44,7 +44,7 @@ def test_factors_are_those_of_bare_implicit(exact):
 
 def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads():
     # More users than the loss samples, so that the sample is drawn too.
-    matrix = random_matrix(n_users=als.LOSS_USERS + 500)
+    matrix = random_matrix(n_users=LOSS_USERS + 500)
     fits = [fit_als(matrix, CONFIG, threads=threads) for threads in (1, 2, 2, 4)]
     first, curve = fits[0]
     for model, again in fits[1:]:

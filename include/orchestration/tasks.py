@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.recommender.stages import fit, judge, prepare, publish, quality, report
+from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.unchanged import unchanged
@@ -185,7 +185,7 @@ def promote_model(uploaded: dict[str, Any], handles: dict[str, Any]) -> dict[str
         if run.facts.params.get("promotion") == BY_HAND:
             raise AirflowSkipException(_left_to_a_person(run, uploaded["model_id"]))
         reason = run.facts.params.get("force_reason")
-        promotion = publish.promote_model(
+        promotion = promote.promote_model(
             run.workspace,
             Published(**uploaded),
             run.facts.channel,

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from include.recommender.config import RetrainConfig
 from include.recommender.reporting import html as _html  # noqa: F401
 from include.recommender.reporting.journal import Journal, RunFacts, TaskRecord
-from include.recommender.stages import fit, judge, prepare, publish, quality, report
+from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.warm import candidate_start
@@ -154,7 +154,7 @@ def upload_model(task: Task) -> Any:
 def promote_model(task: Task) -> Any:
     published = Published(**task.handles["upload_model"])
     evaluated, why = task.open("evaluate"), "verdict PROMOTE"
-    return asdict(publish.promote_model(task.workspace, published, CHANNEL, evaluated, "dag", task.run_id, why))
+    return asdict(promote.promote_model(task.workspace, published, CHANNEL, evaluated, "dag", task.run_id, why))
 
 
 def write_report(task: Task) -> Any:

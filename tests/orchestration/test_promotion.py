@@ -7,7 +7,7 @@ import pytest
 
 from include.recommender.config import RetrainConfig
 from include.recommender.errors import GateRejected
-from include.recommender.stages import fit, judge, prepare, publish
+from include.recommender.stages import fit, judge, prepare, promote, publish
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made
 
@@ -55,7 +55,7 @@ class Candidate:
 
     def promote(self, **more):
         told = ("dag", f"run {self.as_of}", "verdict PROMOTE")
-        return publish.promote_model(
+        return promote.promote_model(
             self.workspace, self.published, CHANNEL, self.evaluated, *told, self.judge_again, **more
         )
 

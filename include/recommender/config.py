@@ -213,6 +213,39 @@ class RetrainConfig:
 
 
 @dataclass(frozen=True)
+class TuneConfig:
+    """How a configuration is searched for."""
+
+    trials: int = knob(30, "Configurations to try, the defaults among them", low=2, high=500)
+    trials_per_round: int = knob(
+        6, "Configurations that are asked for at once; fewer learn more from each other", low=1, high=64
+    )
+    cuts: int = knob(
+        3,
+        "Points in time inside train at which trials are judged; one more confirms the winner",
+        low=1,
+        high=12,
+    )
+    level: float = knob(
+        0.9,
+        "A trial is stopped early when its interval at this level lies below the best so far",
+        low=0.5,
+        high=0.999,
+        param="pruning_level",
+    )
+    seed: int = knob(5, "Seed of the search", low=0, high=2**31 - 1, param="search_seed")
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> TuneConfig:
+        """Build it from flat parameters; absent or null ones keep their defaults. Raises ConfigError."""
+        given = {each.param: each for each in tune_knobs() if params.get(each.param) is not None}
+        problems = [each.problem(params[name]) for name, each in given.items()]
+        if any(problems):
+            raise ConfigError([problem for problem in problems if problem])
+        return cls(**{each.field: each.coerce(params[name]) for name, each in given.items()})
+
+
+@dataclass(frozen=True)
 class Knob:
     """One parameter of a retraining: where it goes, its default and its inclusive bounds."""
 
@@ -269,15 +302,22 @@ class Knob:
 def knobs() -> list[Knob]:
     """All parameters of a retraining, section by section."""
     base = RetrainConfig()
+    return [
+        knob for section in dataclasses.fields(base) for knob in _knobs_of(section.name, getattr(base, section.name))
+    ]
+
+
+def tune_knobs() -> list[Knob]:
+    """The parameters of a search."""
+    return _knobs_of("tune", TuneConfig())
+
+
+def _knobs_of(section: str, config: Any) -> list[Knob]:
     found = []
-    for section in dataclasses.fields(base):
-        config = getattr(base, section.name)
-        for item in dataclasses.fields(config):
-            about = item.metadata
-            name = about["param"] or item.name
-            found.append(
-                Knob(section.name, item.name, name, item.default, about["description"], about["low"], about["high"])
-            )
+    for item in dataclasses.fields(config):
+        about = item.metadata
+        name = about["param"] or item.name
+        found.append(Knob(section, item.name, name, item.default, about["description"], about["low"], about["high"]))
     return found
 
 

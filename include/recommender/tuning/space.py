@@ -1,0 +1,100 @@
+"""What is searched, and between which bounds. Parameters have the names of the trigger form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..config import RetrainConfig, knobs
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Values = dict[str, float | int]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Inclusive bounds; `log` searches in equal steps of the logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+
+SPACE: Mapping[str, Range] = {
+    "factors": Range(16, 192, log=True, whole=True),
+    "regularization": Range(0.001, 100, log=True),
+    "iterations": Range(5, 30, whole=True),
+    "alpha": Range(5, 400, log=True),
+    "half_life_days": Range(20, 2000, log=True),
+    "verified_weight": Range(0.5, 2),
+    "unverified_weight": Range(0.05, 1),
+    "unknown_weight": Range(0.2, 1.5),
+    "rating_weight": Range(0, 1),
+    "min_user_interactions": Range(1, 4, whole=True),
+    "min_item_interactions": Range(1, 8, whole=True),
+    "prior_power": Range(0, 1.5),
+    "prior_short_history": Range(0, 4),
+    "prior_half_life_days": Range(5, 200, log=True),
+}
+# What is searched unless told otherwise. The weight of unverified purchases only where there are both kinds.
+ALWAYS = (
+    "factors",
+    "regularization",
+    "alpha",
+    "half_life_days",
+    "prior_power",
+    "prior_short_history",
+    "prior_half_life_days",
+)
+WITH_BOTH_KINDS = "unverified_weight"
+
+
+def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
+    """The parameters to search, in the order of SPACE; without a choice, those that matter most.
+
+    Raises
+    ------
+    ConfigError
+        A name that cannot be searched.
+    """
+    if not search:
+        search = (*ALWAYS, WITH_BOTH_KINDS) if both_kinds else ALWAYS
+    strange = sorted(set(search) - set(SPACE))
+    if strange:
+        raise ConfigError(f"search={strange}: cannot be searched; expected names among {', '.join(SPACE)}")
+    return [name for name in SPACE if name in search]
+
+
+def distributions(names: Sequence[str]) -> dict[str, BaseDistribution]:
+    """The same for Optuna."""
+    from optuna.distributions import FloatDistribution, IntDistribution
+
+    return {
+        name: IntDistribution(int(space.low), int(space.high), log=space.log)
+        if space.whole
+        else FloatDistribution(space.low, space.high, log=space.log)
+        for name, space in ((name, SPACE[name]) for name in names)
+    }
+
+
+def values_of(config: RetrainConfig, names: Sequence[str]) -> Values:
+    """A configuration's values of the searched parameters."""
+    return {each.param: getattr(getattr(config, each.section), each.field) for each in knobs() if each.param in names}
+
+
+def within(values: Mapping[str, Any]) -> Values:
+    """The nearest values inside the bounds: what a study can be told of."""
+    return {name: type(value)(min(max(value, SPACE[name].low), SPACE[name].high)) for name, value in values.items()}
+
+
+def applied(config: RetrainConfig, values: Mapping[str, Any]) -> RetrainConfig:
+    """A configuration with other values; a searched power of the prior is not learned a second time."""
+    flat = {each.param: getattr(getattr(config, each.section), each.field) for each in knobs()}
+    if "prior_power" in values:
+        flat["fit_prior_power"] = False
+    return RetrainConfig.from_params({**flat, **values})

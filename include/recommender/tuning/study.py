@@ -1,0 +1,119 @@
+"""The search: what to try next, and what to stop, from what was tried. No database: a study is made anew from results.
+
+So every question is a pure function of the seed and the results so far. A killed task is asked again and gets the same
+answer; a longer search begins with the same trials as a shorter one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import GateConfig, TuneConfig
+from ..evaluation.gate import Interval, paired_interval
+from ..evaluation.metrics import Floats
+from .space import Values, distributions, within
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+# Before the sampler begins to learn.
+STARTUP_TRIALS = 10
+MIN_FOR_IMPORTANCE = 4
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trial as it ended. Trial 0 are the values that the run was started with.
+
+    recalls : mean Recall@K of each cut that it came to; pruned : stopped early
+    objective : mean over all judged users of these cuts
+    """
+
+    number: int
+    values: Values
+    recalls: list[float]
+    objective: float
+    coverage: float
+    pruned: bool
+    seconds: float
+    artifacts: list[str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def ask(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
+    """The next n configurations to try; the first of all are the defaults.
+
+    Tree-structured Parzen estimator (Bergstra et al. 2011; Watanabe 2023) over the parameters together; trials of one
+    round count as bad ones (constant liar), so that they lie apart.
+    """
+    if not results:
+        return [defaults, *(_sampled([], defaults, n - 1, config) if n > 1 else [])]
+    return _sampled(results, defaults, n, config)
+
+
+def _sampled(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
+    study = make_study(results, list(defaults), config)
+    space = distributions(list(defaults))
+    return [dict(study.ask(space).params) for _ in range(n)]
+
+
+def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConfig) -> Study:
+    """An Optuna study that knows the results."""
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(
+        n_startup_trials=STARTUP_TRIALS,
+        multivariate=True,
+        constant_liar=True,
+        seed=int(np.random.SeedSequence([config.seed, len(results)]).generate_state(1)[0]),
+    )
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    space = distributions(names)
+    for row in sorted(results, key=lambda row: row.number):
+        study.add_trial(
+            create_trial(
+                params=within(row.values),
+                distributions=space,
+                value=None if row.pruned else row.objective,
+                intermediate_values=dict(enumerate(row.recalls)),
+                state=TrialState.PRUNED if row.pruned else TrialState.COMPLETE,
+            )
+        )
+    return study
+
+
+def best_of(results: Sequence[Result]) -> Result | None:
+    """The best trial that was judged at all cuts; of equal ones the first."""
+    whole = [row for row in results if not row.pruned]
+    return max(whole, key=lambda row: (row.objective, -row.number), default=None)
+
+
+def hopeless(own: Sequence[Floats], best: Sequence[Floats], config: TuneConfig) -> Interval | None:
+    """The paired interval of (trial - best so far) over the cuts so far, if it lies below 0.
+
+    Trials are judged on the same users, so the difference says more than the ranks among trials do that Optuna's own
+    pruners compare.
+    """
+    level = GateConfig(confidence_level=config.level, resamples=2_000, seed=config.seed)
+    found = paired_interval(np.concatenate(own), np.concatenate(best[: len(own)]), level)
+    return found if found.high < 0 else None
+
+
+def importances(results: Sequence[Result], names: Sequence[str], config: TuneConfig) -> dict[str, float]:
+    """Share of each parameter in what makes a configuration good (PED-ANOVA, Watanabe et al. 2023), largest first."""
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+
+    study = make_study(results, names, config)
+    if len({row.objective for row in results if not row.pruned}) < MIN_FOR_IMPORTANCE:
+        return {}
+    found: dict[str, float] = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
+    return dict(found)

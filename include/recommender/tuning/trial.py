@@ -1,0 +1,76 @@
+"""One configuration at one point in time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..config import RetrainConfig
+from ..data.encoding import EncodedFold
+from ..errors import DataError
+from ..evaluation.evaluate import fold_task, judge
+from ..evaluation.metrics import Floats
+from ..evaluation.power import fit_power
+from ..models.als import fit_als
+from ..models.prior import ItemPrior, PriorAls, fit_prior
+from ..models.protocol import Recommender, Rows, Scores
+from .folds import without_rare
+
+
+@dataclass(frozen=True)
+class Judged:
+    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; power : of the item prior"""
+
+    recall: Floats
+    coverage: float
+    power: float
+
+
+@dataclass(frozen=True)
+class _Without:
+    """A model that does not know some items."""
+
+    model: Recommender
+    unknown: np.ndarray[Any, np.dtype[np.bool_]]
+
+    def score(self, rows: Rows) -> Scores:
+        scores = self.model.score(rows)
+        scores[:, self.unknown] = -np.inf
+        return scores
+
+
+def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
+    """Fit a configuration on a fold's train part and judge it on its holdout.
+
+    The judged users and what they have seen are those of the fold, whatever the configuration's minimum counts.
+
+    Raises
+    ------
+    DataError
+        The minimum counts leave nothing to train on.
+    """
+    train = without_rare(fold, config.encode)
+    if not len(train.indices):
+        raise DataError(
+            f"min_user_interactions={config.encode.min_user_interactions}, "
+            f"min_item_interactions={config.encode.min_item_interactions}: nothing is left to train on"
+        )
+    train = train.reweighed(config.encode)
+    als, _ = fit_als(train.matrix, config.train)
+    power = fit_power(train, config).power
+    strength = fit_prior(train.indices, train.times, len(train.item_codes), train.stats["cut_s"], config.prior)
+    prior = replace(config.prior, power=power, fit_power=False)
+    model: Recommender = PriorAls(als, ItemPrior.of(strength, prior), train.history)
+    unknown = np.bincount(train.indices, minlength=len(train.item_codes)) == 0
+    if unknown.any():
+        model = _Without(model, unknown)
+    outcome = judge({"trial": model}, fold_task(fold, config.evaluate), config.evaluate)["trial"]
+    return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], power)
+
+
+def told(values: Mapping[str, Any]) -> str:
+    """Values in a line of the log."""
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,0 +1,126 @@
+"""Tuned configurations in the store: `tuned/<id>.json`, immutable, and how a retraining finds one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ..config import Knob, knobs
+from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
+from ..storage.artifacts import canonical_hash
+from ..storage.objects import ObjectStore
+from .space import SPACE
+
+FOLDER = "tuned"
+NEWEST = "newest"
+FORMAT = 1
+
+
+def write_tuned(objects: ObjectStore, as_of: datetime, body: Mapping[str, Any]) -> str:
+    """Keep a configuration for good; return its id, `<date of as_of>-<hash of its values and evidence>`.
+
+    Parameters
+    ----------
+    body : `values` (parameter -> value), `better`, and the evidence; the same body has the same id
+    """
+    whole = {"format": FORMAT, "as_of": as_of.isoformat(), **body}
+    name = f"{as_of.astimezone(UTC):%Y%m%d}-{canonical_hash({**whole, 'run': None})[:12]}"
+    raw = json.dumps({"id": name, **whole}, indent=1, sort_keys=True).encode()
+    try:
+        objects.write(f"{FOLDER}/{name}.json", raw, create_only=True)
+    except PreconditionFailed:
+        read_tuned(objects, name)  # an earlier try of this task wrote it
+    return name
+
+
+def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
+    """A tuned configuration by its id.
+
+    Raises
+    ------
+    NotFound
+        There is none of this id; the message names those that there are.
+    DataError
+        The file is damaged, or of another format.
+    """
+    key = f"{FOLDER}/{name}.json"
+    try:
+        raw = objects.read(key)
+    except NotFound:
+        known = ", ".join(list_tuned(objects)[-5:]) or "none yet: run recommender_tune first"
+        raise NotFound(f"tuned={name}: {objects.uri(key)} is not there. The newest there are: {known}") from None
+    try:
+        body: dict[str, Any] = json.loads(raw)
+        if body["format"] != FORMAT:
+            raise DataError(f"{objects.uri(key)}: format {body['format']}, this code reads format {FORMAT}")
+        datetime.fromisoformat(body["as_of"])
+        problems = [_problem(parameter, value) for parameter, value in body["values"].items()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{objects.uri(key)}: not a tuned configuration ({type(error).__name__}: {error})") from error
+    if any(problems):
+        raise DataError(f"{objects.uri(key)}: {'; '.join(problem for problem in problems if problem)}")
+    return body
+
+
+def _problem(parameter: str, value: Any) -> str | None:
+    if parameter not in SPACE:
+        return f"{parameter} is not a parameter that can be searched"
+    return _knobs()[parameter].problem(value)
+
+
+def _knobs() -> dict[str, Knob]:
+    return {each.param: each for each in knobs()}
+
+
+def list_tuned(objects: ObjectStore) -> list[str]:
+    """All ids, the oldest as_of first."""
+    names = [row.key.removeprefix(f"{FOLDER}/") for row in objects.walk(f"{FOLDER}/")]
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and "/" not in name)
+
+
+def newest_tuned(objects: ObjectStore, as_of: datetime) -> dict[str, Any] | None:
+    """The newest configuration that was better than the defaults, and knew nothing at or after `as_of`'s future.
+
+    So a backfill over the past takes what was known then.
+    """
+    limit = f"{as_of.astimezone(UTC):%Y%m%d}"
+    for name in reversed(list_tuned(objects)):
+        if name[:8] > limit:
+            continue
+        body = read_tuned(objects, name)
+        if body["better"] and datetime.fromisoformat(body["as_of"]) <= as_of:
+            return body
+    return None
+
+
+def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> dict[str, Any] | None:
+    """What the parameter `tuned` means: nothing, "newest", or an id.
+
+    Raises
+    ------
+    NotFound, DataError
+        There is no such configuration, or it is damaged.
+    """
+    if not wanted:
+        return None
+    return newest_tuned(objects, as_of) if wanted == NEWEST else read_tuned(objects, wanted)
+
+
+def with_tuned(params: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parameters with the tuned values in the place of defaults; and those that were taken.
+
+    A parameter that is not at its default was set by somebody, and wins.
+    """
+    values = dict(body["values"])
+    if "prior_power" in values:
+        values["fit_prior_power"] = False
+    known = _knobs()
+    taken = {
+        name: value for name, value in values.items() if params.get(name) is None or params[name] == known[name].default
+    }
+    return {**params, **taken}, taken
+
+
+__all__ = ["ConfigError", "list_tuned", "newest_tuned", "read_tuned", "resolve_tuned", "with_tuned", "write_tuned"]

@@ -1,13 +1,18 @@
 """The split inside train: nothing of its holdout is known, nothing beyond train is there."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.recommender.config import EncodeConfig
 from include.recommender.data.encoding import EncodedFold, confidences
 from include.recommender.data.inner import inner_fold
+from tests.frames import frame
 from tests.property.test_split import FOLDABLE, FRACTIONS, encoded, quick
+
+
+# Whoever is drawn first has more than may be drawn in all.
+LONG_HISTORIES = frame(*((user, item, user + item, 5, 1) for user in range(3) for item in range(10)))
 
 
 def entries(fold: EncodedFold) -> list[tuple[int, int, int]]:
@@ -42,12 +47,14 @@ def test_the_inner_fold_is_what_its_definition_says(reviews, fraction):
 
 @quick
 @given(FOLDABLE, st.integers(5, 60), st.integers(0, 5))
+@example(reviews=LONG_HISTORIES, most=5, seed=0)
 def test_a_sample_is_of_whole_users(reviews, most, seed):
     config = EncodeConfig(holdout_fraction=0.1)
     outer = encoded(reviews, 70, config)
     inner = inner_fold(outer, config, most, seed)
     if inner is None or len(outer.times) <= most:
         return
+    assert inner.stats["train"] > 0
     assert inner.stats["train"] <= most
     for row in inner.holdout_rows:
         mine = [entry for entry in entries(outer) if entry[0] == row]

@@ -18,11 +18,13 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
 
     Returns
     -------
-    None where nobody would be judged: all of train lies at too few instants, or nobody came back
+    None where nobody would be judged: all of train lies at too few instants, nobody came back, or nobody was drawn
     """
     rows = np.repeat(np.arange(len(fold.user_codes), dtype=np.int32), fold.history)
     kept = _drawn(fold, max_interactions, seed)[rows]
     n = int(kept.sum())
+    if n == 0:
+        return None
     fraction = config.holdout_fraction or EncodeConfig().holdout_fraction
     rank = min(n - 1, round(n * (1 - fraction)))
     cut_s = int(np.partition(fold.times[kept], rank)[rank])

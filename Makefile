@@ -3,32 +3,39 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# make run REVIEWS=... CONF='{"factors": 32}' SNAPSHOT=2018-10-01 S3_PORT=9010; make up PORT=8080 S3_PORT=9010
-REVIEWS :=
-CONF :=
-SNAPSHOT :=
-PORT := 8080
-S3_PORT := 9010
+REVIEWS := #: run: your review files, a path or glob; default: generated samples
+CONF := #: run: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
+SNAPSHOT := #: run: date of the snapshot, YYYY-MM-DD; default: the newest
+PORT := 8080#: up: port of Airflow's UI; default 8080
+S3_PORT := 9010#: run, up, registry: port of the local S3; default 9010
+ARGS :=#: registry: the command, e.g. ARGS="list" or ARGS="history"
 # Through the environment, so that the shell does not read them again.
 export REVIEWS CONF SNAPSHOT
+KNOWN := PYTHON REVIEWS CONF SNAPSHOT PORT S3_PORT ARGS RECOMMENDER_% AIRFLOW_% PYTEST_%
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(warning $(name)=...: nothing here reads that. `make help` lists the variables))
 export PYTHONPATH := $(CURDIR)
 # Set in some containers; Airflow would then compile every module again in every process.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down compose-up compose-down lint test clean constraints
+.PHONY: help setup run up down registry compose-up compose-down lint test clean constraints
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@awk -F ' *:=.*#: ' '/^[A-Z0-9_]+ :=.*#: /{printf "  %-17s %s\n", $$1 "=...", $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv with the locked dependencies
 
 $(READY): requirements.txt requirements-local.txt constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, %s is %d.%d. Name another: make PYTHON=python3.12 ..." % (sys.executable, *v))'
-	@echo "Installing the locked dependencies into $(VENV) ..."
+	@echo "Installing the locked dependencies into $(VENV): 200 packages, about 1.5 GB, a minute or two ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
-	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
+	@(s=0; while sleep 5 && kill -0 $$$$; do s=$$((s + 5)); echo "  $$s s: $$(du -sm $(VENV) | cut -f1) MB in $(VENV)"; done) 2>/dev/null & \
+	  beat=$$!; trap 'kill $$beat 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
+	  VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
 	@touch $@
 
 constraints: ## Resolve the dependencies anew into constraints.txt
@@ -43,6 +50,9 @@ up: $(READY) ## Airflow's UI with scheduler, PostgreSQL and S3 on loopback; Ctrl
 
 down: $(READY) ## End `make up` from another terminal
 	@$(BIN)/python -m local.stack down
+
+registry: $(READY) ## A command of the registry on what ran last, e.g. make registry ARGS="list"
+	@$(BIN)/python -m local.registry --s3-port $(S3_PORT) -- $(ARGS)
 
 compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow (docs/docker.md)
 	@$(PYTHON) deploy/make_env.py

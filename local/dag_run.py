@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
+from include.recommender.reporting.trend import MAIN_CHANNEL, trend_name
+from include.recommender.storage.objects import ObjectStore
 
-from .ending import ending, status
+from .ending import Copies, ending, status
 from .home import PROJECT, say
 
 DAG_ID = "recommender_retrain"
@@ -61,23 +63,50 @@ def run(conf: dict[str, Any], local: Path, progress: Progress) -> int:
 
 
 def _tell(run_id: str, local: Path, progress: Progress) -> int:
-    """Copy the report into `.local`, print how the run ended, return the exit status."""
+    """Copy the report and recall over time into `.local`, print how the run ended, return the exit status."""
     from include.orchestration.settings import Settings
+    from include.recommender.registry.channels import Channels
     from include.recommender.reporting.journal import Journal
 
-    journal = Journal(Settings.from_environment().workspace().root, run_id)
-    copy = local / journal.folder
-    copy.mkdir(parents=True, exist_ok=True)
+    root = Settings.from_environment().workspace().root
+    journal = Journal(root, run_id)
     try:
-        for name in ("report.json", "report.html"):
-            (copy / name).write_bytes(journal.objects.read(f"{journal.folder}/{name}"))
+        report = json.loads(root.read(f"{journal.folder}/report.json"))
     except NotFound:
         raise DataError(progress.failure or "the run failed before it could write its report") from None
-    report = json.loads((copy / "report.json").read_text())
-    endpoint = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])["extra"]["endpoint_url"]
-    uri = journal.objects.uri(f"{journal.folder}/report.html")
-    print(ending(report, uri, copy / "report.html", endpoint), file=progress.terminal)
+    channel = (report["run"] or {}).get("channel", MAIN_CHANNEL)
+    copies = copy_pages(root, journal.folder, channel, local)
+    state = Channels(root).read(channel)
+    print(ending(report, copies, state.model_id if state else None), file=progress.terminal)
     return status(report)
+
+
+def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Copies:
+    """Copies of a run's pages whose links work: its report, recall over time, and the earlier reports it links to.
+
+    Those of one root lie in a folder of their own, as each root has its own recall over time.
+    """
+    to = local / "reports" / root.prefix
+    copied = {name: _copy(root, f"reports/{name}", to / name) for name in (trend_name(channel), "trend.html")}
+    for run in root.folders("reports/"):
+        for name in ("report.json", "report.html"):
+            path = to / run / name
+            if f"reports/{run}" == folder or not path.exists():
+                _copy(root, f"reports/{run}/{name}", path)
+    page = f"{folder}/report.html"
+    trend = to / trend_name(channel) if copied[trend_name(channel)] else None
+    return Copies(root.uri(page), to / page.removeprefix("reports/"), trend)
+
+
+def _copy(root: ObjectStore, key: str, path: Path) -> bool:
+    """Whether there is such a page."""
+    try:
+        data = root.read(key)
+    except NotFound:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return True
 
 
 def _migrate(local: Path, progress: Progress) -> None:

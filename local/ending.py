@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 
-def ending(report: Mapping[str, Any], uri: str, copy: Path, endpoint: str) -> str:
-    """The gate's table, the verdict, what was reused, the model and the report; or what went wrong.
+@dataclass(frozen=True)
+class Copies:
+    """The pages of a run: the report in the store and on this machine, and recall over time on this machine."""
+
+    uri: str
+    report: Path
+    trend: Path | None
+
+
+def ending(report: Mapping[str, Any], copies: Copies, points_to: str | None) -> str:
+    """The gate's table, the verdict, what was reused, model, channel and pages; or what went wrong.
 
     Parameters
     ----------
     report : what `report.json` holds
-    uri, copy : where `report.html` is, in the store and on this machine
+    points_to : the version that the run's channel points to now, None where it points nowhere yet
     """
     parts = ["", _tasks(report["tasks"])]
     if report["table"]:
         parts += ["", report["table"]]
-    parts += ["", *_result(report, uri, endpoint), f"Report:  {copy}", f"         {uri}"]
+    parts += ["", *_result(report, copies.uri), f"Channel: {_channel(report, points_to)}"]
+    parts += [f"Report:  {copies.report}", f"         {copies.uri}"]
+    if copies.trend:
+        parts.append(f"Trend:   {copies.trend}")
+    parts.append("S3:      ends now, and keeps all. `make registry ARGS=list` starts it as needed; `make up` serves it")
     return "\n".join(parts)
 
 
@@ -36,24 +50,33 @@ def _tasks(tasks: list[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _result(report: Mapping[str, Any], uri: str, endpoint: str) -> list[str]:
+def _result(report: Mapping[str, Any], uri: str) -> list[str]:
     error, verdict, model = report["error"], report["verdict"], report["model"]
     if error:
-        return [f"Error in {error['task']}: {error['kind']}: {error['message']}"]
+        told = [f"Error in {error['task']}: {error['kind']}: {error['message']}"]
+        return told + (_model(model["model_id"], model["uri"]) if model else ["Model:   none published"])
     if report.get("unchanged"):
         model_id, root = report["unchanged"], uri.partition("/reports/")[0]
         return [
-            "Result:  nothing to do: the model of the table has the same reviews and configuration",
-            f"Model:   {model_id}",
-            f"         {root}/models/{model_id}  at {endpoint}",
+            "Result:  nothing to do: the model of the table has the same reviews and configuration.",
+            "         To train again all the same: make run CONF='{\"force\": true}'",
+            *_model(model_id, f"{root}/models/{model_id}"),
         ]
     if not verdict:
         return ["The run ended without a verdict and without an error; see its log."]
     against = verdict["against_popularity"]
     interval = f"{against['mean']:+.4f} ({against['low']:+.4f}, {against['high']:+.4f})"
-    lines = [f"Result:  {verdict['decision']}, Recall@{verdict['top_k']} minus {verdict['opponent']}: {interval}"]
-    if not model:
-        return [*lines, "Model:   none published"]
-    lines += [f"Model:   {model['model_id']}", f"         {model['uri']}  at {endpoint}"]
-    promoted = f"{model['channel']} points to it now" if model["promoted"] else f"not moved: {model['why']}"
-    return [*lines, f"Channel: {promoted}"]
+    line = f"Result:  {verdict['decision']}, Recall@{verdict['top_k']} minus {verdict['opponent']}: {interval}"
+    return [line, *(_model(model["model_id"], model["uri"]) if model else ["Model:   none published"])]
+
+
+def _model(model_id: str, uri: str) -> list[str]:
+    return [f"Model:   {model_id}", f"         {uri}"]
+
+
+def _channel(report: Mapping[str, Any], points_to: str | None) -> str:
+    model, channel = report["model"], (report.get("run") or {}).get("channel") or "production"
+    if model and model["promoted"]:
+        return f"{channel} points to it now"
+    still = f"{channel} still points to {points_to}" if points_to else f"{channel} points nowhere yet"
+    return f"{still}; not moved: {model['why']}" if model and model.get("why") else still

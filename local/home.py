@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from include.recommender.errors import ConfigError
 PROJECT = Path(__file__).resolve().parents[1]
 MARK = "RECOMMENDER_LOCAL_OWNER"
 GRACE_S = 20.0
+RUN_MODULE = "local.dag_run"
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Home:
                 )
             os.ftruncate(file, 0)
             os.pwrite(file, f"{purpose}, process {os.getpid()}, since {datetime.now():%H:%M:%S}".encode(), 0)
-            end_all(self.leftovers())
+            _clear(self.leftovers())
             try:
                 yield
             finally:
@@ -93,6 +95,32 @@ def end_all(processes: list[psutil.Process], grace_s: float = GRACE_S) -> None:
     for process in psutil.wait_procs(processes, timeout=grace_s)[1]:
         _send(process, kill=True)
     psutil.wait_procs(processes, timeout=grace_s)
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """End a run of the DAG and all below it, now: Airflow's task runner keeps SIGTERM for itself, and goes on.
+
+    A task may be killed at any moment without harm.
+    """
+    with suppress(psutil.NoSuchProcess):
+        top = psutil.Process(process.pid)
+        below = top.children(recursive=True)
+        for each in (top, *below):
+            _send(each, kill=True)
+        psutil.wait_procs(below, timeout=GRACE_S)
+    process.wait()
+
+
+def _clear(left: list[psutil.Process]) -> None:
+    """End what a killed owner left running; runs of the DAG first, and at once, before they publish anything."""
+    if not left:
+        return
+    say(f"Ending {len(left)} process(es) that a killed run left behind ...", "local")
+    for process in left:
+        with suppress(psutil.Error):
+            if RUN_MODULE in process.cmdline():
+                _send(process, kill=True)
+    end_all(left)
 
 
 def say(message: str, name: str, out: TextIO | None = None) -> None:

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from include.recommender.errors import ConfigError, RecommenderError
+from include.recommender.reporting.trend import MAIN_CHANNEL
+from include.recommender.storage.objects import ObjectStore
 
-from . import store
+from . import shell, store
 from .airflow_env import airflow_environment
-from .home import Home, fail, say
+from .home import Home, fail, kill_tree, say
+from .standing import Standing, left_behind
 from .uploads import Source, find_reviews, put_reviews, put_samples
 
 INTERRUPTED = 130
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Airflow's task runner catches SIGTERM for its own ends; a task may be killed at any moment without harm.
-DAG_GRACE_S = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,20 +32,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parse(arguments)
     stop_like_ctrl_c()
     try:
+        port = store.read_port(given.s3_port, "S3_PORT")
         conf = read_conf(given.conf)
         snapshot = _read_date(given.snapshot)
         files = find_reviews(given.reviews) if given.reviews else []
-        home = Home()
-        with home.own("make run"), store.serve(home, given.s3_port) as endpoint:
+        home = Home(given.local)
+        with home.own("make run"), store.serve(home, port) as endpoint:
             say(f"S3 is up: {endpoint}, kept in {home.path / 's3'}", "s3")
             s3 = store.client(endpoint)
             source = put_reviews(s3, files) if files else put_samples(s3)
-            return _run_dag(home, endpoint, source, {"snapshot": snapshot, **conf})
+            returncode = _run_dag(home, endpoint, source, {"snapshot": snapshot, **conf})
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:
-        print("\nInterrupted. Everything that was started has been stopped; what was made is kept.", flush=True)
-        return INTERRUPTED
+        print("Interrupted before the run began: nothing was published, and no channel was moved.", flush=True)
+        returncode = INTERRUPTED
+    if returncode == INTERRUPTED:
+        print("Everything that was started has been stopped; what was made is kept, and reused.", flush=True)
+    return returncode
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -53,7 +58,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--reviews", default=environment.get("REVIEWS", ""), help="paths or globs of review files")
     parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
     parser.add_argument("--snapshot", default=environment.get("SNAPSHOT", ""), help="YYYY-MM-DD (default: the newest)")
-    parser.add_argument("--s3-port", type=int, default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     return parser.parse_args(arguments)
 
 
@@ -82,16 +88,26 @@ def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any]) ->
     log = home.logs / f"run-{datetime.now():%Y%m%dT%H%M%S}.log"
     database = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}"
     say(f"Starting recommender_retrain on snapshot {snapshot}; Airflow's own log: {log}", "airflow")
+    environment = airflow_environment(home, endpoint, source.root, database)
+    shell.write(home, endpoint, environment)
+    root, channel = ObjectStore.at(store.client(endpoint), source.root), str(conf.get("channel") or MAIN_CHANNEL)
+    before = Standing.read(root, channel)
     child = subprocess.Popen(
         [sys.executable, "-m", "local.dag_run", "--conf", json.dumps(conf), "--log", log, "--local", home.path],
-        env=home.child_environment(airflow_environment(home, endpoint, source.root, database)),
+        env=home.child_environment(environment),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
+        # Not child.wait(): it goes on waiting for a quarter of a second after Ctrl-C, and tasks are short.
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         return _explain(child.wait(), log)
+    except KeyboardInterrupt:
+        kill_tree(child)
+        print(left_behind(before, Standing.read(root, channel)), flush=True)
+        return INTERRUPTED
     finally:
-        store.stop(child, grace_s=DAG_GRACE_S)
+        kill_tree(child)
 
 
 def _explain(returncode: int, log: Path) -> int:

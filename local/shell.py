@@ -1,4 +1,4 @@
-"""`.local/env.sh`: what a shell needs for `airflow ...` and the registry's commands against the running stack."""
+"""`.local/env.sh`: what a shell needs for `airflow ...` and the registry's commands against what ran last."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from include.recommender.errors import ConfigError
+
 from . import store
 from .home import MARK, Home
 
@@ -15,7 +17,7 @@ SETTINGS = "RECOMMENDER_"
 
 
 def settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The project's settings that the operator gave `make up`."""
+    """The project's settings that the operator gave."""
     return {name: value for name, value in environment.items() if name.startswith(SETTINGS) and name != MARK}
 
 
@@ -35,6 +37,16 @@ def write(home: Home, endpoint: str, environment: Mapping[str, str]) -> Path:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write("\n".join(lines) + "\n")
     return path
+
+
+def read(home: Home) -> dict[str, str]:
+    """What the file gives a shell, but for PATH. Raises ConfigError where there is none yet."""
+    try:
+        words = shlex.split((home.path / "env.sh").read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{home.path} holds nothing yet: `make run` or `make up` comes first") from None
+    pairs = (word.split("=", 1) for word in words if word != "export")
+    return {name: value for name, value in pairs if name != "PATH"}
 
 
 def _boto3(endpoint: str) -> dict[str, str]:

@@ -45,12 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; `up` stays in the foreground."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
     parser.add_argument("what", choices=["up", "down"])
-    parser.add_argument("--port", type=int, default=8080, help="of Airflow's UI (%(default)s)")
-    parser.add_argument("--s3-port", type=int, default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--port", default=8080, help="of Airflow's UI (%(default)s)")
+    parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
     given = parser.parse_args(arguments)
     stop_like_ctrl_c()
     try:
-        return down(Home()) if given.what == "down" else up(Home(), given.port, given.s3_port)
+        ports = store.read_port(given.port, "PORT"), store.read_port(given.s3_port, "S3_PORT")
+        return down(Home()) if given.what == "down" else up(Home(), *ports)
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:

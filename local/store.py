@@ -106,10 +106,16 @@ def answers(url: str) -> bool:
         return False
 
 
+def read_port(text: str | int, variable: str) -> int:
+    """A port as somebody wrote it. Raises ConfigError."""
+    if not str(text).isdecimal() or not 1024 <= int(text) <= 65535:
+        raise ConfigError(f"{variable}={text}: expected a port, a whole number from 1024 to 65535")
+    return int(text)
+
+
 def check_port(port: int, variable: str) -> None:
     """Raise ConfigError when a port of loopback cannot be had, with who has it and how to take another."""
-    if not 1024 <= port <= 65535:
-        raise ConfigError(f"{variable}={port}: expected a port from 1024 to 65535")
+    read_port(port, variable)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

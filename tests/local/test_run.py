@@ -7,7 +7,8 @@ import pytest
 from include.recommender.errors import ConfigError
 from local import run, uploads
 from local.airflow_env import secret
-from local.ending import ending, status
+from local.dag_run import copy_pages
+from local.ending import Copies, ending, status
 
 from .. import worlds
 
@@ -78,6 +79,9 @@ def test_a_secret_is_made_once_for_its_owner_only(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+COPIES = Copies("s3://b/shop/reports/r/report.html", Path("r.html"), Path("trend.html"))
+
+
 def _report(**given):
     tasks = [
         {"task": "parse_reviews", "reused": True, "artifacts": {"a": 1}},
@@ -91,12 +95,39 @@ def test_the_ending_tells_verdict_reuse_and_error():
     held = _report(
         verdict={"decision": "HOLD", "top_k": 10, "opponent": "popularity_30d", "against_popularity": against}
     )
-    text = ending(held, "s3://b/reports/r/report.html", Path("r.html"), "http://127.0.0.1:1")
+    text = ending(held, COPIES, "a-model")
     assert "HOLD" in text
     assert "(-0.0010, +0.0200)" in text
     assert "Reused:  parse_reviews\n" in text
     assert "none published" in text
+    assert "Channel: production still points to a-model\n" in text
+    assert "Channel: production points nowhere yet\n" in ending(held, COPIES, None)
+    assert "Trend:   trend.html\n" in text
     assert status(held) == 0
     broken = _report(error={"task": "parse_reviews", "kind": "DataError", "message": "truncated"})
-    assert "Error in parse_reviews: DataError: truncated" in ending(broken, "s3://b/r", Path("r"), "e")
+    assert "Error in parse_reviews: DataError: truncated" in ending(broken, COPIES, None)
     assert status(broken) == 1
+
+
+def test_an_unchanged_run_tells_the_channel_and_how_to_train_again():
+    text = ending(_report(unchanged="a-model", run={"channel": "staging"}), COPIES, "a-model")
+    assert "Channel: staging still points to a-model\n" in text
+    assert """make run CONF='{"force": true}'""" in text
+
+
+def test_the_copies_of_reports_link_to_recall_over_time_and_back(workspace, tmp_path):
+    root = workspace.root
+    for key in ("now/report.html", "now/report.json", "before/report.html", "trend.html", "trend-staging.html"):
+        root.write(f"reports/{key}", key.encode())
+    copies = copy_pages(root, "reports/now", "staging", tmp_path)
+    assert copies.report.read_bytes() == b"now/report.html"
+    assert (copies.report.parent / "../trend-staging.html").read_bytes() == b"trend-staging.html"
+    assert (copies.report.parent / "../trend.html").read_bytes() == b"trend.html"
+    assert (copies.trend.parent / "before/report.html").read_bytes() == b"before/report.html"
+    assert copy_pages(root, "reports/now", "other", tmp_path).trend is None
+
+
+@pytest.mark.parametrize("port", ["abc", "80", "99999", "-1"])
+def test_a_port_that_is_none_is_named(port, capsys):
+    assert run.main([f"--s3-port={port}"]) == 1
+    assert f"S3_PORT={port}: expected a port" in capsys.readouterr().err

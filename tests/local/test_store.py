@@ -113,3 +113,24 @@ def test_a_server_that_does_not_come_up_shows_its_log(home, port):
     process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(ConfigError, match=r"status 3.*\nno such module"):
         store.wait_until_ready(f"http://{store.HOST}:{port}/", process, Path(log), 30)
+
+
+GOES_ON = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: (print("goes on", flush=True), sys.exit()))
+print("up", flush=True)
+signal.pause()
+"""
+
+
+def test_a_run_that_a_killed_owner_left_is_not_asked_but_ended(home):
+    left = subprocess.Popen(
+        [sys.executable, "-c", GOES_ON, "local.dag_run"],
+        env=home.child_environment({}),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert left.stdout.readline() == "up\n"
+    with home.own("the next"):
+        assert left.stdout.read() == ""
+    left.communicate()

@@ -1,0 +1,54 @@
+"""`make registry ARGS="list"`: a command of the registry on what `make run` or `make up` made last; S3 as needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from include.recommender.errors import RecommenderError
+
+from . import shell, store
+from .home import Home, fail
+from .run import INTERRUPTED, stop_like_ctrl_c
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; the exit status is that of the registry's command."""
+    parser = argparse.ArgumentParser(prog="python -m local.registry", description=__doc__)
+    parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="of the command; none lists all commands")
+    given = parser.parse_args(arguments)
+    words = given.words[1:] if given.words[:1] == ["--"] else given.words
+    stop_like_ctrl_c()
+    try:
+        return registry(Home(given.local), store.read_port(given.s3_port, "S3_PORT"), words or ["--help"])
+    except RecommenderError as error:
+        return fail(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def registry(home: Home, port: int, words: Sequence[str]) -> int:
+    """Run one command against the server that runs, or against one that ends with it."""
+    about = shell.read(home)
+    running = about["AWS_ENDPOINT_URL_S3"]
+    if home.holder() and store.answers(f"{running}/_ministack/health"):
+        return _call(about, words)
+    with home.own("make registry"), store.serve(home, port) as endpoint:
+        return _call(about | {"AWS_ENDPOINT_URL_S3": endpoint}, words)
+
+
+def _call(about: Mapping[str, str], words: Sequence[str]) -> int:
+    done = subprocess.run(
+        [sys.executable, "-m", "include.recommender.registry", *words], env={**os.environ, **about}, check=False
+    )
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

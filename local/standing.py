@@ -1,0 +1,38 @@
+"""What the store holds of models and a channel, before and after: what an interrupted run left, told truthfully."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from include.recommender.registry.moves import Move
+from include.recommender.registry.registry import Registry
+from include.recommender.storage.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The latest move of a channel (None: it points nowhere yet), and the ids of all complete versions."""
+
+    channel: str
+    move: Move | None
+    versions: frozenset[str]
+
+    @classmethod
+    def read(cls, root: ObjectStore, channel: str) -> Standing:
+        """As the store has it now. Raises RecommenderError."""
+        registry = Registry(root)
+        state = registry.channels.read(channel)
+        return cls(channel, state.move if state else None, frozenset(registry.versions()))
+
+
+def left_behind(before: Standing, after: Standing) -> str:
+    """What a run that was stopped did to models and channel, from how they stood before it and after."""
+    made, move = sorted(after.versions - before.versions), after.move
+    model = f"{', '.join(made)} was published before the run was stopped" if made else "none was published by this run"
+    if move is None:
+        channel = f"{after.channel} points nowhere yet; the run did not move it"
+    elif move == before.move:
+        channel = f"{after.channel} still points to {move.to_model}; the run did not move it"
+    else:
+        channel = f"{after.channel} points to {move.to_model}; the run moved it there before it was stopped"
+    return f"Model:   {model}\nChannel: {channel}"

@@ -1,0 +1,99 @@
+"""Ctrl-C in `make run`: no task begins after it, and what is told of model and channel is what the store holds."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from include.recommender.storage.objects import ObjectStore
+from local import store
+from local.home import PROJECT, Home, end_all
+from local.standing import Standing, left_behind
+
+from .. import worlds
+from ..conftest import HOME
+
+CONF = '{"force_reason": "a test of interruptions", "iterations": 2, "factors": 8, "force": true}'
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, airflow_database):
+    """A `.local` whose Airflow is migrated, and a file of reviews beside it."""
+    home = Home(tmp_path_factory.mktemp("interrupt") / ".local")
+    (home.path / "airflow").mkdir(parents=True)
+    database = home.path / "airflow" / "airflow.db"
+    shutil.copyfile(HOME / "airflow.db", database)
+    (home.path / "airflow" / "migrated").write_text(f"{version('apache-airflow')} sqlite:///{database}")
+    (home.path.parent / "reviews.json").write_bytes(worlds.lines(worlds.reviews()))
+    yield home
+    end_all(home.leftovers(), grace_s=0.1)
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as probe:
+        probe.bind((store.HOST, 0))
+        return probe.getsockname()[1]
+
+
+def interrupted(home, port, when):
+    """What `make run` prints where Ctrl-C comes as soon as a line ends as given: the lines before and after it."""
+    words = [
+        "--reviews",
+        home.path.parent / "reviews.json",
+        "--conf",
+        CONF,
+        "--s3-port",
+        str(port),
+        "--local",
+        home.path,
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local.run", *words],
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=PROJECT,
+    )
+    try:
+        seen = []
+        for line in process.stdout:
+            seen.append(line)
+            if when in " ".join(line.split()):
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stdout.read()
+        assert process.wait() == 130, "".join(seen) + rest
+        return "".join(seen), rest.partition("Stopping ...")[2]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("task", ["refit", "upload_model", "promote_model"])
+def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_it_is_told_to_be(home, port, task):
+    before, after = interrupted(home, port, f"{task} begins")
+    assert "begins" not in after
+    root = before.partition("snapshots/")[0].rpartition(" ")[2]
+    with home.own("a test"), store.serve(home, port) as endpoint:
+        now = Standing.read(ObjectStore.at(store.client(endpoint), root), "production")
+    assert (f"production points to {now.move.to_model}" if now.move else "production points nowhere yet") in after
+    assert all(name in after for name in now.versions)
+    if task == "refit":
+        assert (now.move, now.versions) == (None, frozenset())
+        assert "none was published" in after
+    assert not home.leftovers()
+
+
+def test_what_was_there_before_is_not_told_to_be_of_the_run():
+    before = Standing("production", None, frozenset({"old"}))
+    assert "none was published" in left_behind(before, before)
+    told = left_behind(before, Standing("production", None, frozenset({"old", "new"})))
+    assert "new was published" in told
+    assert "old" not in told

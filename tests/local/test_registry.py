@@ -1,0 +1,45 @@
+"""`make registry`: the registry's commands after `make run` has ended, and while somebody serves."""
+
+import socket
+
+import pytest
+
+from include.recommender.errors import ConfigError
+from local import registry, shell, store
+from local.airflow_env import airflow_environment
+from local.home import Home
+
+
+@pytest.fixture
+def home(tmp_path):
+    return Home(tmp_path / ".local")
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as probe:
+        probe.bind((store.HOST, 0))
+        return probe.getsockname()[1]
+
+
+def remember(home, endpoint):
+    shell.write(home, endpoint, airflow_environment(home, endpoint, f"s3://{store.BUCKET}/it's mine", "sqlite://"))
+
+
+def test_a_command_starts_the_server_and_ends_it(home, port, capfd):
+    remember(home, "http://127.0.0.1:1")
+    assert registry.main(["--local", str(home.path), "--s3-port", str(port), "--", "--json", "list"]) == 0
+    assert capfd.readouterr().out.strip() == "[]"
+    assert not store.answers(f"http://{store.HOST}:{port}/_ministack/health")
+
+
+def test_a_command_uses_the_server_that_runs(home, port, capfd):
+    with home.own("make up"), store.serve(home, port) as endpoint:
+        remember(home, endpoint)
+        assert registry.registry(home, port, ["--json", "list"]) == 0
+    assert capfd.readouterr().out.strip() == "[]"
+
+
+def test_before_any_run_it_says_what_comes_first(home, port):
+    with pytest.raises(ConfigError, match="make run"):
+        registry.registry(home, port, ["list"])

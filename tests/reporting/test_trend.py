@@ -6,7 +6,7 @@ import json
 import pytest
 
 from include.recommender.registry.registry import Registry
-from include.recommender.reporting import trend
+from include.recommender.reporting import trend, trend_plot
 from include.recommender.reporting.trend import points, render_trend, write_trend
 
 from ..registry import makers
@@ -91,3 +91,29 @@ def test_hostile_text_is_escaped_and_nothing_judged_is_said(workspace, report):
 def test_each_channel_has_its_page(workspace, report):
     put_report(workspace, report, "a", makers.day(1), channel="staging")
     assert write_trend(workspace.root, "staging").endswith("reports/trend-staging.html")
+
+
+def test_a_run_that_was_not_judged_does_not_stretch_the_axis(workspace, report, monkeypatch):
+    reached = []
+    monkeypatch.setattr(
+        trend_plot, "limits", lambda judged, real=trend_plot.limits: reached.append(real(judged)) or reached[-1]
+    )
+    put_report(workspace, report, "manual__1", makers.day(1))
+    error = {"task": "resolve_snapshot", "kind": "NotFound", "message": "no such snapshot"}
+    put_report(workspace, report, "manual__2", "1018-09-01T00:00:00+00:00", error=error, verdict=None, judged=None)
+    page = render_trend(points(workspace.root, "production"), "production")
+    assert "1018-09-01" in page
+    assert reached[0][0].year == 2018
+
+
+def test_the_line_takes_the_newest_run_of_an_as_of_whatever_its_type(workspace, report, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        trend_plot, "line", lambda newest, name, real=trend_plot.line: drawn.setdefault(name, real(newest, name))
+    )
+    for run, recall in (("scheduled__2018-01-01", 0.1), ("backfill__2018-01-02", 0.2), ("manual__2017-12-31", 0.3)):
+        verdict = report["verdict"] | {"candidate_recall": recall}
+        put_report(workspace, report, run, makers.day(1), verdict=verdict)
+    page = render_trend(points(workspace.root, "production"), "production")
+    assert drawn["candidate"][1] == [0.2]
+    assert "over 3 judged runs" in page

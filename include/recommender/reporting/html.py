@@ -89,7 +89,7 @@ def _funnel(report: Mapping[str, Any]) -> Markup | None:
     if not steps:
         return None
     alt = "Data funnel: " + "; ".join(f"{name} {count:,}" for name, count, _ in steps)
-    return plots.bars("funnel", alt, [name for name, _, _ in steps], [("", [count for _, count, _ in steps])])
+    return plots.bars("funnel", alt, [name for name, _, _ in steps], [("", [count for _, count, _ in steps], 0)])
 
 
 def _training(report: Mapping[str, Any]) -> Markup | None:
@@ -117,4 +117,4 @@ def _tasks(report: Mapping[str, Any]) -> Markup | None:
         return None
     seconds, peaks = [row["seconds"] for row in tasks], [row["peak_bytes"] / 1e6 for row in tasks]
     alt = "Seconds and peak memory a task; the table has the figures"
-    return plots.bars("tasks", alt, [row["task"] for row in tasks], [("seconds", seconds), ("peak MB", peaks)])
+    return plots.bars("tasks", alt, [row["task"] for row in tasks], [("seconds", seconds, 1), ("peak MB", peaks, 0)])

@@ -43,6 +43,7 @@ _SETTINGS = {
     "legend.frameon": False,
 }
 WIDTH_IN = 4.9
+ROOM = 0.06  # of an axis, beyond what is drawn
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: b
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(unit)
+        axes.set_xlim(*reach(rows, zero=zero))
         axes.locator_params(axis="x", nbins=5)
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
@@ -77,11 +79,24 @@ def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: b
     return svg(name, alt, 0.7 + 0.3 * len(rows), draw)
 
 
-def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence[float]]]) -> Markup:
-    """Horizontal bars with their values, one panel a quantity side by side, the first label on top."""
+def reach(rows: Sequence[Whisker], *, zero: bool) -> tuple[float, float]:
+    """The ends of the axis: all intervals, and 0 where it is asked for, with room on both sides."""
+    there = [0.0] if zero else []
+    low, high = min([*there, *(row.low for row in rows)]), max([*there, *(row.high for row in rows)])
+    room = ROOM * (high - low) or 1e-3
+    return low - room, high + room
+
+
+def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence[float], int]]) -> Markup:
+    """Horizontal bars with their values, the first label on top.
+
+    Parameters
+    ----------
+    panels : caption, values and decimals of one quantity each, side by side
+    """
 
     def draw(figure: Figure) -> None:
-        for axes, (caption, values) in zip(_row_of_axes(figure, len(panels)), panels, strict=True):
+        for axes, (caption, values, digits) in zip(_row_of_axes(figure, len(panels)), panels, strict=True):
             axes.barh(range(len(values)), values, color=ACCENT, height=0.62)
             axes.set_yticks(range(len(labels)), labels)
             axes.set_ylim(len(labels) - 0.5, -0.5)
@@ -91,9 +106,8 @@ def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str,
             axes.spines["bottom"].set_visible(False)
             axes.set_title(caption)
             for place, value in enumerate(values):
-                axes.annotate(
-                    _short(value), (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8
-                )
+                told = f"{value:,.{digits}f}"
+                axes.annotate(told, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
 
     return svg(name, alt, 0.45 + 0.24 * len(labels), draw)
 
@@ -129,6 +143,7 @@ def curve(name: str, alt: str, loss: Sequence[float], seconds: Sequence[float]) 
         below.bar(steps, seconds, color=OTHER, width=0.7)
         below.set_title("seconds")
         below.set_xlabel("iteration")
+        below.set_xlim(0.4, len(loss) + 0.6)
         below.xaxis.set_major_locator(MaxNLocator(integer=True))
         for axes in (above, below):
             axes.grid(axis="y")
@@ -143,11 +158,7 @@ def _row_of_axes(figure: Figure, n: int) -> list[Any]:
     return list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
 
 
-def _short(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None]) -> Markup:
+def svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None], *, width_in: float = WIDTH_IN) -> Markup:
     """What `draw` draws, as an element of the page."""
     # Imported here: it takes long, and only the report needs it.
     import matplotlib
@@ -155,7 +166,7 @@ def svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None]) -
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        figure = Figure(figsize=(width_in, height_in), layout="constrained")
         draw(figure)
         out = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

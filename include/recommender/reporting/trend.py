@@ -36,7 +36,7 @@ def write_trend(root: ObjectStore, channel: str) -> str:
 
 
 def points(root: ObjectStore, channel: str) -> list[Point]:
-    """What is known of a channel's runs, by as_of; of one as_of in the order of the run ids."""
+    """What is known of a channel's runs, by as_of; of one as_of by the dates in the run ids."""
     registry = Registry(root)
     history = registry.channels.history(channel)
     live = _standing(history)
@@ -45,12 +45,12 @@ def points(root: ObjectStore, channel: str) -> list[Point]:
     gone = [name for name in dict.fromkeys(move.to_model for move in history) if name not in known][-NEWEST:]
     manifests = registry.manifests(gone).values()
     found += [_from_manifest(body, live) for body in manifests if not isinstance(body, DataError)]
-    return sorted(found, key=lambda point: (instant(point.as_of), point.report or ""))
+    return sorted(found, key=lambda point: (instant(point.as_of), _when(point.report or ""), point.report or ""))
 
 
 def _reports(root: ObjectStore) -> Iterable[tuple[str, Mapping[str, Any]]]:
     """The newest reports by the date in their run ids (`<type>__<date>`)."""
-    names = sorted(root.folders("reports/"), key=lambda name: (name.rpartition("__")[2], name))[-NEWEST:]
+    names = sorted(root.folders("reports/"), key=lambda name: (_when(name), name))[-NEWEST:]
     raws = read_each(root, [f"reports/{name}/report.json" for name in names])
     for name, raw in zip(names, raws, strict=True):
         try:
@@ -59,6 +59,11 @@ def _reports(root: ObjectStore) -> Iterable[tuple[str, Mapping[str, Any]]]:
             body = None
         if isinstance(body, dict) and body.get("run"):
             yield name, body
+
+
+def _when(run: str) -> str:
+    """The date in the name of a run, `<type>__<date>`."""
+    return run.rpartition("__")[2]
 
 
 def _from_report(name: str, body: Mapping[str, Any], channel: str, live: Mapping[str, str]) -> list[Point]:

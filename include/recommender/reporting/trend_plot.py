@@ -25,6 +25,8 @@ LINES: dict[str, dict[str, Any]] = {
     "popularity": {"color": OTHER, "linewidth": 1.5},
     "champion": {"color": MUTED, "linewidth": 1, "linestyle": "--", "marker": ".", "markersize": 4},
 }
+WIDTH_IN, HEIGHT_IN = 10.5, 4.0  # of a page twice as wide as the report's figures
+FAINT = 0.3
 NAMES = {"popularity": "strongest popularity"}
 
 
@@ -52,59 +54,63 @@ class Point:
 
 
 def trend_plot(points: Sequence[Point], top_k: int | None) -> Markup:
-    """Recall@K of one K over as_of, and a mark at the foot for each run that ended in an error.
+    """Recall@K of one K over as_of. What was not judged is not drawn: its as_of may be anything.
 
     Parameters
     ----------
-    points : by as_of, one or more with a candidate
+    points : by as_of, and of one as_of the newest run last; one or more with a candidate
     """
+    judged = [point for point in points if point.candidate is not None]
+    newest = list({instant(point.as_of): point for point in judged}.values())
 
     def draw(figure: Figure) -> None:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         axes: Any = figure.subplots()
         for name, style in LINES.items():
-            when, values = _line(points, name)
+            when, values = line(newest, name)
             if values:
                 axes.plot(when, values, label=NAMES.get(name, name), **style)
-        _mark(axes, points)
-        first, last = instant(points[0].as_of), instant(points[-1].as_of)
-        margin = max(timedelta(days=7), (last - first) * 0.04)
-        axes.set_xlim(first - margin, last + margin)
+        _mark(axes, judged, newest)
+        axes.set_xlim(*limits(judged))
         locator = AutoDateLocator(maxticks=8)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3) * 1.06)
         axes.set_ylabel(f"Recall@{top_k}")
         axes.locator_params(axis="y", nbins=5)
         axes.tick_params(axis="y", labelcolor=MUTED)
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
 
-    return svg("trend", _spoken(points, top_k), 3.2, draw)
+    return svg("trend", _spoken(judged, top_k), HEIGHT_IN, draw, width_in=WIDTH_IN)
 
 
-def _line(points: Sequence[Point], name: str) -> tuple[list[datetime], list[float]]:
-    there = [point for point in points if getattr(point, name) is not None]
+def limits(judged: Sequence[Point]) -> tuple[datetime, datetime]:
+    """The ends of the time axis."""
+    first, last = instant(judged[0].as_of), instant(judged[-1].as_of)
+    margin = max(timedelta(days=7), (last - first) * 0.04)
+    return first - margin, last + margin
+
+
+def line(newest: Sequence[Point], name: str) -> tuple[list[datetime], list[float]]:
+    """Where a contestant was judged: as_of and Recall@K, one value an as_of."""
+    there = [point for point in newest if getattr(point, name) is not None]
     return [instant(point.as_of) for point in there], [getattr(point, name) for point in there]
 
 
-def _mark(axes: Any, points: Sequence[Point]) -> None:
-    """Verdicts on the candidate's line, a ring around the version that is live, errors at the foot."""
-    for point in points:
-        when = instant(point.as_of)
-        if point.candidate is not None and point.outcome in MARKS:
-            axes.plot([when], [point.candidate], color=ACCENT, markersize=5, **MARKS[point.outcome])
-        elif point.candidate is None:
-            axes.plot([when], [0.02], "x", color=INK, markersize=5, transform=axes.get_xaxis_transform())
-        if point.live == "live" and point.candidate is not None:
-            axes.plot([when], [point.candidate], "o", color=INK, markerfacecolor="none", markersize=11)
-            place = {"textcoords": "offset points", "ha": "center", "fontsize": 8}
-            axes.annotate("live", (when, point.candidate), (0, -17), **place)
+def _mark(axes: Any, judged: Sequence[Point], newest: Sequence[Point]) -> None:
+    """Verdicts on the candidate's line, those of earlier runs of one as_of faint; a ring around what is live."""
+    for point in judged:
+        at = [instant(point.as_of)], [point.candidate]
+        faint = 1.0 if any(point is each for each in newest) else FAINT
+        if point.outcome in MARKS:
+            axes.plot(*at, color=ACCENT, markersize=6, alpha=faint, clip_on=False, **MARKS[point.outcome])
+        if point.live == "live":
+            axes.plot(*at, "o", color=INK, markerfacecolor="none", markersize=12, clip_on=False)
 
 
-def _spoken(points: Sequence[Point], top_k: int | None) -> str:
-    judged = [point for point in points if point.candidate is not None]
+def _spoken(judged: Sequence[Point], top_k: int | None) -> str:
     first, last = judged[0], judged[-1]
     return (
         f"Recall@{top_k} of candidate, strongest popularity and champion over {len(judged)} judged runs; the candidate "

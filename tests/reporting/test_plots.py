@@ -1,0 +1,31 @@
+"""What the plots must show whatever the numbers are."""
+
+import re
+
+import pytest
+
+from include.recommender.reporting import plots
+from include.recommender.reporting.plots import Whisker, reach
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.02, 0.05), (-0.05, -0.02), (-0.01, 0.02), (0.0, 0.0)])
+def test_the_line_at_zero_has_room_on_both_sides(low, high):
+    rows = [Whisker("a", (low + high) / 2, low, high)]
+    left, right = reach(rows, zero=True)
+    assert left < min(low, 0) <= max(high, 0) < right
+    assert reach([Whisker("a", 5, 4, 6)], zero=False)[0] > 0
+
+
+def test_the_line_at_zero_is_drawn_inside_the_axes():
+    drawn = str(plots.whiskers("x", "alt", [Whisker("a", 0.03, 0.02, 0.05)], "unit", zero=True))
+    edge = re.search(r'id="x-patch_\d+">\s*<path d="M ([\d.]+) [\d.]+ \n?L ([\d.]+)[^"]*" style="[^"]*--line', drawn)
+    lines = re.findall(r'<path d="M ([\d.]+) ([\d.]+) \n?L ([\d.]+) ([\d.]+) \n?" [^>]*--ink', drawn)
+    upright = [float(x) for x, _, to, _ in lines if x == to]
+    assert edge, drawn[:3000]
+    assert upright, drawn
+    assert min(upright) > float(edge[1]) + 1
+
+
+def test_times_are_rounded_as_in_the_table():
+    drawn = str(plots.bars("x", "alt", ["a", "b"], [("seconds", [0.123, 12.3456], 1), ("peak MB", [1234.5, 7.6], 0)]))
+    assert all(f">{told}</text>" in drawn for told in ("0.1", "12.3", "1,234", "8"))

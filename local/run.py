@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -71,7 +71,20 @@ def read_conf(text: str) -> dict[str, Any]:
         raise ConfigError(f"CONF={text}: not JSON ({error}). Expected e.g. CONF='{{\"factors\": 32}}'") from None
     if not isinstance(conf, dict):
         raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
+    if conf:
+        _check_conf(conf)
     return conf
+
+
+def _check_conf(conf: Mapping[str, Any]) -> None:
+    """Raise ConfigError with everything that is wrong, before anything is started."""
+    # Imported here: Airflow's part takes a second or two.
+    from include.orchestration.form import retrain_params
+    from include.orchestration.parameters import problems
+
+    found = problems(conf, retrain_params())
+    if found:
+        raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
 
 
 def _read_date(text: str) -> str | None:

@@ -126,7 +126,7 @@ def markdown() -> str:
     rows: dict[str, list[str]] = {}
     for name, param in retrain_params().items():
         about = param.schema
-        line = f"| `{name}` | {_shown(param.value)} | {_range(about)} | {param.description} |"
+        line = f"| `{name}` | {_shown(param.value)} | {allowed(about)} | {param.description} |"
         rows.setdefault(about["section"], []).append(line.replace("\n", " "))
     tables = (
         "\n".join([f"\n## {name}\n", "| name | default | allowed | what |", "|---|---|---|---|", *lines])
@@ -139,7 +139,8 @@ def _shown(value: Any) -> str:
     return "empty" if value is None else f"`{json.dumps(value)}`"
 
 
-def _range(about: Mapping[str, Any]) -> str:
+def allowed(about: Mapping[str, Any]) -> str:
+    """What a param takes, in words, from its JSON schema."""
     if about.get("enum"):
         return ", ".join(f"`{value}`" for value in about["enum"])
     if about.get("format") == "date":
@@ -147,7 +148,7 @@ def _range(about: Mapping[str, Any]) -> str:
     if about.get("pattern"):
         return IN_WORDS[about["pattern"]]
     if "items" in about:
-        return f"a list of: {_range(about['items'])}"
+        return f"a list of: {allowed(about['items'])}"
     if about.get("minLength"):
         return f"text of at least {about['minLength']} characters"
     kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}[str(about["type"])]

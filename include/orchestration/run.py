@@ -21,6 +21,7 @@ from include.recommender.storage.artifacts import Artifact
 
 from .failures import to_airflow
 from .form import CHANNEL, FORCE_REASON_CHARS
+from .parameters import unknown
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,7 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
         as_of = _as_of(params["as_of"], max(run_date, dag_run.run_after)) if params.get("as_of") else run_date
     except ConfigError as error:
         problems += error.problems
-    problems += _other_problems(params, sorted(set(dag_run.conf or {}) - set(context["dag"].params)))
+    problems += _other_problems(params, unknown(dag_run.conf or {}, context["dag"].params))
     facts = RunFacts(
         dag_run.dag_id,
         dag_run.run_id,
@@ -165,8 +166,8 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     return Run(facts, config, workspace, record, problems)
 
 
-def _other_problems(params: Mapping[str, Any], unknown: Sequence[str]) -> list[str]:
-    problems = [f"{name}: there is no such parameter; the trigger form lists them" for name in unknown]
+def _other_problems(params: Mapping[str, Any], unknown_names: Sequence[str]) -> list[str]:
+    problems = list(unknown_names)
     channel, reason = params.get("channel") or "production", params.get("force_reason")
     if not isinstance(channel, str) or not re.fullmatch(CHANNEL, channel):
         problems.append(f"channel={channel!r}: expected a name such as production, of a-z, 0-9, _ and -")

@@ -1,5 +1,6 @@
 """What `make run` reads and tells."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,23 @@ def test_reviews_that_are_not_there_are_refused_before_anything_starts(files, wa
 def test_a_conf_that_is_no_object_is_refused(conf):
     with pytest.raises(ConfigError, match="CONF="):
         run.read_conf(conf)
+
+
+def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tmp_path):
+    conf = '{"facters": 8, "factors": "many", "as_of": "yesterday", "channel": "Production!", "windows_days": [30, 0]}'
+    assert run.main(["--conf", conf, "--local", str(tmp_path / "none")]) == 1
+    told = capsys.readouterr().err
+    assert "facters: there is no such parameter; did you mean factors? docs/parameters.md lists all" in told
+    assert "factors='many': expected a whole number from 1 to 1,024" in told
+    assert "as_of='yesterday': expected a date or date-time" in told
+    assert "channel='Production!': expected a name" in told
+    assert "windows_days=[30, 0]: expected a list of: a whole number from 1" in told
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("conf", ['{"as_of": null}', '{"snapshot": "2018-10-01", "force": true, "factors": 8}', ""])
+def test_a_right_conf_is_taken(conf):
+    assert run.read_conf(conf) == json.loads(conf or "{}")
 
 
 def test_the_same_bytes_are_put_once(files, s3, monkeypatch):

@@ -1,0 +1,38 @@
+"""What is wrong with parameters, in words: names that do not exist, values that the trigger form would refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from airflow.sdk import Param
+
+from .form import allowed
+
+PAGE = "docs/parameters.md"
+
+
+def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
+    """A line for each name that is no parameter, with the one that was probably meant."""
+    known = list(known)
+    return [f"{name}: there is no such parameter{_near(name, known)}" for name in sorted(set(names) - set(known))]
+
+
+def _near(name: str, known: list[str]) -> str:
+    near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
+    return f"; did you mean {near[0]}? {PAGE} lists all" if near else f"; {PAGE} lists all"
+
+
+def problems(conf: Mapping[str, Any], params: Mapping[str, Param]) -> list[str]:
+    """Everything that is wrong with a conf, before any run begins; what depends on the run's date comes later."""
+    from jsonschema import Draft7Validator, FormatChecker  # type: ignore[import-untyped]
+
+    found = unknown(conf, params)
+    for name, value in conf.items():
+        if name not in params:
+            continue
+        about = params[name].schema
+        if not Draft7Validator(about, format_checker=FormatChecker()).is_valid(value):
+            found.append(f"{name}={value!r}: expected {allowed(about)}")
+    return found

@@ -60,8 +60,6 @@ def compose(context: Mapping[str, Any]) -> Alert:
         reason = f"{context.get('reason')}. The log of the task that failed tells why; there is no report ({error})."
         return _alert(dag_id, "FAILED", reason, run_id, "")
     failure = report["error"]
-    if failure and failure["kind"] == "GateRejected":  # by a person, or against a champion that came meanwhile
-        told |= {"word": "NOT PROMOTED"}
     details = [failure["message"]] if failure else []
     details += [report["table"]] if report["table"] else []
     where = journal.objects.uri(f"{journal.folder}/report.html")

@@ -11,13 +11,21 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from include.recommender.config import Knob, knobs
+from include.recommender.config import Knob, knobs, tune_knobs
 
+# Of recommender_tune. Dynamic mapping cannot loop, so the rounds are written out; those not needed are skipped.
+ROUNDS = 12
 AUTOMATIC, BY_HAND = "automatic", "by_hand"
 FORCE_REASON_CHARS = 10
 AS_OF, CHANNEL = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$", "^[a-z][a-z0-9_-]{0,39}$"
-IN_WORDS = {AS_OF: "a date or date-time, ISO 8601", CHANNEL: "a name of a-z, 0-9, - and _, at most 40 characters"}
+TUNED = r"^(newest|\d{8}-[0-9a-f]{12})$"
+IN_WORDS = {
+    AS_OF: "a date or date-time, ISO 8601",
+    CHANNEL: "a name of a-z, 0-9, - and _, at most 40 characters",
+    TUNED: "`newest`, or the id of a tuned configuration",
+}
 SECTIONS = {
+    "tune": "Search",
     "parse": "Parsing",
     "quality": "Data quality",
     "encode": "Encoding and split",
@@ -32,6 +40,25 @@ SECTIONS = {
 def retrain_params() -> dict[str, Param]:
     """All params of `recommender_retrain`, in the order of the form."""
     return _run_params() | {knob.param: _knob_param(knob) for knob in knobs()}
+
+
+def tune_params() -> dict[str, Param]:
+    """All params of `recommender_tune`: of the run, of the search, and the configuration that it begins with."""
+    from include.recommender.tuning.space import SPACE
+
+    search = Param(
+        None,
+        type=["null", "array"],
+        items={"type": "string", "enum": list(SPACE)},
+        examples=list(SPACE),
+        title="Parameters to search",
+        description="Empty: factors, regularization, alpha, the half-lives, the prior, and the weight of unverified "
+        "purchases where there are both kinds.",
+        section=SECTIONS["tune"],
+    )
+    base = [knob for knob in knobs() if knob.section in ("parse", "encode", "train", "prior", "evaluate")]
+    run = {name: param for name, param in _run_params().items() if name in ("snapshot", "as_of")}
+    return run | {"search": search} | {knob.param: _knob_param(knob) for knob in [*tune_knobs(), *base]}
 
 
 def _run_params() -> dict[str, Param]:
@@ -51,6 +78,17 @@ def _run_params() -> dict[str, Param]:
             title="As of",
             description="Nothing at or after this instant may be known: a date (its midnight, UTC) or a date-time. "
             "Empty: the run's date.",
+            section="Run",
+        ),
+        "tuned": Param(
+            None,
+            type=["null", "string"],
+            pattern=TUNED,
+            examples=["newest"],
+            title="Tuned configuration",
+            description="An id of recommender_tune, or `newest`: the newest that was better than the defaults, with an "
+            "as_of not after this run's. It takes the place of defaults; a parameter that is set otherwise wins. "
+            "Empty: none.",
             section="Run",
         ),
         "channel": Param(

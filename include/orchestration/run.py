@@ -14,10 +14,11 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
 from include.recommender.config import RetrainConfig
-from include.recommender.errors import ConfigError, RecommenderError
+from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
+from include.recommender.tuning.tuned import read_tuned, resolve_tuned, with_tuned
 
 from .failures import to_airflow
 from .form import CHANNEL, FORCE_REASON_CHARS
@@ -27,6 +28,7 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 Handle = dict[str, Any]
+FIRST_TASK = "resolve_snapshot"
 
 
 @dataclass
@@ -90,6 +92,7 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
     try:
         run = open_run(context, Settings.from_environment().workspace())
         journal = Journal(run.workspace.root, run.facts.run_id)
+        _take_tuned(run, journal)
         journal.write_run(run.facts)
         journal.write(run.record)
     except Exception as error:
@@ -113,6 +116,37 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
     except Exception as error:
         raise to_airflow(error) from error
     return result
+
+
+def _take_tuned(run: Run, journal: Journal) -> None:
+    """Put the values of the tuned configuration in the place of defaults: of the same one in all tasks of a run.
+
+    A search may end, and write a newer one, while this run is on its way.
+    """
+    wanted = run.facts.params.get("tuned")
+    if not wanted or run.problems:
+        return
+    try:
+        body = _pinned(run, journal) if run.record.task != FIRST_TASK else None
+        body = body or resolve_tuned(run.workspace.root, wanted, run.as_of)
+    except (NotFound, DataError) as error:
+        run.problems.append(str(error))
+        return
+    if body is None:
+        log.info("tuned=newest: there is none yet that was better than the defaults; these are used")
+        return
+    params, taken = with_tuned(run.facts.params, body)
+    run.facts = replace(run.facts, params=params, tuned=body["id"], tuned_values=taken)
+    run.config = RetrainConfig.from_params(params)
+    log.info("Tuned configuration %s: %s", body["id"], ", ".join(f"{k}={v:.4g}" for k, v in sorted(taken.items())))
+
+
+def _pinned(run: Run, journal: Journal) -> dict[str, Any] | None:
+    try:
+        name = journal.read_run().tuned
+    except NotFound:
+        return None
+    return read_tuned(run.workspace.root, name) if name else None
 
 
 def _ended(record: TaskRecord, error: BaseException) -> TaskRecord:
@@ -162,7 +196,9 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
         params,
     )
     ti = context["ti"]
-    record = TaskRecord(ti.task_id, "running", ti.try_number, datetime.now(UTC).isoformat())
+    mapped = getattr(ti, "map_index", -1)
+    name = ti.task_id if mapped is None or mapped < 0 else f"{ti.task_id}.{mapped}"
+    record = TaskRecord(name, "running", ti.try_number, datetime.now(UTC).isoformat())
     return Run(facts, config, workspace, record, problems)
 
 

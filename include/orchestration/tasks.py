@@ -171,7 +171,8 @@ def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
             gated=run.open(handles["gated"]),
             published=Fitted(*(run.open(refitted[name]) for name in ("encoded", "trained", "popularity"))),
         )
-        published = publish.upload_model(run.workspace, made, run.as_of, run.facts.run_id, run.config)
+        facts = run.facts
+        published = publish.upload_model(run.workspace, made, run.as_of, facts.run_id, run.config, facts.tuned)
         run.note(**asdict(published))
         return asdict(published)
 

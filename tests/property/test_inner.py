@@ -10,7 +10,6 @@ from include.recommender.data.inner import inner_fold
 from tests.frames import frame
 from tests.property.test_split import FOLDABLE, FRACTIONS, encoded, quick
 
-
 # Whoever is drawn first has more than may be drawn in all.
 LONG_HISTORIES = frame(*((user, item, user + item, 5, 1) for user in range(3) for item in range(10)))
 

@@ -48,7 +48,11 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run was asked to do. `snapshot` None means: the newest on or before its date."""
+    """What a run was asked to do. `snapshot` None means: the newest on or before its date.
+
+    params : with the values of the tuned configuration, where there is one; `tuned` is its id, `tuned_values` what came
+        from it
+    """
 
     dag_id: str
     run_id: str
@@ -58,6 +62,8 @@ class RunFacts:
     snapshot: str | None
     channel: str
     params: dict[str, Any]
+    tuned: str | None = None
+    tuned_values: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

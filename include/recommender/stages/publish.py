@@ -78,7 +78,9 @@ class Published:
     fresh: bool
 
 
-def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, config: RetrainConfig) -> Published:
+def upload_model(
+    workspace: Workspace, made: Made, as_of: datetime, run: str, config: RetrainConfig, tuned: str | None = None
+) -> Published:
     """Write the bundle, create-only, manifest last.
 
     Raises
@@ -105,6 +107,7 @@ def upload_model(workspace: Workspace, made: Made, as_of: datetime, run: str, co
         "verdict": verdict,
         "identity": identity,
         "lineage": made.uris(),
+        "tuned": tuned,
         "run": run,
         "code_version": code_version(),
         "libraries": library_versions(),

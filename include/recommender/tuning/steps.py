@@ -15,7 +15,8 @@ import numpy as np
 from ..config import EncodeConfig, RetrainConfig, TuneConfig
 from ..data.encoding import EncodedFold
 from ..data.interactions import Reviews
-from ..errors import DataError
+from ..errors import ConfigError, DataError
+from ..evaluation.gate import Interval, paired_interval
 from ..evaluation.metrics import Floats
 from ..stages.prepare import encode_interactions
 from ..stages.workspace import Workspace, run_once
@@ -105,7 +106,14 @@ def run_trial(
     judged: list[Artifact] = []
     pruned, started = False, time.monotonic()
     for uri in plan.folds:
-        judged.append(judge_at(workspace, workspace.artifacts.open(uri), own_config))
+        try:
+            judged.append(judge_at(workspace, workspace.artifacts.open(uri), own_config))
+        except (ConfigError, DataError) as error:
+            if number == 0:
+                raise
+            log.warning("Trial %d cannot be judged: %s", number, error)
+            pruned = True
+            break
         own.append(recall_of(workspace, judged[-1].uri))
         below = hopeless(own, theirs, config) if theirs and len(own) < len(plan.folds) else None
         if below:
@@ -116,8 +124,8 @@ def run_trial(
         number,
         values,
         [float(recall.mean()) for recall in own],
-        float(np.concatenate(own).mean()),
-        float(np.mean([row.counts["coverage"] for row in judged])),
+        float(np.concatenate(own).mean()) if own else 0.0,
+        float(np.mean([row.counts["coverage"] for row in judged])) if judged else 0.0,
         pruned,
         time.monotonic() - started,
         [row.uri for row in judged],
@@ -144,3 +152,65 @@ def recall_of(workspace: Workspace, uri: str) -> Floats:
     path = workspace.artifacts.path(workspace.artifacts.open(uri))
     recall: Floats = np.load(path / "recall.npy", allow_pickle=False)
     return recall
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The winner, against the defaults.
+
+    searched : interval over all judged users of the cuts that the search looked at; it favours the winner, which was
+        chosen there
+    confirmed : on the newest cut, which no trial was chosen on
+    """
+
+    trials: int
+    number: int
+    values: Values
+    better: bool
+    searched: Interval
+    confirmed: Interval
+    by_cut: list[Interval]
+    default_recall: float
+    best_recall: float
+    confirmed_default: float
+    confirmed_best: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def choose(workspace: Workspace, plan: Plan, results: Sequence[Result], base: RetrainConfig) -> Choice:
+    """The best trial against the defaults, on the cuts of the search and on one that it never looked at.
+
+    It counts as better where the interval over the cuts of the search lies above 0 and the newest cut does not say the
+    opposite.
+    """
+    by_number = {row.number: row for row in results}
+    default, best = by_number[0], best_of(results) or by_number[0]
+    ours, theirs = ([recall_of(workspace, uri) for uri in row.artifacts] for row in (best, default))
+    searched = paired_interval(np.concatenate(ours), np.concatenate(theirs), base.gate)
+    fold = workspace.artifacts.open(plan.confirm)
+    config = applied(base, best.values) if best.number else base
+    last_ours, last_theirs = (recall_of(workspace, judge_at(workspace, fold, each).uri) for each in (config, base))
+    confirmed = paired_interval(last_ours, last_theirs, base.gate)
+    better = best.number != 0 and searched.low > 0 and confirmed.mean >= 0
+    choice = Choice(
+        len(results),
+        best.number,
+        best.values,
+        better,
+        searched,
+        confirmed,
+        [paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
+        float(np.concatenate(theirs).mean()),
+        best.objective,
+        float(last_theirs.mean()),
+        float(last_ours.mean()),
+    )
+    log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
+    log.info("  %s", told(best.values))
+    log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
+    log.info("On the newest cut: %+.4f (%+.4f, %+.4f)", confirmed.mean, confirmed.low, confirmed.high)
+    log.info("Better than the defaults: %s", "yes" if better else "no evidence")
+    return choice

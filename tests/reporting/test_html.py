@@ -146,11 +146,18 @@ def test_a_run_that_stopped_early_says_how_far_it_came(report):
     assert "No model was trained." in page.text
 
 
+def refused(task, message):
+    return {"error": {"task": task, "kind": "GateRejected", "message": message}, "model": None}
+
+
 @pytest.mark.parametrize(
     ("change", "word", "says"),
     [
         ({}, "PROMOTE", "production now points to 20180901-abc"),
         ({"error": {"task": "promote_model", "kind": "x", "message": "y"}}, "ERROR", "no channel was moved"),
+        (refused("approve", "Rejected by ann: no"), "REJECTED BY A PERSON", "Nothing was published"),
+        (refused("approve", "Nobody answered within 1 day"), "NOT APPROVED IN TIME", "Nothing was published"),
+        (refused("promote_model", "REJECT: ..."), "NOT PROMOTED", "Nothing was published"),
         ({"model": None, "finished": False}, "RUNNING", "Nothing is published so far"),
         ({"model": None, "verdict": None}, "NO VERDICT", "Nothing was published"),
     ],
@@ -183,3 +190,19 @@ def test_a_forced_promotion_is_not_shown_as_a_success(report):
 def test_a_model_that_left_production_alone_says_why(report):
     report["model"] |= {"promoted": False, "why": "production has a newer one"}
     assert "no channel was moved: production has a newer one" in headline(report)["sentence"]
+
+
+def test_an_unchanged_run_links_to_the_report_it_equals_and_has_no_empty_cards(report):
+    report |= dict.fromkeys(("judged", "verdict", "fold", "funnel", "training", "model", "error"))
+    page = render_html(report | {"unchanged": "20180901-abc", "unchanged_report": "manual__1", "table": "THE TABLE"})
+    assert 'href="../manual__1/report.html"' in page
+    assert "THE TABLE" in page
+    assert "did not come to judging" not in page
+    assert "No model was trained" not in page
+    assert 'id="lineage"' in page
+
+
+def test_the_page_names_contestants_and_percent_in_one_way(report):
+    page = Page(render_html(report | {"table": None, "configuration": None}))
+    assert not re.search(r"popularity_(\d|all|decayed)", page.text)
+    assert not re.search(r"\d%", page.text)

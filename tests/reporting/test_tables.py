@@ -51,10 +51,18 @@ def test_every_threshold_that_decided_is_named():
         judged(popularity_30d=0.2, candidate=0.5), verdict_of(some_recalls(champion=0.9), min_users=150)
     )
     assert "Verdict: REJECT" in text
-    for words in ("at least 150", "95 % interval", "at least +5.0%", "not below -5.0% of the champion"):
+    for words in ("at least 150", "95 % interval", "at least +5.0 %", "not below -5.0 % of the champion"):
         assert words in text
     assert "  missed  against the champion" in text
     assert "  passed  judged users" in text
+
+
+def test_why_there_is_no_champion_in_the_comparison_is_told():
+    shown, verdict = judged(popularity_30d=0.2, candidate=0.5), verdict_of(some_recalls())
+    text = render_verdict(shown, verdict, "20180901-abc is this very candidate")
+    assert "not compared: 20180901-abc is this very candidate" in " ".join(text.split())
+    assert "no champion in the comparison" in render_verdict(shown, verdict)
+    assert "95%" not in text
 
 
 @pytest.mark.parametrize("forced", [None, "because " * 60])

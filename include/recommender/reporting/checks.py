@@ -22,8 +22,13 @@ class Check:
         return "-" if self.passed is None else "passed" if self.passed else "missed"
 
 
-def checks(verdict: Mapping[str, Any]) -> list[Check]:
-    """The thresholds of a verdict in the order in which the gate looks at them."""
+def checks(verdict: Mapping[str, Any], champion: str | None = None) -> list[Check]:
+    """The thresholds of a verdict in the order in which the gate looks at them.
+
+    Parameters
+    ----------
+    champion : what the evaluation noted on the champion: why there is none in the comparison
+    """
     asked, against, opponent = verdict["thresholds"], verdict["against_popularity"], verdict["opponent"]
     lift = verdict["relative_lift"]
     return [
@@ -41,27 +46,33 @@ def checks(verdict: Mapping[str, Any]) -> list[Check]:
         ),
         Check(
             "relative lift",
-            "no hit to compare with" if lift is None else f"{lift:+.1%} over {opponent}",
-            f"at least {asked['min_relative_lift']:+.1%}",
+            "no hit to compare with" if lift is None else f"{share(lift)} over {opponent}",
+            f"at least {share(asked['min_relative_lift'])}",
             None if lift is None else lift >= asked["min_relative_lift"],
         ),
-        _champion(verdict),
+        _champion(verdict, champion),
     ]
 
 
-def _champion(verdict: Mapping[str, Any]) -> Check:
+def _champion(verdict: Mapping[str, Any], note: str | None) -> Check:
     tolerance, versus, recall = (
         verdict["thresholds"]["champion_tolerance"],
         verdict["against_champion"],
         verdict["champion_recall"],
     )
-    asked = f"not below {-tolerance:+.1%} of the champion"
+    asked = f"not below {share(-tolerance)} of the champion"
     if versus is None:
-        return Check("against the champion", "no champion in the comparison", asked, None)
-    share = f"{versus['mean'] / recall:+.1%}, " if recall else ""
+        found = f"not compared: {note}" if note else "no champion in the comparison"
+        return Check("against the champion", found, asked, None)
+    relative = f"{share(versus['mean'] / recall)}, " if recall else ""
     return Check(
-        "against the champion", f"{share}{span(versus)}", asked, not recall or versus["mean"] >= -tolerance * recall
+        "against the champion", f"{relative}{span(versus)}", asked, not recall or versus["mean"] >= -tolerance * recall
     )
+
+
+def share(value: float) -> str:
+    """A relative difference with its sign, in percent."""
+    return f"{value * 100:+.1f} %"
 
 
 def span(interval: Mapping[str, float]) -> str:

@@ -12,7 +12,7 @@ from ..evaluation.gate import paired_bootstrap
 from ..registry.bundle import MANIFEST, read_manifest
 from ..registry.provenance import code_version, library_versions
 from ..storage.artifacts import ArtifactStore
-from .journal import Journal, RunFacts, TaskRecord
+from .journal import Journal, RunFacts, TaskRecord, run_name
 from .sources import Sources
 from .tables import render_verdict
 
@@ -41,8 +41,11 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
     configuration = sources.attempt("configuration", lambda: _configuration(run))
     unchanged = next((record.facts["unchanged"] for record in records if "unchanged" in record.facts), None)
     judgement = _judgement(sources, RetrainConfig.from_params(run.params if run and configuration else {}))
+    unchanged_report = None
     if unchanged:
-        judgement["table"] = sources.attempt("unchanged", lambda: _table_of(artifacts, unchanged))
+        manifest = sources.attempt("unchanged", lambda: _manifest(artifacts, unchanged))
+        judgement["table"] = _table_of(manifest) if manifest else None
+        unchanged_report = run_name(manifest["run"]) if manifest and manifest.get("run") else None
     return {
         "format": FORMAT,
         "run": asdict(run) if run else None,
@@ -54,6 +57,7 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
         "prior": (sources.counts("fit_popularity") or {}).get("prior"),
         **judgement,
         "unchanged": unchanged,
+        "unchanged_report": unchanged_report,
         "model": _model(records),
         "lineage": {stage: artifact.uri for stage, artifact in sources.made.items()},
         "timings": {stage: artifact.timings for stage, artifact in sources.made.items()},
@@ -101,22 +105,26 @@ def _judgement(sources: Sources, config: RetrainConfig) -> dict[str, Any]:
     verdict = sources.json("recall_gate", "verdict.json")
     judged = sources.json("evaluate", "judged.json")
     gate = GateConfig(**verdict["thresholds"]) if verdict else config.gate
+    champion = (sources.counts("evaluate") or {}).get("champion")
     return {
         "top_k": verdict["top_k"] if verdict else config.evaluate.top_k,
         "confidence_level": gate.confidence_level,
         "judged": judged,
         "judged_users": (sources.counts("evaluate") or {}).get("judged_users"),
         "recall_intervals": _recall_intervals(sources, judged or {}, gate),
-        "champion": (sources.counts("evaluate") or {}).get("champion"),
+        "champion": champion,
         "verdict": verdict,
-        "table": render_verdict(judged, verdict) if judged and verdict else None,
+        "table": render_verdict(judged, verdict, champion) if judged and verdict else None,
     }
 
 
-def _table_of(artifacts: ArtifactStore, model_id: str) -> str:
-    """The table on which an earlier run decided for a published model."""
+def _manifest(artifacts: ArtifactStore, model_id: str) -> dict[str, Any]:
     key = f"models/{model_id}/{MANIFEST}"
-    manifest = read_manifest(artifacts.objects.read(key), artifacts.objects.uri(key))
+    return read_manifest(artifacts.objects.read(key), artifacts.objects.uri(key))
+
+
+def _table_of(manifest: Mapping[str, Any]) -> str:
+    """The table on which an earlier run decided for a published model."""
     return render_verdict({name: {"means": means} for name, means in manifest["metrics"].items()}, manifest["verdict"])
 
 

@@ -26,7 +26,7 @@ def render_html(report: Mapping[str, Any]) -> str:
         served=served,
         headline=view.headline(report),
         words=view.in_plain_words(verdict) if verdict else [],
-        checks=checks(verdict) if verdict else [],
+        checks=checks(verdict, report.get("champion")) if verdict else [],
         contestants=ranked(judged, report["top_k"]) if judged else [],
         opponent=view.opponent_of(report),
         steps=view.funnel_steps(report),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -20,7 +21,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    pages.filters |= {"number": number, "instant": instant, "megabytes": megabytes, "signed": signed, "title": title}
+    pages.filters |= {
+        "number": number,
+        "instant": instant,
+        "megabytes": megabytes,
+        "signed": signed,
+        "title": title,
+        "prose": prose,
+    }
     return pages
 
 
@@ -64,3 +72,13 @@ def title(contestant: str) -> str:
         return contestant
     days = rest.removesuffix("d")
     return f"popularity, {days} days" if days.isdigit() else f"popularity, {rest.replace('_', ' ')}"
+
+
+def prose(text: str) -> str:
+    """The gate's words for readers: contestants by their titles, a blank before a percent sign."""
+    return percent(re.sub(r"popularity_\w+", lambda found: title(found[0]), text))
+
+
+def percent(text: str) -> str:
+    """A blank before each percent sign."""
+    return re.sub(r"(?<=\d)%", " %", text)

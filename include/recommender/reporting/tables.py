@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .checks import checks, span
+from .pages import percent
 
 WIDTH = 118
 COLUMNS = {
@@ -25,8 +26,13 @@ def ranked(judged: Mapping[str, Any], k: int) -> list[str]:
     return sorted(judged, key=lambda name: (-judged[name]["means"][f"recall@{k}"], name))
 
 
-def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
-    """Contestants by metrics, best first, then the verdict with every threshold that decided."""
+def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any], champion: str | None = None) -> str:
+    """Contestants by metrics, best first, then the verdict with every threshold that decided.
+
+    Parameters
+    ----------
+    champion : what the evaluation noted on the champion
+    """
     k, level = verdict["top_k"], verdict["thresholds"]["confidence_level"]
     head = f"{f'at K = {k}':<{NAME_WIDTH}}" + "".join(f"{title:>10}" for title in COLUMNS.values())
     head += f"   candidate minus it, {level * 100:g} %"
@@ -37,7 +43,7 @@ def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str
         f"of the user, not min({k}, ...); mean over users. Parentheses: paired bootstrap over users. "
         "* = the strongest popularity, which is the opponent."
     )
-    return "\n".join([head, rule, *rows, rule, *_wrap(about, ""), "", *_decision(verdict)])
+    return "\n".join([head, rule, *rows, rule, *_wrap(about, ""), "", *_decision(verdict, champion)])
 
 
 def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> str:
@@ -49,9 +55,9 @@ def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> s
     return f"{title:<{NAME_WIDTH}}{values}{difference}"
 
 
-def _decision(verdict: Mapping[str, Any]) -> list[str]:
-    lines = _wrap(f"Verdict: {verdict['decision']}: {'; '.join(verdict['reasons'])}", "         ")
-    for check in checks(verdict):
+def _decision(verdict: Mapping[str, Any], champion: str | None) -> list[str]:
+    lines = _wrap(f"Verdict: {verdict['decision']}: {percent('; '.join(verdict['reasons']))}", "         ")
+    for check in checks(verdict, champion):
         lines += _wrap(f"  {check.outcome:<7} {check.name:<29} {check.found}; asked: {check.asked}", "          ")
     if verdict["forced"]:
         lines += _wrap(f"Promotion forced: {verdict['forced']}", "  ")

@@ -19,7 +19,7 @@ from .pages import environment
 from .trend_plot import Point, trend_plot
 
 NEWEST = 120
-ERROR = "ERROR"
+ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or against a champion that came meanwhile
 MAIN_CHANNEL = "production"
 
 
@@ -68,7 +68,8 @@ def _when(run: str) -> str:
 
 def _from_report(name: str, body: Mapping[str, Any], channel: str, live: Mapping[str, str]) -> list[Point]:
     run, verdict, model = body["run"], body.get("verdict") or {}, body.get("model") or {}
-    outcome = ERROR if body.get("error") else verdict.get("decision")
+    error = body.get("error")
+    outcome = verdict.get("decision") if not error else REFUSED if error["kind"] == "GateRejected" else ERROR
     if run["channel"] != channel or outcome is None:
         return []
     model_id = model.get("model_id")

@@ -34,7 +34,7 @@ NAMES = {"popularity": "strongest popularity"}
 class Point:
     """One run that came to a verdict or an error, or a version of which only the manifest is left.
 
-    outcome : PROMOTE, HOLD, REJECT or ERROR
+    outcome : PROMOTE, HOLD, REJECT, NOT PROMOTED or ERROR
     candidate, popularity, champion : Recall@top_k on that run's own holdout; None where it was not judged
     live : "live", "was live", "rolled back", or empty where the channel never pointed to its version
     report : path of its report, relative to `reports/`; None where it is gone

@@ -38,7 +38,7 @@ def headline(report: Report) -> dict[str, str]:
     error, verdict, model = report.get("error"), report.get("verdict"), report.get("model")
     if error:
         left = f"{model['model_id']} is published, but no channel was moved." if model else "Nothing was published."
-        return {"tone": "bad", "word": "ERROR", "sentence": f"The run stopped at {error['task']}. {left}"}
+        return {"tone": "bad", "word": _failure(error), "sentence": f"The run stopped at {error['task']}. {left}"}
     if report.get("unchanged"):
         sentence = f"Nothing changed since {report['unchanged']} was made, so nothing was trained or published."
         return {"tone": "plain", "word": "UNCHANGED", "sentence": sentence}
@@ -53,6 +53,15 @@ def headline(report: Report) -> dict[str, str]:
             "sentence": sentence
         }
     return {"tone": "plain", "word": "NO VERDICT", "sentence": "The run came to no verdict. Nothing was published."}
+
+
+def _failure(error: Mapping[str, Any]) -> str:
+    """A person's no, and a no of the gate against a champion that came meanwhile, are results and not errors."""
+    if error["kind"] != "GateRejected":
+        return "ERROR"
+    if error["task"] != "approve":
+        return "NOT PROMOTED"
+    return "REJECTED BY A PERSON" if error["message"].startswith("Rejected") else "NOT APPROVED IN TIME"
 
 
 def _published(model: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> dict[str, str]:

@@ -1,15 +1,18 @@
 """A report is written whatever happened to the run, its journal and its artifacts."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from include.recommender.config import GateConfig
+from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.evaluation.gate import paired_bootstrap
 from include.recommender.reporting.collect import collect
 from include.recommender.reporting.html import render_html
 from include.recommender.reporting.journal import Journal
+from include.recommender.stages import prepare
 from include.recommender.stages.report import write_report
 from include.recommender.stages.workspace import Workspace
 
@@ -161,3 +164,22 @@ def test_records_of_an_earlier_try_of_the_whole_run_are_not_told(workspace):
     report = collect(journal, workspace.artifacts)
     assert [row["task"] for row in report["tasks"]] == ["wait_for_snapshot", "resolve_snapshot", "stop_if_unchanged"]
     assert (report["model"], report["unchanged"]) == (None, "m")
+
+
+def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
+    with caplog.at_level("INFO", logger="include"):
+        _, made = runs.run(workspace)
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    assert "1 file," in told
+    assert re.search(r"cut_s +2018-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", told)
+    assert told.count("\ncold_users ") == 1
+    config = RetrainConfig.from_params(runs.PARAMS).encode
+    caplog.clear()
+    with caplog.at_level("INFO", logger="include"):
+        prepare.encode_interactions(workspace, made["parse_reviews"], runs.AS_OF, config)
+        everything = replace(config, holdout_fraction=0.0)
+        prepare.encode_interactions(workspace, made["parse_reviews"], runs.AS_OF, everything)
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    assert "cold_users" not in told
+    assert told.count("train_items") == 1
+    assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, cut 2018-", told)

@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from .workspace import Outcome, Workspace, run_once
 log = logging.getLogger(__name__)
 
 SPACE_RATIO = 5
+FOLD = ("train", "holdout", "cut_s")
 
 
 def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime) -> Outcome:
@@ -31,7 +32,8 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
     prune(workspace.cache)
     snapshot = snapshots.resolve(workspace.snapshots, name, run_date)
     size = sum(row.size_bytes for row in snapshot.objects)
-    log.info("Snapshot %s: %d files, %.1f MB", snapshot.name, len(snapshot.objects), size / 1e6)
+    n = len(snapshot.objects)
+    log.info("Snapshot %s: %d file%s, %.1f MB", snapshot.name, n, "" if n == 1 else "s", size / 1e6)
 
     def make(directory: Path) -> dict[str, Any]:
         (directory / "snapshot.json").write_text(snapshot.to_json())
@@ -131,6 +133,26 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
 
     settings = {**asdict(config), "as_of_s": as_of_s}
     outcome = run_once(workspace, "encode_interactions", 4, settings, {"reviews": parsed.digest}, make)
-    for name, value in outcome.artifact.counts.items():
-        log.info("%-22s %s", name, f"{value:,}" if isinstance(value, int) else f"{value:.6f}")
+    _tell(outcome)
     return outcome
+
+
+def _tell(outcome: Outcome) -> None:
+    """The fold's statistics where it is new, in a line where it was reused; of the holdout only where there is one."""
+    counts = outcome.artifact.counts
+    if outcome.reused:
+        log.info("Fold: %s train, %s holdout interactions, cut %s", *(_shown(n, counts[n]) for n in FOLD))
+        return
+    for name, value in counts.items():
+        if counts["holdout"] or not _of_holdout(name):
+            log.info("%-22s %s", name, _shown(name, value))
+
+
+def _of_holdout(name: str) -> bool:
+    return any(word in name for word in ("holdout", "cold", "judged"))
+
+
+def _shown(name: str, value: float) -> str:
+    if name.endswith("_s"):
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6f}"

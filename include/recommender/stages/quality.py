@@ -27,7 +27,10 @@ def check_snapshot(workspace: Workspace, snapshot: str, parsed: Artifact, config
     """
     before = _newest_before(workspace, snapshot)
     checks = compare(before["counts"], parsed.counts, config) if before else []
-    log.info("Compared with snapshot %s", before["snapshot"] if before else "none: there is none before it yet")
+    if before:
+        log.info("Compared with snapshot %s", before["snapshot"])
+    else:
+        log.info("No earlier snapshot has been processed yet: nothing to compare with")
     for check in checks:
         log.info("%s", check)
     failed = [check for check in checks if not check.passed]

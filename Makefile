@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down registry compose-up compose-down lint test clean constraints
+.PHONY: help setup run tune up down registry compose-up compose-down lint test clean constraints
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ constraints: ## Resolve the dependencies anew into constraints.txt
 
 run: $(READY) ## Retrain on the sample snapshots, or on your own files: make run REVIEWS=path/or/glob
 	@$(BIN)/python -m local.run --s3-port $(S3_PORT)
+
+tune: $(READY) ## Search for a better configuration, on the same reviews as `make run`
+	@$(BIN)/python -m local.run --dag recommender_tune --s3-port $(S3_PORT)
 
 up: $(READY) ## Airflow's UI with scheduler, PostgreSQL and S3 on loopback; Ctrl-C or `make down` ends it
 	@$(BIN)/python -m local.stack up --port $(PORT) --s3-port $(S3_PORT)

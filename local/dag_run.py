@@ -22,26 +22,28 @@ from include.recommender.storage.objects import ObjectStore
 
 from .ending import Copies, ending, status
 from .home import PROJECT, say
+from .tune_ending import tune_ending
 
-DAG_ID = "recommender_retrain"
+TUNE = "recommender_tune"
 
 
 def main() -> int:
     """Command line of the child; the exit status is that of `make run`."""
     parser = argparse.ArgumentParser(prog="python -m local.dag_run", description=__doc__)
+    parser.add_argument("--dag", required=True, help="id of the DAG")
     parser.add_argument("--conf", required=True, help="parameters of the DAG, a JSON object")
     parser.add_argument("--log", type=Path, required=True, help="where Airflow's output goes")
     parser.add_argument("--local", type=Path, required=True, help="the .local directory")
     given = parser.parse_args()
     terminal = _redirect_output(given.log)
     try:
-        return run(json.loads(given.conf), given.local, Progress(terminal))
+        return run(given.dag, json.loads(given.conf), given.local, Progress(terminal))
     except RecommenderError as error:
         print(f"\nError: {error}", file=terminal)
         return 1
 
 
-def run(conf: dict[str, Any], local: Path, progress: Progress) -> int:
+def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> int:
     """Run the DAG to its end, and tell how it ended.
 
     Raises
@@ -50,7 +52,7 @@ def run(conf: dict[str, Any], local: Path, progress: Progress) -> int:
         The run could not begin, or left no report.
     """
     _migrate(local, progress)
-    dag = _load()
+    dag = _load(dag_id)
     progress.attach()
     progress.say(f"Airflow is ready after {time.monotonic() - progress.started:.1f} s")
     from airflow.sdk.exceptions import ParamValidationError
@@ -59,7 +61,8 @@ def run(conf: dict[str, Any], local: Path, progress: Progress) -> int:
         outcome = dag.test(logical_date=datetime.now(UTC), run_conf=conf)
     except ParamValidationError as error:
         raise ConfigError(f"CONF={json.dumps(conf)}: {error}") from error
-    return _tell(outcome.run_id, local, progress)
+    tell = _tell_search if dag_id == TUNE else _tell
+    return tell(outcome.run_id, local, progress)
 
 
 def _tell(run_id: str, local: Path, progress: Progress) -> int:
@@ -79,6 +82,25 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     state = Channels(root).read(channel)
     print(ending(report, copies, state.model_id if state else None), file=progress.terminal)
     return status(report)
+
+
+def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
+    """The same of a search, which has a winner or not; that is a result either way."""
+    from include.orchestration.settings import Settings
+    from include.recommender.reporting.journal import Journal
+
+    root = Settings.from_environment().workspace().root
+    journal = Journal(root, run_id)
+    copy = local / journal.folder
+    copy.mkdir(parents=True, exist_ok=True)
+    try:
+        for name in ("tuning.json", "report.html"):
+            (copy / name).write_bytes(root.read(f"{journal.folder}/{name}"))
+    except NotFound:
+        raise DataError(progress.failure or "the search failed before it could write its report") from None
+    report = json.loads((copy / "tuning.json").read_text())
+    print(tune_ending(report, copy / "report.html"), file=progress.terminal)
+    return 0 if report["choice"] and not report["error"] else 1
 
 
 def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Copies:
@@ -122,13 +144,13 @@ def _migrate(local: Path, progress: Progress) -> None:
     done.write_text(wanted)
 
 
-def _load() -> Any:
+def _load(dag_id: str) -> Any:
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(dag_folder=str(PROJECT / "dags" / f"{DAG_ID}.py"))
+    bag = DagBag(dag_folder=str(PROJECT / "dags" / f"{dag_id}.py"))
     if bag.import_errors:
-        raise ConfigError(f"dags/{DAG_ID}.py does not load:\n" + "\n".join(bag.import_errors.values()))
-    return bag.dags[DAG_ID]
+        raise ConfigError(f"dags/{dag_id}.py does not load:\n" + "\n".join(bag.import_errors.values()))
+    return bag.dags[dag_id]
 
 
 def _redirect_output(log: Path) -> TextIO:

@@ -23,6 +23,7 @@ from .home import Home, fail, kill_tree, say
 from .standing import Standing, left_behind
 from .uploads import Source, find_reviews, put_reviews, put_samples
 
+RETRAIN, TUNE = "recommender_retrain", "recommender_tune"
 INTERRUPTED = 130
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop_like_ctrl_c()
     try:
         port = store.read_port(given.s3_port, "S3_PORT")
-        conf = read_conf(given.conf)
+        conf = read_conf(given.conf, given.dag)
         snapshot = _read_date(given.snapshot)
         files = find_reviews(given.reviews) if given.reviews else []
         home = Home(given.local)
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"S3 is up: {endpoint}, kept in {home.path / 's3'}", "s3")
             s3 = store.client(endpoint)
             source = put_reviews(s3, files) if files else put_samples(s3)
-            returncode = _run_dag(home, endpoint, source, {"snapshot": snapshot, **conf})
+            returncode = _run_dag(home, endpoint, source, {"snapshot": snapshot, **conf}, given.dag)
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:
@@ -59,11 +60,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
     parser.add_argument("--snapshot", default=environment.get("SNAPSHOT", ""), help="YYYY-MM-DD (default: the newest)")
     parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--dag", choices=(RETRAIN, TUNE), default=RETRAIN, help="which DAG (%(default)s)")
     parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     return parser.parse_args(arguments)
 
 
-def read_conf(text: str) -> dict[str, Any]:
+def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
     """Parameters of the DAG. Raises ConfigError where the text is no JSON object."""
     try:
         conf = json.loads(text or "{}")
@@ -72,17 +74,17 @@ def read_conf(text: str) -> dict[str, Any]:
     if not isinstance(conf, dict):
         raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
     if conf:
-        _check_conf(conf)
+        _check_conf(conf, dag)
     return conf
 
 
-def _check_conf(conf: Mapping[str, Any]) -> None:
+def _check_conf(conf: Mapping[str, Any], dag: str) -> None:
     """Raise ConfigError with everything that is wrong, before anything is started."""
     # Imported here: Airflow's part takes a second or two.
-    from include.orchestration.form import retrain_params
+    from include.orchestration.form import retrain_params, tune_params
     from include.orchestration.parameters import problems
 
-    found = problems(conf, retrain_params())
+    found = problems(conf, tune_params() if dag == TUNE else retrain_params())
     if found:
         raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
 
@@ -94,19 +96,20 @@ def _read_date(text: str) -> str | None:
         raise ConfigError(f"SNAPSHOT={text}: expected a date as YYYY-MM-DD") from None
 
 
-def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any]) -> int:
+def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any], dag: str) -> int:
     """Run the DAG in a child, as of the snapshot's date, so that a second run means the same."""
     snapshot = conf["snapshot"] or source.newest
     conf |= {"snapshot": snapshot, "as_of": conf.get("as_of") or snapshot}
     log = home.logs / f"run-{datetime.now():%Y%m%dT%H%M%S}.log"
     database = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}"
-    say(f"Starting recommender_retrain on snapshot {snapshot}; Airflow's own log: {log}", "airflow")
+    say(f"Starting {dag} on snapshot {snapshot}; Airflow's own log: {log}", "airflow")
     environment = airflow_environment(home, endpoint, source.root, database)
     shell.write(home, endpoint, environment)
     root, channel = ObjectStore.at(store.client(endpoint), source.root), str(conf.get("channel") or MAIN_CHANNEL)
     before = Standing.read(root, channel)
+    options: list[str | Path] = ["--dag", dag, "--conf", json.dumps(conf), "--log", log, "--local", home.path]
     child = subprocess.Popen(
-        [sys.executable, "-m", "local.dag_run", "--conf", json.dumps(conf), "--log", log, "--local", home.path],
+        [sys.executable, "-m", "local.dag_run", *options],
         env=home.child_environment(environment),
         stdin=subprocess.DEVNULL,
         start_new_session=True,

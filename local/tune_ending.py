@@ -1,0 +1,51 @@
+"""How a search ended, in plain text, from its tuning.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SHOWN = 5
+
+
+def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
+    """The best trials, the winner against the defaults, its id, and the command that retrains with it."""
+    lines = [""]
+    results, choice = report["results"], report["choice"]
+    if results:
+        names = report["plan"]["names"]
+        best = sorted(results, key=lambda row: (row["pruned"], -row["objective"], row["number"]))[:SHOWN]
+        shown = best + [row for row in results if row["number"] == 0 and row not in best]
+        lines += [f"{'trial':<12}{'Recall@' + str(report['top_k']):>10}{'coverage':>10}   values"]
+        lines += [_row(row, names) for row in shown]
+        n_stopped = sum(row["pruned"] for row in results)
+        lines += [f"{len(results)} configurations tried, {n_stopped} of them stopped early", ""]
+    if report["error"]:
+        error = report["error"]
+        lines.append(f"Error in {error['task']}: {error['error']['kind']}: {error['error']['message']}")
+    if choice:
+        lines += [
+            f"Result:  trial {choice['number']} {_word(choice)} the defaults",
+            f"         on the cuts of the search  {_interval(choice['searched'])}, which favours it: chosen there",
+            f"         on the newest cut          {_interval(choice['confirmed'])}, which no trial was chosen on",
+        ]
+    if report["tuned"]:
+        lines += [f"Kept as: {report['tuned']}"]
+    if report["tuned"] and choice and choice["better"]:
+        lines += ['         To retrain with it, after the same variables: make run CONF=\'{"tuned": "newest"}\'']
+    return "\n".join([*lines, f"Report:  {copy}"])
+
+
+def _word(choice: Mapping[str, Any]) -> str:
+    return "is better than" if choice["better"] else "is not shown to beat"
+
+
+def _row(row: Mapping[str, Any], names: list[str]) -> str:
+    name = f"{row['number']} (defaults)" if row["number"] == 0 else str(row["number"])
+    values = ", ".join(f"{name} {row['values'][name]:.4g}" for name in names)
+    return f"{name:<12}{row['objective']:>10.4f}{row['coverage']:>10.3f}   {values}"
+
+
+def _interval(row: Mapping[str, float]) -> str:
+    return f"{row['mean']:+.4f} ({row['low']:+.4f}, {row['high']:+.4f})"

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.reporting.trend import MAIN_CHANNEL
 from include.recommender.storage.objects import ObjectStore
@@ -20,6 +21,7 @@ from include.recommender.storage.objects import ObjectStore
 from . import shell, store
 from .airflow_env import airflow_environment
 from .home import Home, fail, kill_tree, say
+from .review_files import check_reviews
 from .standing import Standing, left_behind
 from .uploads import Source, find_reviews, put_reviews, put_samples
 
@@ -37,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         conf = read_conf(given.conf, given.dag)
         snapshot = _read_date(given.snapshot)
         files = find_reviews(given.reviews) if given.reviews else []
+        if files:
+            check_reviews(files, RetrainConfig.from_params(conf).parse)
         home = Home(given.local)
         with home.own("make run"), store.serve(home, port) as endpoint:
             say(f"S3 is up: {endpoint}, kept in {home.path / 's3'}", "s3")

@@ -1,0 +1,43 @@
+"""Review files that no run could use are refused before anything starts, in the words of the task."""
+
+import gzip
+
+import pytest
+
+from include.recommender.config import ParseConfig
+from include.recommender.data.interactions import parse_files
+from include.recommender.errors import DataError
+from local import run
+from local.review_files import check_reviews
+
+from .. import worlds
+
+GOOD = worlds.lines(worlds.reviews(n_users=3))
+BAD = {
+    "cut.json.gz": gzip.compress(GOOD)[:-20],
+    "page.json.gz": b"<html>404</html>",
+    "empty.json": b"",
+    "array.json": b"[" + GOOD.replace(b"\n", b",") + b"]",
+    "ratings.json": b"U1,A1,5.0,1400000000\nU2,A2,4.0,1400000001\n",
+    "other.json": b'{"user": 1, "movie": 2}\n' * 3,
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_the_task_would_refuse_is_refused_before_anything_starts(name, tmp_path, capsys):
+    path, local = tmp_path / name, tmp_path / ".local"
+    path.write_bytes(BAD[name])
+    with pytest.raises(DataError) as early:
+        check_reviews([path], ParseConfig())
+    with pytest.raises(DataError) as late:
+        parse_files([(name, path)], tmp_path, ParseConfig())
+    assert str(early.value) == str(late.value)
+    assert run.main(["--reviews", str(path), "--local", str(local)]) == 1
+    assert name in capsys.readouterr().err
+    assert not local.exists()
+
+
+def test_an_empty_file_beside_a_good_one_is_no_reason_to_refuse(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"")
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(b"no review\n" + GOOD))
+    check_reviews([tmp_path / "a.json", tmp_path / "b.json.gz"], ParseConfig())

@@ -55,6 +55,9 @@ def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> i
     dag = _load(dag_id)
     progress.attach()
     progress.say(f"Airflow is ready after {time.monotonic() - progress.started:.1f} s")
+    progress.say(
+        "Serializing the DAGs, and starting Airflow's API in this process: 5 to 10 s before the first task ..."
+    )
     from airflow.sdk.exceptions import ParamValidationError
 
     try:
@@ -116,8 +119,13 @@ def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Cop
             if f"reports/{run}" == folder or not path.exists():
                 _copy(root, f"reports/{run}/{name}", path)
     page = f"{folder}/report.html"
-    trend = to / trend_name(channel) if copied[trend_name(channel)] else None
-    return Copies(root.uri(page), to / page.removeprefix("reports/"), trend)
+    trend = _from_here(to / trend_name(channel)) if copied[trend_name(channel)] else None
+    return Copies(root.uri(page), _from_here(to / page.removeprefix("reports/")), trend)
+
+
+def _from_here(path: Path) -> Path:
+    """Relative where it lies below the working directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _copy(root: ObjectStore, key: str, path: Path) -> bool:

@@ -22,7 +22,7 @@ MARKS: dict[str, dict[str, Any]] = {
 }
 LINES: dict[str, dict[str, Any]] = {
     "candidate": {"color": ACCENT, "linewidth": 1.5},
-    "popularity": {"color": OTHER, "linewidth": 1.5},
+    "popularity": {"color": OTHER, "linewidth": 1.5, "marker": ".", "markersize": 5},
     "champion": {"color": MUTED, "linewidth": 1, "linestyle": "--", "marker": ".", "markersize": 4},
 }
 WIDTH_IN, HEIGHT_IN = 10.5, 4.0  # of a page twice as wide as the report's figures

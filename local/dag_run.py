@@ -93,7 +93,7 @@ def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     from include.recommender.reporting.journal import Journal
 
     root = Settings.from_environment().workspace().root
-    journal = Journal(root, run_id)
+    journal = Journal(root, f"{TUNE}__{run_id}")
     copy = local / journal.folder
     copy.mkdir(parents=True, exist_ok=True)
     try:

@@ -13,22 +13,23 @@ from typing import Any
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
-from include.recommender.config import RetrainConfig
+from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
-from include.recommender.tuning.tuned import read_tuned, resolve_tuned, with_tuned
+from include.recommender.tuning.space import chosen
+from include.recommender.tuning.tuned import with_tuned
 
 from .failures import to_airflow
-from .form import CHANNEL, FORCE_REASON_CHARS
+from .form import CHANNEL, FORCE_REASON_CHARS, ROUNDS
 from .parameters import unknown
 from .settings import Settings
+from .tuned import NONE_YET, find_tuned
 
 log = logging.getLogger(__name__)
 
 Handle = dict[str, Any]
-FIRST_TASK = "resolve_snapshot"
 
 
 @dataclass
@@ -91,7 +92,7 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
     task_id, started = context["ti"].task_id, time.monotonic()
     try:
         run = open_run(context, Settings.from_environment().workspace())
-        journal = Journal(run.workspace.root, run.facts.run_id)
+        journal = Journal(run.workspace.root, run.facts.folder_id)
         _take_tuned(run, journal)
         journal.write_run(run.facts)
         journal.write(run.record)
@@ -119,34 +120,21 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
 
 
 def _take_tuned(run: Run, journal: Journal) -> None:
-    """Put the values of the tuned configuration in the place of defaults: of the same one in all tasks of a run.
-
-    A search may end, and write a newer one, while this run is on its way.
-    """
-    wanted = run.facts.params.get("tuned")
-    if not wanted or run.problems:
+    """Put the values of the tuned configuration, where one is asked for, in the place of defaults."""
+    if run.problems:
         return
     try:
-        body = _pinned(run, journal) if run.record.task != FIRST_TASK else None
-        body = body or resolve_tuned(run.workspace.root, wanted, run.as_of)
+        body = find_tuned(run.workspace.root, journal, run.facts, run.record.task)
     except (NotFound, DataError) as error:
         run.problems.append(str(error))
         return
     if body is None:
-        log.info("tuned=newest: there is none yet that was better than the defaults; these are used")
+        run.facts = replace(run.facts, tuned=NONE_YET if run.facts.params.get("tuned") else None)
         return
     params, taken = with_tuned(run.facts.params, body)
     run.facts = replace(run.facts, params=params, tuned=body["id"], tuned_values=taken)
     run.config = RetrainConfig.from_params(params)
     log.info("Tuned configuration %s: %s", body["id"], ", ".join(f"{k}={v:.4g}" for k, v in sorted(taken.items())))
-
-
-def _pinned(run: Run, journal: Journal) -> dict[str, Any] | None:
-    try:
-        name = journal.read_run().tuned
-    except NotFound:
-        return None
-    return read_tuned(run.workspace.root, name) if name else None
 
 
 def _ended(record: TaskRecord, error: BaseException) -> TaskRecord:
@@ -184,6 +172,7 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
         as_of = _as_of(params["as_of"], max(run_date, dag_run.run_after)) if params.get("as_of") else run_date
     except ConfigError as error:
         problems += error.problems
+    problems += _search_problems(params) if "trials" in params else []
     problems += _other_problems(params, unknown(dag_run.conf or {}, context["dag"].params))
     facts = RunFacts(
         dag_run.dag_id,
@@ -200,6 +189,22 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     name = ti.task_id if mapped is None or mapped < 0 else f"{ti.task_id}.{mapped}"
     record = TaskRecord(name, "running", ti.try_number, datetime.now(UTC).isoformat())
     return Run(facts, config, workspace, record, problems)
+
+
+def _search_problems(params: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the parameters of a search."""
+    try:
+        config = TuneConfig.from_params(params)
+        chosen(params.get("search"), both_kinds=False)
+    except ConfigError as error:
+        return list(error.problems)
+    most = ROUNDS * config.trials_per_round
+    if config.trials <= most:
+        return []
+    return [
+        f"trials={config.trials}: expected at most {most} at trials_per_round={config.trials_per_round}, for the DAG "
+        f"has {ROUNDS} rounds; raise that"
+    ]
 
 
 def _other_problems(params: Mapping[str, Any], unknown_names: Sequence[str]) -> list[str]:

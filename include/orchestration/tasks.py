@@ -17,6 +17,7 @@ from include.recommender.storage.artifacts import Artifact
 
 from .form import BY_HAND
 from .run import Handle, Run, run_task
+from .tuned import NONE_YET, check_unseen
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ def encode_interactions(parsed: Handle) -> Handle:
     """Reviews into a train matrix and a holdout."""
 
     def body(run: Run) -> Handle:
-        return run.hand_on(prepare.encode_interactions(run.workspace, run.open(parsed), run.as_of, run.config.encode))
+        outcome = prepare.encode_interactions(run.workspace, run.open(parsed), run.as_of, run.config.encode)
+        check_unseen(run.workspace.root, run.facts.tuned, outcome.artifact)
+        return run.hand_on(outcome)
 
     return _handle(run_task(body))
 
@@ -172,7 +175,8 @@ def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
             published=Fitted(*(run.open(refitted[name]) for name in ("encoded", "trained", "popularity"))),
         )
         facts = run.facts
-        published = publish.upload_model(run.workspace, made, run.as_of, facts.run_id, run.config, facts.tuned)
+        tuned = None if facts.tuned == NONE_YET else facts.tuned
+        published = publish.upload_model(run.workspace, made, run.as_of, facts.run_id, run.config, tuned)
         run.note(**asdict(published))
         return asdict(published)
 

@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from include.recommender.config import TuneConfig
-from include.recommender.errors import ConfigError
 from include.recommender.tuning import steps
 from include.recommender.tuning.report import write_report as write_tune_report
 from include.recommender.tuning.study import Result, ask
 from include.recommender.tuning.tuned import write_tuned
 
-from .form import ROUNDS
 from .run import Handle, Run, run_task
 
 
@@ -21,11 +19,6 @@ def plan(parsed: Handle) -> dict[str, Any]:
 
     def body(run: Run) -> dict[str, Any]:
         search, config = run.facts.params.get("search"), _search(run)
-        if config.trials > ROUNDS * config.trials_per_round:
-            raise ConfigError(
-                f"trials={config.trials}: expected at most {ROUNDS * config.trials_per_round} at "
-                f"trials_per_round={config.trials_per_round}, for the DAG has {ROUNDS} rounds; raise that"
-            )
         planned = steps.plan(run.workspace, run.open(parsed), run.as_of, search, run.config, config).as_dict()
         run.note(plan=planned)
         return planned
@@ -70,7 +63,7 @@ def choose(planned: dict[str, Any], tried: list[Any]) -> dict[str, Any]:
     """The best against the defaults, confirmed on a cut that the search never looked at."""
 
     def body(run: Run) -> dict[str, Any]:
-        choice = steps.choose(run.workspace, steps.Plan(**planned), _results(tried), run.config).as_dict()
+        choice = steps.choose(run.workspace, steps.Plan(**planned), _results(tried), run.config, _search(run)).as_dict()
         run.note(choice=choice)
         return choice
 
@@ -86,6 +79,7 @@ def write_config(resolved: Handle, parsed: Handle, planned: dict[str, Any], choi
             "better": choice["better"],
             "choice": choice,
             "plan": planned,
+            "cut_s": planned["cut_s"],
             "top_k": run.config.evaluate.top_k,
             "base": run.config.as_dict(),
             "snapshot": run.open(resolved).counts["snapshot"],
@@ -101,7 +95,7 @@ def write_config(resolved: Handle, parsed: Handle, planned: dict[str, Any], choi
 
 def write_report() -> str:
     """The report of the search, up to where it came."""
-    return str(run_task(lambda run: write_tune_report(run.workspace, run.facts.run_id), despite_problems=True))
+    return str(run_task(lambda run: write_tune_report(run.workspace, run.facts.folder_id), despite_problems=True))
 
 
 def _search(run: Run) -> TuneConfig:

@@ -226,6 +226,12 @@ class TuneConfig:
         low=1,
         high=12,
     )
+    min_coverage: float = knob(
+        0.5, "Least coverage of a winner, as a share of the defaults' coverage", low=0.0, high=1.0
+    )
+    confirm_level: float = knob(
+        0.8, "Level of the interval that has to lie above 0 on the newest cut, too", low=0.5, high=0.999
+    )
     level: float = knob(
         0.9,
         "A trial is stopped early when its interval at this level lies below the best so far",

@@ -8,7 +8,15 @@ from .harness import NOON, keys, load_dag, put_snapshot, read_json, report_of, r
 
 SNAPSHOT = "2018-08-27"
 # Few factors and much regularization by default, so that there is something to find.
-SMALL = {"trials": 4, "trials_per_round": 2, "cuts": 2, "iterations": 4, "factors": 16, "fit_prior_power": False}
+SMALL = {
+    "trials": 4,
+    "trials_per_round": 2,
+    "cuts": 2,
+    "min_coverage": 0,
+    "iterations": 4,
+    "factors": 16,
+    "fit_prior_power": False,
+}
 SEARCH = {"search": ["alpha", "prior_power", "min_item_interactions"], "alpha": 5, "prior_power": 1.5}
 
 
@@ -20,7 +28,7 @@ def run_tune(logical_date=NOON, **conf):
 def tuning_of(s3, run):
     from include.recommender.reporting.journal import run_name
 
-    return read_json(s3, f"reports/{run_name(run.run_id)}/tuning.json")
+    return read_json(s3, f"reports/recommender_tune__{run_name(run.run_id)}/tuning.json")
 
 
 def trial_artifacts(s3):
@@ -40,7 +48,7 @@ def test_a_search_finds_a_configuration_and_a_retraining_takes_it(deployment, s3
     choice = report["choice"]
     assert choice["number"] > 0
     assert choice["better"]
-    assert choice["searched"]["low"] > 0 <= choice["confirmed"]["mean"]
+    assert choice["searched"]["low"] > 0 < choice["confirmed"]["low"]
     kept = read_json(s3, f"tuned/{report['tuned']}.json")
     assert kept["values"] == choice["values"]
     assert set(kept["values"]) == set(SEARCH["search"])
@@ -61,6 +69,12 @@ def test_a_search_finds_a_configuration_and_a_retraining_takes_it(deployment, s3
     for uri in [*plan["folds"], plan["confirm"]]:
         counts = read_json(s3, f"{uri.partition('/shop/')[2]}/manifest.json")["counts"]
         assert counts["last_s"] < fold["cut_s"]
+
+    # A retraining that would judge on what the search has seen is refused.
+    unfair, _ = run_dag(tuned=report["tuned"], iterations=4, holdout_fraction=0.3)
+    error = report_of(s3, unfair)["error"]
+    assert error["task"] == "encode_interactions"
+    assert "would not be fair" in error["message"]
 
     # The same search again makes nothing; a longer one begins with the same trials.
     before = trial_artifacts(s3)
@@ -87,7 +101,7 @@ def test_what_cannot_be_searched_is_refused_before_any_trial(deployment, s3):
     put_snapshot(s3, SNAPSHOT, worlds.packed(worlds.reviews()))
     run, states = run_tune(trials=60)
     assert run.state == "failed"
-    assert states["plan", -1] == "failed"
+    assert states["resolve_snapshot", -1] == "failed"
     error = tuning_of(s3, run)["error"]["error"]["message"]
     assert "trials=60" in error
     assert "trials_per_round" in error

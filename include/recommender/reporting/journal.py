@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import DataError
 from ..storage.objects import ObjectStore
 
+MAIN_DAG = "recommender_retrain"
 _MEND = "delete it and run the task again"
 
 
@@ -64,6 +65,11 @@ class RunFacts:
     params: dict[str, Any]
     tuned: str | None = None
     tuned_values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def folder_id(self) -> str:
+        """The name of the run's folder below reports/: runs of other DAGs may have the same id as a retraining's."""
+        return self.run_id if self.dag_id == MAIN_DAG else f"{self.dag_id}__{self.run_id}"
 
 
 @dataclass(frozen=True)

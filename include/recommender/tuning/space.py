@@ -87,9 +87,9 @@ def values_of(config: RetrainConfig, names: Sequence[str]) -> Values:
     return {each.param: getattr(getattr(config, each.section), each.field) for each in knobs() if each.param in names}
 
 
-def within(values: Mapping[str, Any]) -> Values:
-    """The nearest values inside the bounds: what a study can be told of."""
-    return {name: type(value)(min(max(value, SPACE[name].low), SPACE[name].high)) for name, value in values.items()}
+def inside(values: Mapping[str, Any]) -> bool:
+    """Whether all values lie in what is searched."""
+    return all(SPACE[name].low <= value <= SPACE[name].high for name, value in values.items())
 
 
 def applied(config: RetrainConfig, values: Mapping[str, Any]) -> RetrainConfig:

@@ -24,7 +24,7 @@ from ..storage.artifacts import Artifact
 from .folds import inner_instants
 from .space import Values, applied, chosen, values_of
 from .study import Result, best_of, hopeless
-from .trial import judge_configuration, told
+from .trial import CannotTrainError, judge_configuration, told
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ def plan(
     reviews = Reviews.load(workspace.artifacts.path(parsed))
     as_of_s = min(int(as_of.timestamp()), parsed.counts["last_s"] + 1)
     instants = inner_instants(reviews, as_of_s, base.encode, config.cuts)
-    everybody: EncodeConfig = replace(base.encode, min_user_interactions=1, min_item_interactions=1)
+    # Trials weigh anew, and filter; so the folds do not depend on the run's own weights.
+    everybody = EncodeConfig(holdout_fraction=base.encode.holdout_fraction)
     folds = [
         encode_interactions(workspace, parsed, datetime.fromtimestamp(instant, UTC), everybody).artifact
         for instant in instants
@@ -100,7 +101,7 @@ def run_trial(
     results : trials of the rounds before; the best of them is what it is compared with
     """
     own_config = base if number == 0 else applied(base, values)
-    best = best_of(results)
+    best = best_of(results, config)
     theirs = [recall_of(workspace, uri) for uri in best.artifacts] if best else []
     own: list[Floats] = []
     judged: list[Artifact] = []
@@ -108,9 +109,9 @@ def run_trial(
     for uri in plan.folds:
         try:
             judged.append(judge_at(workspace, workspace.artifacts.open(uri), own_config))
-        except (ConfigError, DataError) as error:
+        except CannotTrainError as error:
             if number == 0:
-                raise
+                raise ConfigError(f"The run's own values cannot be trained: {error}") from error
             log.warning("Trial %d cannot be judged: %s", number, error)
             pruned = True
             break
@@ -180,21 +181,23 @@ class Choice:
         return asdict(self)
 
 
-def choose(workspace: Workspace, plan: Plan, results: Sequence[Result], base: RetrainConfig) -> Choice:
+def choose(
+    workspace: Workspace, plan: Plan, results: Sequence[Result], base: RetrainConfig, search: TuneConfig
+) -> Choice:
     """The best trial against the defaults, on the cuts of the search and on one that it never looked at.
 
-    It counts as better where the interval over the cuts of the search lies above 0 and the newest cut does not say the
-    opposite.
+    It counts as better where the interval over the cuts of the search lies above 0, and the one on the newest cut, too.
+    The first was chosen on the same users, so it alone would say "better" of noise.
     """
     by_number = {row.number: row for row in results}
-    default, best = by_number[0], best_of(results) or by_number[0]
+    default, best = by_number[0], best_of(results, search) or by_number[0]
     ours, theirs = ([recall_of(workspace, uri) for uri in row.artifacts] for row in (best, default))
     searched = paired_interval(np.concatenate(ours), np.concatenate(theirs), base.gate)
     fold = workspace.artifacts.open(plan.confirm)
     config = applied(base, best.values) if best.number else base
     last_ours, last_theirs = (recall_of(workspace, judge_at(workspace, fold, each).uri) for each in (config, base))
-    confirmed = paired_interval(last_ours, last_theirs, base.gate)
-    better = best.number != 0 and searched.low > 0 and confirmed.mean >= 0
+    confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
+    better = best.number != 0 and searched.low > 0 and confirmed.low > 0
     choice = Choice(
         len(results),
         best.number,

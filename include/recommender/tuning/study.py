@@ -15,7 +15,7 @@ import numpy as np
 from ..config import GateConfig, TuneConfig
 from ..evaluation.gate import Interval, paired_interval
 from ..evaluation.metrics import Floats
-from .space import Values, distributions, within
+from .space import Values, distributions, inside
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -65,7 +65,7 @@ def _sampled(results: Sequence[Result], defaults: Values, n: int, config: TuneCo
 
 
 def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConfig) -> Study:
-    """An Optuna study that knows the results."""
+    """An Optuna study that knows the results; one below the least coverage counts for less, by as much as it lacks."""
     import optuna
     from optuna.trial import TrialState, create_trial
 
@@ -78,12 +78,15 @@ def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConf
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
     space = distributions(names)
+    floor = max(least_coverage(results, config), np.finfo(float).tiny)
     for row in sorted(results, key=lambda row: row.number):
+        if not inside(row.values):  # the run's own values may lie outside of what is searched
+            continue
         study.add_trial(
             create_trial(
-                params=within(row.values),
+                params=row.values,
                 distributions=space,
-                value=None if row.pruned else row.objective,
+                value=None if row.pruned else row.objective * min(1.0, row.coverage / floor),
                 intermediate_values=dict(enumerate(row.recalls)),
                 state=TrialState.PRUNED if row.pruned else TrialState.COMPLETE,
             )
@@ -91,9 +94,15 @@ def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConf
     return study
 
 
-def best_of(results: Sequence[Result]) -> Result | None:
-    """The best trial that was judged at all cuts; of equal ones the first."""
-    whole = [row for row in results if not row.pruned]
+def least_coverage(results: Sequence[Result], config: TuneConfig) -> float:
+    """What a winner has to cover: a share of what the defaults do. 0 before they were judged."""
+    return next((config.min_coverage * row.coverage for row in results if row.number == 0), 0.0)
+
+
+def best_of(results: Sequence[Result], config: TuneConfig) -> Result | None:
+    """The best trial that was judged at all cuts and covers enough; of equal ones the first."""
+    floor = least_coverage(results, config)
+    whole = [row for row in results if not row.pruned and row.coverage >= floor]
     return max(whole, key=lambda row: (row.objective, -row.number), default=None)
 
 

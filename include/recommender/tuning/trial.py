@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
-from ..errors import DataError
+from ..errors import ConfigError, RecommenderError
 from ..evaluation.evaluate import fold_task, judge
 from ..evaluation.metrics import Floats
 from ..evaluation.power import fit_power
@@ -18,6 +18,10 @@ from ..models.als import fit_als
 from ..models.prior import ItemPrior, PriorAls, fit_prior
 from ..models.protocol import Recommender, Rows, Scores
 from .folds import without_rare
+
+
+class CannotTrainError(RecommenderError):
+    """A configuration with which nothing can be fitted: the search goes on without it."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,21 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
 
     Raises
     ------
-    DataError
-        The minimum counts leave nothing to train on.
+    CannotTrainError
+        The minimum counts leave nothing to train on, the fit diverged, or it needs more memory than there is.
     """
     train = without_rare(fold, config.encode)
     if not len(train.indices):
-        raise DataError(
+        raise CannotTrainError(
             f"min_user_interactions={config.encode.min_user_interactions}, "
             f"min_item_interactions={config.encode.min_item_interactions}: nothing is left to train on"
         )
     train = train.reweighed(config.encode)
-    als, _ = fit_als(train.matrix, config.train)
-    power = fit_power(train, config).power
+    try:
+        als, _ = fit_als(train.matrix, config.train)
+        power = fit_power(train, config).power
+    except ConfigError as error:
+        raise CannotTrainError(str(error)) from error
     strength = fit_prior(train.indices, train.times, len(train.item_codes), train.stats["cut_s"], config.prior)
     prior = replace(config.prior, power=power, fit_power=False)
     model: Recommender = PriorAls(als, ItemPrior.of(strength, prior), train.history)

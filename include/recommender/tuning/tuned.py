@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ..config import Knob, knobs
-from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
+from ..errors import DataError, NotFound, PreconditionFailed
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import ObjectStore
 from .space import SPACE
+
+log = logging.getLogger(__name__)
 
 FOLDER = "tuned"
 NEWEST = "newest"
@@ -83,13 +86,17 @@ def list_tuned(objects: ObjectStore) -> list[str]:
 def newest_tuned(objects: ObjectStore, as_of: datetime) -> dict[str, Any] | None:
     """The newest configuration that was better than the defaults, and knew nothing at or after `as_of`'s future.
 
-    So a backfill over the past takes what was known then.
+    So a backfill over the past takes what was known then. A file that is damaged is passed over, and named in the log.
     """
     limit = f"{as_of.astimezone(UTC):%Y%m%d}"
     for name in reversed(list_tuned(objects)):
         if name[:8] > limit:
             continue
-        body = read_tuned(objects, name)
+        try:
+            body = read_tuned(objects, name)
+        except DataError as error:
+            log.warning("Passed over: %s", error)
+            continue
         if body["better"] and datetime.fromisoformat(body["as_of"]) <= as_of:
             return body
     return None
@@ -113,14 +120,12 @@ def with_tuned(params: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[dict
 
     A parameter that is not at its default was set by somebody, and wins.
     """
-    values = dict(body["values"])
-    if "prior_power" in values:
-        values["fit_prior_power"] = False
     known = _knobs()
     taken = {
-        name: value for name, value in values.items() if params.get(name) is None or params[name] == known[name].default
+        name: value
+        for name, value in body["values"].items()
+        if params.get(name) is None or params[name] == known[name].default
     }
+    if "prior_power" in taken:
+        taken["fit_prior_power"] = False
     return {**params, **taken}, taken
-
-
-__all__ = ["ConfigError", "list_tuned", "newest_tuned", "read_tuned", "resolve_tuned", "with_tuned", "write_tuned"]

@@ -1,0 +1,41 @@
+"""What can be searched, and how values get into a configuration."""
+
+import pytest
+
+from include.recommender.config import RetrainConfig, knobs
+from include.recommender.errors import ConfigError
+from include.recommender.tuning.space import ALWAYS, SPACE, applied, chosen, distributions, inside, values_of
+
+
+def test_every_name_is_a_parameter_and_its_bounds_are_allowed():
+    known = {each.param: each for each in knobs()}
+    for name, space in SPACE.items():
+        assert known[name].problem(space.low) is None, name
+        assert known[name].problem(space.high) is None, name
+        assert known[name].is_whole == space.whole, name
+
+
+def test_the_defaults_lie_in_the_space():
+    assert inside(values_of(RetrainConfig(), list(SPACE)))
+
+
+def test_the_weight_of_unverified_purchases_is_searched_where_there_are_both_kinds():
+    assert chosen(None, both_kinds=False) == [name for name in SPACE if name in ALWAYS]
+    assert "unverified_weight" in chosen([], both_kinds=True)
+    assert chosen(["prior_power", "alpha"], both_kinds=True) == ["alpha", "prior_power"]
+
+
+def test_a_strange_name_is_named():
+    with pytest.raises(ConfigError, match="top_k"):
+        chosen(["alpha", "top_k"], both_kinds=False)
+
+
+def test_optuna_gets_the_same_bounds():
+    for name, found in distributions(list(SPACE)).items():
+        assert (found.low, found.high, found.log) == (SPACE[name].low, SPACE[name].high, SPACE[name].log)
+
+
+def test_a_searched_power_is_not_learned_again():
+    config = applied(RetrainConfig(), {"prior_power": 0.7, "factors": 32})
+    assert (config.prior.power, config.prior.fit_power, config.train.factors) == (0.7, False, 32)
+    assert applied(RetrainConfig(), {"factors": 32}).prior.fit_power

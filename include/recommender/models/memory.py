@@ -25,7 +25,7 @@ def needed_bytes(shape: tuple[int, int], nnz: int, factors: int) -> int:
 def check_memory(shape: tuple[int, int], nnz: int, factors: int) -> None:
     """Raise ConfigError when a fit cannot fit into the free memory."""
     needed, free = needed_bytes(shape, nnz, factors), free_bytes()
-    log.info("ALS needs about %.2f GB, %.2f GB are free", needed / 1e9, free / 1e9)
+    log.info("ALS needs about %s MB, %s MB are free", f"{needed / 1e6:,.0f}", f"{free / 1e6:,.0f}")
     if needed > free:
         entries = 2 * (nnz * 8 + sum(shape) * 4)
         raise ConfigError(

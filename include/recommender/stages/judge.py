@@ -114,7 +114,8 @@ def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Any]:
 
 def table(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> str:
     """The gate's table as text."""
-    return render_verdict(read_judged(workspace, evaluated), read_verdict(workspace, gated))
+    note = evaluated.counts.get("champion")
+    return render_verdict(read_judged(workspace, evaluated), read_verdict(workspace, gated), note)
 
 
 def require_promotion(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> None:

@@ -52,7 +52,7 @@ def tune_params() -> dict[str, Param]:
         items={"type": "string", "enum": list(SPACE)},
         examples=list(SPACE),
         title="Parameters to search",
-        description="Empty: factors, regularization, alpha, the half-lives, the prior, and the weight of unverified "
+        description="Empty: factors, regularization, alpha, the half-lives, prior_short_history, and the weight of unverified "
         "purchases where there are both kinds.",
         section=SECTIONS["tune"],
     )

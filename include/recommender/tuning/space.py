@@ -41,13 +41,13 @@ SPACE: Mapping[str, Range] = {
     "prior_short_history": Range(0, 4),
     "prior_half_life_days": Range(5, 200, log=True),
 }
-# What is searched unless told otherwise. The weight of unverified purchases only where there are both kinds.
+# What is searched unless told otherwise. Not prior_power: each training learns it anew, and a search would freeze what
+# suited the past. The weight of unverified purchases only where there are both kinds.
 ALWAYS = (
     "factors",
     "regularization",
     "alpha",
     "half_life_days",
-    "prior_power",
     "prior_short_history",
     "prior_half_life_days",
 )

@@ -52,8 +52,8 @@ def tune_params() -> dict[str, Param]:
         items={"type": "string", "enum": list(SPACE)},
         examples=list(SPACE),
         title="Parameters to search",
-        description="Empty: factors, regularization, alpha, the half-lives, prior_short_history, and the weight of unverified "
-        "purchases where there are both kinds.",
+        description="Empty: factors, regularization, alpha, the half-lives, prior_short_history, and the weight of "
+        "unverified purchases where there are both kinds.",
         section=SECTIONS["tune"],
     )
     base = [knob for knob in knobs() if knob.section in ("parse", "encode", "train", "prior", "evaluate")]

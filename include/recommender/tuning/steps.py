@@ -24,7 +24,7 @@ from ..storage.artifacts import Artifact
 from .folds import inner_instants
 from .space import Values, applied, chosen, values_of
 from .study import Result, best_of, hopeless
-from .trial import CannotTrainError, judge_configuration, told
+from .trial import CannotTrainError, judge_configuration, quietly, told
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,8 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
     """One configuration on one fold: recall.npy, one value a judged user. Factors are not kept."""
 
     def make(directory: Path) -> dict[str, Any]:
-        judged = judge_configuration(EncodedFold.load(workspace.artifacts.path(fold)), config)
+        with quietly():
+            judged = judge_configuration(EncodedFold.load(workspace.artifacts.path(fold)), config)
         np.save(directory / "recall.npy", judged.recall, allow_pickle=False)
         return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "power": judged.power}
 

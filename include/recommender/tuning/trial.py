@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +20,8 @@ from ..models.als import fit_als
 from ..models.prior import ItemPrior, PriorAls, fit_prior
 from ..models.protocol import Recommender, Rows, Scores
 from .folds import without_rare
+
+_LIBRARY = __name__.rpartition(".tuning")[0]
 
 
 class CannotTrainError(RecommenderError):
@@ -76,6 +80,20 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
         model = _Without(model, unknown)
     outcome = judge({"trial": model}, fold_task(fold, config.evaluate), config.evaluate)["trial"]
     return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], power)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without a line an iteration and a power: a search fits hundreds of times."""
+    loggers = [logging.getLogger(f"{_LIBRARY}.{part}") for part in ("models", "evaluation")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def told(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,51 @@
+"""How the end of a search is told."""
+
+from pathlib import Path
+
+from local.tune_ending import tune_ending
+
+
+def result(number, objective, pruned=False):
+    return {
+        "number": number,
+        "objective": objective,
+        "coverage": 0.2,
+        "pruned": pruned,
+        "values": {"alpha": 10.0 + number},
+    }
+
+
+def report(better, **more):
+    interval = {"mean": 0.01, "low": 0.002, "high": 0.02}
+    choice = {"number": 7, "better": better, "searched": interval, "confirmed": interval | {"low": -0.001}}
+    results = [result(0, 0.1), *(result(n, 0.1 + n / 100) for n in range(1, 8)), result(8, 0.9, pruned=True)]
+    return {
+        "results": results,
+        "plan": {"names": ["alpha"]},
+        "top_k": 10,
+        "choice": choice,
+        "tuned": "20180901-0123456789ab",
+        "error": None,
+        **more,
+    }
+
+
+def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_better():
+    told = tune_ending(report(better=True), Path("report.html"))
+    rows = [line.split()[0] for line in told.splitlines() if "alpha" in line]
+    assert rows == ["7", "6", "5", "4", "3", "0"]
+    assert "9 configurations tried, 1 of them stopped early" in told
+    assert "trial 7 is better than the defaults" in told
+    assert "+0.0100 (-0.0010, +0.0200), which no trial was chosen on" in told
+    assert "Kept as: 20180901-0123456789ab" in told
+    assert """make run CONF='{"tuned": "newest"}'""" in told
+    told = tune_ending(report(better=False), Path("report.html"))
+    assert "trial 7 is not shown to beat the defaults" in told
+    assert "make run" not in told
+
+
+def test_a_search_that_failed_says_where_and_why():
+    error = {"task": "plan", "error": {"kind": "DataError", "message": "too few instants"}}
+    told = tune_ending(report(False, results=[], choice=None, tuned=None, error=error), Path("report.html"))
+    assert "Error in plan: DataError: too few instants" in told
+    assert told.endswith("Report:  report.html")

@@ -24,7 +24,9 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
     if report["error"]:
         error = report["error"]
         lines.append(f"Error in {error['task']}: {error['error']['kind']}: {error['error']['message']}")
-    if choice:
+    if choice and choice["number"] == 0:
+        lines.append("Result:  nothing that was tried is better than the defaults and covers enough: they stay")
+    elif choice:
         lines += [
             f"Result:  trial {choice['number']} {_word(choice)} the defaults",
             f"         on the cuts of the search  {_interval(choice['searched'])}, which favours it: chosen there",

@@ -44,6 +44,11 @@ def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_be
     assert "make run" not in told
 
 
+def test_where_the_defaults_are_the_best_they_stay():
+    told = tune_ending(report(False, choice={"number": 0, "better": False}), Path("report.html"))
+    assert "they stay" in told
+
+
 def test_a_search_that_failed_says_where_and_why():
     error = {"task": "plan", "error": {"kind": "DataError", "message": "too few instants"}}
     told = tune_ending(report(False, results=[], choice=None, tuned=None, error=error), Path("report.html"))

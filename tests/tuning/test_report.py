@@ -1,0 +1,84 @@
+"""The page of a search, up to where it came."""
+
+import pytest
+
+from include.recommender.config import TuneConfig
+from include.recommender.tuning.report import render
+from include.recommender.tuning.study import Result
+
+NAMES = ["alpha", "prior_half_life_days"]
+INTERVAL = {"mean": 0.01, "low": 0.002, "high": 0.018}
+
+
+def report(**change):
+    results = [
+        Result(
+            n, {"alpha": 10.0 + n, "prior_half_life_days": 30.0}, [0.1 + n / 100] * 3, 0.1 + n / 100, 0.2, n == 3, 1, []
+        )
+        for n in range(6)
+    ]
+    choice = {
+        "trials": 6,
+        "number": 5,
+        "values": results[5].values,
+        "better": True,
+        "searched": INTERVAL,
+        "confirmed": INTERVAL,
+        "by_cut": [INTERVAL] * 3,
+        "default_recall": 0.1,
+        "best_recall": 0.15,
+        "confirmed_default": 0.11,
+        "confirmed_best": 0.12,
+    }
+    return {
+        "run": {"as_of": "2018-09-01T00:00:00+00:00", "run_id": "manual <1>"},
+        "tasks": [],
+        "error": None,
+        "plan": {"names": NAMES, "folds": ["s3://b/1", "s3://b/2"], "confirm": "s3://b/3", "cut_s": 1_535_760_000},
+        "top_k": 10,
+        "search": vars(TuneConfig()),
+        "results": [row.as_dict() for row in results],
+        "importances": {"alpha": 0.9, "prior_half_life_days": 0.1},
+        "choice": choice,
+        "tuned": "20180901-0123456789ab",
+        "defaults": results[0].values,
+        "unreadable": {},
+    } | change
+
+
+def test_a_whole_search():
+    page = render(report())
+    for text in (
+        "BETTER THAN THE DEFAULTS",
+        "manual &lt;1&gt;",
+        "5</th>",
+        "0 (defaults)",
+        "stopped early",
+        "or <code>newest</code>",
+        "2018-09-01 00:00 UTC",
+    ):
+        assert text in page, text
+    for name in ("search", "importance", "slices", "against"):
+        assert f'id="{name}-' in page, name
+    assert render(report()) == page
+
+
+def test_the_defaults_may_be_the_best():
+    choice = report()["choice"] | {"number": 0, "better": False}
+    page = render(report(choice=choice))
+    assert "THE DEFAULTS STAY" in page
+    assert "or <code>newest</code>" not in page
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"choice": None, "tuned": None},
+        {"choice": None, "tuned": None, "results": [], "importances": {}},
+        {"choice": None, "tuned": None, "results": [], "importances": {}, "plan": None, "run": None},
+    ],
+)
+def test_any_part_may_be_missing(gone):
+    error = {"task": "plan", "error": {"kind": "DataError", "message": "too <few>"}}
+    assert "too &lt;few&gt;" in render(report(**gone, error=error))
+    assert "NOT ENDED" in render(report(**gone))

@@ -18,34 +18,38 @@ if TYPE_CHECKING:
 COLUMNS = 3
 
 
-def history(results: Sequence[Result], top_k: int) -> Markup:
-    """Each trial's recall in the order of asking, hollow where it was stopped early, and the best so far."""
-    whole = [row for row in results if not row.pruned]
-    stopped = [row for row in results if row.pruned and row.recalls]
+def history(results: Sequence[Result], floor: float, top_k: int) -> Markup:
+    """Each trial's recall in the order of asking, by what became of it, and the best so far of those that may win."""
+    kinds = {
+        "may win": [row for row in results if not row.pruned and row.coverage >= floor],
+        "covers too little": [row for row in results if not row.pruned and row.coverage < floor],
+        "stopped early": [row for row in results if row.pruned and row.recalls],
+    }
+    may_win = kinds["may win"]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        best = list(accumulate((row.objective for row in whole), max))
+        best = list(accumulate((row.objective for row in may_win), max))
         axes.plot(
-            [row.number for row in whole], best, color=INK, linewidth=1, drawstyle="steps-post", label="best so far"
+            [row.number for row in may_win], best, color=INK, linewidth=1, drawstyle="steps-post", label="best so far"
         )
-        axes.plot([row.number for row in whole], [row.objective for row in whole], "o", color=ACCENT, label="all cuts")
-        axes.plot(
-            [row.number for row in stopped],
-            [row.objective for row in stopped],
-            "o",
-            color=OTHER,
-            markerfacecolor="none",
-            label="stopped early",
-        )
+        styles = {
+            "may win": ("o", ACCENT, ACCENT),
+            "covers too little": ("x", ACCENT, ACCENT),
+            "stopped early": ("o", OTHER, "none"),
+        }
+        for kind, rows in kinds.items():
+            marker, colour, face = styles[kind]
+            places, values = [row.number for row in rows], [row.objective for row in rows]
+            axes.plot(places, values, marker, color=colour, markerfacecolor=face, label=kind, linestyle="none")
         axes.set_xlabel("trial (0: the defaults)")
         axes.set_ylabel(f"Recall@{top_k}")
         axes.grid(axis="y")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
 
-    best = max((row.objective for row in whole), default=0.0)
-    alt = f"Recall@{top_k} of {len(results)} trials, {len(stopped)} of them stopped early; the best {best:.4f}"
-    return svg("search", alt, 2.9, draw)
+    best = max((row.objective for row in may_win), default=0.0)
+    told = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items())
+    return svg("search", f"Recall@{top_k} of {len(results)} trials: {told}; the best {best:.4f}", 3.2, draw)
 
 
 def importance(shares: Mapping[str, float]) -> Markup:
@@ -67,8 +71,12 @@ def importance(shares: Mapping[str, float]) -> Markup:
 def slices(results: Sequence[Result], names: Sequence[str], top_k: int) -> Markup:
     """Recall against each parameter, one panel a parameter."""
     whole = [row for row in results if not row.pruned]
+    if not whole:
+        return Markup("")
 
     def draw(figure: Figure) -> None:
+        from matplotlib.ticker import NullFormatter
+
         rows = -(-len(names) // COLUMNS)
         grid = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True)
         for at, axes in enumerate(grid.flat):
@@ -81,8 +89,11 @@ def slices(results: Sequence[Result], names: Sequence[str], top_k: int) -> Marku
             )
             if SPACE[name].log:
                 axes.set_xscale("log")
+                axes.xaxis.set_minor_formatter(NullFormatter())
+            low, high = (min(row.values[name] for row in whole), max(row.values[name] for row in whole))
+            axes.set_xticks(sorted({low, high}), [f"{value:.3g}" for value in sorted({low, high})])
             axes.set_title(name)
             axes.grid(axis="y")
 
     alt = f"Recall@{top_k} of the trials that were judged at all cuts, against {', '.join(names)}"
-    return svg("slices", alt, 0.3 + 1.3 * -(-len(names) // COLUMNS), draw)
+    return svg("slices", alt, 0.3 + 1.6 * -(-len(names) // COLUMNS), draw)

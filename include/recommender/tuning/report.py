@@ -19,7 +19,7 @@ from ..reporting.sources import Sources
 from ..stages.workspace import Workspace
 from .drawing import history, importance, slices
 from .space import values_of
-from .study import Result, importances
+from .study import Result, importances, least_coverage
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,8 @@ def render(report: Mapping[str, Any]) -> str:
 def _plots(report: Mapping[str, Any], results: list[Result]) -> dict[str, Markup]:
     drawn: dict[str, Markup] = {}
     if results:
-        drawn["history"] = history(results, report["top_k"])
+        floor = least_coverage(results, TuneConfig(**report["search"]))
+        drawn["history"] = history(results, floor, report["top_k"])
         drawn["slices"] = slices(results, report["plan"]["names"], report["top_k"])
     if report["importances"]:
         drawn["importance"] = importance(report["importances"])

@@ -125,4 +125,4 @@ def importances(results: Sequence[Result], names: Sequence[str], config: TuneCon
     if len({row.objective for row in results if not row.pruned}) < MIN_FOR_IMPORTANCE:
         return {}
     found: dict[str, float] = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-    return dict(found)
+    return dict(sorted(found.items(), key=lambda row: -row[1]))

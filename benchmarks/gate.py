@@ -23,7 +23,16 @@ from scipy.stats import binomtest
 from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.evaluation.gate import CANDIDATE, decide, paired_bootstrap
 
-from .recall_worlds import ALIKE, ONE_STRONG, Resampled, World, against_champion, against_popularity, describe
+from .recall_worlds import (
+    ALIKE,
+    ONE_STRONG,
+    POPULARITIES,
+    Resampled,
+    World,
+    against_champion,
+    against_popularity,
+    describe,
+)
 
 USERS = (50, 100, 300, 1_000, 3_000, 10_000)
 LIFTS = (0.05, 0.1, 0.2, 0.4)
@@ -126,7 +135,8 @@ def real_recalls(files: list[Path]) -> dict[str, np.ndarray]:
     config = RetrainConfig()
     fold = fold_of(files, config)
     task = fold_task(fold, config.evaluate)
-    return {name: row.recall for name, row in judge(contestants(fold, config)[0], task, config.evaluate).items()}
+    judged = judge(contestants(fold, config)[0], task, config.evaluate)
+    return {name: row.recall for name, row in judged.items() if name in (CANDIDATE, *POPULARITIES)}
 
 
 def main() -> None:

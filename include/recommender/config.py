@@ -60,7 +60,7 @@ class EncodeConfig:
     )
     min_user_interactions: int = knob(1, "Train users with fewer interactions are left out", low=1)
     min_item_interactions: int = knob(1, "Train items with fewer interactions are left out", low=1)
-    alpha: float = knob(60.0, "Confidence of an interaction is 1 + alpha * weight", low=0.0, high=10_000.0)
+    alpha: float = knob(100.0, "Confidence of an interaction is 1 + alpha * weight", low=0.0, high=10_000.0)
     verified_weight: float = knob(1.0, "Weight of a verified purchase", low=0.0, high=100.0)
     unverified_weight: float = knob(0.5, "Weight of a review without a verified purchase", low=0.0, high=100.0)
     unknown_weight: float = knob(
@@ -82,7 +82,7 @@ class TrainConfig:
     """Alternating least squares."""
 
     factors: int = knob(64, "Length of a factor vector", low=1, high=1024)
-    regularization: float = knob(0.05, "L2 regularization of the factors", low=1e-9, high=1000.0)
+    regularization: float = knob(20.0, "L2 regularization of the factors", low=1e-9, high=1000.0)
     iterations: int = knob(15, "ALS sweeps over users and items", low=1, high=500)
     seed: int = knob(20_181, "Seed of the initial factors", low=0, high=2**31 - 1)
     warm_start: bool = knob(

@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-REVIEWS := #: run: your review files, a path or glob; default: generated samples
-CONF := #: run: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
-SNAPSHOT := #: run: date of the snapshot, YYYY-MM-DD; default: the newest
-PORT := 8080#: up: port of Airflow's UI; default 8080
-S3_PORT := 9010#: run, up, registry: port of the local S3; default 9010
-ARGS :=#: registry: the command, e.g. ARGS="list" or ARGS="history"
+REVIEWS ?= #: run, tune: your review files, a path or glob; default: generated samples
+CONF ?= #: run, tune: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
+SNAPSHOT ?= #: run, tune: date of the snapshot, YYYY-MM-DD; default: the newest
+PORT ?= 8080#: up: port of Airflow's UI; default 8080
+S3_PORT ?= 9010#: run, tune, up, registry: port of the local S3; default 9010
+ARGS :=#: registry: its command, e.g. ARGS="list" or ARGS="history"
 # Through the environment, so that the shell does not read them again.
 export REVIEWS CONF SNAPSHOT
 KNOWN := PYTHON REVIEWS CONF SNAPSHOT PORT S3_PORT ARGS RECOMMENDER_% AIRFLOW_% PYTEST_%
@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@awk -F ' *:=.*#: ' '/^[A-Z0-9_]+ :=.*#: /{printf "  %-17s %s\n", $$1 "=...", $$2}' $(MAKEFILE_LIST)
+	@awk -F ' *[:?]=.*#: ' '/^[A-Z0-9_]+ [:?]=.*#: /{printf "  %-17s %s\n", $$1 "=...", $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv with the locked dependencies
 
@@ -43,19 +43,19 @@ constraints: ## Resolve the dependencies anew into constraints.txt
 	  --upgrade -o constraints.txt requirements-local.txt requirements-build.txt
 
 run: $(READY) ## Retrain on the sample snapshots, or on your own files: make run REVIEWS=path/or/glob
-	@$(BIN)/python -m local.run --s3-port $(S3_PORT)
+	@$(BIN)/python -m local.run --s3-port='$(S3_PORT)'
 
 tune: $(READY) ## Search for a better configuration, on the same reviews as `make run`
-	@$(BIN)/python -m local.run --dag recommender_tune --s3-port $(S3_PORT)
+	@$(BIN)/python -m local.run --dag recommender_tune --s3-port='$(S3_PORT)'
 
 up: $(READY) ## Airflow's UI with scheduler, PostgreSQL and S3 on loopback; Ctrl-C or `make down` ends it
-	@$(BIN)/python -m local.stack up --port $(PORT) --s3-port $(S3_PORT)
+	@$(BIN)/python -m local.stack up --port='$(PORT)' --s3-port='$(S3_PORT)'
 
 down: $(READY) ## End `make up` from another terminal
 	@$(BIN)/python -m local.stack down
 
 registry: $(READY) ## A command of the registry on what ran last, e.g. make registry ARGS="list"
-	@$(BIN)/python -m local.registry --s3-port $(S3_PORT) -- $(ARGS)
+	@$(BIN)/python -m local.registry --s3-port='$(S3_PORT)' -- $(ARGS)
 
 compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow (docs/docker.md)
 	@$(PYTHON) deploy/make_env.py

@@ -72,6 +72,10 @@ class Home:
             _clear(self.leftovers())
             try:
                 yield
+            except BaseException:
+                # Ctrl-C may come between the start of a process and the care for its end, or within that.
+                _end(self.leftovers())
+                raise
             finally:
                 os.ftruncate(file, 0)
 
@@ -112,10 +116,14 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 
 def _clear(left: list[psutil.Process]) -> None:
-    """End what a killed owner left running; runs of the DAG first, and at once, before they publish anything."""
-    if not left:
-        return
-    say(f"Ending {len(left)} process(es) that a killed run left behind ...", "local")
+    """End what a killed owner left running."""
+    if left:
+        say(f"Ending {len(left)} process(es) that a killed run left behind ...", "local")
+        _end(left)
+
+
+def _end(left: list[psutil.Process]) -> None:
+    """End processes; runs of the DAG first, and at once, before they publish anything."""
     for process in left:
         with suppress(psutil.Error):
             if RUN_MODULE in process.cmdline():

@@ -27,6 +27,8 @@ from .uploads import Source, find_reviews, put_reviews, put_samples
 
 RETRAIN, TUNE = "recommender_retrain", "recommender_tune"
 INTERRUPTED = 130
+BEFORE = "Interrupted before the run began: nothing was published, and no channel was moved."
+AFTER = "The run had ended before that: what it told of model and channel stands."
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns 0 when a verdict was reached, 1 on an error, 130 on Ctrl-C."""
     given = _parse(arguments)
     stop_like_ctrl_c()
+    returncode: int | None = None
     try:
         port = store.read_port(given.s3_port, "S3_PORT")
         conf = read_conf(given.conf, given.dag)
@@ -50,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:
-        print("Interrupted before the run began: nothing was published, and no channel was moved.", flush=True)
+        # Else it comes while the server is being stopped.
+        print(BEFORE if returncode is None else AFTER, flush=True)
         returncode = INTERRUPTED
     if returncode == INTERRUPTED:
         print("Everything that was started has been stopped; what was made is kept, and reused.", flush=True)
@@ -126,8 +130,6 @@ def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any], da
         kill_tree(child)
         print(left_behind(before, Standing.read(root, channel)), flush=True)
         return INTERRUPTED
-    finally:
-        kill_tree(child)
 
 
 def _explain(returncode: int, log: Path) -> int:

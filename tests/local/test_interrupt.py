@@ -11,7 +11,7 @@ from importlib.metadata import version
 import pytest
 
 from include.recommender.storage.objects import ObjectStore
-from local import store
+from local import run, store
 from local.home import PROJECT, Home, end_all
 from local.standing import Standing, left_behind
 
@@ -97,3 +97,30 @@ def test_what_was_there_before_is_not_told_to_be_of_the_run():
     told = left_behind(before, Standing("production", None, frozenset({"old", "new"})))
     assert "new was published" in told
     assert "old" not in told
+
+
+def test_ctrl_c_after_the_run_has_ended_says_nothing_of_what_it_did(tmp_path, port, monkeypatch, capsys):
+    end = store.stop
+
+    def interrupted_end(*processes, **more):
+        monkeypatch.setattr(store, "stop", end)
+        os.kill(os.getpid(), signal.SIGINT)
+        end(*processes, **more)
+
+    # A run that published, told so, and ended; then Ctrl-C while the server, a real one, is being stopped.
+    monkeypatch.setattr(run, "_run_dag", lambda *_: 0)
+    monkeypatch.setattr(store, "stop", interrupted_end)
+    (tmp_path / "reviews.json").write_bytes(worlds.lines(worlds.reviews(n_users=2)))
+    local = tmp_path / ".local"
+    handlers = {number: signal.getsignal(number) for number in run.STOPPING}
+    try:
+        words = ["--reviews", str(tmp_path / "reviews.json"), "--s3-port", str(port), "--local", str(local)]
+        assert run.main(words) == 130
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    told = capsys.readouterr().out.partition("Stopping ...")[2]
+    assert "nothing was published" not in told
+    assert "what it told of model and channel stands" in told
+    assert not Home(local).leftovers()
+    assert not store.answers(f"http://{store.HOST}:{port}/_ministack/health")

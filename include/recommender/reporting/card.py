@@ -20,6 +20,6 @@ def render_card(
     judged : contestant -> means
     fold, published : statistics of the judged fold and of the refit
     """
-    table = render_verdict(judged, about["verdict"])
+    table = render_verdict(judged, about["verdict"], about.get("champion"))
     page = environment().get_template("MODEL_CARD.md")
     return page.render(about=about, fold=fold, published=published, table=table)

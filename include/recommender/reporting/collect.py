@@ -125,7 +125,8 @@ def _manifest(artifacts: ArtifactStore, model_id: str) -> dict[str, Any]:
 
 def _table_of(manifest: Mapping[str, Any]) -> str:
     """The table on which an earlier run decided for a published model."""
-    return render_verdict({name: {"means": means} for name, means in manifest["metrics"].items()}, manifest["verdict"])
+    judged = {name: {"means": means} for name, means in manifest["metrics"].items()}
+    return render_verdict(judged, manifest["verdict"], manifest.get("champion"))
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:

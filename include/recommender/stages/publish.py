@@ -105,6 +105,7 @@ def upload_model(
         "prior": asdict(with_power(config.prior, made.judged.popularity)),
         "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},
         "verdict": verdict,
+        "champion": made.evaluated.counts.get("champion"),
         "identity": identity,
         "lineage": made.uris(),
         "tuned": tuned,

@@ -80,7 +80,8 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfi
 
     settings: dict[str, Any] = {"popularity": asdict(config.popularity), "prior": asdict(config.prior)}
     if config.prior.fit_power:
-        settings |= {"train": asdict(config.train), "encode": asdict(config.encode), "top_k": config.evaluate.top_k}
+        settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
+        settings |= {"evaluate": asdict(config.evaluate)}
     return run_once(workspace, "fit_popularity", 2, settings, {"fold": encoded.digest}, make)
 
 

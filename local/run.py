@@ -13,6 +13,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from include.orchestration.fields import retrain_fields, tune_fields
+from include.orchestration.parameters import problems
 from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.reporting.trend import MAIN_CHANNEL
@@ -88,11 +90,7 @@ def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
 
 def _check_conf(conf: Mapping[str, Any], dag: str) -> None:
     """Raise ConfigError with everything that is wrong, before anything is started."""
-    # Imported here: Airflow's part takes a second or two.
-    from include.orchestration.form import retrain_params, tune_params
-    from include.orchestration.parameters import problems
-
-    found = problems(conf, tune_params() if dag == TUNE else retrain_params())
+    found = problems(conf, tune_fields() if dag == TUNE else retrain_fields())
     if found:
         raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
 

@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from airflow.sdk import Param
-
-from .form import allowed
+from .fields import Field, allowed
 
 PAGE = "docs/parameters.md"
 
@@ -24,15 +22,15 @@ def _near(name: str, known: list[str]) -> str:
     return f"; did you mean {near[0]}? {PAGE} lists all" if near else f"; {PAGE} lists all"
 
 
-def problems(conf: Mapping[str, Any], params: Mapping[str, Param]) -> list[str]:
+def problems(conf: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
     """Everything that is wrong with a conf, before any run begins; what depends on the run's date comes later."""
     from jsonschema import Draft7Validator, FormatChecker  # type: ignore[import-untyped]
 
-    found = unknown(conf, params)
+    found = unknown(conf, fields)
     for name, value in conf.items():
-        if name not in params:
+        if name not in fields:
             continue
-        about = params[name].schema
+        about = fields[name].schema
         if not Draft7Validator(about, format_checker=FormatChecker()).is_valid(value):
             found.append(f"{name}={value!r}: expected {allowed(about)}")
     return found

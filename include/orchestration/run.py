@@ -22,7 +22,7 @@ from include.recommender.tuning.space import chosen
 from include.recommender.tuning.tuned import with_tuned
 
 from .failures import to_airflow
-from .form import CHANNEL, FORCE_REASON_CHARS, ROUNDS
+from .fields import CHANNEL, FORCE_REASON_CHARS, ROUNDS
 from .parameters import unknown
 from .settings import Settings
 from .tuned import NONE_YET, find_tuned

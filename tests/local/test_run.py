@@ -1,6 +1,8 @@
 """What `make run` reads and tells."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from local import run, uploads
 from local.airflow_env import secret
 from local.dag_run import copy_pages
 from local.ending import Copies, ending, status
+from local.home import PROJECT
 
 from .. import worlds
 
@@ -149,3 +152,20 @@ def test_the_copies_of_reports_link_to_recall_over_time_and_back(workspace, tmp_
 def test_a_port_that_is_none_is_named(port, capsys):
     assert run.main([f"--s3-port={port}"]) == 1
     assert f"S3_PORT={port}: expected a port" in capsys.readouterr().err
+
+
+def test_a_conf_is_checked_without_airflow_which_takes_seconds_to_import():
+    code = (
+        "import sys\n"
+        "from include.recommender.errors import ConfigError\n"
+        "from local.run import TUNE, read_conf\n"
+        "for dag in ('recommender_retrain', TUNE):\n"
+        "    try:\n"
+        "        read_conf('{\"facters\": 8}', dag)\n"
+        "    except ConfigError as error:\n"
+        "        print(error)\n"
+        "print(sorted({'airflow', 'optuna'} & set(sys.modules)))\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    assert told.count("did you mean factors?") == 2
+    assert told.splitlines()[-1] == "[]"

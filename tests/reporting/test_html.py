@@ -206,3 +206,21 @@ def test_the_page_names_contestants_and_percent_in_one_way(report):
     page = Page(render_html(report | {"table": None, "configuration": None}))
     assert not re.search(r"popularity_(\d|all|decayed)", page.text)
     assert not re.search(r"\d%", page.text)
+
+
+def test_a_plot_fills_its_card_and_is_half_as_wide_only_beside_a_neighbour(report):
+    text = render_html(report)
+    wide = {
+        name: bool(mark)
+        for mark, name in re.findall(r'<figure( class="wide")?><figcaption>.*?id="([a-z]+)-figure_1"', text, re.DOTALL)
+    }
+    assert {name for name, is_wide in wide.items() if is_wide} == {"training", "shown", "power", "tasks"}
+    assert set(wide) == set(PLOTS)
+    widths = {
+        name: float(width)
+        for width, name in re.findall(
+            r'viewBox="0 0 ([\d.]+) [\d.]+"[^>]*>(?:(?!<svg).)*?id="([a-z]+)-figure_1"', text, re.DOTALL
+        )
+    }
+    assert len({round(widths[name]) for name in wide if wide[name]}) == 1
+    assert min(widths[name] for name in wide if wide[name]) > 1.8 * max(widths[name] for name in wide if not wide[name])

@@ -117,3 +117,24 @@ def test_the_line_takes_the_newest_run_of_an_as_of_whatever_its_type(workspace, 
     page = render_trend(points(workspace.root, "production"), "production")
     assert drawn["candidate"][1] == [0.2]
     assert "over 3 judged runs" in page
+
+
+@pytest.mark.parametrize(("years", "pieces"), [((2018, 2018), 1), ((2018, 2019), 1), ((2018, 2026), 2)])
+def test_a_line_is_not_drawn_across_years_without_a_run(workspace, report, years, pieces):
+    for number, year in enumerate(years):
+        put_report(workspace, report, f"scheduled__{number}", f"{year}-09-0{number + 1}T00:00:00+00:00")
+    when, values = trend_plot.line(points(workspace.root, "production"), "candidate")
+    assert len([value for value in values if value == value]) == len(years)
+    assert len(values) == len(when) == len(years) + pieces - 1
+    assert when == sorted(when)
+
+
+def test_every_judged_run_has_a_mark_also_one_that_a_person_refused(workspace, report):
+    def marks(page):
+        return page.count("<use ")
+
+    put_report(workspace, report, "manual__1", makers.day(1))
+    one = marks(render_trend(points(workspace.root, "production"), "production"))
+    error = {"task": "approve", "kind": "GateRejected", "message": "Rejected by ann: nothing is published."}
+    put_report(workspace, report, "manual__2", makers.day(1), error=error, model=None)
+    assert marks(render_trend(points(workspace.root, "production"), "production")) == one + 1

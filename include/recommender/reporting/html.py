@@ -117,4 +117,5 @@ def _tasks(report: Mapping[str, Any]) -> Markup | None:
         return None
     seconds, peaks = [row["seconds"] for row in tasks], [row["peak_bytes"] / 1e6 for row in tasks]
     alt = "Seconds and peak memory a task; the table has the figures"
-    return plots.bars("tasks", alt, [row["task"] for row in tasks], [("seconds", seconds, 1), ("peak MB", peaks, 0)])
+    panels = [("seconds", seconds, 1), ("peak MB", peaks, 0)]
+    return plots.bars("tasks", alt, [row["task"] for row in tasks], panels, width_in=plots.WIDE_IN)

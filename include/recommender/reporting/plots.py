@@ -43,6 +43,7 @@ _SETTINGS = {
     "legend.frameon": False,
 }
 WIDTH_IN = 4.9
+WIDE_IN = 10.1  # of one that stands alone: its type is as large as that of two side by side
 ROOM = 0.06  # of an axis, beyond what is drawn
 
 
@@ -87,7 +88,14 @@ def reach(rows: Sequence[Whisker], *, zero: bool) -> tuple[float, float]:
     return low - room, high + room
 
 
-def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str, Sequence[float], int]]) -> Markup:
+def bars(
+    name: str,
+    alt: str,
+    labels: Sequence[str],
+    panels: Sequence[tuple[str, Sequence[float], int]],
+    *,
+    width_in: float = WIDTH_IN,
+) -> Markup:
     """Horizontal bars with their values, the first label on top.
 
     Parameters
@@ -109,10 +117,17 @@ def bars(name: str, alt: str, labels: Sequence[str], panels: Sequence[tuple[str,
                 told = f"{value:,.{digits}f}"
                 axes.annotate(told, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
 
-    return svg(name, alt, 0.45 + 0.24 * len(labels), draw)
+    return svg(name, alt, 0.45 + 0.24 * len(labels), draw, width_in=width_in)
 
 
-def grouped(name: str, alt: str, labels: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]]) -> Markup:
+def grouped(
+    name: str,
+    alt: str,
+    labels: Sequence[str],
+    groups: Sequence[tuple[str, Sequence[float]]],
+    *,
+    width_in: float = WIDTH_IN,
+) -> Markup:
     """Two groups of vertical bars side by side at each label."""
 
     def draw(figure: Figure) -> None:
@@ -127,31 +142,31 @@ def grouped(name: str, alt: str, labels: Sequence[str], groups: Sequence[tuple[s
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
 
-    return svg(name, alt, 2.6, draw)
+    return svg(name, alt, 2.6, draw, width_in=width_in)
 
 
 def curve(name: str, alt: str, loss: Sequence[float], seconds: Sequence[float]) -> Markup:
-    """Loss and seconds of each iteration, one above the other."""
+    """Loss and seconds of each iteration, side by side."""
 
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        above, below = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [2, 1]})
+        left, right = figure.subplots(1, 2)
         steps = range(1, len(loss) + 1)
-        above.plot(steps, loss, "o-", color=ACCENT, markersize=3.5, linewidth=1.5)
-        above.set_title("loss over a fixed sample of users")
-        below.bar(steps, seconds, color=OTHER, width=0.7)
-        below.set_title("seconds")
-        below.set_xlabel("iteration")
-        below.set_xlim(0.4, len(loss) + 0.6)
-        below.xaxis.set_major_locator(MaxNLocator(integer=True))
-        for axes in (above, below):
+        left.plot(steps, loss, "o-", color=ACCENT, markersize=3.5, linewidth=1.5)
+        left.set_title("loss over a fixed sample of users")
+        right.bar(steps, seconds, color=OTHER, width=0.7)
+        right.set_title("seconds")
+        for axes in (left, right):
+            axes.set_xlabel("iteration")
+            axes.set_xlim(0.4, len(loss) + 0.6)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(axis="y")
             axes.locator_params(axis="y", nbins=4)
             axes.tick_params(axis="y", labelcolor=MUTED)
             axes.ticklabel_format(axis="y", useOffset=False)
 
-    return svg(name, alt, 2.9, draw)
+    return svg(name, alt, 2.4, draw, width_in=WIDE_IN)
 
 
 def _row_of_axes(figure: Figure, n: int) -> list[Any]:

@@ -74,7 +74,7 @@ def shown_plot(report: Report) -> Markup | None:
         f"{row['label']}: " + " and ".join(f"{values[at]:.3f}" for _, values in groups) for at, row in enumerate(rows)
     )
     alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {spoken}"
-    return plots.grouped("shown", alt, [row["label"] for row in rows], groups)
+    return plots.grouped("shown", alt, [row["label"] for row in rows], groups, width_in=plots.WIDE_IN)
 
 
 def power_plot(report: Report) -> Markup | None:
@@ -87,4 +87,4 @@ def power_plot(report: Report) -> Markup | None:
     alt = "Recall on the inner holdout by power of the prior: " + "; ".join(
         f"{label}: {recall:.4f}" for label, recall in zip(labels, recalls, strict=True)
     )
-    return plots.grouped("power", alt, labels, [("recall on the inner holdout", recalls)])
+    return plots.grouped("power", alt, labels, [("recall on the inner holdout", recalls)], width_in=plots.WIDE_IN)

@@ -40,8 +40,8 @@ def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any], champi
     rows = [_row(name, judged[name]["means"], verdict) for name in ranked(judged, k)]
     about = (
         f"{verdict['n_users']:,} users judged. Recall@{k} = held-out items in the user's top {k} / all held-out items "
-        f"of the user, not min({k}, ...); mean over users. Parentheses: paired bootstrap over users. "
-        "* = the strongest popularity, which is the opponent."
+        f"of the user (who cannot reach 1 with more than {k} of them); mean over users. "
+        "Parentheses: paired bootstrap over users. * = the strongest popularity, which is the opponent."
     )
     return "\n".join([head, rule, *rows, rule, *_wrap(about, ""), "", *_decision(verdict, champion)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ MARKS: dict[str, dict[str, Any]] = {
     "HOLD": {"marker": "o", "markerfacecolor": "none"},
     "REJECT": {"marker": "x"},
 }
+OTHER_MARK = {"marker": "."}  # judged, and refused by a person or stopped by an error after that
 LINES: dict[str, dict[str, Any]] = {
     "candidate": {"color": ACCENT, "linewidth": 1.5},
     "popularity": {"color": OTHER, "linewidth": 1.5, "marker": ".", "markersize": 5},
@@ -27,6 +29,7 @@ LINES: dict[str, dict[str, Any]] = {
 }
 WIDTH_IN, HEIGHT_IN = 10.5, 4.0  # of a page twice as wide as the report's figures
 FAINT = 0.3
+GAP = timedelta(days=366)  # what happened in a longer time without a run, nobody knows
 NAMES = {"popularity": "strongest popularity"}
 
 
@@ -94,9 +97,19 @@ def limits(judged: Sequence[Point]) -> tuple[datetime, datetime]:
 
 
 def line(newest: Sequence[Point], name: str) -> tuple[list[datetime], list[float]]:
-    """Where a contestant was judged: as_of and Recall@K, one value an as_of."""
-    there = [point for point in newest if getattr(point, name) is not None]
-    return [instant(point.as_of) for point in there], [getattr(point, name) for point in there]
+    """Where a contestant was judged: as_of and Recall@K, one value an as_of; NaN breaks the line at each gap."""
+    when: list[datetime] = []
+    values: list[float] = []
+    for point in newest:
+        value, at = getattr(point, name), instant(point.as_of)
+        if value is None:
+            continue
+        if when and at - when[-1] > GAP:
+            when.append(when[-1] + (at - when[-1]) / 2)
+            values.append(math.nan)
+        when.append(at)
+        values.append(value)
+    return when, values
 
 
 def _mark(axes: Any, judged: Sequence[Point], newest: Sequence[Point]) -> None:
@@ -104,8 +117,8 @@ def _mark(axes: Any, judged: Sequence[Point], newest: Sequence[Point]) -> None:
     for point in judged:
         at = [instant(point.as_of)], [point.candidate]
         faint = 1.0 if any(point is each for each in newest) else FAINT
-        if point.outcome in MARKS:
-            axes.plot(*at, color=ACCENT, markersize=6, alpha=faint, clip_on=False, **MARKS[point.outcome])
+        mark = MARKS.get(point.outcome, OTHER_MARK)
+        axes.plot(*at, color=ACCENT, markersize=6, alpha=faint, clip_on=False, **mark)
         if point.live == "live":
             axes.plot(*at, "o", color=INK, markerfacecolor="none", markersize=12, clip_on=False)
 

@@ -224,3 +224,11 @@ def test_a_plot_fills_its_card_and_is_half_as_wide_only_beside_a_neighbour(repor
     }
     assert len({round(widths[name]) for name in wide if wide[name]}) == 1
     assert min(widths[name] for name in wide if wide[name]) > 1.8 * max(widths[name] for name in wide if not wide[name])
+
+
+def test_what_a_person_refused_is_told_once_in_their_words(report):
+    page = Page(render_html(report | refused("approve", "Rejected by ann: too early: nothing is published.")))
+    assert page.text.count("Rejected by ann: too early") == 1
+    assert "GateRejected" not in page.text
+    other = Page(render_html(report | refused("promote_model", "REJECT: worse")))
+    assert "REJECT: worse" in other.text

@@ -29,3 +29,16 @@ def test_the_line_at_zero_is_drawn_inside_the_axes():
 def test_times_are_rounded_as_in_the_table():
     drawn = str(plots.bars("x", "alt", ["a", "b"], [("seconds", [0.123, 12.3456], 1), ("peak MB", [1234.5, 7.6], 0)]))
     assert all(f">{told}</text>" in drawn for told in ("0.1", "12.3", "1,234", "8"))
+
+
+@pytest.mark.parametrize("n_groups", [1, 2])
+def test_bars_stand_around_the_tick_that_names_them(n_groups):
+    groups = [("first", [3.0, 2.0]), ("second", [1.0, 2.0])][:n_groups]
+    drawn = str(plots.grouped("x", "alt", ["a", "b"], groups))
+    tick = re.search(r'id="x-xtick_1">.*?<text [^>]*\bx="([\d.]+)"', drawn, re.DOTALL)
+    assert tick, drawn[:3000]
+    sides = re.findall(r'<g id="x-patch_\d+">\s*<path d="M ([\d.]+) [\d.]+ \n?L ([\d.]+) [^"]*z\n?" clip-path', drawn)
+    middles = [(float(left) + float(right)) / 2 for left, right in sides]
+    assert len(middles) == 2 * n_groups
+    of_a = [middles[2 * number] for number in range(n_groups)]
+    assert sum(of_a) / n_groups == pytest.approx(float(tick[1]), abs=0.1)

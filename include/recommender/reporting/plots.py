@@ -128,12 +128,12 @@ def grouped(
     *,
     width_in: float = WIDTH_IN,
 ) -> Markup:
-    """Two groups of vertical bars side by side at each label."""
+    """One or two groups of vertical bars, side by side at each label."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for number, (caption, values) in enumerate(groups):
-            places = [place + 0.4 * number - 0.2 for place in range(len(values))]
+            places = [place + 0.4 * (number - (len(groups) - 1) / 2) for place in range(len(values))]
             axes.bar(places, values, width=0.38, color=(ACCENT, OTHER)[number], label=caption)
         axes.set_xticks(range(len(labels)), labels)
         axes.tick_params(axis="x", length=0)

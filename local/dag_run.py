@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
+import signal
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,7 +22,8 @@ from include.recommender.reporting.trend import MAIN_CHANNEL, trend_name
 from include.recommender.storage.objects import ObjectStore
 
 from .ending import Copies, ending, status
-from .home import PROJECT, say
+from .home import PROJECT
+from .progress import Progress
 from .tune_ending import tune_ending
 
 TUNE = "recommender_tune"
@@ -36,6 +38,7 @@ def main() -> int:
     parser.add_argument("--local", type=Path, required=True, help="the .local directory")
     given = parser.parse_args()
     terminal = _redirect_output(given.log)
+    _end_with_owner()
     try:
         return run(given.dag, json.loads(given.conf), given.local, Progress(terminal))
     except RecommenderError as error:
@@ -161,6 +164,22 @@ def _load(dag_id: str) -> Any:
     return bag.dags[dag_id]
 
 
+def _end_with_owner() -> None:
+    """End this process group at once when the process that started it has ended, even by SIGKILL.
+
+    That one holds the other end of the pipe that is our standard input, and never writes to it.
+    """
+    owner, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def watch() -> None:
+        os.read(owner, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, name="owner", daemon=True).start()
+
+
 def _redirect_output(log: Path) -> TextIO:
     """Send what this process and its libraries print to the log file; return the terminal."""
     sys.stdout.flush()
@@ -170,79 +189,6 @@ def _redirect_output(log: Path) -> TextIO:
     os.dup2(file, 2)
     os.close(file)
     return terminal
-
-
-class Progress(logging.Handler):
-    """Shows what the project's loggers say, task by task, and when tasks begin and end."""
-
-    def __init__(self, terminal: TextIO) -> None:
-        super().__init__(logging.INFO)
-        self.terminal = terminal
-        self.task, self.started, self.failure = "airflow", time.monotonic(), ""
-
-    def say(self, message: str) -> None:
-        """One line, or more, of the task that runs now."""
-        for line in message.splitlines():
-            say(line, self.task, self.terminal)
-
-    def attach(self) -> None:
-        """Listen to the project's loggers and to Airflow's task events."""
-        logger = logging.getLogger("include")
-        logger.setLevel(logging.INFO)
-        logger.addHandler(self)
-        _listen(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """One record of a logger."""
-        self.say(record.getMessage())
-
-    def begin(self, task: str) -> None:
-        """A task begins."""
-        self.task, self.started = task, time.monotonic()
-        self.say("begins")
-
-    def end(self, how: str) -> None:
-        """The task ends."""
-        self.say(f"{how} after {time.monotonic() - self.started:.1f} s")
-        self.task = "airflow"
-
-    def fail(self, error: str, again: bool) -> None:
-        """The task fails; a verdict is a result, and stands in the table."""
-        self.failure = error
-        if "GateRejected" in error.partition("\n")[0]:
-            return self.end("verdict reached, the run stops here")
-        self.say(error)
-        return self.end(
-            "failed; Airflow will try it again, first after 30 s. Ctrl-C ends the run" if again else "FAILED"
-        )
-
-
-def _listen(progress: Progress) -> None:
-    """Register for Airflow's task events; their names and parameters are Airflow's."""
-    from airflow.listeners import hookimpl
-    from airflow.sdk.listener import get_listener_manager
-
-    class Listener:
-        @hookimpl
-        def on_task_instance_running(self, task_instance: Any) -> None:
-            progress.begin(task_instance.task_id)
-
-        @hookimpl
-        def on_task_instance_success(self) -> None:
-            progress.end("done")
-
-        @hookimpl
-        def on_task_instance_skipped(self) -> None:
-            progress.end("skipped")
-
-        @hookimpl
-        def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
-            for_good = (
-                type(error).__name__ == "AirflowFailException" or task_instance.try_number > task_instance.max_tries
-            )
-            progress.fail(str(error), again=not for_good)
-
-    get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

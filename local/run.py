@@ -117,7 +117,8 @@ def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any], da
     child = subprocess.Popen(
         [sys.executable, "-m", "local.dag_run", *options],
         env=home.child_environment(environment),
-        stdin=subprocess.DEVNULL,
+        # A pipe, so that the run ends when this process is killed: nobody would tell what it publishes after that.
+        stdin=subprocess.PIPE,
         start_new_session=True,
     )
     try:

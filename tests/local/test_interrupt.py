@@ -6,13 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib.metadata import version
 
+import psutil
 import pytest
 
 from include.recommender.storage.objects import ObjectStore
 from local import run, store
-from local.home import PROJECT, Home, end_all
+from local.home import PROJECT, RUN_MODULE, Home, end_all
 from local.standing import Standing, left_behind
 
 from .. import worlds
@@ -21,10 +23,10 @@ from ..conftest import HOME
 CONF = '{"force_reason": "a test of interruptions", "iterations": 2, "factors": 8, "force": true}'
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory, airflow_database):
+@pytest.fixture
+def home(tmp_path, airflow_database):
     """A `.local` whose Airflow is migrated, and a file of reviews beside it."""
-    home = Home(tmp_path_factory.mktemp("interrupt") / ".local")
+    home = Home(tmp_path / ".local")
     (home.path / "airflow").mkdir(parents=True)
     database = home.path / "airflow" / "airflow.db"
     shutil.copyfile(HOME / "airflow.db", database)
@@ -41,18 +43,11 @@ def port():
         return probe.getsockname()[1]
 
 
-def interrupted(home, port, when):
-    """What `make run` prints where Ctrl-C comes as soon as a line ends as given: the lines before and after it."""
-    words = [
-        "--reviews",
-        home.path.parent / "reviews.json",
-        "--conf",
-        CONF,
-        "--s3-port",
-        str(port),
-        "--local",
-        home.path,
-    ]
+@contextmanager
+def started(home, port):
+    """`make run`, started, with what it prints."""
+    reviews = home.path.parent / "reviews.json"
+    words = ["--reviews", reviews, "--conf", CONF, "--s3-port", str(port), "--local", home.path]
     process = subprocess.Popen(
         [sys.executable, "-m", "local.run", *words],
         env={**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"},
@@ -62,33 +57,62 @@ def interrupted(home, port, when):
         cwd=PROJECT,
     )
     try:
-        seen = []
-        for line in process.stdout:
-            seen.append(line)
-            if when in " ".join(line.split()):
-                process.send_signal(signal.SIGINT)
-                break
-        rest = process.stdout.read()
-        assert process.wait() == 130, "".join(seen) + rest
-        return "".join(seen), rest.partition("Stopping ...")[2]
+        yield process
     finally:
         process.kill()
         process.communicate()
+
+
+def read_until(process, when):
+    """What it prints until a line ends as given."""
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if when in " ".join(line.split()):
+            break
+    return "".join(seen)
+
+
+def interrupted(home, port, when):
+    """What `make run` prints where Ctrl-C comes as soon as a line ends as given: the lines before and after it."""
+    with started(home, port) as process:
+        seen = read_until(process, when)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait() == 130, seen + rest
+        return seen, rest.partition("Stopping ...")[2]
+
+
+def root_of(told):
+    """The run's root, from the lines that tell where its reviews lie."""
+    return told.partition("snapshots/")[0].rpartition(" ")[2]
 
 
 @pytest.mark.parametrize("task", ["refit", "upload_model", "promote_model"])
 def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_it_is_told_to_be(home, port, task):
     before, after = interrupted(home, port, f"{task} begins")
     assert "begins" not in after
-    root = before.partition("snapshots/")[0].rpartition(" ")[2]
     with home.own("a test"), store.serve(home, port) as endpoint:
-        now = Standing.read(ObjectStore.at(store.client(endpoint), root), "production")
+        now = Standing.read(ObjectStore.at(store.client(endpoint), root_of(before)), "production")
     assert (f"production points to {now.move.to_model}" if now.move else "production points nowhere yet") in after
     assert all(name in after for name in now.versions)
     if task == "refit":
         assert (now.move, now.versions) == (None, frozenset())
         assert "none was published" in after
     assert not home.leftovers()
+
+
+def test_a_run_whose_make_run_is_killed_ends_with_it(home, port):
+    with started(home, port) as process:
+        before = read_until(process, "refit begins")
+        runs = [left for left in home.leftovers() if RUN_MODULE in left.cmdline()]
+        process.kill()
+        gone, alive = psutil.wait_procs(runs, timeout=60)
+        assert (len(gone), alive) == (1, [])
+        assert "begins" not in process.stdout.read()
+    with home.own("a test"), store.serve(home, port) as endpoint:
+        now = Standing.read(ObjectStore.at(store.client(endpoint), root_of(before)), "production")
+    assert now.versions == frozenset()
 
 
 def test_what_was_there_before_is_not_told_to_be_of_the_run():

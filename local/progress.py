@@ -1,0 +1,82 @@
+"""What the terminal shows of a run: the messages of the project's loggers, and when tasks begin and end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, TextIO
+
+from .home import say
+
+
+class Progress(logging.Handler):
+    """Shows what the project's loggers say, task by task, and when tasks begin and end."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        super().__init__(logging.INFO)
+        self.terminal = terminal
+        self.task, self.started, self.failure = "airflow", time.monotonic(), ""
+
+    def say(self, message: str) -> None:
+        """One line, or more, of the task that runs now."""
+        for line in message.splitlines():
+            say(line, self.task, self.terminal)
+
+    def attach(self) -> None:
+        """Listen to the project's loggers and to Airflow's task events."""
+        logger = logging.getLogger("include")
+        logger.setLevel(logging.INFO)
+        logger.addHandler(self)
+        _listen(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One record of a logger."""
+        self.say(record.getMessage())
+
+    def begin(self, task: str) -> None:
+        """A task begins."""
+        self.task, self.started = task, time.monotonic()
+        self.say("begins")
+
+    def end(self, how: str) -> None:
+        """The task ends."""
+        self.say(f"{how} after {time.monotonic() - self.started:.1f} s")
+        self.task = "airflow"
+
+    def fail(self, error: str, again: bool) -> None:
+        """The task fails; a verdict is a result, and stands in the table."""
+        self.failure = error
+        if "GateRejected" in error.partition("\n")[0]:
+            return self.end("verdict reached, the run stops here")
+        self.say(error)
+        return self.end(
+            "failed; Airflow will try it again, first after 30 s. Ctrl-C ends the run" if again else "FAILED"
+        )
+
+
+def _listen(progress: Progress) -> None:
+    """Register for Airflow's task events; their names and parameters are Airflow's."""
+    from airflow.listeners import hookimpl
+    from airflow.sdk.listener import get_listener_manager
+
+    class Listener:
+        @hookimpl
+        def on_task_instance_running(self, task_instance: Any) -> None:
+            progress.begin(task_instance.task_id)
+
+        @hookimpl
+        def on_task_instance_success(self) -> None:
+            progress.end("done")
+
+        @hookimpl
+        def on_task_instance_skipped(self) -> None:
+            progress.end("skipped")
+
+        @hookimpl
+        def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
+            for_good = (
+                type(error).__name__ == "AirflowFailException" or task_instance.try_number > task_instance.max_tries
+            )
+            progress.fail(str(error), again=not for_good)
+
+    get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]

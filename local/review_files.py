@@ -12,6 +12,8 @@ from include.recommender.data.lines import read_blocks
 from include.recommender.data.reviews import parse_block
 from include.recommender.errors import DataError
 
+from .home import say
+
 
 def check_reviews(files: Sequence[Path], config: ParseConfig) -> None:
     """Read all files to their ends, as only that proves gzip data whole, and parse each up to its first review.
@@ -21,6 +23,8 @@ def check_reviews(files: Sequence[Path], config: ParseConfig) -> None:
     DataError
         A file is truncated, corrupt, of another format, or holds lines and no usable one; or all are empty.
     """
+    size = sum(path.stat().st_size for path in files)
+    say(f"Reading {len(files)} file(s), {size / 1e6:,.1f} MB, to see that they are whole and reviews ...", "reviews")
     whole = Funnel()
     for path in files:
         funnel, head = Funnel(), b""

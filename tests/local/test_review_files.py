@@ -37,7 +37,8 @@ def test_what_the_task_would_refuse_is_refused_before_anything_starts(name, tmp_
     assert not local.exists()
 
 
-def test_an_empty_file_beside_a_good_one_is_no_reason_to_refuse(tmp_path):
+def test_an_empty_file_beside_a_good_one_is_no_reason_to_refuse(tmp_path, capsys):
     (tmp_path / "a.json").write_bytes(b"")
     (tmp_path / "b.json.gz").write_bytes(gzip.compress(b"no review\n" + GOOD))
     check_reviews([tmp_path / "a.json", tmp_path / "b.json.gz"], ParseConfig())
+    assert "Reading 2 file(s), 0.0 MB" in capsys.readouterr().out

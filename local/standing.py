@@ -28,7 +28,9 @@ class Standing:
 def left_behind(before: Standing, after: Standing) -> str:
     """What a run that was stopped did to models and channel, from how they stood before it and after."""
     made, move = sorted(after.versions - before.versions), after.move
-    model = f"{', '.join(made)} was published before the run was stopped" if made else "none was published by this run"
+    model = "no new one was published by this run"
+    if made:
+        model = f"{', '.join(made)} was published before the run was stopped"
     if move is None:
         channel = f"{after.channel} points nowhere yet; the run did not move it"
     elif move == before.move:

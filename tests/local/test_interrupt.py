@@ -98,7 +98,7 @@ def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_it_is_told_to_be(h
     assert all(name in after for name in now.versions)
     if task == "refit":
         assert (now.move, now.versions) == (None, frozenset())
-        assert "none was published" in after
+        assert "no new one was published" in after
     assert not home.leftovers()
 
 
@@ -117,7 +117,7 @@ def test_a_run_whose_make_run_is_killed_ends_with_it(home, port):
 
 def test_what_was_there_before_is_not_told_to_be_of_the_run():
     before = Standing("production", None, frozenset({"old"}))
-    assert "none was published" in left_behind(before, before)
+    assert "no new one was published" in left_behind(before, before)
     told = left_behind(before, Standing("production", None, frozenset({"old", "new"})))
     assert "new was published" in told
     assert "old" not in told

@@ -88,7 +88,7 @@ def root_of(told):
     return told.partition("snapshots/")[0].rpartition(" ")[2]
 
 
-@pytest.mark.parametrize("task", ["refit", "upload_model", "promote_model"])
+@pytest.mark.parametrize("task", ["refit", "promote_model"])
 def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_it_is_told_to_be(home, port, task):
     before, after = interrupted(home, port, f"{task} begins")
     assert "begins" not in after

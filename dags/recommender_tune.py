@@ -25,7 +25,8 @@ from typing import Any
 from airflow.sdk import dag, task
 
 from include.orchestration.deployment import Deployment
-from include.orchestration.form import ROUNDS, tune_params
+from include.orchestration.fields import ROUNDS
+from include.orchestration.form import tune_params
 
 DEPLOYMENT = Deployment.from_environment()
 

@@ -29,12 +29,14 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
     elif choice:
         lines += [
             f"Result:  trial {choice['number']} {_word(choice)} the defaults",
-            f"         on the cuts of the search  {_interval(choice['searched'])}, which favours it: chosen there",
-            f"         on the newest cut          {_interval(choice['confirmed'])}, which no trial was chosen on",
+            f"         on the cuts of the search  {_interval(choice['searched'], report['level'])}, which favours it",
+            f"         on the newest cut          {_interval(choice['confirmed'], report['search']['confirm_level'])}, "
+            "which no trial was chosen on",
         ]
+    better = bool(choice and choice["better"])
     if report["tuned"]:
-        lines += [f"Kept as: {report['tuned']}"]
-    if report["tuned"] and choice and choice["better"]:
+        lines += [f"Kept as: {report['tuned']}{'' if better else ', as a record: newest does not take it'}"]
+    if report["tuned"] and better:
         lines += ['         To retrain with it, after the same variables: make run CONF=\'{"tuned": "newest"}\'']
     return "\n".join([*lines, f"Report:  {copy}"])
 
@@ -49,5 +51,5 @@ def _row(row: Mapping[str, Any], names: list[str]) -> str:
     return f"{name:<12}{row['objective']:>10.4f}{row['coverage']:>10.3f}   {values}"
 
 
-def _interval(row: Mapping[str, float]) -> str:
-    return f"{row['mean']:+.4f} ({row['low']:+.4f}, {row['high']:+.4f})"
+def _interval(row: Mapping[str, float], level: float) -> str:
+    return f"{row['mean']:+.4f}, {level * 100:g} % ({row['low']:+.4f}, {row['high']:+.4f})"

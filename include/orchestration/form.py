@@ -11,9 +11,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from .fields import BY_HAND, ROUNDS, Field, allowed, retrain_fields, tune_fields
-
-__all__ = ["BY_HAND", "ROUNDS", "markdown", "retrain_params", "tune_params"]
+from .fields import Field, allowed, retrain_fields, tune_fields
 
 
 def retrain_params() -> dict[str, Param]:

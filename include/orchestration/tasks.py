@@ -15,7 +15,7 @@ from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
 from include.recommender.storage.artifacts import Artifact
 
-from .form import BY_HAND
+from .fields import BY_HAND
 from .run import Handle, Run, run_task
 from .tuned import NONE_YET, check_unseen
 

@@ -8,6 +8,7 @@ from typing import Any
 from include.recommender.config import TuneConfig
 from include.recommender.tuning import steps
 from include.recommender.tuning.report import write_report as write_tune_report
+from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import Result, ask
 from include.recommender.tuning.tuned import write_tuned
 
@@ -74,14 +75,15 @@ def write_config(resolved: Handle, parsed: Handle, planned: dict[str, Any], choi
     """The winner as `tuned/<id>.json`; returns the id."""
 
     def body(run: Run) -> str:
+        # All that the winner was judged with: also what the run had set and did not search.
+        judged_with = applied(run.config, choice["values"]) if choice["number"] else run.config
         evidence = {
-            "values": choice["values"],
+            "values": differing(judged_with),
             "better": choice["better"],
             "choice": choice,
             "plan": planned,
             "cut_s": planned["cut_s"],
             "top_k": run.config.evaluate.top_k,
-            "base": run.config.as_dict(),
             "snapshot": run.open(resolved).counts["snapshot"],
             "parsed": parsed["uri"],
             "run": run.facts.run_id,

@@ -50,10 +50,10 @@ def test_a_search_finds_a_configuration_and_a_retraining_takes_it(deployment, s3
     assert choice["better"]
     assert choice["searched"]["low"] > 0 < choice["confirmed"]["low"]
     kept = read_json(s3, f"tuned/{report['tuned']}.json")
-    assert kept["values"] == choice["values"]
-    assert set(kept["values"]) == set(SEARCH["search"])
+    # All that the winner was judged with, also what the search's run had set: a retraining takes the same.
+    assert kept["values"] == {**choice["values"], "factors": 16, "iterations": 4, "fit_prior_power": False}
 
-    retrained, _ = run_dag(tuned="newest", iterations=4)
+    retrained, _ = run_dag(tuned="newest")
     told = report_of(s3, retrained)
     assert told["run"]["tuned"] == report["tuned"]
     used = {row["param"]: row["value"] for row in told["configuration"]}
@@ -62,6 +62,7 @@ def test_a_search_finds_a_configuration_and_a_retraining_takes_it(deployment, s3
     manifest = read_json(s3, f"models/{told['model']['model_id']}/manifest.json")
     assert manifest["tuned"] == report["tuned"]
     assert manifest["config"]["encode"]["alpha"] == kept["values"]["alpha"]
+    assert manifest["config"]["train"]["factors"] == 16
 
     # No fold of the search knows anything of what the gate judged on.
     plan, fold = report["plan"], told["fold"]

@@ -108,6 +108,8 @@ def test_encode_by_hand():
         "holdout_on_cold_items": 1,
         "judged_users": 1,
         "judged_interactions": 1,
+        # Item 3 is cold, and held out by user 9 only, who is cold too: no miss of anybody who is judged.
+        "judged_on_cold_items": 0,
     }
     assert {name: fold.stats[name] for name in expected} == expected
     assert all(type(value) in (int, float) for value in fold.stats.values())

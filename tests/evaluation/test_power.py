@@ -63,3 +63,10 @@ def test_the_holdout_of_the_gate_does_not_count():
 def test_the_configured_power_is_among_those_tried(power):
     config = replace(CONFIG, prior=replace(CONFIG.prior, power=power))
     assert power in [row["power"] for row in fit_power(world(1.0, 1.0), config).tried]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_it_never_steps_away_from_the_evidence(seed):
+    found = fit_power(world(0.5, 0.5, seed=seed, n_users=60), CONFIG)
+    best = max(found.tried, key=lambda row: row["recall"])["power"] if found.tried else CONFIG.prior.power
+    assert min(best, CONFIG.prior.power) <= found.power <= max(best, CONFIG.prior.power)

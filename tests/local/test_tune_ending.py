@@ -23,6 +23,8 @@ def report(better, **more):
         "results": results,
         "plan": {"names": ["alpha"]},
         "top_k": 10,
+        "level": 0.95,
+        "search": {"confirm_level": 0.8},
         "choice": choice,
         "tuned": "20180901-0123456789ab",
         "error": None,
@@ -36,11 +38,13 @@ def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_be
     assert rows == ["7", "6", "5", "4", "3", "0"]
     assert "9 configurations tried, 1 of them stopped early" in told
     assert "trial 7 is better than the defaults" in told
-    assert "+0.0100 (-0.0010, +0.0200), which no trial was chosen on" in told
+    assert "+0.0100, 95 % (+0.0020, +0.0200), which favours it" in told
+    assert "+0.0100, 80 % (-0.0010, +0.0200), which no trial was chosen on" in told
     assert "Kept as: 20180901-0123456789ab" in told
     assert """make run CONF='{"tuned": "newest"}'""" in told
     told = tune_ending(report(better=False), Path("report.html"))
     assert "trial 7 is not shown to beat the defaults" in told
+    assert "as a record: newest does not take it" in told
     assert "make run" not in told
 
 

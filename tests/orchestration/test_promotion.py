@@ -1,63 +1,12 @@
 """Promotion where the channel moves between judging and promoting, by real stages on a real store."""
 
 import threading
-from datetime import UTC, datetime
 
 import pytest
 
-from include.recommender.config import RetrainConfig
 from include.recommender.errors import GateRejected
-from include.recommender.stages import fit, judge, prepare, promote, publish
-from include.recommender.stages.fit import Fitted
-from include.recommender.stages.publish import Made
 
-from .. import worlds
-
-JULY, AUGUST, SEPTEMBER = (datetime(2018, month, 2, tzinfo=UTC) for month in (7, 8, 9))
-REVIEWS = worlds.reviews(n_users=300)
-CHANNEL = "production"
-
-
-class Candidate:
-    """A run up to its published version, judged against the champion of that moment."""
-
-    def __init__(self, workspace, as_of, **params):
-        self.workspace, self.as_of = workspace, as_of
-        self.config = RetrainConfig.from_params({"iterations": 5, "resamples": 1000, **params})
-        workspace.snapshots.write("2018-06-25/reviews.jsonl.gz", worlds.packed(REVIEWS))
-        resolved = prepare.resolve_snapshot(workspace, None, as_of).artifact
-        downloaded = prepare.download_reviews(workspace, resolved).artifact
-        self.parsed = prepare.parse_reviews(workspace, downloaded, self.config.parse).artifact
-        encoded = prepare.encode_interactions(workspace, self.parsed, as_of, self.config.encode).artifact
-        trained = fit.train_als(workspace, self.parsed, encoded, self.config.train).artifact
-        self.fitted = Fitted(encoded, trained, fit.fit_popularity(workspace, encoded, self.config).artifact)
-        self.evaluated, gated = self.judge()
-        again = fit.refit(workspace, self.parsed, self.fitted, as_of, self.config)
-        refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "popularity")))
-        made = Made(resolved, downloaded, self.parsed, self.fitted, self.evaluated, gated, refitted)
-        self.published = publish.upload_model(workspace, made, as_of, f"run {as_of}", self.config)
-        self.again = []
-
-    @property
-    def model_id(self):
-        return self.published.model_id
-
-    def judge(self):
-        evaluated = judge.evaluate(self.workspace, self.parsed, self.fitted, self.as_of, CHANNEL, self.config).artifact
-        gated = judge.recall_gate(self.workspace, evaluated, 10, None, self.config.gate).artifact
-        return evaluated, gated
-
-    def judge_again(self):
-        evaluated, gated = self.judge()
-        self.again.append(evaluated.counts["champion_id"])
-        judge.require_promotion(self.workspace, evaluated, gated)
-        return evaluated
-
-    def promote(self, **more):
-        told = ("dag", f"run {self.as_of}", "verdict PROMOTE")
-        return promote.promote_model(
-            self.workspace, self.published, CHANNEL, self.evaluated, *told, self.judge_again, **more
-        )
+from ..candidates import AUGUST, CHANNEL, JULY, SEPTEMBER, Candidate
 
 
 def live(workspace):

@@ -1,5 +1,7 @@
 """Where trials are judged: never beyond the gate's cut, and on the same users."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -30,6 +32,9 @@ def test_instants_end_with_the_cut_of_a_retraining(reviews, fraction, n):
     assert instants == sorted(set(instants))
     assert len(instants) == n + 1
     assert instants[-1] == cut_s
+    # What one fold holds out begins where the one before it ends, so nothing is held out twice.
+    for earlier, later in pairwise(instants):
+        assert time_split(deduplicate(before(reviews, later)), fraction).cut_s == earlier
 
 
 def test_too_short_a_history_is_refused():

@@ -36,6 +36,9 @@ def report(**change):
         "error": None,
         "plan": {"names": NAMES, "folds": ["s3://b/1", "s3://b/2"], "confirm": "s3://b/3", "cut_s": 1_535_760_000},
         "top_k": 10,
+        "level": 0.95,
+        "snapshot": "2018-09-01",
+        "generated_sample": True,
         "search": vars(TuneConfig()),
         "results": [row.as_dict() for row in results],
         "importances": {"alpha": 0.9, "prior_half_life_days": 0.1},
@@ -54,7 +57,10 @@ def test_a_whole_search():
         "5</th>",
         "0 (defaults)",
         "stopped early",
-        "or <code>newest</code>",
+        "<code>newest</code> or this id",
+        "+0.0100, 95 % (+0.0020, +0.0180)",
+        "+0.0100, 80 % (+0.0020, +0.0180)",
+        "are not real",
         "2018-09-01 00:00 UTC",
     ):
         assert text in page, text
@@ -67,7 +73,8 @@ def test_the_defaults_may_be_the_best():
     choice = report()["choice"] | {"number": 0, "better": False}
     page = render(report(choice=choice))
     assert "THE DEFAULTS STAY" in page
-    assert "or <code>newest</code>" not in page
+    assert "<code>newest</code> does not take it" in page
+    assert "To retrain with it" not in page
 
 
 @pytest.mark.parametrize(

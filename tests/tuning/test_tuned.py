@@ -9,7 +9,7 @@ from include.recommender.config import RetrainConfig, knobs
 from include.recommender.errors import DataError, NotFound
 from include.recommender.tuning.tuned import list_tuned, read_tuned, resolve_tuned, with_tuned, write_tuned
 
-VALUES = {"alpha": 90.0, "prior_power": 0.4, "factors": 32}
+VALUES = {"alpha": 90.0, "prior_power": 0.4, "factors": 32, "fit_prior_power": False}
 BODY = {"values": VALUES, "better": True, "cut_s": 1, "run": "manual__1"}
 MARCH, APRIL, MAY = (datetime(2018, month, 1, tzinfo=UTC) for month in (3, 4, 5))
 DEFAULTS = {each.param: each.default for each in knobs()}
@@ -77,7 +77,7 @@ def test_a_damaged_one_is_refused_by_name_and_newest_passes_it_over(objects, cha
 
 def test_it_takes_the_place_of_defaults_and_what_a_person_set_wins():
     params, taken = with_tuned({**DEFAULTS, "channel": "x"}, BODY)
-    assert taken == {**VALUES, "fit_prior_power": False}
+    assert taken == VALUES
     assert (params["alpha"], params["channel"]) == (90.0, "x")
     assert RetrainConfig.from_params(params).prior.power == 0.4
     params, taken = with_tuned({**DEFAULTS, "alpha": 7, "prior_power": 0.1}, BODY)

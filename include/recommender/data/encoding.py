@@ -20,15 +20,13 @@ from .split import Fold, before, deduplicate, time_split
 log = logging.getLogger(__name__)
 
 DAY_S = 86_400
+# One value a train interaction.
+_TRAIN_ARRAYS = ("indices", "confidence", "times", "ratings", "verified")
 _ARRAYS = (
     "user_codes",
     "item_codes",
     "indptr",
-    "indices",
-    "confidence",
-    "times",
-    "ratings",
-    "verified",
+    *_TRAIN_ARRAYS,
     "holdout_indptr",
     "holdout_items",
     "holdout_rows",
@@ -72,6 +70,18 @@ class EncodedFold:
     def history(self) -> Ints:
         """Train interactions of each user, int32, shape (n_users,)."""
         return np.diff(self.indptr).astype(np.int32)
+
+    def only(self, kept: np.ndarray[Any, Any]) -> EncodedFold:
+        """The fold with some of its train interactions, in the same rows and columns; some of these may become empty.
+
+        Parameters
+        ----------
+        kept : bool, shape (n_train,), or ascending positions
+        """
+        rows = np.repeat(np.arange(len(self.user_codes)), self.history)[kept]
+        counts = np.bincount(rows, minlength=len(self.user_codes))
+        parts = {name: getattr(self, name)[kept] for name in _TRAIN_ARRAYS}
+        return replace(self, indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), **parts)
 
     def reweighed(self, config: EncodeConfig) -> EncodedFold:
         """The same fold with the confidences of another configuration; its split and minimum counts have to agree."""
@@ -128,25 +138,6 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
             f"the cut has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later as_of, or "
             "bring a longer history."
         )
-    stats = {
-        "cut_s": fold.cut_s,
-        "reviews": len(reviews),
-        "after_as_of": len(reviews) - len(known),
-        "repeated": len(known) - len(interactions),
-        "interactions": len(interactions),
-        "train": len(train),
-        "train_dropped_rare": len(fold.train) - len(train),
-        "filter_rounds": n_rounds,
-        "train_users": len(user_codes),
-        "train_items": len(item_codes),
-        "density": len(train) / (len(user_codes) * len(item_codes)),
-        "verified": int((train.verified == VERIFIED).sum()),
-        "unverified": int((train.verified == UNVERIFIED).sum()),
-        "verified_unknown": int((train.verified == UNKNOWN).sum()),
-        "first_s": int(interactions.time.min()),
-        "last_s": int(interactions.time.max()),
-        **_holdout_stats(fold, user_codes, item_codes, len(holdout_rows), len(holdout_items)),
-    }
     return EncodedFold(
         user_codes.astype(np.int32),
         item_codes.astype(np.int32),
@@ -159,7 +150,18 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
         holdout_indptr,
         holdout_items,
         holdout_rows,
-        stats,
+        {
+            "reviews": len(reviews),
+            "after_as_of": len(reviews) - len(known),
+            "repeated": len(known) - len(interactions),
+            "interactions": len(interactions),
+            "first_s": int(interactions.time.min()),
+            "last_s": int(interactions.time.max()),
+            "train_dropped_rare": len(fold.train) - len(train),
+            "filter_rounds": n_rounds,
+            **_train_stats(fold, train, len(user_codes), len(item_codes)),
+            **_holdout_stats(fold, user_codes, item_codes, len(holdout_rows), holdout_items),
+        },
     )
 
 
@@ -215,8 +217,21 @@ def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, 
     return users.astype(np.int32), indptr, holdout.item[warm]
 
 
+def _train_stats(fold: Fold, train: Reviews, n_users: int, n_items: int) -> dict[str, Any]:
+    return {
+        "cut_s": fold.cut_s,
+        "train": len(train),
+        "train_users": n_users,
+        "train_items": n_items,
+        "density": len(train) / (n_users * n_items),
+        "verified": int((train.verified == VERIFIED).sum()),
+        "unverified": int((train.verified == UNVERIFIED).sum()),
+        "verified_unknown": int((train.verified == UNKNOWN).sum()),
+    }
+
+
 def _holdout_stats(
-    fold: Fold, user_codes: np.ndarray[Any, Any], item_codes: np.ndarray[Any, Any], n_judged: int, n_held: int
+    fold: Fold, user_codes: np.ndarray[Any, Any], item_codes: np.ndarray[Any, Any], n_judged: int, held: Ints
 ) -> dict[str, int]:
     users, items = np.unique(fold.holdout.user), np.unique(fold.holdout.item)
     return {
@@ -225,8 +240,9 @@ def _holdout_stats(
         "holdout_items": len(items),
         "cold_users": int((~np.isin(users, user_codes)).sum()),
         "cold_items": int((~np.isin(items, item_codes)).sum()),
-        "holdout_of_cold_users": len(fold.holdout) - n_held,
+        "holdout_of_cold_users": len(fold.holdout) - len(held),
         "holdout_on_cold_items": int((~np.isin(fold.holdout.item, item_codes)).sum()),
         "judged_users": n_judged,
-        "judged_interactions": n_held,
+        "judged_interactions": len(held),
+        "judged_on_cold_items": int((~np.isin(held, item_codes)).sum()),
     }

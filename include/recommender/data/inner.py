@@ -29,26 +29,20 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
     rank = min(n - 1, round(n * (1 - fraction)))
     cut_s = int(np.partition(fold.times[kept], rank)[rank])
     before, after = kept & (fold.times < cut_s), kept & (fold.times >= cut_s)
-    counts = np.bincount(rows[before], minlength=len(fold.user_codes))
-    judged = after & (counts[rows] > 0)
+    older = fold.only(before)
+    judged = after & (older.history[rows] > 0)
     if not judged.any():
         return None
     users, held = np.unique(rows[judged], return_counts=True)
-    seen = np.bincount(fold.indices[before], minlength=len(fold.item_codes)) > 0
+    seen = np.bincount(older.indices, minlength=len(fold.item_codes)) > 0
     # A held-out item without an inner interaction is cold: -1 is no item's code.
     items = np.where(seen[fold.indices[judged]], fold.item_codes[fold.indices[judged]], -1).astype(np.int32)
     split = replace(
-        fold,
-        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        indices=fold.indices[before],
-        confidence=fold.confidence[before],
-        times=fold.times[before],
-        ratings=fold.ratings[before],
-        verified=fold.verified[before],
+        older,
         holdout_rows=users.astype(np.int32),
         holdout_indptr=np.concatenate([[0], np.cumsum(held)]).astype(np.int64),
         holdout_items=items,
-        stats={"cut_s": cut_s, "train": int(before.sum()), "judged_users": len(users)},
+        stats={"cut_s": cut_s, "train": len(older.times), "judged_users": len(users)},
     )
     return split.reweighed(config)
 

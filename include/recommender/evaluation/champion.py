@@ -11,10 +11,20 @@ from scipy import sparse
 
 from ..config import RetrainConfig
 from ..data.ids import rows_of
-from ..models.als import fold_in
+from ..models.als import Factors, fold_in
 from ..models.prior import Counts, ItemPrior
 from ..models.protocol import Rows, Scores
 from ..registry.bundle import ModelPart
+
+Codes = np.ndarray[Any, np.dtype[np.int32]]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """What is known of users. matrix : confidence, float32 CSR, shape (n_users, len(item_ids))"""
+
+    matrix: sparse.csr_matrix
+    item_ids: pa.StringArray
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Champion:
         part: ModelPart,
         user_ids: pa.StringArray,
         item_ids: pa.StringArray,
-        matrix: sparse.csr_matrix,
+        histories: Histories,
         config: RetrainConfig,
         judged: Rows,
     ) -> Champion:
@@ -45,19 +55,21 @@ class Champion:
 
         Parameters
         ----------
-        matrix : confidence, float32 CSR, shape (len(user_ids), len(item_ids)), the histories to fold in from
+        user_ids, item_ids : what is judged, the candidate's rows and columns
+        histories : of the same users, by the champion's own configuration: what it leaves out is its own matter, and
+            what the candidate leaves out is not
         config : its own
         judged : rows of the users that it will be asked for; no others are folded in
         """
         users, items = rows_of(user_ids, part.user_ids), rows_of(item_ids, part.item_ids)
-        unknown = items < 0
-        item_factors = np.where(unknown[:, None], np.float32(0), part.als.item_factors[items])
-        user_factors = np.where((users < 0)[:, None], np.float32(0), part.als.user_factors[users])
+        item_factors = _factors(part.als.item_factors, items)
+        user_factors = _factors(part.als.user_factors, users)
         new = judged[users[judged] < 0]
         gram = part.als.item_factors.T @ part.als.item_factors
-        user_factors[new] = fold_in(matrix[new], item_factors, gram, config.train.regularization)
+        seen = _factors(part.als.item_factors, rows_of(histories.item_ids, part.item_ids))
+        user_factors[new] = fold_in(histories.matrix[new], seen, gram, config.train.regularization)
         prior = ItemPrior.of(part.prior, config.prior).take(items)
-        return cls(user_factors, item_factors, prior, np.diff(matrix.indptr).astype(np.int32), unknown)
+        return cls(user_factors, item_factors, prior, np.diff(histories.matrix.indptr).astype(np.int32), items < 0)
 
     def score(self, rows: Rows) -> Scores:
         """As it was published: see `ItemPrior.blended_scores`."""
@@ -66,28 +78,21 @@ class Champion:
         return scores
 
 
-Codes = tuple[np.ndarray[Any, np.dtype[np.int32]], np.ndarray[Any, np.dtype[np.int32]]]
+def _factors(known: Factors, rows: np.ndarray[Any, Any]) -> Factors:
+    """The factors at some rows, zero where the row is -1."""
+    return np.where((rows < 0)[:, None], np.float32(0), known[rows])
 
 
-def reindex(matrix: sparse.csr_matrix, have: Codes, want: Codes) -> sparse.csr_matrix:
-    """A matrix in the rows and columns of another fold of the same reviews; what that fold lacks is left out.
+def rows_in(matrix: sparse.csr_matrix, have: Codes, want: Codes) -> sparse.csr_matrix:
+    """A matrix in the rows of another fold of the same reviews; users that it lacks have empty rows.
 
     Parameters
     ----------
-    have : (user codes, item codes) of the matrix, int32, each ascending
-    want : (user codes, item codes) of the result
+    have : user codes of the matrix, int32, ascending
+    want : user codes of the result
     """
-    entries = matrix.tocoo()
-    rows, has_row = _place(have[0], want[0])
-    columns, has_column = _place(have[1], want[1])
-    keep = has_row[entries.row] & has_column[entries.col]
-    at = (rows[entries.row[keep]], columns[entries.col[keep]])
-    return sparse.csr_matrix((entries.data[keep], at), shape=(len(want[0]), len(want[1])))
-
-
-def _place(
-    codes: np.ndarray[Any, Any], among: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, np.dtype[np.bool_]]]:
-    """Position of each code in an ascending array, and whether it is there."""
-    place = np.minimum(np.searchsorted(among, codes), len(among) - 1)
-    return place, among[place] == codes
+    place = np.minimum(np.searchsorted(have, want), len(have) - 1)
+    found = have[place] == want
+    empty = sparse.csr_matrix((1, matrix.shape[1]), dtype=matrix.dtype)
+    rows: sparse.csr_matrix = sparse.vstack([matrix, empty], format="csr")[np.where(found, place, len(have))]
+    return rows

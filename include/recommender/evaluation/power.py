@@ -41,7 +41,7 @@ class Power:
 
 
 def fit_power(fold: EncodedFold, config: RetrainConfig) -> Power:
-    """The power nearest to the configured one that is not clearly worse than the best on an inner time split.
+    """The first power, on the way from the configured to the best on an inner time split, not clearly worse than that.
 
     "Not clearly worse" is within one standard error of the paired difference (the one-standard-error rule of Breiman
     et al. 1984, with the configured power in the place of the simplest model): evidence moves the power, noise does
@@ -57,8 +57,10 @@ def fit_power(fold: EncodedFold, config: RetrainConfig) -> Power:
     powers = sorted({*POWERS, prior.power})
     recalls = _recalls(inner, powers, config)
     tried, best = _compared(recalls, powers), int(np.argmax([row.mean() for row in recalls]))
-    allowed = [row["power"] for row in tried if row["errors_below"] <= 1]
-    chosen = min(allowed, key=lambda power: (abs(powers.index(power) - powers.index(prior.power)), power))
+    # Only on the way: a power on the other side, that noise lets through, would be a step against the evidence.
+    own = powers.index(prior.power)
+    way = range(own, best + 1) if own <= best else range(own, best - 1, -1)
+    chosen = next(powers[at] for at in way if tried[at]["errors_below"] <= 1)
     why = "the best of those tried"
     if chosen != powers[best]:
         why = f"nearest to {prior.power:g} within one standard error of the best, {powers[best]:g}"

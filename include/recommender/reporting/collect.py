@@ -77,13 +77,23 @@ def _of_this_try(records: Sequence[TaskRecord]) -> list[TaskRecord]:
     return [row for row in records if row.task in BEFORE_FIRST or datetime.fromisoformat(row.started_at) >= began]
 
 
-def _data(sources: Sources) -> dict[str, Any]:
+def review_files(sources: Sources) -> list[str]:
+    """Keys of the snapshot's files."""
     listing = sources.json("resolve_snapshot", "snapshot.json") or {}
-    files = [row["key"] for row in listing.get("objects", [])]
+    return [row["key"] for row in listing.get("objects", [])]
+
+
+def is_sample(files: Sequence[str]) -> bool:
+    """Whether the reviews are those that this project generates: then nothing in a report is real."""
+    return any(SAMPLE_MARK in name for name in files)
+
+
+def _data(sources: Sources) -> dict[str, Any]:
+    files = review_files(sources)
     return {
         "snapshot": sources.counts("resolve_snapshot"),
         "files": files,
-        "generated_sample": any(SAMPLE_MARK in name for name in files),
+        "generated_sample": is_sample(files),
         "funnel": sources.counts("parse_reviews"),
         "fold": sources.counts("encode_interactions"),
         "refitted": sources.counts("refit/encode_interactions"),

@@ -12,11 +12,11 @@ import pyarrow as pa
 from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.interactions import ITEMS, USERS, load_ids
-from ..evaluation.champion import Champion, reindex
+from ..evaluation.champion import Champion, Histories, rows_in
 from ..registry.bundle import ModelPart, prior_of
 from ..registry.channels import ChannelState
 from ..storage.artifacts import Artifact
-from .fit import Fitted, fit_popularity, load_als, load_prior, train_als, with_power
+from .fit import Fitted, fit_popularity, load_als, load_prior, prior_identity, train_als, with_power
 from .prepare import encode_interactions
 from .warm import bundle_part
 from .workspace import Workspace
@@ -63,8 +63,8 @@ def compare_with(
 
 
 def _same_model(identity: dict[str, Any], fitted: Fitted, config: RetrainConfig) -> bool:
-    theirs = (identity["judged"], identity["judged_prior"], identity.get("prior_short_history"))
-    return theirs == (fitted.trained.digest, fitted.popularity.digest, config.prior.short_history)
+    theirs = (identity["judged"], identity["judged_prior"])
+    return theirs == (fitted.trained.digest, prior_identity(fitted.popularity, config.prior))
 
 
 def contestant(
@@ -86,11 +86,11 @@ def contestant(
         part, prior = bundle_part(workspace, name, "judged"), prior_of(workspace.registry.manifest(name))
     else:
         part, prior = _refitted(workspace, parsed, encoded, their_fold, all_users, all_items, theirs)
-    rows, columns = (their_fold.user_codes, their_fold.item_codes), (fold.user_codes, fold.item_codes)
-    histories = reindex(their_fold.matrix, rows, columns)
+    known = Histories(
+        rows_in(their_fold.matrix, their_fold.user_codes, fold.user_codes), all_items.take(their_fold.item_codes)
+    )
     users, items = all_users.take(fold.user_codes), all_items.take(fold.item_codes)
-    theirs = replace(theirs, prior=prior)
-    return Champion.align(part, users, items, histories, theirs, fold.holdout_rows)
+    return Champion.align(part, users, items, known, replace(theirs, prior=prior), fold.holdout_rows)
 
 
 def _refitted(

@@ -108,6 +108,12 @@ def with_power(config: PriorConfig, fitted: Artifact) -> PriorConfig:
     return replace(config, power=fitted.counts["prior"]["power"], fit_power=False)
 
 
+def prior_identity(fitted: Artifact, config: PriorConfig) -> dict[str, Any]:
+    """What the item prior of a model is: neither the evidence for its power nor the opponents are part of it."""
+    fixed = with_power(config, fitted)
+    return {"strength": fitted.files[PRIOR].sha256, "power": fixed.power, "short_history": fixed.short_history}
+
+
 def load_model(workspace: Workspace, fitted: Fitted, config: PriorConfig) -> PriorAls:
     """What is judged and served: the factors with the item prior."""
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))

@@ -61,6 +61,7 @@ def evaluate(
 
     inputs = {
         "fold": fitted.encoded.digest,
+        "ids": parsed.digest,
         "candidate": fitted.trained.digest,
         "popularity": fitted.popularity.digest,
         "champion_id": comparison.champion_id or "",

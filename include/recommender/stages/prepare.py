@@ -132,7 +132,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         return fold.stats
 
     settings = {**asdict(config), "as_of_s": as_of_s}
-    outcome = run_once(workspace, "encode_interactions", 4, settings, {"reviews": parsed.digest}, make)
+    outcome = run_once(workspace, "encode_interactions", 5, settings, {"reviews": parsed.digest}, make)
     _tell(outcome)
     return outcome
 

@@ -19,7 +19,7 @@ from ..registry.bundle import ModelPart, describe, model_id, save_seen
 from ..registry.provenance import code_version, library_versions
 from ..reporting.card import render_card
 from ..storage.artifacts import Artifact
-from .fit import Fitted, load_als, load_prior, with_power
+from .fit import Fitted, load_als, load_prior, prior_identity, with_power
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
 
@@ -59,11 +59,10 @@ class Made:
             "ids": self.parsed.digest,
             "judged_fold": self.judged.encoded.digest,
             "judged": self.judged.trained.digest,
-            "judged_prior": self.judged.popularity.digest,
+            "judged_prior": prior_identity(self.judged.popularity, config.prior),
             "published_fold": self.published.encoded.digest,
             "published": self.published.trained.digest,
-            "published_prior": self.published.popularity.digest,
-            "prior_short_history": config.prior.short_history,
+            "published_prior": prior_identity(self.published.popularity, config.prior),
         }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ..config import EncodeConfig
@@ -12,32 +10,30 @@ from ..data.interactions import Reviews
 from ..data.split import before, deduplicate, time_split
 from ..errors import DataError
 
-# Share of train that the earliest point in time knows.
-EARLIEST = 0.6
-
 
 def inner_instants(reviews: Reviews, as_of_s: int, config: EncodeConfig, n: int) -> list[int]:
     """n + 1 instants, ascending, in seconds; the last is the cut of a retraining at `as_of_s`.
 
-    A fold as of any of them knows nothing of what that retraining would hold out. Between EARLIEST and all of train
-    they lie at equal numbers of interactions.
+    Each is the cut of the one after it: what a fold as of one holds out begins where the fold before it ends. So no
+    interaction is held out twice, and none of them is in what that retraining would hold out.
 
     Raises
     ------
     DataError
         Train is too short to be cut that often.
     """
-    interactions = deduplicate(before(reviews, as_of_s))
-    cut_s = time_split(interactions, config.holdout_fraction).cut_s
-    times = np.sort(interactions.time[interactions.time < cut_s])
-    shares = np.linspace(EARLIEST, 1.0, n + 1)[:-1]
-    instants = [int(times[int(share * len(times))]) for share in shares] + [cut_s]
-    if len(set(instants)) <= n or instants[0] <= times[0]:
+    left = deduplicate(before(reviews, as_of_s))
+    instants: list[int] = []
+    try:
+        for _ in range(n + 2):
+            instants.append(time_split(left, config.holdout_fraction).cut_s)
+            left = before(left, instants[-1])
+    except DataError as error:
         raise DataError(
-            f"The {len(times):,} interactions before the cut lie at too few instants for cuts={n}. Take fewer cuts, or "
-            "bring a longer history."
-        )
-    return instants
+            f"Train can be cut {max(0, len(instants) - 1)} times, and cuts={n} needs {n + 1}. Take fewer cuts, a "
+            f"smaller holdout_fraction, or bring a longer history. ({error})"
+        ) from error
+    return instants[n::-1]
 
 
 def without_rare(fold: EncodedFold, config: EncodeConfig) -> EncodedFold:
@@ -52,13 +48,4 @@ def without_rare(fold: EncodedFold, config: EncodeConfig) -> EncodedFold:
     entries = np.arange(len(rows))
     train = Reviews(rows, fold.indices, entries, fold.ratings, fold.verified)
     kept = filter_rare(train, config.min_user_interactions, config.min_item_interactions)[0].time
-    counts = np.bincount(rows[kept], minlength=len(fold.user_codes))
-    return replace(
-        fold,
-        indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        indices=fold.indices[kept],
-        confidence=fold.confidence[kept],
-        times=fold.times[kept],
-        ratings=fold.ratings[kept],
-        verified=fold.verified[kept],
-    )
+    return fold.only(kept)

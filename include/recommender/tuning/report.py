@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from ..config import RetrainConfig, TuneConfig
 from ..errors import ConfigError
+from ..reporting.collect import is_sample, review_files
 from ..reporting.journal import Journal, TaskRecord
 from ..reporting.pages import environment
 from ..reporting.plots import Whisker, whiskers
@@ -42,6 +43,7 @@ def collect(journal: Journal, sources: Sources) -> dict[str, Any]:
     """Everything that is known of a search, as plain JSON; sections that it did not come to are None or empty."""
     run = sources.run(journal)
     records = [row for row in sources.records(journal) if row.task != REPORT_TASK]
+    sources.open_all(row for row in records if row.task == "resolve_snapshot")
     results = sorted((Result(**row.facts["result"]) for row in records if "result" in row.facts), key=_number)
     plan = _fact(records, "plan")
     params = run.params if run else {}
@@ -56,6 +58,9 @@ def collect(journal: Journal, sources: Sources) -> dict[str, Any]:
         "error": next((asdict(row) for row in reversed(records) if row.state == "failed"), None),
         "plan": plan,
         "top_k": base.evaluate.top_k,
+        "level": base.gate.confidence_level,
+        "snapshot": _fact(records, "snapshot"),
+        "generated_sample": is_sample(review_files(sources)),
         "search": asdict(config),
         "results": [row.as_dict() for row in results],
         "importances": importances(results, names, config) if results else {},
@@ -89,6 +94,10 @@ def render(report: Mapping[str, Any]) -> str:
     )
 
 
+def _percent(level: float) -> str:
+    return f"{level * 100:g} %"
+
+
 def _plots(report: Mapping[str, Any], results: list[Result]) -> dict[str, Markup]:
     drawn: dict[str, Markup] = {}
     if results:
@@ -101,8 +110,8 @@ def _plots(report: Mapping[str, Any], results: list[Result]) -> dict[str, Markup
     if choice:
         rows = [Whisker(f"cut {at + 1}", **each) for at, each in enumerate(choice["by_cut"])]
         rows += [
-            Whisker("all cuts of the search", **choice["searched"], strong=True),
-            Whisker("newest cut, not searched", **choice["confirmed"], strong=True),
+            Whisker(f"all cuts of the search, {_percent(report['level'])}", **choice["searched"], strong=True),
+            Whisker(f"newest cut, {_percent(report['search']['confirm_level'])}", **choice["confirmed"], strong=True),
         ]
         alt = "Best minus defaults: " + "; ".join(
             f"{row.label} {row.mean:+.4f} ({row.low:+.4f} to {row.high:+.4f})" for row in rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config import RetrainConfig, knobs
+from ..config import Knob, RetrainConfig, knobs
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -90,6 +90,20 @@ def values_of(config: RetrainConfig, names: Sequence[str]) -> Values:
 def inside(values: Mapping[str, Any]) -> bool:
     """Whether all values lie in what is searched."""
     return all(SPACE[name].low <= value <= SPACE[name].high for name, value in values.items())
+
+
+def tunable() -> dict[str, Knob]:
+    """The parameters that make a model what it is, by name: what a tuned configuration may hold."""
+    apart = {"holdout_fraction", "seed", "warm_start", "warm_iterations"}
+    return {
+        each.param: each for each in knobs() if each.section in ("encode", "train", "prior") and each.param not in apart
+    }
+
+
+def differing(config: RetrainConfig) -> dict[str, Any]:
+    """The values of a configuration, among those, that are not at their defaults."""
+    found = {name: getattr(getattr(config, each.section), each.field) for name, each in tunable().items()}
+    return {name: value for name, value in found.items() if value != tunable()[name].default}
 
 
 def applied(config: RetrainConfig, values: Mapping[str, Any]) -> RetrainConfig:

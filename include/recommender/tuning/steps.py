@@ -182,13 +182,20 @@ class Choice:
         return asdict(self)
 
 
+def is_better(searched: Interval, confirmed: Interval) -> bool:
+    """Whether both intervals lie above 0: over the cuts of the search, and on the newest cut.
+
+    The first was chosen on the same users, so it alone would say "better" of noise.
+    """
+    return searched.low > 0 and confirmed.low > 0
+
+
 def choose(
     workspace: Workspace, plan: Plan, results: Sequence[Result], base: RetrainConfig, search: TuneConfig
 ) -> Choice:
     """The best trial against the defaults, on the cuts of the search and on one that it never looked at.
 
-    It counts as better where the interval over the cuts of the search lies above 0, and the one on the newest cut, too.
-    The first was chosen on the same users, so it alone would say "better" of noise.
+    See `is_better` for what it takes.
     """
     by_number = {row.number: row for row in results}
     default, best = by_number[0], best_of(results, search) or by_number[0]
@@ -198,7 +205,7 @@ def choose(
     config = applied(base, best.values) if best.number else base
     last_ours, last_theirs = (recall_of(workspace, judge_at(workspace, fold, each).uri) for each in (config, base))
     confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
-    better = best.number != 0 and searched.low > 0 and confirmed.low > 0
+    better = best.number != 0 and is_better(searched, confirmed)
     choice = Choice(
         len(results),
         best.number,

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..config import Knob, knobs
 from ..errors import DataError, NotFound, PreconditionFailed
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import ObjectStore
-from .space import SPACE
+from .space import tunable
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +67,8 @@ def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
 
 
 def _problem(parameter: str, value: Any) -> str | None:
-    if parameter not in SPACE:
-        return f"{parameter} is not a parameter that can be searched"
-    return _knobs()[parameter].problem(value)
-
-
-def _knobs() -> dict[str, Knob]:
-    return {each.param: each for each in knobs()}
+    known = tunable().get(parameter)
+    return known.problem(value) if known else f"{parameter} is no parameter of a tuned configuration"
 
 
 def list_tuned(objects: ObjectStore) -> list[str]:
@@ -120,12 +114,12 @@ def with_tuned(params: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[dict
 
     A parameter that is not at its default was set by somebody, and wins.
     """
-    known = _knobs()
+    known = tunable()
     taken = {
         name: value
         for name, value in body["values"].items()
         if params.get(name) is None or params[name] == known[name].default
     }
-    if "prior_power" in taken:
-        taken["fit_prior_power"] = False
+    if "prior_power" in body["values"] and "prior_power" not in taken:
+        taken.pop("fit_prior_power", None)  # it speaks of the tuned power, not of the one that a person set
     return {**params, **taken}, taken

@@ -1,0 +1,58 @@
+"""The steps of a search on a real store."""
+
+import numpy as np
+import pytest
+
+from include.recommender.config import RetrainConfig, TuneConfig
+from include.recommender.evaluation.gate import Interval
+from include.recommender.stages import prepare
+from include.recommender.tuning.space import applied
+from include.recommender.tuning.steps import is_better, plan, run_trial
+from include.recommender.tuning.trial import judge_configuration
+
+from .. import worlds
+from ..candidates import JULY
+from ..evaluation.test_power import CONFIG, world
+
+BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior_power": False})
+SEARCH = TuneConfig(cuts=2)
+
+
+@pytest.fixture
+def planned(workspace):
+    workspace.snapshots.write("2018-06-25/reviews.jsonl.gz", worlds.packed(worlds.reviews(n_users=300)))
+    downloaded = prepare.download_reviews(workspace, prepare.resolve_snapshot(workspace, None, JULY).artifact).artifact
+    parsed = prepare.parse_reviews(workspace, downloaded, BASE.parse).artifact
+    return plan(workspace, parsed, JULY, ["prior_power"], BASE, SEARCH)
+
+
+def test_a_trial_without_hope_is_stopped_after_the_first_cut(workspace, planned):
+    default = run_trial(workspace, planned, 0, planned.defaults, [], BASE, SEARCH)
+    assert (len(default.recalls), default.pruned) == (2, False)
+    # Taste rules in this world; such a prior recommends the same to everybody.
+    poor = run_trial(workspace, planned, 1, {"prior_power": 1.5 * 2}, [default], BASE, SEARCH)
+    assert (len(poor.recalls), poor.pruned) == (1, True)
+    alike = run_trial(workspace, planned, 2, {"prior_power": 0.11}, [default], BASE, SEARCH)
+    assert (len(alike.recalls), alike.pruned) == (2, False)
+
+
+def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, planned):
+    values = {"min_user_interactions": 10**6}
+    assert run_trial(workspace, planned, 3, values, [], BASE, SEARCH).pruned
+
+
+@pytest.mark.parametrize(
+    ("searched", "confirmed", "better"),
+    [(0.01, 0.01, True), (0.01, -0.01, False), (-0.01, 0.01, False), (0.01, 0.0, False)],
+)
+def test_better_is_what_both_intervals_say(searched, confirmed, better):
+    assert is_better(Interval(0.02, searched, 0.05), Interval(0.02, confirmed, 0.05)) is better
+
+
+def test_items_that_a_trial_leaves_out_are_not_recommended():
+    fold = world(2.0, 1.0)
+    counts = fold.stats["train"] / len(fold.item_codes)
+    strict = applied(CONFIG, {"min_item_interactions": int(2 * counts)})
+    n_known = int((np.bincount(fold.indices) >= int(2 * counts)).sum())
+    assert 0 < n_known < 10
+    assert judge_configuration(fold, strict).coverage <= n_known / len(fold.item_codes)

@@ -90,6 +90,8 @@ def test_two_probes_that_meet_do_not_look_like_a_store_without_conditions(faulty
     workspace, script = faulty
     script.faults = [Fault("PUT", r"channels/\.probe", "409", times=2, skip=1)]
     Channels(workspace.root).probe()
+    # The plain write, the first condition refused twice as a race and then as it should be, and the second condition.
+    assert script.count("PUT", r"channels/\.probe") == 5
 
 
 def test_a_version_that_is_retired_while_it_is_promoted_is_not_live_afterwards(faulty, direct):

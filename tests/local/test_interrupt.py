@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -34,13 +33,6 @@ def home(tmp_path, airflow_database):
     (home.path.parent / "reviews.json").write_bytes(worlds.lines(worlds.reviews()))
     yield home
     end_all(home.leftovers(), grace_s=0.1)
-
-
-@pytest.fixture
-def port():
-    with socket.socket() as probe:
-        probe.bind((store.HOST, 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -1,25 +1,10 @@
 """`make registry`: the registry's commands after `make run` has ended, and while somebody serves."""
 
-import socket
-
 import pytest
 
 from include.recommender.errors import ConfigError
 from local import registry, shell, store
 from local.airflow_env import airflow_environment
-from local.home import Home
-
-
-@pytest.fixture
-def home(tmp_path):
-    return Home(tmp_path / ".local")
-
-
-@pytest.fixture
-def port():
-    with socket.socket() as probe:
-        probe.bind((store.HOST, 0))
-        return probe.getsockname()[1]
 
 
 def remember(home, endpoint):

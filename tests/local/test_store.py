@@ -12,7 +12,7 @@ import pytest
 
 from include.recommender.errors import ConfigError
 from local import store
-from local.home import PROJECT, Home, end_all
+from local.home import PROJECT, end_all
 
 HOLD = """
 import sys
@@ -26,18 +26,6 @@ with home.own("make run"), store.serve(home, int(sys.argv[2])):
     print("up", flush=True)
     sys.stdin.read()
 """
-
-
-@pytest.fixture
-def home(tmp_path):
-    return Home(tmp_path / ".local")
-
-
-@pytest.fixture
-def port():
-    with socket.socket() as probe:
-        probe.bind((store.HOST, 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

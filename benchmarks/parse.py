@@ -4,8 +4,9 @@
     python -m benchmarks.parse memory [--mb 100 2000]
 
 speed: the whole of `parse_files` (gunzip, JSON, checks, integer codes, Parquet) against `pandas.read_json(lines=True)`,
-which only reads, on one generated .json.gz of the 2018 layout. CPU seconds of all threads, each run in a fresh process,
-in turn.
+which only reads, on one generated .json.gz of the 2018 layout, or with --file on another. CPU seconds of all threads,
+each run in a fresh process, in turn. Beside it the floor: the same libraries only unpacking and scanning each line's
+JSON, nothing checked and nothing kept; no parser built on them can be faster.
 memory: peak resident memory of a process that parses, for sizes that share the same users and items.
 """
 
@@ -93,22 +94,38 @@ def _pandas(path: Path) -> Cost:
     return measure(lambda: pd.read_json(path, lines=True))
 
 
-def speed(size_bytes: int, n_pairs: int, directory: Path) -> list[float]:
+def _floor(path: Path) -> Cost:
+    from msgspec import Struct
+    from msgspec.json import Decoder
+
+    from include.recommender.data.lines import read_blocks
+
+    scan = Decoder(type("_Nothing", (Struct,), {})).decode_lines
+
+    def work() -> None:
+        for block in read_blocks(path, max_line_bytes=1 << 20, max_expansion=1000):
+            scan(block.data)
+
+    return measure(work)
+
+
+def speed(path: Path, n_pairs: int) -> list[float]:
     """Print and return the ratios of CPU seconds, pandas to ours."""
-    path, n_lines = directory / "reviews.json.gz", size_bytes // LINE_BYTES
-    n_bytes = generate(path, size_bytes, n_lines // LINES_A_USER, n_lines // LINES_AN_ITEM)
+    with igzip.open(path) as file:
+        n_bytes = sum(len(block) for block in iter(lambda: file.read(MB), b""))
     print(f"{n_bytes / MB:,.0f} MB of JSON, {path.stat().st_size / MB:,.0f} MB packed", flush=True)
-    cpu, wall = [], []
+    cpu, wall, floors = [], [], []
     for number in range(1, n_pairs + 1):
-        ours, theirs = (in_child("benchmarks.parse", work, str(path)) for work in ("_ours", "_pandas"))
+        ours, theirs, floor = (in_child("benchmarks.parse", work, str(path)) for work in ("_ours", "_pandas", "_floor"))
         cpu.append(theirs.cpu_s / ours.cpu_s)
         wall.append(theirs.wall_s / ours.wall_s)
-        rates = [f"{n_bytes / MB / cost.cpu_s:,.0f} MB/s a core" for cost in (ours, theirs)]
+        floors.append(theirs.cpu_s / floor.cpu_s)
+        rates = [f"{n_bytes / MB / cost.cpu_s:,.0f} MB/s a core" for cost in (ours, theirs, floor)]
         ratios = f"ratio of CPU seconds {cpu[-1]:.2f}, of wall seconds {wall[-1]:.2f}"
-        print(f"pair {number}: parse_files {rates[0]}, pandas {rates[1]}, {ratios}", flush=True)
-    print(
-        f"ratio of CPU seconds, pandas / parse_files, min / median / max: {spread(cpu)}; of wall seconds {spread(wall)}"
-    )
+        print(f"pair {number}: parse_files {rates[0]}, pandas {rates[1]}, floor {rates[2]}; {ratios}", flush=True)
+    print("CPU seconds, pandas / parse_files, min / median / max: " + spread(cpu))
+    print("wall seconds, pandas / parse_files: " + spread(wall))
+    print("CPU seconds, pandas / floor: " + spread(floors))
     return cpu
 
 
@@ -134,16 +151,21 @@ def main() -> None:
     one = commands.add_parser("speed")
     one.add_argument("--mb", type=int, default=400)
     one.add_argument("--pairs", type=int, default=5)
+    one.add_argument("--file", type=Path, help="a .gz file of reviews instead of a generated one")
     commands.add_parser("memory").add_argument("--mb", type=int, nargs="+", default=[100, 2000])
-    for name in ("_ours", "_pandas"):
+    works = {"_ours": _ours, "_pandas": _pandas, "_floor": _floor}
+    for name in works:
         commands.add_parser(name).add_argument("path", type=Path)
     given = parser.parse_args()
-    if given.command in ("_ours", "_pandas"):
-        report((_ours if given.command == "_ours" else _pandas)(given.path))
+    if given.command in works:
+        report(works[given.command](given.path))
         return
     with tempfile.TemporaryDirectory() as made:
         if given.command == "speed":
-            speed(given.mb * MB, given.pairs, Path(made))
+            path, n_lines = given.file or Path(made) / "reviews.json.gz", given.mb * MB // LINE_BYTES
+            if not given.file:
+                generate(path, given.mb * MB, n_lines // LINES_A_USER, n_lines // LINES_AN_ITEM)
+            speed(path, given.pairs)
         else:
             memory(sorted(size * MB for size in given.mb), Path(made))
 

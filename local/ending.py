@@ -58,7 +58,8 @@ def _result(report: Mapping[str, Any], uri: str) -> list[str]:
     if report.get("unchanged"):
         model_id, root = report["unchanged"], uri.partition("/reports/")[0]
         return [
-            "Result:  nothing to do: the model of the table has the same reviews and configuration.",
+            "Result:  nothing to do: the model of the table, which is that of an earlier run, has the same reviews and",
+            "         configuration.",
             "         To train again all the same: make run CONF='{\"force\": true}'",
             *_model(model_id, f"{root}/models/{model_id}"),
         ]

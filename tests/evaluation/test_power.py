@@ -7,6 +7,7 @@ import pytest
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
+from include.recommender.evaluation import power
 from include.recommender.evaluation.power import MIN_USERS, fit_power
 from include.recommender.models.popularity import DAY_S
 from tests.frames import frame
@@ -70,3 +71,9 @@ def test_it_never_steps_away_from_the_evidence(seed):
     found = fit_power(world(0.5, 0.5, seed=seed, n_users=60), CONFIG)
     best = max(found.tried, key=lambda row: row["recall"])["power"] if found.tried else CONFIG.prior.power
     assert min(best, CONFIG.prior.power) <= found.power <= max(best, CONFIG.prior.power)
+
+
+def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
+    monkeypatch.setattr(power, "MAX_USERS", 40)
+    found = fit_power(world(1.0, 1.0), CONFIG)
+    assert found.judged_users == 40

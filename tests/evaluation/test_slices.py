@@ -74,3 +74,10 @@ def test_deciles_go_from_hits_to_rare_items(counts):
     # Before an item of decile d lie at least d tenths of all interactions.
     before = np.cumsum(counts[order]) - counts[order]
     assert (before * N_DECILES >= deciles[order] * counts.sum()).all()
+
+
+def test_users_of_some_rows_are_those_of_all():
+    everybody = user_slices(fold(), np.arange(4, dtype=np.int32))
+    some = user_slices(fold(), np.array([3, 1], dtype=np.int32))
+    for whole, part in zip(everybody, some, strict=True):
+        assert part.bracket.tolist() == whole.bracket[[3, 1]].tolist()

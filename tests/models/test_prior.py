@@ -53,6 +53,15 @@ def test_without_power_it_is_als(strength, seed):
     assert (model.score(rows) == als.score(rows)).all()
 
 
+def test_even_the_strongest_power_keeps_rare_items_apart():
+    boosts = ItemPrior.of(np.array([1.0, 0.0]), PriorConfig(power=4.0, short_history=20.0)).boosts
+    als = Als(np.ones((1, 1), dtype=np.float32), np.array([[1], [2]], dtype=np.float32))
+    assert (boosts > 0).all()
+    rare = ItemPrior(np.zeros(2), np.full((LONG_HISTORY, 2), boosts[0, 1]))
+    scores = PriorAls(als, rare, np.ones(1, dtype=np.int32)).score(np.zeros(1, dtype=np.int32))[0]
+    assert 0 < scores[0] < scores[1]
+
+
 def test_users_of_whom_nothing_is_known_get_the_prior():
     als = Als(np.zeros((1, 2), dtype=np.float32), np.ones((3, 2), dtype=np.float32))
     for power in (0.0, 0.3):

@@ -29,6 +29,9 @@ def report(**change):
         "best_recall": 0.15,
         "confirmed_default": 0.11,
         "confirmed_best": 0.12,
+        "searched_users": 1234,
+        "confirmed_users": 456,
+        "confirmed_covers": (0.21, 0.25),
     }
     return {
         "run": {"as_of": "2018-09-01T00:00:00+00:00", "run_id": "manual <1>"},
@@ -57,6 +60,8 @@ def test_a_whole_search():
         "5</th>",
         "0 (defaults)",
         "stopped early",
+        "1,234 judged users",
+        "21.0 % of the catalogue",
         "<code>newest</code> or this id",
         "+0.0100, 95 % (+0.0020, +0.0180)",
         "+0.0100, 80 % (+0.0020, +0.0180)",

@@ -42,11 +42,19 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, plann
 
 
 @pytest.mark.parametrize(
-    ("searched", "confirmed", "better"),
-    [(0.01, 0.01, True), (0.01, -0.01, False), (-0.01, 0.01, False), (0.01, 0.0, False)],
+    ("searched", "confirmed", "covers", "better"),
+    [
+        (0.01, 0.01, 0.3, True),
+        (0.01, -0.01, 0.3, False),
+        (-0.01, 0.01, 0.3, False),
+        (0.01, 0.0, 0.3, False),
+        (0.01, 0.01, 0.2, True),
+        (0.01, 0.01, 0.19, False),
+    ],
 )
-def test_better_is_what_both_intervals_say(searched, confirmed, better):
-    assert is_better(Interval(0.02, searched, 0.05), Interval(0.02, confirmed, 0.05)) is better
+def test_better_is_what_both_intervals_and_the_coverage_say(searched, confirmed, covers, better):
+    intervals = (Interval(0.02, low, 0.05) for low in (searched, confirmed))
+    assert is_better(*intervals, (covers, 0.4), 0.5) is better
 
 
 def test_items_that_a_trial_leaves_out_are_not_recommended():

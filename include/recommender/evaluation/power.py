@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 POWERS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
 MIN_USERS = 30
 MAX_INTERACTIONS = 5_000_000
+MAX_USERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def fit_power(fold: EncodedFold, config: RetrainConfig) -> Power:
         return Power(prior.power, f"as configured: {n_users} users are too few to learn it", n_users, [])
     powers = sorted({*POWERS, prior.power})
     recalls = _recalls(inner, powers, config)
+    n_users = len(recalls[0])
     tried, best = _compared(recalls, powers), int(np.argmax([row.mean() for row in recalls]))
     # Only on the way: a power on the other side, that noise lets through, would be a step against the evidence.
     own = powers.index(prior.power)
@@ -71,12 +73,14 @@ def fit_power(fold: EncodedFold, config: RetrainConfig) -> Power:
 def _recalls(inner: EncodedFold, powers: list[float], config: RetrainConfig) -> list[Floats]:
     als, _ = fit_als(inner.matrix, config.train)
     strength = fit_prior(inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"], config.prior)
-    task = fold_task(inner, config.evaluate)
+    # Each power ranks the whole catalogue for every user: a sample bounds what all of them cost.
+    judging = replace(config.evaluate, max_users=min(config.evaluate.max_users or MAX_USERS, MAX_USERS))
+    task = fold_task(inner, judging)
     models = {
         f"power {power:g}": PriorAls(als, ItemPrior.of(strength, replace(config.prior, power=power)), inner.history)
         for power in powers
     }
-    return [row.recall for row in judge(models, task, config.evaluate).values()]
+    return [row.recall for row in judge(models, task, judging).values()]
 
 
 def _compared(recalls: list[Floats], powers: list[float]) -> list[dict[str, float]]:

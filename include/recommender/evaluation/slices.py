@@ -38,30 +38,29 @@ class UserSlice:
 
 def user_slices(fold: EncodedFold, rows: Ints) -> tuple[UserSlice, ...]:
     """How long ago each user was last active, at the cut, and how much of the history is of verified purchases."""
-    starts, ends = fold.indptr[rows], fold.indptr[rows + 1]
-    last_s = np.array([fold.times[start:end].max() for start, end in zip(starts, ends, strict=True)])
-    idle = (fold.stats["cut_s"] - last_s) / DAY_S
+    last_s = np.full(len(fold.user_codes), np.iinfo(np.int64).min)
+    owner = np.repeat(np.arange(len(fold.user_codes), dtype=np.int32), fold.history)
+    np.maximum.at(last_s, owner, fold.times)
+    idle = (fold.stats["cut_s"] - last_s[rows]) / DAY_S
     labels = [f"{low} to {high} days" for low, high in pairwise(IDLE_EDGES_DAYS)]
     active = UserSlice(
         "days since the last interaction",
         [*labels, f"{IDLE_EDGES_DAYS[-1]} days or more"],
         np.searchsorted(IDLE_EDGES_DAYS, idle, side="right") - 1,
     )
-    return active, UserSlice("verified share of the history", VERIFIED_LABELS, _verified_bracket(fold, starts, ends))
+    return active, UserSlice("verified share of the history", VERIFIED_LABELS, _verified_bracket(fold, owner, rows))
 
 
 VERIFIED_LABELS = ("not known", "none", "up to half", "more than half", "all")
 
 
-def _verified_bracket(fold: EncodedFold, starts: np.ndarray[Any, Any], ends: np.ndarray[Any, Any]) -> Ints:
-    bracket = np.zeros(len(starts), dtype=np.int32)
-    for at, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        own = fold.verified[start:end]
-        known = own[own != UNKNOWN]
-        if len(known):
-            share = float((known == VERIFIED).mean())
-            bracket[at] = 1 if share == 0 else 4 if share == 1 else 2 if share <= 0.5 else 3
-    return bracket
+def _verified_bracket(fold: EncodedFold, owner: Ints, rows: Ints) -> Ints:
+    n_known, n_verified = (
+        np.bincount(owner[which], minlength=len(fold.user_codes))[rows]
+        for which in (fold.verified != UNKNOWN, fold.verified == VERIFIED)
+    )
+    conditions = [n_known == 0, n_verified == 0, n_verified == n_known, 2 * n_verified <= n_known]
+    return np.select(conditions, [0, 1, 4, 2], default=3).astype(np.int32)
 
 
 def item_deciles(counts: np.ndarray[Any, Any]) -> Ints:

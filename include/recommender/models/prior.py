@@ -17,6 +17,8 @@ Counts = np.ndarray[Any, np.dtype[np.int32]]
 
 # Of the strongest item. An item that nobody took lately is unlikely, not impossible.
 FLOOR = 1e-4
+# Smaller boosts would become zero in float32, and all their items equal.
+LEAST_BOOST = 1e-30
 # Histories at least this long are one bracket: the power has all but reached its limit.
 LONG_HISTORY = 10
 
@@ -46,11 +48,11 @@ class ItemPrior:
 
     @classmethod
     def of(cls, strength: Strengths, config: PriorConfig) -> ItemPrior:
-        """(strength / the largest)^(power * (1 + short_history / n)), from FLOOR^... to 1."""
+        """(strength / the largest)^(power * (1 + short_history / n)), from FLOOR^... or LEAST_BOOST to 1."""
         largest = strength.max(initial=0.0)
         logs = np.log(np.maximum(strength / largest, FLOOR)) if largest > 0 else np.zeros(len(strength))
         powers = config.power * (1 + config.short_history / np.arange(1, LONG_HISTORY + 1))
-        return cls(strength, np.exp(powers[:, None] * logs).astype(np.float32))
+        return cls(strength, np.exp(np.maximum(powers[:, None] * logs, np.log(LEAST_BOOST))).astype(np.float32))
 
     def take(self, items: np.ndarray[Any, Any]) -> ItemPrior:
         """The prior of some items, unchanged."""

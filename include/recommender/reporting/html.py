@@ -25,7 +25,7 @@ def render_html(report: Mapping[str, Any]) -> str:
         view=view,
         served=served,
         headline=view.headline(report),
-        words=view.in_plain_words(verdict) if verdict else [],
+        words=view.in_plain_words(report),
         checks=checks(verdict, report.get("champion")) if verdict else [],
         contestants=ranked(judged, report["top_k"]) if judged else [],
         opponent=view.opponent_of(report),

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..evaluation.evaluate import HISTORY_EDGES
-from ..evaluation.gate import CANDIDATE
+from ..evaluation.gate import CANDIDATE, CHAMPION
 from .pages import title
 
 Report = Mapping[str, Any]
@@ -77,8 +77,11 @@ def _published(model: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> d
     return {"tone": "warn" if forced else "good", "word": word, "sentence": sentence}
 
 
-def in_plain_words(verdict: Mapping[str, Any]) -> list[str]:
-    """The comparison with popularity for somebody who has never heard of recall."""
+def in_plain_words(report: Report) -> list[str]:
+    """The comparison with popularity and with what is live, for somebody who has never heard of recall."""
+    verdict = report.get("verdict")
+    if not verdict:
+        return []
     against, opponent, k = verdict["against_popularity"], title(verdict["opponent"]), verdict["top_k"]
     level = verdict["thresholds"]["confidence_level"] * 100
     return [
@@ -87,7 +90,34 @@ def in_plain_words(verdict: Mapping[str, Any]) -> list[str]:
         f"list ({opponent}) had {_percent(verdict['opponent_recall'])}.",
         f"The difference is {against['mean'] * 100:+.2f} percentage points; the {level:g} % interval reaches from "
         f"{against['low'] * 100:+.2f} to {against['high'] * 100:+.2f}.",
+        *_against_live(verdict),
+        *_breadth(report, verdict),
+        "This was measured on past reviews, with factors that knew nothing after the cut. What is published is fitted "
+        "again on everything before as_of, and whether people who see it buy more only an online test can tell.",
     ]
+
+
+def _against_live(verdict: Mapping[str, Any]) -> list[str]:
+    versus, recall = verdict["against_champion"], verdict["champion_recall"]
+    if versus is None:
+        return ["It was not compared with a live model; the line on the champion says why."]
+    word = "better than" if versus["low"] > 0 else "worse than" if versus["high"] < 0 else "not distinguishable from"
+    return [
+        f"Against what is live ({_percent(recall)}) it is {word}: {versus['mean'] * 100:+.2f} points, "
+        f"from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}."
+    ]
+
+
+def _breadth(report: Report, verdict: Mapping[str, Any]) -> list[str]:
+    """How much of the catalogue is shown to anybody; the gate does not decide on it."""
+    judged = report.get("judged") or {}
+    metric = f"coverage@{verdict['top_k']}"
+    names = [CHAMPION, verdict["opponent"], "without_prior"]
+    found = [f"{title(name)} {_percent(judged[name]['means'][metric])}" for name in names if name in judged]
+    if CANDIDATE not in judged or not found:
+        return []
+    own = _percent(judged[CANDIDATE]["means"][metric])
+    return [f"It shows {own} of the catalogue to somebody; {', '.join(found)}. The gate does not decide on this."]
 
 
 def _percent(share: float) -> str:

@@ -82,7 +82,7 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfi
     if config.prior.fit_power:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"evaluate": asdict(config.evaluate)}
-    return run_once(workspace, "fit_popularity", 2, settings, {"fold": encoded.digest}, make)
+    return run_once(workspace, "fit_popularity", 3, settings, {"fold": encoded.digest}, make)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:

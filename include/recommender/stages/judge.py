@@ -68,7 +68,7 @@ def evaluate(
         **comparison.inputs,
     }
     outcome = run_once(
-        workspace, "evaluate", 4, {**asdict(config.evaluate), "prior": asdict(config.prior)}, inputs, make
+        workspace, "evaluate", 5, {**asdict(config.evaluate), "prior": asdict(config.prior)}, inputs, make
     )
     log.info("Champion: %s", comparison.note)
     return outcome

@@ -66,7 +66,7 @@ def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
         search = (*ALWAYS, WITH_BOTH_KINDS) if both_kinds else ALWAYS
     strange = sorted(set(search) - set(SPACE))
     if strange:
-        raise ConfigError(f"search={strange}: cannot be searched; expected names among {', '.join(SPACE)}")
+        raise ConfigError(f"search={', '.join(strange)}: cannot be searched; expected names among {', '.join(SPACE)}")
     return [name for name in SPACE if name in search]
 
 

@@ -80,7 +80,12 @@ def plan(
     for fold in folds:
         if fold.counts["last_s"] >= instants[-1]:
             raise DataError(f"{fold.uri}: knows reviews at or after the cut {instants[-1]}")
-    log.info("Searching %s over %d points in time, confirming at %d", ", ".join(names), config.cuts, instants[-1])
+    log.info(
+        "Searching %s over %d points in time, confirming as of %s",
+        ", ".join(names),
+        config.cuts,
+        datetime.fromtimestamp(instants[-1], UTC).isoformat(),
+    )
     earlier = [fold.uri for fold in folds[:-1]]
     return Plan(names, values_of(base, names), earlier[::-1], folds[-1].uri, instants[-1])
 
@@ -146,7 +151,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
         return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "power": judged.power}
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
-    return run_once(workspace, "tune_trial", 1, parts, {"fold": fold.digest}, make).artifact
+    return run_once(workspace, "tune_trial", 2, parts, {"fold": fold.digest}, make).artifact
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:
@@ -163,6 +168,8 @@ class Choice:
     searched : interval over all judged users of the cuts that the search looked at; it favours the winner, which was
         chosen there
     confirmed : on the newest cut, which no trial was chosen on
+    *_users : how many judged users stand behind an interval; who is judged at two cuts counts twice
+    confirmed_covers : coverage on the newest cut, winner and defaults
     """
 
     trials: int
@@ -176,18 +183,27 @@ class Choice:
     best_recall: float
     confirmed_default: float
     confirmed_best: float
+    searched_users: int
+    confirmed_users: int
+    confirmed_covers: tuple[float, float]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
 
 
-def is_better(searched: Interval, confirmed: Interval) -> bool:
-    """Whether both intervals lie above 0: over the cuts of the search, and on the newest cut.
+def is_better(searched: Interval, confirmed: Interval, covers: tuple[float, float], least: float) -> bool:
+    """Whether both intervals lie above 0, over the search's cuts and on the newest, and it covers enough there.
 
-    The first was chosen on the same users, so it alone would say "better" of noise.
+    The first interval was chosen on the same users, so it alone would say "better" of noise.
+
+    Parameters
+    ----------
+    covers : coverage of the winner and of the defaults on the newest cut
+    least : share of the defaults' coverage that the winner needs
     """
-    return searched.low > 0 and confirmed.low > 0
+    own, theirs = covers
+    return searched.low > 0 and confirmed.low > 0 and own >= least * theirs
 
 
 def choose(
@@ -203,9 +219,11 @@ def choose(
     searched = paired_interval(np.concatenate(ours), np.concatenate(theirs), base.gate)
     fold = workspace.artifacts.open(plan.confirm)
     config = applied(base, best.values) if best.number else base
-    last_ours, last_theirs = (recall_of(workspace, judge_at(workspace, fold, each).uri) for each in (config, base))
+    last = [judge_at(workspace, fold, each) for each in (config, base)]
+    last_ours, last_theirs = (recall_of(workspace, row.uri) for row in last)
+    covers = last[0].counts["coverage"], last[1].counts["coverage"]
     confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
-    better = best.number != 0 and is_better(searched, confirmed)
+    better = best.number != 0 and is_better(searched, confirmed, covers, search.min_coverage)
     choice = Choice(
         len(results),
         best.number,
@@ -218,10 +236,14 @@ def choose(
         best.objective,
         float(last_theirs.mean()),
         float(last_ours.mean()),
+        sum(map(len, theirs)),
+        len(last_theirs),
+        covers,
     )
     log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
     log.info("  %s", told(best.values))
     log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
     log.info("On the newest cut: %+.4f (%+.4f, %+.4f)", confirmed.mean, confirmed.low, confirmed.high)
+    log.info("Coverage on the newest cut: %.3f; of the defaults %.3f", *covers)
     log.info("Better than the defaults: %s", "yes" if better else "no evidence")
     return choice

@@ -95,12 +95,14 @@ def _pandas(path: Path) -> Cost:
 
 
 def _floor(path: Path) -> Cost:
-    from msgspec import Struct
-    from msgspec.json import Decoder
+    import msgspec
 
     from include.recommender.data.lines import read_blocks
 
-    scan = Decoder(type("_Nothing", (Struct,), {})).decode_lines
+    class Nothing(msgspec.Struct):
+        pass
+
+    scan = msgspec.json.Decoder(Nothing).decode_lines
 
     def work() -> None:
         for block in read_blocks(path, max_line_bytes=1 << 20, max_expansion=1000):

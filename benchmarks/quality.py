@@ -64,6 +64,7 @@ class Trial:
     """One point in time."""
 
     fold: EncodedFold
+    rows: np.ndarray
     judged: dict[str, Judged]
     verdict: Verdict
     power: Power
@@ -73,9 +74,10 @@ class Trial:
         """Encode, fit, judge and decide as of an instant."""
         fold = encode(reviews, as_of_s, config.encode)
         models, power = contestants(fold, config)
-        judged = judge(models, fold_task(fold, config.evaluate), config.evaluate)
+        task = fold_task(fold, config.evaluate)
+        judged = judge(models, task, config.evaluate)
         verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
-        return cls(fold, judged, verdict, power)
+        return cls(fold, task.rows, judged, verdict, power)
 
 
 def report(trial: Trial, config: RetrainConfig) -> str:
@@ -112,7 +114,27 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
             columns.setdefault(name, []).append(recall)
     together = {name: np.concatenate(parts) for name, parts in columns.items()}
     lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>7}{_row(together)}")
-    return "\n".join([*lines, f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout."])
+    lines.append(f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout.")
+    users = np.concatenate([trial.fold.user_codes[trial.rows] for trial in trials])
+    for name in (WITHOUT_PRIOR, PLAIN, "popularity"):
+        low, high = by_user(together[CANDIDATE] - together[name], users, config)
+        mean = float((together[CANDIDATE] - together[name]).mean())
+        lines.append(f"candidate - {name}, all cuts: {mean:+.4f} ({low:+.4f}, {high:+.4f}), bootstrap over users")
+    return "\n".join(lines)
+
+
+def by_user(differences: np.ndarray, users: np.ndarray, config: RetrainConfig) -> tuple[float, float]:
+    """Bootstrap interval of a mean where one user may have several values: whole users are drawn."""
+    owner = np.unique(users, return_inverse=True)[1]
+    total, count = np.bincount(owner, weights=differences), np.bincount(owner)
+    rng = np.random.default_rng(config.gate.seed)
+    means = []
+    for _ in range(config.gate.resamples):
+        drawn = rng.multinomial(len(total), np.full(len(total), 1 / len(total)))
+        means.append((drawn @ total) / (drawn @ count))
+    tail = (1 - config.gate.confidence_level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
 
 
 def _row(recalls: dict[str, np.ndarray]) -> str:

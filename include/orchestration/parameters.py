@@ -18,8 +18,12 @@ def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def _near(name: str, known: list[str]) -> str:
-    near = get_close_matches(name.lower().replace("-", "_"), known, n=1)
+    near = _like(name, known)
     return f"; did you mean {near[0]}? {PAGE} lists all" if near else f"; {PAGE} lists all"
+
+
+def _like(name: str, known: list[str]) -> list[str]:
+    return get_close_matches(name.lower().replace("-", "_"), known, n=1)
 
 
 def problems(conf: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
@@ -32,5 +36,15 @@ def problems(conf: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
             continue
         about = fields[name].schema
         if not Draft7Validator(about, format_checker=FormatChecker()).is_valid(value):
-            found.append(f"{name}={value!r}: expected {allowed(about)}")
+            found.append(f"{name}={value!r}: {_strange(value, about)}expected {allowed(about)}")
     return found
+
+
+def _strange(value: object, about: Mapping[str, Any]) -> str:
+    """Which elements of a list are not among its names, with those that were probably meant."""
+    names = about.get("items", {}).get("enum")
+    if not names or not isinstance(value, list):
+        return ""
+    strange = [str(each) for each in value if each not in names]
+    told = [f"{each!r}{f' (did you mean {near[0]}?)' if (near := _like(each, names)) else ''}" for each in strange]
+    return f"not among them {', '.join(told)}; " if told else ""

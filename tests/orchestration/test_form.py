@@ -32,3 +32,12 @@ def test_the_form_draws_the_same_bounds_as_the_task(knob):
 def test_a_choice_shows_words_for_each_of_its_values():
     schema = retrain_params()["promotion"].schema
     assert set(schema["values_display"]) == set(schema["enum"])
+
+
+def test_a_wrong_name_in_a_list_is_named_with_the_one_that_was_probably_meant():
+    from include.orchestration.fields import tune_fields
+    from include.orchestration.parameters import problems
+
+    (told,) = problems({"search": ["alfa", "factors"]}, tune_fields())
+    assert "not among them 'alfa' (did you mean alpha?); expected" in told
+    assert problems({"search": ["alpha"]}, tune_fields()) == []

@@ -195,16 +195,16 @@ def test_a_model_that_left_production_alone_says_why(report):
 def test_the_verdict_speaks_of_coverage_and_of_what_is_live(report):
     text = " ".join(Page(render_html(report)).text.split())
     assert "It was not compared with a live model" in text
-    assert "of the catalogue to somebody; popularity" in text
+    assert "of the catalogue to somebody (popularity" in text
     verdict = report["verdict"] | {"champion_recall": 0.1}
     for low, high, word in (
-        (0.01, 0.03, "better than"),
-        (-0.03, -0.01, "worse than"),
+        (0.01, 0.03, "better:"),
+        (-0.03, -0.01, "worse:"),
         (-0.01, 0.01, "not distinguish"),
     ):
         versus = {"mean": (low + high) / 2, "low": low, "high": high}
         told = Page(render_html(report | {"verdict": verdict | {"against_champion": versus}})).text
-        assert f"Against what is live (10.00 %) it is {word}" in told
+        assert f"live when this was judged (10.00 %), it is {word}" in told
 
 
 def test_an_unchanged_run_links_to_the_report_it_equals_and_has_no_empty_cards(report):

@@ -100,11 +100,11 @@ def in_plain_words(report: Report) -> list[str]:
 def _against_live(verdict: Mapping[str, Any]) -> list[str]:
     versus, recall = verdict["against_champion"], verdict["champion_recall"]
     if versus is None:
-        return ["It was not compared with a live model; the line on the champion says why."]
-    word = "better than" if versus["low"] > 0 else "worse than" if versus["high"] < 0 else "not distinguishable from"
+        return ["It was not compared with a live model; the line below on the champion says why."]
+    word = "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "not distinguishable from it"
     return [
-        f"Against what is live ({_percent(recall)}) it is {word}: {versus['mean'] * 100:+.2f} points, "
-        f"from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}."
+        f"Compared with the champion, which was live when this was judged ({_percent(recall)}), it is {word}: "
+        f"{versus['mean'] * 100:+.2f} points, from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}."
     ]
 
 
@@ -113,11 +113,11 @@ def _breadth(report: Report, verdict: Mapping[str, Any]) -> list[str]:
     judged = report.get("judged") or {}
     metric = f"coverage@{verdict['top_k']}"
     names = [CHAMPION, verdict["opponent"], "without_prior"]
-    found = [f"{title(name)} {_percent(judged[name]['means'][metric])}" for name in names if name in judged]
+    found = [f"{title(name)}: {_percent(judged[name]['means'][metric])}" for name in names if name in judged]
     if CANDIDATE not in judged or not found:
         return []
     own = _percent(judged[CANDIDATE]["means"][metric])
-    return [f"It shows {own} of the catalogue to somebody; {', '.join(found)}. The gate does not decide on this."]
+    return [f"It shows {own} of the catalogue to somebody ({'; '.join(found)}). The gate does not decide on this."]
 
 
 def _percent(share: float) -> str:

@@ -28,10 +28,12 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
         lines.append("Result:  nothing that was tried is better than the defaults and covers enough: they stay")
     elif choice:
         lines += [
-            f"Result:  trial {choice['number']} {_word(choice)} the defaults",
+            f"Result:  trial {choice['number']} {_word(choice)}",
             f"         on the cuts of the search  {_interval(choice['searched'], report['level'])}, which favours it",
             f"         on the newest cut          {_interval(choice['confirmed'], report['search']['confirm_level'])}, "
             "which no trial was chosen on",
+            f"         coverage there             {choice['confirmed_covers'][0]:.3f}, of the defaults "
+            f"{choice['confirmed_covers'][1]:.3f}; at least {report['search']['min_coverage']:g} of that is asked for",
         ]
     better = bool(choice and choice["better"])
     if report["tuned"]:
@@ -42,7 +44,9 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
 
 
 def _word(choice: Mapping[str, Any]) -> str:
-    return "is better than" if choice["better"] else "is not shown to beat"
+    if choice["too_narrow"]:
+        return "recommends better than the defaults, but covers too little of the catalogue"
+    return "is better than the defaults" if choice["better"] else "is not shown to beat the defaults"
 
 
 def _row(row: Mapping[str, Any], names: list[str]) -> str:

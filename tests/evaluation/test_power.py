@@ -77,3 +77,9 @@ def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
     monkeypatch.setattr(power, "MAX_USERS", 40)
     found = fit_power(world(1.0, 1.0), CONFIG)
     assert found.judged_users == 40
+
+
+@pytest.mark.parametrize("max_users", [1, 29])
+def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
+    few = replace(CONFIG, evaluate=replace(CONFIG.evaluate, max_users=max_users))
+    assert fit_power(world(1.0, 1.0), few) == fit_power(world(1.0, 1.0), CONFIG)

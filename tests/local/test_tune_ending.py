@@ -17,14 +17,21 @@ def result(number, objective, pruned=False):
 
 def report(better, **more):
     interval = {"mean": 0.01, "low": 0.002, "high": 0.02}
-    choice = {"number": 7, "better": better, "searched": interval, "confirmed": interval | {"low": -0.001}}
+    choice = {
+        "number": 7,
+        "better": better,
+        "too_narrow": False,
+        "searched": interval,
+        "confirmed": interval | {"low": -0.001},
+        "confirmed_covers": (0.1234, 0.25),
+    }
     results = [result(0, 0.1), *(result(n, 0.1 + n / 100) for n in range(1, 8)), result(8, 0.9, pruned=True)]
     return {
         "results": results,
         "plan": {"names": ["alpha"]},
         "top_k": 10,
         "level": 0.95,
-        "search": {"confirm_level": 0.8},
+        "search": {"confirm_level": 0.8, "min_coverage": 0.5},
         "choice": choice,
         "tuned": "20180901-0123456789ab",
         "error": None,
@@ -46,6 +53,14 @@ def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_be
     assert "trial 7 is not shown to beat the defaults" in told
     assert "as a record: newest does not take it" in told
     assert "make run" not in told
+    assert "0.123, of the defaults 0.250" in told
+
+
+def test_a_winner_that_covers_too_little_is_not_called_unproven():
+    choice = report(better=False)["choice"] | {"too_narrow": True}
+    told = tune_ending(report(better=False, choice=choice), Path("report.html"))
+    assert "trial 7 recommends better than the defaults, but covers too little of the catalogue" in told
+    assert "not shown" not in told
 
 
 def test_where_the_defaults_are_the_best_they_stay():

@@ -194,17 +194,32 @@ def test_a_model_that_left_production_alone_says_why(report):
 
 def test_the_verdict_speaks_of_coverage_and_of_what_is_live(report):
     text = " ".join(Page(render_html(report)).text.split())
-    assert "It was not compared with a live model" in text
-    assert "of the catalogue to somebody (popularity" in text
+    assert f"It was not compared with a live model: {report['champion']}." in text
     verdict = report["verdict"] | {"champion_recall": 0.1}
+    own, theirs = (report["judged"][name]["means"]["coverage@10"] for name in ("candidate", verdict["opponent"]))
+    assert f"It recommends {own:.2%}".replace("%", " %") in text
+    assert f"of the items in train to at least one of the {verdict['n_users']:,} judged users (popularity" in text
+    assert f": {theirs:.2%}".replace("%", " %") in text
     for low, high, word in (
         (0.01, 0.03, "better:"),
         (-0.03, -0.01, "worse:"),
         (-0.01, 0.01, "not distinguish"),
     ):
         versus = {"mean": (low + high) / 2, "low": low, "high": high}
-        told = Page(render_html(report | {"verdict": verdict | {"against_champion": versus}})).text
-        assert f"live when this was judged (10.00 %), it is {word}" in told
+        compared = report | {"verdict": verdict | {"against_champion": versus}}
+        told = plain(compared | {"champion_how": "published"})
+        assert "by the factors that its own gate had judged, had 10.00 %." in told
+        assert f"Against it the candidate is {word}" in told
+        assert f"points, 95 % from {low * 100:+.2f} to {high * 100:+.2f}." in told
+    told = plain(compared | {"champion_how": "refitted"})
+    assert "live" not in told.split("had 10.00 %")[0].rsplit("points", 1)[-1]
+    assert "fitted anew on this train part, had 10.00 %." in told
+    few = compared | {"verdict": compared["verdict"] | {"n_users": 99}}
+    assert "is not to be told apart by so few users:" in plain(few | {"champion_how": "published"})
+
+
+def plain(report):
+    return " ".join(Page(render_html(report)).text.split())
 
 
 def test_an_unchanged_run_links_to_the_report_it_equals_and_has_no_empty_cards(report):

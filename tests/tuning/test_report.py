@@ -22,6 +22,7 @@ def report(**change):
         "number": 5,
         "values": results[5].values,
         "better": True,
+        "too_narrow": False,
         "searched": INTERVAL,
         "confirmed": INTERVAL,
         "by_cut": [INTERVAL] * 3,
@@ -60,7 +61,7 @@ def test_a_whole_search():
         "5</th>",
         "0 (defaults)",
         "stopped early",
-        "1,234 judged users",
+        "1,234 judgements of users",
         "21.0 % of the catalogue",
         "<code>newest</code> or this id",
         "+0.0100, 95 % (+0.0020, +0.0180)",
@@ -72,6 +73,14 @@ def test_a_whole_search():
     for name in ("search", "importance", "slices", "against"):
         assert f'id="{name}-' in page, name
     assert render(report()) == page
+
+
+@pytest.mark.parametrize(("too_narrow", "word"), [(True, "COVERS TOO LITTLE"), (False, "NO EVIDENCE OF BETTER")])
+def test_a_winner_that_is_not_taken_says_why(too_narrow, word):
+    choice = report()["choice"] | {"better": False, "too_narrow": too_narrow}
+    page = render(report(choice=choice))
+    assert word in page
+    assert "To retrain with it" not in page
 
 
 def test_the_defaults_may_be_the_best():

@@ -6,8 +6,11 @@ import pytest
 from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.evaluation.gate import Interval
 from include.recommender.stages import prepare
+from include.recommender.storage.artifacts import Artifact
+from include.recommender.tuning import steps
 from include.recommender.tuning.space import applied
-from include.recommender.tuning.steps import is_better, plan, run_trial
+from include.recommender.tuning.steps import choose, plan, recommends_better, run_trial
+from include.recommender.tuning.study import Result
 from include.recommender.tuning.trial import judge_configuration
 
 from .. import worlds
@@ -42,19 +45,45 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, plann
 
 
 @pytest.mark.parametrize(
-    ("searched", "confirmed", "covers", "better"),
+    ("searched", "confirmed", "better"),
+    [(0.01, 0.01, True), (0.01, -0.01, False), (-0.01, 0.01, False), (0.01, 0.0, False)],
+)
+def test_better_is_what_both_intervals_say(searched, confirmed, better):
+    assert recommends_better(*(Interval(0.02, low, 0.05) for low in (searched, confirmed))) is better
+
+
+@pytest.mark.parametrize(
+    ("scale", "covers", "better", "too_narrow"),
     [
-        (0.01, 0.01, 0.3, True),
-        (0.01, -0.01, 0.3, False),
-        (-0.01, 0.01, 0.3, False),
-        (0.01, 0.0, 0.3, False),
-        (0.01, 0.01, 0.2, True),
-        (0.01, 0.01, 0.19, False),
+        (2.0, (0.2, 0.4), True, False),
+        (2.0, (0.19, 0.4), False, True),
+        (0.5, (0.3, 0.4), False, False),
+        (0.5, (0.1, 0.4), False, False),
     ],
 )
-def test_better_is_what_both_intervals_and_the_coverage_say(searched, confirmed, covers, better):
-    intervals = (Interval(0.02, low, 0.05) for low in (searched, confirmed))
-    assert is_better(*intervals, (covers, 0.4), 0.5) is better
+def test_a_winner_is_better_where_it_also_covers_enough(
+    monkeypatch, workspace, planned, scale, covers, better, too_narrow
+):
+    """Winner and defaults have recalls of a known difference, on the search's cuts and on the newest."""
+    recall = np.random.default_rng(0).random(400) / 4
+    recalls = {"default": recall, "winner": recall * scale}
+    covered = {"default": covers[1], "winner": covers[0]}
+    monkeypatch.setattr(steps, "recall_of", lambda _, uri: recalls[uri])
+
+    def judge_at(workspace, fold, config):
+        name = "default" if config == BASE else "winner"
+        return Artifact("tune_trial", name, name, {}, {"coverage": covered[name]})
+
+    monkeypatch.setattr(steps, "judge_at", judge_at)
+    means = {name: float(row.mean()) for name, row in recalls.items()}
+    results = [
+        Result(0, planned.defaults, [means["default"]], means["default"], 0.4, False, 1.0, ["default"]),
+        # Whatever it covered on the search's cuts, and however it did there, it is the winner.
+        Result(1, {"prior_power": 0.3}, [1.0], 1.0, 0.4, False, 1.0, ["winner"]),
+    ]
+    choice = choose(workspace, planned, results, BASE, SEARCH)
+    assert (choice.number, choice.better, choice.too_narrow) == (1, better, too_narrow)
+    assert choice.confirmed_covers == covers
 
 
 def test_items_that_a_trial_leaves_out_are_not_recommended():

@@ -74,7 +74,8 @@ def _recalls(inner: EncodedFold, powers: list[float], config: RetrainConfig) -> 
     als, _ = fit_als(inner.matrix, config.train)
     strength = fit_prior(inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"], config.prior)
     # Each power ranks the whole catalogue for every user: a sample bounds what all of them cost.
-    judging = replace(config.evaluate, max_users=min(config.evaluate.max_users or MAX_USERS, MAX_USERS))
+    # Not by the run's own max_users: so few may be asked for there that they teach nothing.
+    judging = replace(config.evaluate, max_users=MAX_USERS)
     task = fold_task(inner, judging)
     models = {
         f"power {power:g}": PriorAls(als, ItemPrior.of(strength, replace(config.prior, power=power)), inner.history)

@@ -38,26 +38,35 @@ class UserSlice:
 
 def user_slices(fold: EncodedFold, rows: Ints) -> tuple[UserSlice, ...]:
     """How long ago each user was last active, at the cut, and how much of the history is of verified purchases."""
-    last_s = np.full(len(fold.user_codes), np.iinfo(np.int64).min)
-    owner = np.repeat(np.arange(len(fold.user_codes), dtype=np.int32), fold.history)
-    np.maximum.at(last_s, owner, fold.times)
-    idle = (fold.stats["cut_s"] - last_s[rows]) / DAY_S
+    at, starts = _interactions_of(fold, rows)
+    idle = (fold.stats["cut_s"] - np.maximum.reduceat(fold.times[at], starts)) / DAY_S
     labels = [f"{low} to {high} days" for low, high in pairwise(IDLE_EDGES_DAYS)]
     active = UserSlice(
         "days since the last interaction",
         [*labels, f"{IDLE_EDGES_DAYS[-1]} days or more"],
         np.searchsorted(IDLE_EDGES_DAYS, idle, side="right") - 1,
     )
-    return active, UserSlice("verified share of the history", VERIFIED_LABELS, _verified_bracket(fold, owner, rows))
+    return active, UserSlice(
+        "verified share of the history", VERIFIED_LABELS, _verified_bracket(fold.verified[at], starts)
+    )
 
 
 VERIFIED_LABELS = ("not known", "none", "up to half", "more than half", "all")
 
 
-def _verified_bracket(fold: EncodedFold, owner: Ints, rows: Ints) -> Ints:
+def _interactions_of(fold: EncodedFold, rows: Ints) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Positions of the train interactions of some users, user after user, and where in these each user begins.
+
+    Every user in train has one or more; with none, `reduceat` would take the next user's.
+    """
+    sizes = fold.history[rows].astype(np.int64)
+    starts = np.cumsum(sizes) - sizes
+    return np.arange(sizes.sum()) + np.repeat(fold.indptr[rows] - starts, sizes), starts
+
+
+def _verified_bracket(verified: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> Ints:
     n_known, n_verified = (
-        np.bincount(owner[which], minlength=len(fold.user_codes))[rows]
-        for which in (fold.verified != UNKNOWN, fold.verified == VERIFIED)
+        np.add.reduceat(which.astype(np.int32), starts) for which in (verified != UNKNOWN, verified == VERIFIED)
     )
     conditions = [n_known == 0, n_verified == 0, n_verified == n_known, 2 * n_verified <= n_known]
     return np.select(conditions, [0, 1, 4, 2], default=3).astype(np.int32)

@@ -115,14 +115,16 @@ def _judgement(sources: Sources, config: RetrainConfig) -> dict[str, Any]:
     verdict = sources.json("recall_gate", "verdict.json")
     judged = sources.json("evaluate", "judged.json")
     gate = GateConfig(**verdict["thresholds"]) if verdict else config.gate
-    champion = (sources.counts("evaluate") or {}).get("champion")
+    evaluated = sources.counts("evaluate") or {}
+    champion = evaluated.get("champion")
     return {
         "top_k": verdict["top_k"] if verdict else config.evaluate.top_k,
         "confidence_level": gate.confidence_level,
         "judged": judged,
-        "judged_users": (sources.counts("evaluate") or {}).get("judged_users"),
+        "judged_users": evaluated.get("judged_users"),
         "recall_intervals": _recall_intervals(sources, judged or {}, gate),
         "champion": champion,
+        "champion_how": evaluated.get("champion_how"),
         "verdict": verdict,
         "table": render_verdict(judged, verdict, champion) if judged and verdict else None,
     }

@@ -90,21 +90,32 @@ def in_plain_words(report: Report) -> list[str]:
         f"list ({opponent}) had {_percent(verdict['opponent_recall'])}.",
         f"The difference is {against['mean'] * 100:+.2f} percentage points; the {level:g} % interval reaches from "
         f"{against['low'] * 100:+.2f} to {against['high'] * 100:+.2f}.",
-        *_against_live(verdict),
+        *_against_live(report, verdict),
         *_breadth(report, verdict),
-        "This was measured on past reviews, with factors that knew nothing after the cut. What is published is fitted "
-        "again on everything before as_of, and whether people who see it buy more only an online test can tell.",
+        "This was measured on past reviews, with factors that knew nothing after the cut. A model that is published is "
+        "fitted again on everything before as_of, and whether people who see it buy more only an online test can tell.",
     ]
 
 
-def _against_live(verdict: Mapping[str, Any]) -> list[str]:
-    versus, recall = verdict["against_champion"], verdict["champion_recall"]
+# What of the champion was judged. What it serves was fitted on more, the holdout among it; nothing could judge that.
+JUDGED_CHAMPION = {
+    "published": "The champion, live when this was judged, by the factors that its own gate had judged",
+    "refitted": "The configuration of the champion, which has itself seen this holdout, fitted anew on this train part",
+}
+
+
+def _against_live(report: Report, verdict: Mapping[str, Any]) -> list[str]:
+    versus, thresholds = verdict["against_champion"], verdict["thresholds"]
     if versus is None:
-        return ["It was not compared with a live model; the line below on the champion says why."]
+        note = report.get("champion")
+        return [f"It was not compared with a live model{': ' + note if note else ''}."]
     word = "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "not distinguishable from it"
+    if verdict["n_users"] < thresholds["min_users"]:
+        word = "not to be told apart by so few users"
     return [
-        f"Compared with the champion, which was live when this was judged ({_percent(recall)}), it is {word}: "
-        f"{versus['mean'] * 100:+.2f} points, from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}."
+        f"{JUDGED_CHAMPION[report.get('champion_how') or 'published']}, had {_percent(verdict['champion_recall'])}. "
+        f"Against it the candidate is {word}: {versus['mean'] * 100:+.2f} points, "
+        f"{thresholds['confidence_level'] * 100:g} % from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}."
     ]
 
 
@@ -117,7 +128,10 @@ def _breadth(report: Report, verdict: Mapping[str, Any]) -> list[str]:
     if CANDIDATE not in judged or not found:
         return []
     own = _percent(judged[CANDIDATE]["means"][metric])
-    return [f"It shows {own} of the catalogue to somebody ({'; '.join(found)}). The gate does not decide on this."]
+    return [
+        f"It recommends {own} of the items in train to at least one of the {verdict['n_users']:,} judged users "
+        f"({'; '.join(found)}). The gate does not decide on this."
+    ]
 
 
 def _percent(share: float) -> str:

@@ -170,12 +170,14 @@ class Choice:
     confirmed : on the newest cut, which no trial was chosen on
     *_users : how many judged users stand behind an interval; who is judged at two cuts counts twice
     confirmed_covers : coverage on the newest cut, winner and defaults
+    too_narrow : both intervals lie above 0, but it covers too little there; then it is not `better`
     """
 
     trials: int
     number: int
     values: Values
     better: bool
+    too_narrow: bool
     searched: Interval
     confirmed: Interval
     by_cut: list[Interval]
@@ -192,18 +194,18 @@ class Choice:
         return asdict(self)
 
 
-def is_better(searched: Interval, confirmed: Interval, covers: tuple[float, float], least: float) -> bool:
-    """Whether both intervals lie above 0, over the search's cuts and on the newest, and it covers enough there.
+def recommends_better(searched: Interval, confirmed: Interval) -> bool:
+    """Whether both intervals lie above 0, over the search's cuts and on the newest.
 
-    The first interval was chosen on the same users, so it alone would say "better" of noise.
-
-    Parameters
-    ----------
-    covers : coverage of the winner and of the defaults on the newest cut
-    least : share of the defaults' coverage that the winner needs
+    The first was chosen on the same users, so it alone would say "better" of noise.
     """
+    return searched.low > 0 and confirmed.low > 0
+
+
+def covers_enough(covers: tuple[float, float], least: float) -> bool:
+    """Whether the winner covers at least a share of what the defaults do; `covers` of winner and defaults."""
     own, theirs = covers
-    return searched.low > 0 and confirmed.low > 0 and own >= least * theirs
+    return own >= least * theirs
 
 
 def choose(
@@ -211,7 +213,7 @@ def choose(
 ) -> Choice:
     """The best trial against the defaults, on the cuts of the search and on one that it never looked at.
 
-    See `is_better` for what it takes.
+    See `recommends_better` and `covers_enough` for what it takes.
     """
     by_number = {row.number: row for row in results}
     default, best = by_number[0], best_of(results, search) or by_number[0]
@@ -223,12 +225,14 @@ def choose(
     last_ours, last_theirs = (recall_of(workspace, row.uri) for row in last)
     covers = last[0].counts["coverage"], last[1].counts["coverage"]
     confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
-    better = best.number != 0 and is_better(searched, confirmed, covers, search.min_coverage)
+    stronger = best.number != 0 and recommends_better(searched, confirmed)
+    wide = covers_enough(covers, search.min_coverage)
     choice = Choice(
         len(results),
         best.number,
         best.values,
-        better,
+        stronger and wide,
+        stronger and not wide,
         searched,
         confirmed,
         [paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
@@ -245,5 +249,12 @@ def choose(
     log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
     log.info("On the newest cut: %+.4f (%+.4f, %+.4f)", confirmed.mean, confirmed.low, confirmed.high)
     log.info("Coverage on the newest cut: %.3f; of the defaults %.3f", *covers)
-    log.info("Better than the defaults: %s", "yes" if better else "no evidence")
+    log.info("Better than the defaults: %s", outcome(choice))
     return choice
+
+
+def outcome(choice: Choice) -> str:
+    """The answer in a few words."""
+    if choice.too_narrow:
+        return "it recommends better, but covers too little"
+    return "yes" if choice.better else "no evidence"

@@ -75,6 +75,7 @@ class EncodeConfig:
     half_life_days: float = knob(
         120.0, "Age, counted back from the cut, at which a weight has halved; 0 turns ageing off", low=0.0
     )
+    age_floor: float = knob(0.02, "Share of its weight that an interaction keeps, however old it is", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,10 @@ class RetrainConfig:
     def from_dict(cls, body: Mapping[str, Any]) -> RetrainConfig:
         """Read what `as_dict` wrote; what it did not know yet keeps its default, what is gone since is ignored.
 
-        A model that was made before there was an item prior scores without one.
+        A model that was made before there was an item prior scores without one, and old interactions could fade away.
         """
         body = {"prior": {"power": 0.0, "fit_power": False}, **body}
+        body = {**body, "encode": {"age_floor": 0.0, **body.get("encode", {})}}
         flat = {
             each.param: body[each.section][each.field] for each in knobs() if each.field in body.get(each.section, {})
         }

@@ -57,13 +57,20 @@ def test_without_a_holdout_the_cut_is_just_after_the_newest_interaction():
 
 def test_a_refit_years_after_the_data_ends_keeps_its_weights():
     reviews = frame((0, 0, 10 * DAY_S), (0, 1, 190 * DAY_S), (1, 0, 190 * DAY_S))
-    config = EncodeConfig(holdout_fraction=0.0, alpha=20, unknown_weight=1, half_life_days=180)
+    config = EncodeConfig(holdout_fraction=0.0, alpha=20, unknown_weight=1, half_life_days=180, age_floor=0)
     soon, late = (encode(reviews, 191 * DAY_S + wait, config) for wait in (0, YEARS_S))
     # The newest have their full weight but for one second of age, the oldest is one half-life older.
     np.testing.assert_allclose(late.confidence, [11, 21, 21], rtol=1e-5)
     assert late.stats["cut_s"] == soon.stats["cut_s"] == 190 * DAY_S + 1
     for name in ("user_codes", "item_codes", "indptr", "indices", "confidence", "times"):
         assert getattr(soon, name).tobytes() == getattr(late, name).tobytes()
+
+
+@pytest.mark.parametrize(("floor", "expected"), [(0.0, [1, 11, 21]), (0.2, [5, 13, 21]), (1.0, [21, 21, 21])])
+def test_old_interactions_keep_their_floor(floor, expected):
+    reviews = frame((0, 0, 0), (0, 1, 20_000 * DAY_S - 180 * DAY_S), (1, 0, 20_000 * DAY_S))
+    config = EncodeConfig(holdout_fraction=0.0, alpha=20, unknown_weight=1, half_life_days=180, age_floor=floor)
+    np.testing.assert_allclose(encode(reviews, 20_001 * DAY_S, config).confidence, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.1])

@@ -75,8 +75,9 @@ def test_part_of_the_items_keeps_its_boosts():
     assert (prior.take(np.array([2, 1])).boosts == prior.boosts[:, [2, 1]]).all()
 
 
-def test_a_model_from_before_the_prior_scores_without():
+def test_a_model_from_before_the_prior_and_the_floor_is_read_without():
     body = RetrainConfig().as_dict()
     assert RetrainConfig.from_dict(body) == RetrainConfig()
-    del body["prior"]
-    assert RetrainConfig.from_dict(body).prior.power == 0.0
+    del body["prior"], body["encode"]["age_floor"]
+    old = RetrainConfig.from_dict(body)
+    assert (old.prior.power, old.encode.age_floor) == (0.0, 0.0)

@@ -7,11 +7,13 @@ import pytest
 
 from include.recommender.config import RetrainConfig, knobs
 from include.recommender.errors import DataError, NotFound
+from include.recommender.tuning.space import tunable
 from include.recommender.tuning.tuned import list_tuned, read_tuned, resolve_tuned, with_tuned, write_tuned
 
 VALUES = {"alpha": 90.0, "prior_power": 0.4, "factors": 32, "fit_prior_power": False}
 BODY = {"values": VALUES, "better": True, "cut_s": 1, "run": "manual__1"}
 MARCH, APRIL, MAY = (datetime(2018, month, 1, tzinfo=UTC) for month in (3, 4, 5))
+DEFAULTS_OF_TUNABLE = {name: each.default for name, each in tunable().items()}
 DEFAULTS = {each.param: each.default for each in knobs()}
 
 
@@ -33,6 +35,15 @@ def test_it_is_written_once_and_the_run_is_not_part_of_the_id(objects):
     assert write_tuned(objects, MARCH, {**BODY, "run": "manual__2"}) == name
     assert read_tuned(objects, name)["run"] == "manual__1"
     assert write_tuned(objects, MARCH, {**BODY, "better": False}) != name
+
+
+def test_it_stays_what_it_was_when_the_defaults_change(objects):
+    defaults = DEFAULTS_OF_TUNABLE | {"age_floor": 0.5, "alpha": 7.0}
+    name = write_tuned(objects, MARCH, {**BODY, "defaults": defaults})
+    assert read_tuned(objects, name)["values"] == {"age_floor": 0.5, **VALUES}
+    gone = write_tuned(objects, APRIL, {**BODY, "defaults": {"a_parameter_that_is_gone": 1}})
+    with pytest.raises(DataError, match="a_parameter_that_is_gone"):
+        read_tuned(objects, gone)
 
 
 def test_newest_keeps_to_the_past_and_to_what_was_better(objects):

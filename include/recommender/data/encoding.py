@@ -184,8 +184,10 @@ def confidences(
     cut_s: int,
     config: EncodeConfig,
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * rating term * 2^(-age at the cut / half-life).
+    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * rating term * age term.
 
+    The age term is age_floor + (1 - age_floor) * 2^(-age at the cut / half-life): without a floor, what somebody liked
+    years ago would weigh next to nothing, also where it is all that is known of them.
     The rating term is 1 + rating_weight * (rating - 3) / 2, at least 0: a bad rating is less evidence of interest,
     never evidence against it.
 
@@ -203,7 +205,8 @@ def confidences(
     if config.rating_weight > 0:
         w = w * np.maximum(0.0, 1.0 + config.rating_weight * (ratings.astype(np.float64) - 3.0) / 2.0)
     if config.half_life_days > 0:
-        w = w * np.exp2(-((cut_s - times) / DAY_S) / config.half_life_days)
+        faded = np.exp2(-((cut_s - times) / DAY_S) / config.half_life_days)
+        w = w * (config.age_floor + (1.0 - config.age_floor) * faded)
     confidence: np.ndarray[Any, np.dtype[np.float32]] = (1.0 + config.alpha * w).astype(np.float32)
     assert confidence.min() >= 1.0
     return confidence

@@ -31,6 +31,7 @@ SPACE: Mapping[str, Range] = {
     "iterations": Range(5, 30, whole=True),
     "alpha": Range(5, 400, log=True),
     "half_life_days": Range(20, 2000, log=True),
+    "age_floor": Range(0.001, 0.5, log=True),
     "verified_weight": Range(0.5, 2),
     "unverified_weight": Range(0.05, 1),
     "unknown_weight": Range(0.2, 1.5),

@@ -27,7 +27,8 @@ def write_tuned(objects: ObjectStore, as_of: datetime, body: Mapping[str, Any]) 
     ----------
     body : `values` (parameter -> value), `better`, and the evidence; the same body has the same id
     """
-    whole = {"format": FORMAT, "as_of": as_of.isoformat(), **body}
+    defaults = {name: each.default for name, each in tunable().items()}
+    whole = {"format": FORMAT, "as_of": as_of.isoformat(), "defaults": defaults, **body}
     name = f"{as_of.astimezone(UTC):%Y%m%d}-{canonical_hash({**whole, 'run': None})[:12]}"
     raw = json.dumps({"id": name, **whole}, indent=1, sort_keys=True).encode()
     try:
@@ -38,7 +39,9 @@ def write_tuned(objects: ObjectStore, as_of: datetime, body: Mapping[str, Any]) 
 
 
 def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
-    """A tuned configuration by its id.
+    """A tuned configuration by its id; its `values` are those at which it differs from the defaults of this code.
+
+    The defaults may have changed since. What the search did not vary is then what it was, not what it became.
 
     Raises
     ------
@@ -58,6 +61,8 @@ def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
         if body["format"] != FORMAT:
             raise DataError(f"{objects.uri(key)}: format {body['format']}, this code reads format {FORMAT}")
         datetime.fromisoformat(body["as_of"])
+        then = {name: value for name, value in body.get("defaults", {}).items() if value != tunable()[name].default}
+        body["values"] = {**then, **body["values"]}
         problems = [_problem(parameter, value) for parameter, value in body["values"].items()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{objects.uri(key)}: not a tuned configuration ({type(error).__name__}: {error})") from error

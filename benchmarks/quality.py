@@ -22,7 +22,7 @@ from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import Reviews, parse_files
 from include.recommender.evaluation.evaluate import Judged, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_interval
-from include.recommender.evaluation.power import Power, fit_power
+from include.recommender.evaluation.learn_prior import LearnedPrior, learn_prior
 from include.recommender.models.als import fit_als
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
@@ -46,17 +46,17 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
     return encode(reviews, int(reviews.time.max()) + 1, config.encode)
 
 
-def contestants(fold: EncodedFold, config: RetrainConfig) -> tuple[dict[str, Recommender], Power]:
+def contestants(fold: EncodedFold, config: RetrainConfig) -> tuple[dict[str, Recommender], LearnedPrior]:
     """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
     als, _ = fit_als(fold.matrix, config.train)
     unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
     plain, _ = fit_als(unaged.matrix, config.train)
-    power = fit_power(fold, config)
-    prior = replace(config.prior, power=power.power)
+    learned = learn_prior(fold, config)
+    prior = learned.applied(config.prior)
     counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
     candidate = PriorAls(als, ItemPrior.of(fit_prior(*counted, prior), prior), fold.history)
     models: dict[str, Recommender] = {CANDIDATE: candidate, WITHOUT_PRIOR: als, PLAIN: plain}
-    return {**models, **fit_popularity(*counted, config.popularity)}, power
+    return {**models, **fit_popularity(*counted, config.popularity)}, learned
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class Trial:
     rows: np.ndarray
     judged: dict[str, Judged]
     verdict: Verdict
-    power: Power
+    learned: LearnedPrior
 
     @classmethod
     def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> Trial:
         """Encode, fit, judge and decide as of an instant."""
         fold = encode(reviews, as_of_s, config.encode)
-        models, power = contestants(fold, config)
+        models, learned = contestants(fold, config)
         task = fold_task(fold, config.evaluate)
         judged = judge(models, task, config.evaluate)
         verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
-        return cls(fold, task.rows, judged, verdict, power)
+        return cls(fold, task.rows, judged, verdict, learned)
 
 
 def report(trial: Trial, config: RetrainConfig) -> str:
@@ -93,7 +93,8 @@ def report(trial: Trial, config: RetrainConfig) -> str:
         lines.append(row)
     lines.append("Recall@K = hits in the top K / all held-out items of the user, mean over users.")
     ratio = trial.verdict.candidate_recall / trial.verdict.opponent_recall if trial.verdict.opponent_recall else np.nan
-    lines.append(f"Power of the prior: {trial.power.power:g}, {trial.power.why}")
+    learned = trial.learned
+    lines.append(f"Item prior: power {learned.power:g}, half-life {learned.half_life_days:g} days, {learned.why}")
     lines.append(f"Candidate / strongest popularity: {ratio:.2f}")
     return "\n".join([*lines, f"{trial.verdict.decision}: {'; '.join(trial.verdict.reasons)}"])
 
@@ -102,18 +103,20 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     """Recall@K a point in time, then the mean over all users of all points."""
     k = config.evaluate.top_k
     lines = [
-        f"{'cut':<12}{'users':>7}{'power':>7}{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
+        f"{'cut':<12}{'users':>7}{'power':>7}{'days':>6}{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
     ]
     columns: dict[str, list[np.ndarray]] = {}
     for trial in trials:
         recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
         recalls["popularity"] = trial.judged[trial.verdict.opponent].recall
         day = np.datetime64(trial.fold.stats["cut_s"], "s").astype("datetime64[D]")
-        lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{trial.power.power:>7g}{_row(recalls)}")
+        lines.append(
+            f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}{_row(recalls)}"
+        )
         for name, recall in recalls.items():
             columns.setdefault(name, []).append(recall)
     together = {name: np.concatenate(parts) for name, parts in columns.items()}
-    lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>7}{_row(together)}")
+    lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>13}{_row(together)}")
     lines.append(f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout.")
     users = np.concatenate([trial.fold.user_codes[trial.rows] for trial in trials])
     for name in (WITHOUT_PRIOR, PLAIN, "popularity"):

@@ -99,8 +99,10 @@ class PriorConfig:
     power: float = knob(
         0.2, "Power of the item prior in the score; 0: taste alone", low=0.0, high=4.0, param="prior_power"
     )
-    fit_power: bool = knob(
-        True, "Learn the power, near prior_power, on a time split inside the train part", param="fit_prior_power"
+    fit: bool = knob(
+        True,
+        "Learn power and half-life, near the configured ones, on a time split inside the train part",
+        param="fit_prior",
     )
     short_history: float = knob(
         1.0,
@@ -115,6 +117,10 @@ class PriorConfig:
         low=0.1,
         param="prior_half_life_days",
     )
+
+
+# How models score that were made before there was a prior.
+NO_PRIOR: Mapping[str, Any] = {"power": 0.0, "fit": False}
 
 
 @dataclass(frozen=True)
@@ -181,7 +187,9 @@ class RetrainConfig:
 
         A model that was made before there was an item prior scores without one, and old interactions could fade away.
         """
-        body = {"prior": {"power": 0.0, "fit_power": False}, **body}
+        body = {"prior": NO_PRIOR, **body}
+        if "fit_power" in body["prior"]:  # its name when only the power was learned
+            body["prior"] = {"fit": body["prior"]["fit_power"], **body["prior"]}
         body = {**body, "encode": {"age_floor": 0.0, **body.get("encode", {})}}
         flat = {
             each.param: body[each.section][each.field] for each in knobs() if each.field in body.get(each.section, {})

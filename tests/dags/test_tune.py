@@ -15,7 +15,7 @@ SMALL = {
     "min_coverage": 0,
     "iterations": 4,
     "factors": 16,
-    "fit_prior_power": False,
+    "fit_prior": False,
 }
 SEARCH = {"search": ["alpha", "prior_power", "min_item_interactions"], "alpha": 5, "prior_power": 1.5}
 
@@ -51,14 +51,14 @@ def test_a_search_finds_a_configuration_and_a_retraining_takes_it(deployment, s3
     assert choice["searched"]["low"] > 0 < choice["confirmed"]["low"]
     kept = read_json(s3, f"tuned/{report['tuned']}.json")
     # All that the winner was judged with, also what the search's run had set: a retraining takes the same.
-    assert kept["values"] == {**choice["values"], "factors": 16, "iterations": 4, "fit_prior_power": False}
+    assert kept["values"] == {**choice["values"], "factors": 16, "iterations": 4, "fit_prior": False}
 
     retrained, _ = run_dag(tuned="newest")
     told = report_of(s3, retrained)
     assert told["run"]["tuned"] == report["tuned"]
     used = {row["param"]: row["value"] for row in told["configuration"]}
     assert {name: used[name] for name in kept["values"]} == kept["values"]
-    assert used["fit_prior_power"] is False
+    assert used["fit_prior"] is False
     manifest = read_json(s3, f"models/{told['model']['model_id']}/manifest.json")
     assert manifest["tuned"] == report["tuned"]
     assert manifest["config"]["encode"]["alpha"] == kept["values"]["alpha"]

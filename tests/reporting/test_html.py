@@ -13,7 +13,7 @@ from .runs import failed, without
 
 SECTIONS = ["verdict", "contestants", "data", "training", "history", "served", "beyond", "lineage", "tasks"]
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-PLOTS = ["differences", "recalls", "funnel", "training", "history", "shown", "power", "tasks"]
+PLOTS = ["differences", "recalls", "funnel", "training", "history", "shown", "tasks"]
 
 
 class Page(HTMLParser):
@@ -244,7 +244,7 @@ def test_a_plot_fills_its_card_and_is_half_as_wide_only_beside_a_neighbour(repor
         name: bool(mark)
         for mark, name in re.findall(r'<figure( class="wide")?><figcaption>.*?id="([a-z]+)-figure_1"', text, re.DOTALL)
     }
-    assert {name for name, is_wide in wide.items() if is_wide} == {"training", "shown", "power", "tasks"}
+    assert {name for name, is_wide in wide.items() if is_wide} == {"training", "shown", "tasks"}
     assert set(wide) == set(PLOTS)
     widths = {
         name: float(width)

@@ -37,12 +37,31 @@ def test_rows_stand_in_the_order_of_the_contestants(report):
 
 
 def test_the_page_tells_who_is_served_and_what_the_prior_weighs(report):
-    prior = {"power": 0.35, "why": "nearest <by> far", "judged_users": 71, "tried": [{"power": 0.35, "recall": 0.5}]}
+    tried = [
+        {
+            "half_life_days": days,
+            "power": power,
+            "recall": power / days,
+            "errors_below": 1.0,
+            "clearly_worse": days == 60,
+        }
+        for days in (15.0, 60.0)
+        for power in (0.0, 0.35)
+    ]
+    prior = {
+        "power": 0.35,
+        "half_life_days": 15.0,
+        "why": "nearest <by> far",
+        "judged_users": 71,
+        "tried": tried,
+    }
     page = render_html(sliced(report) | {"prior": prior})
     assert "0 to 30 days" in page
     assert "1 (hits)" in page
-    assert "with the power 0.35: nearest &lt;by&gt; far, on 71 users" in page
-    assert 'aria-label="Recall on the inner holdout by power of the prior: 0.35: 0.5000"' in page
+    assert "half-life of 15 days, enters the score with the power 0.35: nearest &lt;by&gt; far, on 71 users" in page
+    assert f"<mark>{0.35 / 15:.4f}</mark>" in page
+    assert f'<td class="num far">{0.35 / 60:.4f}</td>' in page
+    assert page.count("<mark>") == 1
 
 
 def test_reports_of_before_there_were_slices_are_shown(report):

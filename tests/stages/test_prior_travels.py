@@ -24,24 +24,28 @@ def first(workspace):
 
 
 def test_what_was_learned_is_judged_published_and_refitted(workspace, first):
-    learned = first.fitted.popularity.counts["prior"]["power"]
+    found = first.fitted.popularity.counts["prior"]
+    learned, half_life_days = found["power"], found["half_life_days"]
     assert learned != 2.5
     model = fit.load_model(workspace, first.fitted, first.config.prior)
     strength = fit.load_prior(workspace, first.fitted.popularity)
-    fixed = replace(first.config.prior, power=learned, fit_power=False)
+    fixed = replace(first.config.prior, power=learned, half_life_days=half_life_days, fit=False)
     assert (model.prior.boosts == ItemPrior.of(strength, fixed).boosts).all()
     manifest = workspace.registry.manifest(first.model_id)
     assert prior_of(manifest) == fixed
     assert manifest["identity"]["judged_prior"]["power"] == learned
     assert manifest["identity"]["published_prior"]["power"] == learned
     refitted = workspace.artifacts.open(manifest["lineage"]["refit/fit_popularity"])
-    assert refitted.counts["prior"]["power"] == learned
+    assert {name: refitted.counts["prior"][name] for name in ("power", "half_life_days")} == {
+        "power": learned,
+        "half_life_days": half_life_days,
+    }
 
 
 def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     first.promote()
     # This run leaves out items that the champion knows: its histories, and so its scores, stay its own.
-    later = Candidate(workspace, AUGUST, min_item_interactions=20, prior_power=0.0, fit_prior_power=False)
+    later = Candidate(workspace, AUGUST, min_item_interactions=20, prior_power=0.0, fit_prior=False)
     state = workspace.registry.channels.read("production")
     comparison, theirs = compare_with(workspace, later.fitted, state, later.config)
     assert comparison.how == "published"
@@ -72,7 +76,7 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
 
 def test_evidence_and_opponents_are_no_part_of_a_models_identity(workspace, first):
     learned = first.fitted.popularity.counts["prior"]["power"]
-    fixed = Candidate(workspace, JULY, **CONFIGURED | {"prior_power": learned}, fit_prior_power=False)
+    fixed = Candidate(workspace, JULY, **CONFIGURED | {"prior_power": learned}, fit_prior=False)
     assert fixed.model_id == first.model_id
     assert Candidate(workspace, JULY, **CONFIGURED, windows_days=[7, 60]).model_id == first.model_id
     for change in ({"prior_short_history": 3}, {"prior_half_life_days": 80}):
@@ -87,7 +91,7 @@ def test_a_bundle_from_before_the_prior_scores_without():
 def test_judging_depends_on_the_prior(workspace, first, param):
     judged = []
     for value in (0.6, 0.7):
-        params = {**CONFIGURED, "iterations": 5, "resamples": 1000, "fit_prior_power": False, param: value}
+        params = {**CONFIGURED, "iterations": 5, "resamples": 1000, "fit_prior": False, param: value}
         config = RetrainConfig.from_params(params)
         popularity = fit.fit_popularity(workspace, first.fitted.encoded, config).artifact
         fitted = replace(first.fitted, popularity=popularity)

@@ -37,5 +37,5 @@ def test_optuna_gets_the_same_bounds():
 
 def test_a_searched_power_is_not_learned_again():
     config = applied(RetrainConfig(), {"prior_power": 0.7, "factors": 32})
-    assert (config.prior.power, config.prior.fit_power, config.train.factors) == (0.7, False, 32)
-    assert applied(RetrainConfig(), {"factors": 32}).prior.fit_power
+    assert (config.prior.power, config.prior.fit, config.train.factors) == (0.7, False, 32)
+    assert applied(RetrainConfig(), {"factors": 32}).prior.fit

@@ -15,9 +15,9 @@ from include.recommender.tuning.trial import judge_configuration
 
 from .. import worlds
 from ..candidates import JULY
-from ..evaluation.test_power import CONFIG, world
+from ..evaluation.test_learn_prior import CONFIG, world
 
-BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior_power": False})
+BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior": False})
 SEARCH = TuneConfig(cuts=2)
 
 

@@ -10,7 +10,7 @@ from include.recommender.errors import DataError, NotFound
 from include.recommender.tuning.space import tunable
 from include.recommender.tuning.tuned import list_tuned, read_tuned, resolve_tuned, with_tuned, write_tuned
 
-VALUES = {"alpha": 90.0, "prior_power": 0.4, "factors": 32, "fit_prior_power": False}
+VALUES = {"alpha": 90.0, "prior_power": 0.4, "factors": 32, "fit_prior": False}
 BODY = {"values": VALUES, "better": True, "cut_s": 1, "run": "manual__1"}
 MARCH, APRIL, MAY = (datetime(2018, month, 1, tzinfo=UTC) for month in (3, 4, 5))
 DEFAULTS_OF_TUNABLE = {name: each.default for name, each in tunable().items()}
@@ -93,4 +93,4 @@ def test_it_takes_the_place_of_defaults_and_what_a_person_set_wins():
     assert RetrainConfig.from_params(params).prior.power == 0.4
     params, taken = with_tuned({**DEFAULTS, "alpha": 7, "prior_power": 0.1}, BODY)
     assert taken == {"factors": 32}
-    assert (params["alpha"], params["prior_power"], params["fit_prior_power"]) == (7, 0.1, True)
+    assert (params["alpha"], params["prior_power"], params["fit_prior"]) == (7, 0.1, True)

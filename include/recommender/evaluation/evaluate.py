@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +20,7 @@ from .metrics import METRICS, Floats, Ints, per_user, top_k
 from .slices import Row, UserSlice, by_item_popularity, user_slices
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 # Scores of one block (32 MB), and of all blocks that are worked on at once; ranking copies a block once more.
 # The layout of the blocks does not depend on the number of cores: a matrix product's last bits depend on its shape.
@@ -138,13 +139,23 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig) -> Judged:
 
 def recommend_all(model: Recommender, seen: sparse.csr_matrix, rows: Rows, k: int) -> Ints:
     """`recommend` for any number of users, in blocks on all cores; the result does not depend on how many there are."""
+    return np.concatenate(in_blocks(lambda part: recommend(model, seen, part, k), rows, seen.shape[1]))
+
+
+def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
+    """What `work` makes of some users at a time, in their order, on all cores and with bounded memory."""
     from threadpoolctl import threadpool_limits
 
-    block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // seen.shape[1]))
-    workers = max(1, min(_n_cores(), SCORES_IN_FLIGHT // (block * seen.shape[1])))
+    block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // n_items))
+    workers = max(1, min(_n_cores(), SCORES_IN_FLIGHT // (block * n_items)))
     blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        return np.concatenate(list(pool.map(lambda part: recommend(model, seen, part, k), blocks)))
+        return list(pool.map(work, blocks))
+
+
+def recall_of(best: Ints, task: Task, k: int) -> Floats:
+    """Recall@k of each judged user, float64, from what was recommended to them, int32, shape (n_judged, k or more)."""
+    return per_user(_hits(best, task), task.n_held, k)["recall"]
 
 
 def _n_cores() -> int:

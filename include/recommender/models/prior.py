@@ -75,11 +75,23 @@ class ItemPrior:
         -------
         float32, shape (n, n_items)
         """
-        scores: Scores = user_factors @ item_factors.T
+        taste: Scores = user_factors @ item_factors.T
+        return self.blend(taste, history, np.logical_not(user_factors.any(axis=1)))
+
+    def blend(self, taste: Scores, history: Counts, unknown: np.ndarray[Any, np.dtype[np.bool_]]) -> Scores:
+        """`blended_scores` of users whose taste, x_u . y_i, is known already.
+
+        Parameters
+        ----------
+        taste : float32, shape (n, n_items), left as it is
+        unknown : bool, shape (n,), users of whom nothing is known
+        """
+        scores = np.empty_like(taste)
         bracket = np.clip(history, 1, LONG_HISTORY)
         for n in np.unique(bracket):
-            scores[bracket == n] *= self.boosts[n - 1]
-        scores[~user_factors.any(axis=1)] = self.strength.astype(np.float32)
+            own = np.flatnonzero(bracket == n)
+            scores[own] = taste[own] * self.boosts[n - 1]
+        scores[unknown] = self.strength.astype(np.float32)
         return scores
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from ..config import PriorConfig
+from ..config import NO_PRIOR, PriorConfig, RetrainConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
 from ..models.als import Als
@@ -124,7 +124,7 @@ def is_judgement(stored: str) -> bool:
 
 def prior_of(manifest: Mapping[str, Any]) -> PriorConfig:
     """How the item prior of a version enters its score; a version from before there was one scores without."""
-    return PriorConfig(**{"power": 0.0, "fit_power": False, **manifest.get("prior", {})})
+    return RetrainConfig.from_dict({"prior": manifest.get("prior", NO_PRIOR)}).prior
 
 
 def read_manifest(raw: bytes, where: str) -> dict[str, Any]:

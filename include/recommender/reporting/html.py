@@ -45,7 +45,6 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Markup]:
         "training": _training(report),
         "history": _history(report),
         "shown": served.shown_plot(report),
-        "power": served.power_plot(report),
         "tasks": _tasks(report),
     }
     return {name: plot for name, plot in drawn.items() if plot is not None}

@@ -77,14 +77,31 @@ def shown_plot(report: Report) -> Markup | None:
     return plots.grouped("shown", alt, [row["label"] for row in rows], groups, width_in=plots.WIDE_IN)
 
 
-def power_plot(report: Report) -> Markup | None:
-    """Recall on the inner holdout at each power that was tried."""
+def tried_priors(report: Report) -> dict[str, Any] | None:
+    """The grid in which the prior was learned: `powers`, and rows of `days` and `cells`, a cell a power.
+
+    A cell has its recall, whether it is the chosen one, and whether it is clearly worse than the best.
+    """
     prior = report.get("prior")
     if not prior or not prior["tried"]:
         return None
-    labels = [f"{row['power']:g}" for row in prior["tried"]]
-    recalls = [row["recall"] for row in prior["tried"]]
-    alt = "Recall on the inner holdout by power of the prior: " + "; ".join(
-        f"{label}: {recall:.4f}" for label, recall in zip(labels, recalls, strict=True)
-    )
-    return plots.grouped("power", alt, labels, [("recall on the inner holdout", recalls)], width_in=plots.WIDE_IN)
+    cells = {(row["half_life_days"], row["power"]): row for row in prior["tried"]}
+    half_lives, powers = (sorted({point[at] for point in cells}) for at in (0, 1))
+    chosen = prior["half_life_days"], prior["power"]
+    return {
+        "powers": powers,
+        "rows": [
+            {
+                "days": days,
+                "cells": [
+                    {
+                        "recall": cells[days, power]["recall"],
+                        "chosen": (days, power) == chosen,
+                        "far": cells[days, power]["clearly_worse"],
+                    }
+                    for power in powers
+                ],
+            }
+            for days in half_lives
+        ],
+    }

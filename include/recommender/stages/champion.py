@@ -16,7 +16,7 @@ from ..evaluation.champion import Champion, Histories, rows_in
 from ..registry.bundle import ModelPart, prior_of
 from ..registry.channels import ChannelState
 from ..storage.artifacts import Artifact
-from .fit import Fitted, fit_popularity, load_als, load_prior, prior_identity, train_als, with_power
+from .fit import Fitted, as_learned, fit_popularity, load_als, load_prior, prior_identity, train_als
 from .prepare import encode_interactions
 from .warm import bundle_part
 from .workspace import Workspace
@@ -106,4 +106,4 @@ def _refitted(
     popularity = fit_popularity(workspace, encoded, theirs).artifact
     ids = users.take(fold.user_codes), items.take(fold.item_codes)
     part = ModelPart(load_als(workspace, trained), *ids, load_prior(workspace, popularity))
-    return part, with_power(theirs.prior, popularity)
+    return part, as_learned(theirs.prior, popularity)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..config import EncodeConfig, PriorConfig, RetrainConfig, TrainConfig
 from ..data.encoding import EncodedFold
-from ..evaluation.power import fit_power
+from ..evaluation.learn_prior import LearnedPrior, learn_prior
 from ..models.als import Als, fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
@@ -23,7 +23,7 @@ from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Workspace, run_once
 
-PRIOR, POWER = "prior.npy", "power.json"
+PRIOR, LEARNED = "prior.npy", "prior.json"
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def load_als(workspace: Workspace, trained: Artifact) -> Als:
 
 
 def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
-    """Popularity of the train part: the opponents, and the item prior with its power.
+    """Popularity of the train part: the opponents, and the item prior with what was learned of it.
 
-    Files: `<name>.strength.npy` and `<name>.order.npy` of each opponent, prior.npy, power.json.
+    Files: `<name>.strength.npy` and `<name>.order.npy` of each opponent, prior.npy, prior.json.
     """
 
     def make(directory: Path) -> dict[str, Any]:
@@ -73,16 +73,16 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfi
         for name, model in fitted.items():
             np.save(directory / f"{name}.strength.npy", model.strength, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
-        np.save(directory / PRIOR, fit_prior(*counted, config.prior), allow_pickle=False)
-        power = fit_power(fold, config).as_dict()
-        (directory / POWER).write_text(json.dumps(power, indent=1, sort_keys=True))
-        return {"names": sorted(fitted), "prior": power}
+        learned = learn_prior(fold, config)
+        np.save(directory / PRIOR, fit_prior(*counted, learned.applied(config.prior)), allow_pickle=False)
+        (directory / LEARNED).write_text(json.dumps(learned.as_dict(), indent=1, sort_keys=True))
+        return {"names": sorted(fitted), "prior": learned.as_dict()}
 
     settings: dict[str, Any] = {"popularity": asdict(config.popularity), "prior": asdict(config.prior)}
-    if config.prior.fit_power:
+    if config.prior.fit:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
-        settings |= {"evaluate": asdict(config.evaluate)}
-    return run_once(workspace, "fit_popularity", 3, settings, {"fold": encoded.digest}, make)
+        settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
+    return run_once(workspace, "fit_popularity", 4, settings, {"fold": encoded.digest}, make)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
@@ -103,21 +103,21 @@ def load_prior(workspace: Workspace, fitted: Artifact) -> Strengths:
     return prior
 
 
-def with_power(config: PriorConfig, fitted: Artifact) -> PriorConfig:
-    """The item prior as `fit_popularity` learned it: with a power that is fixed."""
-    return replace(config, power=fitted.counts["prior"]["power"], fit_power=False)
+def as_learned(config: PriorConfig, fitted: Artifact) -> PriorConfig:
+    """The item prior as `fit_popularity` learned it, fixed."""
+    return LearnedPrior(**fitted.counts["prior"]).applied(config)
 
 
 def prior_identity(fitted: Artifact, config: PriorConfig) -> dict[str, Any]:
-    """What the item prior of a model is: neither the evidence for its power nor the opponents are part of it."""
-    fixed = with_power(config, fitted)
+    """What the item prior of a model is: neither the evidence for it nor the opponents are part of it."""
+    fixed = as_learned(config, fitted)
     return {"strength": fitted.files[PRIOR].sha256, "power": fixed.power, "short_history": fixed.short_history}
 
 
 def load_model(workspace: Workspace, fitted: Fitted, config: PriorConfig) -> PriorAls:
     """What is judged and served: the factors with the item prior."""
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-    prior = ItemPrior.of(load_prior(workspace, fitted.popularity), with_power(config, fitted.popularity))
+    prior = ItemPrior.of(load_prior(workspace, fitted.popularity), as_learned(config, fitted.popularity))
     return PriorAls(load_als(workspace, fitted.trained), prior, fold.history)
 
 
@@ -126,7 +126,7 @@ def refit(
 ) -> Mapping[str, Outcome]:
     """The same configuration on everything before as_of: what is published has seen the newest data.
 
-    The item prior keeps the power with which the candidate was judged.
+    The item prior keeps the power and the half-life with which the candidate was judged.
     """
     everything: EncodeConfig = replace(config.encode, holdout_fraction=0.0)
     encoded = encode_interactions(workspace, parsed, as_of, everything)
@@ -135,6 +135,6 @@ def refit(
         "encoded": encoded,
         "trained": train_als(workspace, parsed, encoded.artifact, config.train, start),
         "popularity": fit_popularity(
-            workspace, encoded.artifact, replace(config, prior=with_power(config.prior, judged.popularity))
+            workspace, encoded.artifact, replace(config, prior=as_learned(config.prior, judged.popularity))
         ),
     }

@@ -19,7 +19,7 @@ from ..registry.bundle import ModelPart, describe, model_id, save_seen
 from ..registry.provenance import code_version, library_versions
 from ..reporting.card import render_card
 from ..storage.artifacts import Artifact
-from .fit import Fitted, load_als, load_prior, prior_identity, with_power
+from .fit import Fitted, as_learned, load_als, load_prior, prior_identity
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
 
@@ -101,7 +101,7 @@ def upload_model(
         "last_s": made.parsed.counts["last_s"],
         "published_cut_s": made.published.encoded.counts["cut_s"],
         "config": config.as_dict(),
-        "prior": asdict(with_power(config.prior, made.judged.popularity)),
+        "prior": asdict(as_learned(config.prior, made.judged.popularity)),
         "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},
         "verdict": verdict,
         "champion": made.evaluated.counts.get("champion"),

@@ -42,15 +42,14 @@ SPACE: Mapping[str, Range] = {
     "prior_short_history": Range(0, 4),
     "prior_half_life_days": Range(5, 200, log=True),
 }
-# What is searched unless told otherwise. Not prior_power: each training learns it anew, and a search would freeze what
-# suited the past. The weight of unverified purchases only where there are both kinds.
+# What is searched unless told otherwise. Not power and half-life of the prior: each training learns them anew, and a
+# search would freeze what suited the past. The weight of unverified purchases only where there are both kinds.
 ALWAYS = (
     "factors",
     "regularization",
     "alpha",
     "half_life_days",
     "prior_short_history",
-    "prior_half_life_days",
 )
 WITH_BOTH_KINDS = "unverified_weight"
 
@@ -111,5 +110,5 @@ def applied(config: RetrainConfig, values: Mapping[str, Any]) -> RetrainConfig:
     """A configuration with other values; a searched power of the prior is not learned a second time."""
     flat = {each.param: getattr(getattr(config, each.section), each.field) for each in knobs()}
     if "prior_power" in values:
-        flat["fit_prior_power"] = False
+        flat["fit_prior"] = False
     return RetrainConfig.from_params({**flat, **values})

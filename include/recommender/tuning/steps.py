@@ -148,10 +148,10 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
         with quietly():
             judged = judge_configuration(EncodedFold.load(workspace.artifacts.path(fold)), config)
         np.save(directory / "recall.npy", judged.recall, allow_pickle=False)
-        return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "power": judged.power}
+        return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "prior": judged.prior}
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
-    return run_once(workspace, "tune_trial", 2, parts, {"fold": fold.digest}, make).artifact
+    return run_once(workspace, "tune_trial", 3, parts, {"fold": fold.digest}, make).artifact
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, RecommenderError
 from ..evaluation.evaluate import fold_task, judge
+from ..evaluation.learn_prior import learn_prior
 from ..evaluation.metrics import Floats
-from ..evaluation.power import fit_power
 from ..models.als import fit_als
 from ..models.prior import ItemPrior, PriorAls, fit_prior
 from ..models.protocol import Recommender, Rows, Scores
@@ -30,11 +30,11 @@ class CannotTrainError(RecommenderError):
 
 @dataclass(frozen=True)
 class Judged:
-    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; power : of the item prior"""
+    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; prior : as it was learned"""
 
     recall: Floats
     coverage: float
-    power: float
+    prior: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,22 +69,21 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
     train = train.reweighed(config.encode)
     try:
         als, _ = fit_als(train.matrix, config.train)
-        power = fit_power(train, config).power
+        prior = learn_prior(train, config).applied(config.prior)
     except ConfigError as error:
         raise CannotTrainError(str(error)) from error
-    strength = fit_prior(train.indices, train.times, len(train.item_codes), train.stats["cut_s"], config.prior)
-    prior = replace(config.prior, power=power, fit_power=False)
+    strength = fit_prior(train.indices, train.times, len(train.item_codes), train.stats["cut_s"], prior)
     model: Recommender = PriorAls(als, ItemPrior.of(strength, prior), train.history)
     unknown = np.bincount(train.indices, minlength=len(train.item_codes)) == 0
     if unknown.any():
         model = _Without(model, unknown)
     outcome = judge({"trial": model}, fold_task(fold, config.evaluate), config.evaluate)["trial"]
-    return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], power)
+    return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], asdict(prior))
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without a line an iteration and a power: a search fits hundreds of times."""
+    """Without a line an iteration and a prior: a search fits hundreds of times."""
     loggers = [logging.getLogger(f"{_LIBRARY}.{part}") for part in ("models", "evaluation")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -126,5 +126,5 @@ def with_tuned(params: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[dict
         if params.get(name) is None or params[name] == known[name].default
     }
     if "prior_power" in body["values"] and "prior_power" not in taken:
-        taken.pop("fit_prior_power", None)  # it speaks of the tuned power, not of the one that a person set
+        taken.pop("fit_prior", None)  # it speaks of the tuned power, not of the one that a person set
     return {**params, **taken}, taken

@@ -1,0 +1,169 @@
+"""How the item prior enters the score, learned on a time split inside the train part."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..config import PriorConfig, RetrainConfig
+from ..data.encoding import EncodedFold
+from ..data.inner import inner_fold
+from ..models.als import fit_als
+from ..models.prior import Counts, ItemPrior, fit_prior
+from ..models.protocol import Rows, Scores
+from .evaluate import fold_task, in_blocks, recall_of, recommend
+from .metrics import Floats, Ints
+
+log = logging.getLogger(__name__)
+
+POWERS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
+# Of the configured half-life.
+HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
+# One-sided 95 % of the normal distribution, in standard errors.
+CLEARLY_WORSE = 1.645
+MIN_USERS = 30
+MAX_INTERACTIONS = 5_000_000
+MAX_USERS = 4_000
+
+Point = tuple[float, float]  # half-life in days, power
+
+
+@dataclass(frozen=True)
+class LearnedPrior:
+    """The chosen power and half-life, and why.
+
+    tried : for each half_life_days and power its Recall@K on the inner holdout, how far below the best it lies, in
+        standard errors of the paired difference, and whether that makes it clearly worse
+    """
+
+    power: float
+    half_life_days: float
+    why: str
+    judged_users: int
+    tried: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def applied(self, config: PriorConfig) -> PriorConfig:
+        """The configuration with what was learned, fixed."""
+        return replace(config, power=self.power, half_life_days=self.half_life_days, fit=False)
+
+
+def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
+    """Of some powers and half-lives the nearest to the configured ones that is not clearly worse than the best.
+
+    Only those between the configured and the best count, and "clearly worse" is a paired difference that is below 0 at
+    95 %, one-sided (in the manner of the one-standard-error rule of Breiman et al. 1984): evidence moves the prior,
+    noise does not. The factors are fitted anew on the older part of train, so they have not seen what they are judged
+    on.
+    """
+    prior = config.prior
+    own = (prior.half_life_days, prior.power)
+    if not prior.fit:
+        return LearnedPrior(prior.power, prior.half_life_days, "as configured", 0, [])
+    inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
+    n_users = len(inner.holdout_rows) if inner else 0
+    if inner is None or n_users < MIN_USERS:
+        why = f"as configured: {n_users} users are too few to learn it"
+        return LearnedPrior(prior.power, prior.half_life_days, why, n_users, [])
+    half_lives, powers = [prior.half_life_days * times for times in HALF_LIVES], sorted({*POWERS, prior.power})
+    recalls = _recalls(inner, [(days, power) for days in half_lives for power in powers], config)
+    place = {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
+    chosen, best, below = nearest(recalls, place, own)
+    why = "the best of those tried"
+    if chosen != best:
+        why = f"nearest to the configured that is not clearly worse than the best, {best[1]:g} and {best[0]:g} days"
+    tried = [
+        {
+            "half_life_days": days,
+            "power": power,
+            "recall": float(recalls[days, power].mean()),
+            "errors_below": errors,
+            "clearly_worse": errors > CLEARLY_WORSE,
+        }
+        for (days, power), errors in below.items()
+    ]
+    n_users = len(recalls[own])
+    told = (chosen[1], chosen[0], why, f"{n_users:,}")
+    log.info("Power of the item prior %g, half-life %g days: %s (%s users of an inner time split)", *told)
+    return LearnedPrior(chosen[1], chosen[0], why, n_users, tried)
+
+
+def nearest(
+    recalls: Mapping[Point, Floats], place: Mapping[Point, tuple[int, int]], own: Point
+) -> tuple[Point, Point, dict[Point, float]]:
+    """The chosen point, the best, and how far below the best each lies, in standard errors.
+
+    Parameters
+    ----------
+    recalls : of the same users at each point, float64, shape (n_users,)
+    place : of each point in the grid; steps in it are the distance
+    own : the configured point
+    """
+
+    def steps(point: Point) -> int:
+        return sum(abs(one - other) for one, other in zip(place[point], place[own], strict=True))
+
+    # Of equal ones the nearest: without power, all half-lives are the same.
+    best = max(recalls, key=lambda point: (float(recalls[point].mean()), -steps(point)))
+    below = {point: _errors_below(recalls[best] - recall) for point, recall in recalls.items()}
+    # What noise lets through on the other side would be a step against the evidence.
+    between = [
+        point
+        for point in recalls
+        if below[point] <= CLEARLY_WORSE
+        and all(min(a, b) <= at <= max(a, b) for at, a, b in zip(place[point], place[own], place[best], strict=True))
+    ]
+    return min(between, key=lambda point: (steps(point), below[point])), best, below
+
+
+def _errors_below(difference: Floats) -> float:
+    error = float(difference.std(ddof=1)) / len(difference) ** 0.5
+    return float(difference.mean()) / error if error else 0.0
+
+
+@dataclass(frozen=True)
+class _Blended:
+    """The scores of some users, whose taste is computed once for all priors. `rows` are those users, always."""
+
+    taste: Scores
+    prior: ItemPrior
+    history: Counts
+    unknown: np.ndarray[Any, np.dtype[np.bool_]]
+
+    def score(self, rows: Rows) -> Scores:
+        return self.prior.blend(self.taste, self.history, self.unknown)
+
+
+def _recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig) -> dict[Point, Floats]:
+    als, _ = fit_als(inner.matrix, config.train)
+    # Not by the run's own max_users: so few may be asked for there that they teach nothing.
+    task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
+    counted = (inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"])
+    settings = {point: replace(config.prior, half_life_days=point[0], power=point[1]) for point in points}
+    # Without power the half-life does not matter.
+    distinct = {point: point if point[1] else (points[0][0], 0.0) for point in points}
+    priors = {
+        point: ItemPrior.of(fit_prior(*counted, settings[point]), settings[point])
+        for point in dict.fromkeys(distinct.values())
+    }
+    k = config.evaluate.top_k
+
+    def shown(rows: Rows) -> list[Ints]:
+        taste, unknown = als.score(rows), np.logical_not(als.user_factors[rows].any(axis=1))
+        return [
+            recommend(_Blended(taste, prior, inner.history[rows], unknown), task.seen, rows, k)
+            for prior in priors.values()
+        ]
+
+    blocks = in_blocks(shown, task.rows, len(inner.item_codes))
+    found = {
+        point: recall_of(np.concatenate([block[at] for block in blocks]), task, k) for at, point in enumerate(priors)
+    }
+    return {point: found[distinct[point]] for point in points}

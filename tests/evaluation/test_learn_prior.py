@@ -24,7 +24,7 @@ from include.recommender.evaluation.learn_prior import (
 )
 from include.recommender.models.als import fit_als
 from include.recommender.models.popularity import DAY_S
-from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
+from include.recommender.models.prior import BYTES_AN_ITEM, ItemPrior, PriorAls, fit_prior
 from tests.frames import frame
 
 CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2})
@@ -148,6 +148,13 @@ def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
 def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
     few = replace(CONFIG, evaluate=replace(CONFIG.evaluate, max_users=max_users))
     assert learn_prior(world(1.0, 1.0), few) == learn_prior(world(1.0, 1.0), CONFIG)
+
+
+def test_it_does_not_matter_how_many_priors_are_held_at_once(monkeypatch):
+    fold = world(1.0, 1.0)
+    whole = learn_prior(fold, CONFIG)
+    monkeypatch.setattr(learning, "PRIORS_BYTES", 3 * BYTES_AN_ITEM * len(fold.item_codes))
+    assert learn_prior(fold, CONFIG) == whole
 
 
 def chosen(found):

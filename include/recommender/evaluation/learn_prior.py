@@ -13,7 +13,7 @@ from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
 from ..models.als import fit_als
-from ..models.prior import Counts, ItemPrior, fit_prior
+from ..models.prior import BYTES_AN_ITEM, Counts, ItemPrior, fit_prior
 from ..models.protocol import Rows, Scores
 from .evaluate import fold_task, in_blocks, recall_of, recommend
 from .metrics import Floats, Ints
@@ -28,6 +28,8 @@ CLEARLY_WORSE = 1.645
 MIN_USERS = 30
 MAX_INTERACTIONS = 5_000_000
 MAX_USERS = 4_000
+# Of the priors that are held at once; for all of them the taste of a user is computed once.
+PRIORS_BYTES = 256_000_000
 
 Point = tuple[float, float]  # half-life in days, power
 
@@ -149,21 +151,23 @@ def _recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig) -> 
     settings = {point: replace(config.prior, half_life_days=point[0], power=point[1]) for point in points}
     # Without power the half-life does not matter.
     distinct = {point: point if point[1] else (points[0][0], 0.0) for point in points}
-    priors = {
-        point: ItemPrior.of(fit_prior(*counted, settings[point]), settings[point])
-        for point in dict.fromkeys(distinct.values())
-    }
-    k = config.evaluate.top_k
+    k, n_items = config.evaluate.top_k, len(inner.item_codes)
 
-    def shown(rows: Rows) -> list[Ints]:
-        taste, unknown = als.score(rows), np.logical_not(als.user_factors[rows].any(axis=1))
-        return [
-            recommend(_Blended(taste, prior, inner.history[rows], unknown), task.seen, rows, k)
-            for prior in priors.values()
-        ]
+    def recalls(some: list[Point]) -> dict[Point, Floats]:
+        priors = [ItemPrior.of(fit_prior(*counted, settings[point]), settings[point]) for point in some]
 
-    blocks = in_blocks(shown, task.rows, len(inner.item_codes))
-    found = {
-        point: recall_of(np.concatenate([block[at] for block in blocks]), task, k) for at, point in enumerate(priors)
-    }
+        def shown(rows: Rows) -> list[Ints]:
+            taste, unknown = als.score(rows), np.logical_not(als.user_factors[rows].any(axis=1))
+            blended = (_Blended(taste, prior, inner.history[rows], unknown) for prior in priors)
+            return [recommend(model, task.seen, rows, k) for model in blended]
+
+        blocks = in_blocks(shown, task.rows, n_items)
+        return {
+            point: recall_of(np.concatenate([block[at] for block in blocks]), task, k) for at, point in enumerate(some)
+        }
+
+    todo, found = list(dict.fromkeys(distinct.values())), dict[Point, Floats]()
+    at_once = max(1, PRIORS_BYTES // (n_items * BYTES_AN_ITEM))
+    for start in range(0, len(todo), at_once):
+        found |= recalls(todo[start : start + at_once])
     return {point: found[distinct[point]] for point in points}

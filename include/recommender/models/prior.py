@@ -21,6 +21,8 @@ FLOOR = 1e-4
 LEAST_BOOST = 1e-30
 # Histories at least this long are one bracket: the power has all but reached its limit.
 LONG_HISTORY = 10
+# Of an ItemPrior: its strength, float64, and its boosts, float32.
+BYTES_AN_ITEM = 8 + 4 * LONG_HISTORY
 
 
 def fit_prior(
@@ -76,17 +78,24 @@ class ItemPrior:
         float32, shape (n, n_items)
         """
         taste: Scores = user_factors @ item_factors.T
-        return self.blend(taste, history, np.logical_not(user_factors.any(axis=1)))
+        return self.blend(taste, history, np.logical_not(user_factors.any(axis=1)), out=taste)
 
-    def blend(self, taste: Scores, history: Counts, unknown: np.ndarray[Any, np.dtype[np.bool_]]) -> Scores:
+    def blend(
+        self,
+        taste: Scores,
+        history: Counts,
+        unknown: np.ndarray[Any, np.dtype[np.bool_]],
+        out: Scores | None = None,
+    ) -> Scores:
         """`blended_scores` of users whose taste, x_u . y_i, is known already.
 
         Parameters
         ----------
-        taste : float32, shape (n, n_items), left as it is
+        taste : float32, shape (n, n_items)
         unknown : bool, shape (n,), users of whom nothing is known
+        out : where the scores are written, possibly `taste` itself; a new array without it
         """
-        scores = np.empty_like(taste)
+        scores = np.empty_like(taste) if out is None else out
         bracket = np.clip(history, 1, LONG_HISTORY)
         for n in np.unique(bracket):
             own = np.flatnonzero(bracket == n)

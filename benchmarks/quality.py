@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import sem
+from scipy.stats import t as student
 
 from include.recommender.config import RetrainConfig, knobs
 from include.recommender.data.encoding import EncodedFold, encode
@@ -119,11 +121,24 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>13}{_row(together)}")
     lines.append(f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout.")
     users = np.concatenate([trial.fold.user_codes[trial.rows] for trial in trials])
+    lines.append(f"{'candidate minus':<17}{'all':>9}   users drawn, these cuts   cuts drawn")
     for name in (WITHOUT_PRIOR, PLAIN, "popularity"):
         low, high = by_user(together[CANDIDATE] - together[name], users, config)
         mean = float((together[CANDIDATE] - together[name]).mean())
-        lines.append(f"candidate - {name}, all cuts: {mean:+.4f} ({low:+.4f}, {high:+.4f}), bootstrap over users")
+        cut_low, cut_high = by_cut(
+            [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)], config
+        )
+        lines.append(f"{name:<17}{mean:>+9.4f}   ({low:+.4f}, {high:+.4f})         ({cut_low:+.4f}, {cut_high:+.4f})")
+    level = config.gate.confidence_level * 100
+    lines.append(f"{level:g} %: whole users drawn, by bootstrap; cuts taken for a sample of all, by Student's t.")
     return "\n".join(lines)
+
+
+def by_cut(differences: list[float], config: RetrainConfig) -> tuple[float, float]:
+    """Student's interval of the mean difference, of cuts that are few and overlap: the next may be as unlike them."""
+    values = np.array(differences)
+    half = student.ppf((1 + config.gate.confidence_level) / 2, len(values) - 1) * sem(values)
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def by_user(differences: np.ndarray, users: np.ndarray, config: RetrainConfig) -> tuple[float, float]:

@@ -81,3 +81,10 @@ def test_a_model_from_before_the_prior_and_the_floor_is_read_without():
     del body["prior"], body["encode"]["age_floor"]
     old = RetrainConfig.from_dict(body)
     assert (old.prior.power, old.encode.age_floor) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_whether_the_prior_was_learned_is_read_by_its_old_name_too(learned):
+    body = RetrainConfig().as_dict()
+    body["prior"] = {"power": 0.4, "short_history": 2.0, "half_life_days": 50.0, "fit_power": learned}
+    assert RetrainConfig.from_dict(body).prior.fit is learned

@@ -7,15 +7,15 @@ import pytest
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold
-from include.recommender.models.prior import ItemPrior, PriorAls
+from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
 from include.recommender.registry.bundle import prior_of
 from include.recommender.stages import champion, fit, judge
 from include.recommender.stages.champion import compare_with, contestant
 
 from ..candidates import AUGUST, JULY, Candidate
 
-# Far from any power that these reviews, in which taste rules, would keep.
-CONFIGURED = {"prior_power": 2.5, "prior_short_history": 0.5}
+# Far from any power and half-life that these reviews, in which taste rules, would keep.
+CONFIGURED = {"prior_power": 2.5, "prior_half_life_days": 8.0, "prior_short_history": 0.5}
 
 
 @pytest.fixture
@@ -27,10 +27,14 @@ def test_what_was_learned_is_judged_published_and_refitted(workspace, first):
     found = first.fitted.popularity.counts["prior"]
     learned, half_life_days = found["power"], found["half_life_days"]
     assert learned != 2.5
+    assert half_life_days != 8.0
     model = fit.load_model(workspace, first.fitted, first.config.prior)
     strength = fit.load_prior(workspace, first.fitted.popularity)
     fixed = replace(first.config.prior, power=learned, half_life_days=half_life_days, fit=False)
     assert (model.prior.boosts == ItemPrior.of(strength, fixed).boosts).all()
+    fold = EncodedFold.load(workspace.artifacts.path(first.fitted.encoded))
+    counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
+    assert (strength == fit_prior(*counted, fixed)).all()
     manifest = workspace.registry.manifest(first.model_id)
     assert prior_of(manifest) == fixed
     assert manifest["identity"]["judged_prior"]["power"] == learned
@@ -74,9 +78,22 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     assert found.score(np.array([row], dtype=np.int32))[0] == pytest.approx(expected, rel=1e-5)
 
 
+def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
+    """Published later than this run's cut: its configuration is fitted on this train part, as `first` was."""
+    Candidate(workspace, AUGUST, **CONFIGURED).promote()
+    now = Candidate(workspace, JULY, factors=8)
+    comparison, theirs = compare_with(workspace, now.fitted, workspace.registry.channels.read("production"), now.config)
+    assert comparison.how == "refitted"
+    found = contestant(workspace, now.parsed, now.fitted, JULY, comparison, theirs)
+    rows = EncodedFold.load(workspace.artifacts.path(now.fitted.encoded)).holdout_rows
+    expected = fit.load_model(workspace, first.fitted, first.config.prior).score(rows)
+    assert found.score(rows) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
 def test_evidence_and_opponents_are_no_part_of_a_models_identity(workspace, first):
-    learned = first.fitted.popularity.counts["prior"]["power"]
-    fixed = Candidate(workspace, JULY, **CONFIGURED | {"prior_power": learned}, fit_prior=False)
+    found = first.fitted.popularity.counts["prior"]
+    learned = {"prior_power": found["power"], "prior_half_life_days": found["half_life_days"]}
+    fixed = Candidate(workspace, JULY, **CONFIGURED | learned, fit_prior=False)
     assert fixed.model_id == first.model_id
     assert Candidate(workspace, JULY, **CONFIGURED, windows_days=[7, 60]).model_id == first.model_id
     for change in ({"prior_short_history": 3}, {"prior_half_life_days": 80}):

@@ -1,10 +1,15 @@
 """The steps of a search on a real store."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from include.recommender.config import RetrainConfig, TuneConfig
+from include.recommender.config import PriorConfig, RetrainConfig, TuneConfig
+from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.gate import Interval
+from include.recommender.models.als import fit_als
+from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.tuning import steps
@@ -93,3 +98,15 @@ def test_items_that_a_trial_leaves_out_are_not_recommended():
     n_known = int((np.bincount(fold.indices) >= int(2 * counts)).sum())
     assert 0 < n_known < 10
     assert judge_configuration(fold, strict).coverage <= n_known / len(fold.item_codes)
+
+
+def test_a_trial_is_judged_with_the_prior_that_it_learned():
+    fold = world(0.0, 3.0)
+    config = replace(CONFIG, prior=replace(CONFIG.prior, half_life_days=60.0))
+    found = judge_configuration(fold, config)
+    learned = PriorConfig(**found.prior)
+    assert learned.half_life_days != 60.0
+    strength = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], learned)
+    model = PriorAls(fit_als(fold.matrix, config.train)[0], ItemPrior.of(strength, learned), fold.history)
+    expected = judge({"it": model}, fold_task(fold, config.evaluate), config.evaluate)["it"]
+    assert (found.recall == expected.recall).all()

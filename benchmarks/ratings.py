@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from isal import igzip
@@ -20,37 +20,62 @@ NEEDED, KNOWN = {"user", "item", "time"}, {"user", "item", "rating", "time", "-"
 
 
 def rows(path: Path, columns: list[str], delimiter: str) -> Iterator[dict[str, str]]:
-    """The lines of a file by column."""
+    """The lines of a file by column.
+
+    Raises
+    ------
+    ValueError
+        A line has more or fewer cells than there are columns.
+    """
     with path.open(newline="", encoding="utf-8") as file:
-        for number, cells in enumerate(csv.reader(file, delimiter=delimiter)):
+        lines = csv.reader(file, delimiter=delimiter)
+        for cells in lines:
+            if len(cells) != len(columns):
+                told, asked = delimiter.join(cells)[:80], ",".join(columns)
+                raise ValueError(
+                    f"{path}, line {lines.line_num}: {len(cells)} cells, not {len(columns)} ({asked}): {told!r}. "
+                    "Name all columns with --columns, or another --delimiter"
+                )
             row = dict(zip(columns, cells, strict=True))
-            if number or row["time"].strip().isdecimal():
+            if lines.line_num > 1 or _is_number(row["time"]):
                 yield row
 
 
-def main() -> None:
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ratings", nargs="+", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--columns", default="user,item,rating,time", help="(%(default)s)")
     parser.add_argument("--delimiter", default=",", help="(%(default)s)")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     columns = given.columns.split(",")
     if not NEEDED <= set(columns) <= KNOWN:
         parser.error(f"--columns {given.columns}: expected user, item and time, perhaps rating, and - for all others")
     n = 0
     with igzip.open(given.out, "wt") as out:
-        for path in given.ratings:
-            for row in rows(path, columns, given.delimiter):
-                review = {
-                    "overall": float(row.get("rating", 5)),
-                    "reviewerID": row["user"].strip(),
-                    "asin": row["item"].strip(),
-                    "unixReviewTime": int(float(row["time"])),
-                }
-                out.write(json.dumps(review) + "\n")
-                n += 1
+        try:
+            for path in given.ratings:
+                for row in rows(path, columns, given.delimiter):
+                    review = {
+                        "overall": float(row.get("rating", 5)),
+                        "reviewerID": row["user"].strip(),
+                        "asin": row["item"].strip(),
+                        "unixReviewTime": int(float(row["time"])),
+                    }
+                    out.write(json.dumps(review) + "\n")
+                    n += 1
+        except ValueError as error:
+            given.out.unlink()
+            parser.error(str(error))
     print(f"{n:,} ratings: {given.out}")
 
 

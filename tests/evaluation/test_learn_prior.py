@@ -1,6 +1,7 @@
 """Power and half-life of the item prior follow the evidence, and not the noise."""
 
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -127,6 +128,7 @@ def test_the_nearest_that_is_not_clearly_worse_on_the_way_to_the_best(recalls, o
     def steps(point):
         return sum(abs(one - other) for one, other in zip(PLACE[point], PLACE[own], strict=True))
 
+    assert steps(best) == min(steps(point) for point in GRID if means[point] == means[best])
     for one, other, limit in zip(PLACE[found], PLACE[own], PLACE[best], strict=True):
         assert min(other, limit) <= one <= max(other, limit)
     # By hand: a point nearer to the configured one that lies on the way is clearly worse, by its own t value.
@@ -150,11 +152,20 @@ def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
     assert learn_prior(world(1.0, 1.0), few) == learn_prior(world(1.0, 1.0), CONFIG)
 
 
-def test_it_does_not_matter_how_many_priors_are_held_at_once(monkeypatch):
+def test_a_bounded_number_of_priors_is_held_at_once_and_it_does_not_matter_how_many(monkeypatch):
     fold = world(1.0, 1.0)
     whole = learn_prior(fold, CONFIG)
+    calls = []
+
+    def recorded(name):
+        function = getattr(learning, name)
+        monkeypatch.setattr(learning, name, lambda *given: calls.append(name) or function(*given))
+
+    recorded("fit_prior")
+    recorded("in_blocks")
     monkeypatch.setattr(learning, "PRIORS_BYTES", 3 * BYTES_AN_ITEM * len(fold.item_codes))
     assert learn_prior(fold, CONFIG) == whole
+    assert max(len(list(run)) for name, run in groupby(calls) if name == "fit_prior") == 3
 
 
 def chosen(found):

@@ -121,24 +121,36 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>13}{_row(together)}")
     lines.append(f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout.")
     users = np.concatenate([trial.fold.user_codes[trial.rows] for trial in trials])
-    lines.append(f"{'candidate minus':<17}{'all':>9}   users drawn, these cuts   cuts drawn")
+    lines.append(
+        f"{'candidate minus':<17}{'all':>9}   {'users drawn':<20}{'mean of cuts':>12}   {'cuts drawn':<20}one more cut"
+    )
     for name in (WITHOUT_PRIOR, PLAIN, "popularity"):
-        low, high = by_user(together[CANDIDATE] - together[name], users, config)
+        users_drawn = by_user(together[CANDIDATE] - together[name], users, config)
         mean = float((together[CANDIDATE] - together[name]).mean())
-        cut_low, cut_high = by_cut(
-            [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)], config
+        cuts = [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)]
+        of_mean, of_next = by_cut(cuts, config)
+        lines.append(
+            f"{name:<17}{mean:>+9.4f}   {_told(users_drawn):<20}{np.mean(cuts):>+12.4f}   {_told(of_mean):<20}{_told(of_next)}"
         )
-        lines.append(f"{name:<17}{mean:>+9.4f}   ({low:+.4f}, {high:+.4f})         ({cut_low:+.4f}, {cut_high:+.4f})")
     level = config.gate.confidence_level * 100
-    lines.append(f"{level:g} %: whole users drawn, by bootstrap; cuts taken for a sample of all, by Student's t.")
+    lines.append(
+        f"{level:g} %. Users drawn: these cuts, whole users, by bootstrap. Cuts drawn: as if they were a sample of all\n"
+        "cuts, by Student's t; one more cut: where its difference would lie, likewise. They share much of their train part."
+    )
     return "\n".join(lines)
 
 
-def by_cut(differences: list[float], config: RetrainConfig) -> tuple[float, float]:
-    """Student's interval of the mean difference, of cuts that are few and overlap: the next may be as unlike them."""
+def _told(interval: tuple[float, float]) -> str:
+    return f"({interval[0]:+.4f}, {interval[1]:+.4f})"
+
+
+def by_cut(differences: list[float], config: RetrainConfig) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Student's intervals of the mean difference of such cuts, and of the difference at one more of them."""
     values = np.array(differences)
     half = student.ppf((1 + config.gate.confidence_level) / 2, len(values) - 1) * sem(values)
-    return float(values.mean() - half), float(values.mean() + half)
+    ahead = half * np.sqrt(1 + len(values))
+    mean = float(values.mean())
+    return (mean - half, mean + half), (mean - ahead, mean + ahead)
 
 
 def by_user(differences: np.ndarray, users: np.ndarray, config: RetrainConfig) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import PriorConfig, RetrainConfig
+from ..config import PriorConfig, RetrainConfig, knobs
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
 from ..models.als import fit_als
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 POWERS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
 # Of the configured half-life.
 HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
-# One-sided 95 % of the normal distribution, in standard errors.
-CLEARLY_WORSE = 1.645
+# Of the trainings in which no point differs from the configured one, the share that moves all the same.
+LEVEL, FLIPS = 0.05, 1000
 MIN_USERS = 30
 MAX_INTERACTIONS = 5_000_000
 MAX_USERS = 4_000
@@ -60,10 +60,10 @@ class LearnedPrior:
 def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     """Of some powers and half-lives the nearest to the configured ones that is not clearly worse than the best.
 
-    Only those between the configured and the best count, and "clearly worse" is a paired difference that is below 0 at
-    95 %, one-sided (in the manner of the one-standard-error rule of Breiman et al. 1984): evidence moves the prior,
-    noise does not. The factors are fitted anew on the older part of train, so they have not seen what they are judged
-    on.
+    Only those between the configured and the best count (in the manner of the one-standard-error rule of Breiman et al.
+    1984), and what is clearly worse `critical` says, which knows that the best is the best of many: evidence moves the
+    prior, noise in one training of twenty. The factors are fitted anew on the older part of train, so they have not
+    seen what they are judged on.
     """
     prior = config.prior
     own = (prior.half_life_days, prior.power)
@@ -74,20 +74,25 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     if inner is None or n_users < MIN_USERS:
         why = f"as configured: {n_users} users are too few to learn it"
         return LearnedPrior(prior.power, prior.half_life_days, why, n_users, [])
-    half_lives, powers = [prior.half_life_days * times for times in HALF_LIVES], sorted({*POWERS, prior.power})
+    least = _shortest_half_life()
+    half_lives = sorted({max(least, prior.half_life_days * times) for times in HALF_LIVES})
+    powers = sorted({*POWERS, prior.power})
     recalls = _recalls(inner, [(days, power) for days in half_lives for power in powers], config)
     place = {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
-    chosen, best, below = nearest(recalls, place, own)
+    limit = critical(recalls, own, config.evaluate.seed)
+    chosen, best, below = nearest(recalls, place, own, limit)
     why = "the best of those tried"
     if chosen != best:
-        why = f"nearest to the configured that is not clearly worse than the best, {best[1]:g} and {best[0]:g} days"
+        why = (
+            f"nearest to the configured that is not clearly worse than the best, power {best[1]:g} and {best[0]:g} days"
+        )
     tried = [
         {
             "half_life_days": days,
             "power": power,
             "recall": float(recalls[days, power].mean()),
             "errors_below": errors,
-            "clearly_worse": errors > CLEARLY_WORSE,
+            "clearly_worse": errors > limit,
         }
         for (days, power), errors in below.items()
     ]
@@ -97,8 +102,35 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     return LearnedPrior(chosen[1], chosen[0], why, n_users, tried)
 
 
+def _shortest_half_life() -> float:
+    (known,) = (each for each in knobs() if each.param == "prior_half_life_days")
+    return float(known.low or 0.0)
+
+
+def critical(recalls: Mapping[Point, Floats], own: Point, seed: int) -> float:
+    """How many standard errors below the best are clear, when the best was the best of all these points.
+
+    The 95 % quantile of the largest paired t value over all points, when none differs from the configured one: whose
+    recall is whose is then a coin toss for each user, the same for all points, since they are judged on the same users
+    (maxT of Westfall & Young 1993, by sign flips).
+
+    Parameters
+    ----------
+    recalls : of the same users at each point, float64, shape (n_users,)
+    own : the configured point
+    """
+    differences = np.stack([recall - recalls[own] for point, recall in recalls.items() if point != own], axis=1)
+    n = len(differences)
+    signs = np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(FLIPS, n))
+    means = signs @ differences / n
+    # Flipped or not, the squares are the same.
+    errors = np.sqrt(np.maximum((differences**2).mean(axis=0) - means**2, 0.0) / (n - 1))
+    largest = np.divide(means, errors, out=np.zeros_like(means), where=errors > 0).max(axis=1)
+    return float(np.quantile(largest, 1 - LEVEL, method="higher"))
+
+
 def nearest(
-    recalls: Mapping[Point, Floats], place: Mapping[Point, tuple[int, int]], own: Point
+    recalls: Mapping[Point, Floats], place: Mapping[Point, tuple[int, int]], own: Point, limit: float
 ) -> tuple[Point, Point, dict[Point, float]]:
     """The chosen point, the best, and how far below the best each lies, in standard errors.
 
@@ -107,6 +139,7 @@ def nearest(
     recalls : of the same users at each point, float64, shape (n_users,)
     place : of each point in the grid; steps in it are the distance
     own : the configured point
+    limit : standard errors below the best that are clearly worse
     """
 
     def steps(point: Point) -> int:
@@ -119,7 +152,7 @@ def nearest(
     between = [
         point
         for point in recalls
-        if below[point] <= CLEARLY_WORSE
+        if below[point] <= limit
         and all(min(a, b) <= at <= max(a, b) for at, a, b in zip(place[point], place[own], place[best], strict=True))
     ]
     return min(between, key=lambda point: (steps(point), below[point])), best, below

@@ -128,14 +128,13 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
         users_drawn = by_user(together[CANDIDATE] - together[name], users, config)
         mean = float((together[CANDIDATE] - together[name]).mean())
         cuts = [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)]
-        of_mean, of_next = by_cut(cuts, config)
-        lines.append(
-            f"{name:<17}{mean:>+9.4f}   {_told(users_drawn):<20}{np.mean(cuts):>+12.4f}   {_told(of_mean):<20}{_told(of_next)}"
-        )
+        of_mean, of_next = (_told(interval) for interval in by_cut(cuts, config))
+        told = f"{mean:>+9.4f}   {_told(users_drawn):<20}{np.mean(cuts):>+12.4f}   {of_mean:<20}{of_next}"
+        lines.append(f"{name:<17}{told}")
     level = config.gate.confidence_level * 100
     lines.append(
-        f"{level:g} %. Users drawn: these cuts, whole users, by bootstrap. Cuts drawn: as if they were a sample of all\n"
-        "cuts, by Student's t; one more cut: where its difference would lie, likewise. They share much of their train part."
+        f"{level:g} %. Users drawn: these cuts, whole users, by bootstrap. Cuts drawn: as if they were a sample of all, by\n"
+        "Student's t, for the mean of such cuts and for one more of them. (They share much of their train part.)"
     )
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
 | train_als | the candidate, trained on what lies before the cut |
-| fit_popularity | the opponents (all-time, recent and decayed popularity), and the item prior with its power |
+| fit_popularity | the opponents (all-time, recent and decayed popularity), and the item prior as learned |
 | evaluate | candidate, popularity and champion on the same users and the whole catalogue |
 | recall_gate | PROMOTE, HOLD or REJECT by a paired bootstrap; HOLD and REJECT fail the task, and nothing is published |
 | approve | only where configured: a person decides; a rejection fails the run, and nothing is published |

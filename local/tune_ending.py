@@ -44,7 +44,7 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
 
 
 def _word(choice: Mapping[str, Any]) -> str:
-    if choice["too_narrow"]:
+    if choice.get("too_narrow"):
         return "recommends better than the defaults, but covers too little of the catalogue"
     return "is better than the defaults" if choice["better"] else "is not shown to beat the defaults"
 

@@ -59,7 +59,7 @@ def tune_fields() -> dict[str, Field]:
         items={"type": "string", "enum": list(SPACE)},
         examples=list(SPACE),
         title="Parameters to search",
-        description="Empty: factors, regularization, alpha, the half-lives, prior_short_history, and the weight of "
+        description="Empty: factors, regularization, alpha, half_life_days, prior_short_history, and the weight of "
         "unverified purchases where there are both kinds.",
         section=SECTIONS["tune"],
     )

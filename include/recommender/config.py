@@ -73,9 +73,14 @@ class EncodeConfig:
         high=1.0,
     )
     half_life_days: float = knob(
-        120.0, "Age, counted back from the cut, at which a weight has halved; 0 turns ageing off", low=0.0
+        120.0, "Age, counted back from the cut, at which a weight has halved, above age_floor; 0: nothing ages", low=0.0
     )
-    age_floor: float = knob(0.02, "Share of its weight that an interaction keeps, however old it is", low=0.0, high=1.0)
+    age_floor: float = knob(
+        0.02,
+        "Share of its weight that an interaction keeps, however old it is; without ageing it keeps all",
+        low=0.0,
+        high=1.0,
+    )
 
 
 @dataclass(frozen=True)

@@ -223,6 +223,14 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     assert "the content of snapshot 2018-09-01" in body["warnings"][0]
 
 
+def test_the_prior_that_was_learned_is_shown_and_compared(registry, run, ask):
+    publish(registry, "a", day(1))
+    publish(registry, "b", day(1), prior={"power": 0.35, "half_life_days": 15.0, "short_history": 1.0, "fit": False})
+    _, body = ask("compare", "a", "b")
+    assert body["facts"]["item prior"] == ["none", "power 0.35, half-life 15 days"]
+    assert re.search(r"^item prior +power 0.35, half-life 15 days$", run("show", "b")[1], re.M)
+
+
 def test_the_module_runs_and_a_reader_that_has_enough_is_no_error(registry):
     line(registry, "m1")
     command = [sys.executable, "-m", "include.recommender.registry"]

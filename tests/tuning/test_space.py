@@ -35,7 +35,12 @@ def test_optuna_gets_the_same_bounds():
         assert (found.low, found.high, found.log) == (SPACE[name].low, SPACE[name].high, SPACE[name].log)
 
 
-def test_a_searched_power_is_not_learned_again():
+@pytest.mark.parametrize("name", ["prior_power", "prior_half_life_days"])
+def test_a_searched_prior_is_not_learned_again(name):
+    assert not applied(RetrainConfig(), {name: 0.7}).prior.fit
+
+
+def test_what_is_searched_is_what_is_used():
     config = applied(RetrainConfig(), {"prior_power": 0.7, "factors": 32})
     assert (config.prior.power, config.prior.fit, config.train.factors) == (0.7, False, 32)
     assert applied(RetrainConfig(), {"factors": 32}).prior.fit

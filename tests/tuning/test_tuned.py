@@ -42,8 +42,17 @@ def test_it_stays_what_it_was_when_the_defaults_change(objects):
     name = write_tuned(objects, MARCH, {**BODY, "defaults": defaults})
     assert read_tuned(objects, name)["values"] == {"age_floor": 0.5, **VALUES}
     gone = write_tuned(objects, APRIL, {**BODY, "defaults": {"a_parameter_that_is_gone": 1}})
+    assert read_tuned(objects, gone)["values"] == VALUES
+    searched = write_tuned(objects, MAY, {**BODY, "values": {"a_parameter_that_is_gone": 1}})
     with pytest.raises(DataError, match="a_parameter_that_is_gone"):
-        read_tuned(objects, gone)
+        read_tuned(objects, searched)
+
+
+def test_one_from_before_the_floor_and_the_learned_half_life_says_what_to_do(objects):
+    body = {"id": "20180301-0123456789ab", "format": 1, "as_of": MARCH.isoformat(), **BODY}
+    objects.write("tuned/20180301-0123456789ab.json", json.dumps(body).encode())
+    with pytest.raises(DataError, match=r"format 1.*run recommender_tune again"):
+        read_tuned(objects, "20180301-0123456789ab")
 
 
 def test_newest_keeps_to_the_past_and_to_what_was_better(objects):
@@ -67,7 +76,8 @@ def test_an_id_that_is_not_there_is_named_with_those_that_are(objects):
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
+        {"format": 3},
         {"values": {"alpha": "much"}},
         {"values": {"alpha": -1}},
         {"values": {"top_k": 5}},
@@ -94,3 +104,6 @@ def test_it_takes_the_place_of_defaults_and_what_a_person_set_wins():
     params, taken = with_tuned({**DEFAULTS, "alpha": 7, "prior_power": 0.1}, BODY)
     assert taken == {"factors": 32}
     assert (params["alpha"], params["prior_power"], params["fit_prior"]) == (7, 0.1, True)
+    tuned_days = {"values": {"prior_half_life_days": 9.0, "fit_prior": False}}
+    assert with_tuned(DEFAULTS, tuned_days)[1] == tuned_days["values"]
+    assert with_tuned({**DEFAULTS, "prior_half_life_days": 50.0}, tuned_days)[1] == {}

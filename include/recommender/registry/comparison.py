@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.interactions import load_ids
+from .bundle import prior_of
 from .listing import fold_counts, whole_manifest
 from .registry import Registry
 
@@ -81,6 +82,7 @@ def _facts(registry: Registry, model_id: str, manifest: dict[str, Any]) -> dict[
         "verdict": manifest["verdict"]["decision"],
         "strongest popularity": manifest["verdict"]["opponent"],
         "relative_lift": manifest["verdict"]["relative_lift"],
+        "item prior": prior_told(manifest),
         "code_version": manifest["code_version"],
         **fold_counts(registry, model_id, manifest),
     }
@@ -89,6 +91,12 @@ def _facts(registry: Registry, model_id: str, manifest: dict[str, Any]) -> dict[
 def cut_of(manifest: dict[str, Any]) -> str:
     """The instant between train and holdout, ISO 8601."""
     return datetime.fromtimestamp(manifest["cut_s"], UTC).isoformat()
+
+
+def prior_told(manifest: dict[str, Any]) -> str:
+    """The item prior that the version scores with, learned or not."""
+    prior = prior_of(manifest)
+    return f"power {prior.power:g}, half-life {prior.half_life_days:g} days" if prior.power else "none"
 
 
 def _flat(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:

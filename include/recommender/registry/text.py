@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from .comparison import Comparison, Pair, cut_of
+from .comparison import Comparison, Pair, cut_of, prior_told
 from .listing import Summary
 from .moves import Move, instant
 from .retention import Candidate, Retirement
@@ -108,6 +108,7 @@ def version(
         "as_of": manifest["as_of"],
         "snapshot": manifest["snapshot"],
         "cut": cut_of(manifest),
+        "item prior": prior_told(manifest),
         **counts,
         "size": size(summary.size_bytes),
         "run": manifest["run"],

@@ -52,6 +52,8 @@ ALWAYS = (
     "prior_short_history",
 )
 WITH_BOTH_KINDS = "unverified_weight"
+# Searched, either of them, they are both as the trial has them: what a training learns is the pair.
+LEARNED = ("prior_power", "prior_half_life_days")
 
 
 def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
@@ -107,8 +109,8 @@ def differing(config: RetrainConfig) -> dict[str, Any]:
 
 
 def applied(config: RetrainConfig, values: Mapping[str, Any]) -> RetrainConfig:
-    """A configuration with other values; a searched power of the prior is not learned a second time."""
+    """A configuration with other values; a searched prior is not learned a second time."""
     flat = {each.param: getattr(getattr(config, each.section), each.field) for each in knobs()}
-    if "prior_power" in values:
+    if any(name in values for name in LEARNED):
         flat["fit_prior"] = False
     return RetrainConfig.from_params({**flat, **values})

@@ -11,13 +11,14 @@ from typing import Any
 from ..errors import DataError, NotFound, PreconditionFailed
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import ObjectStore
-from .space import tunable
+from .space import LEARNED, tunable
 
 log = logging.getLogger(__name__)
 
 FOLDER = "tuned"
 NEWEST = "newest"
-FORMAT = 1
+# 1: from before old interactions kept a floor and the half-life of the prior was learned: no longer to be made.
+FORMAT = 2
 
 
 def write_tuned(objects: ObjectStore, as_of: datetime, body: Mapping[str, Any]) -> str:
@@ -59,9 +60,16 @@ def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
     try:
         body: dict[str, Any] = json.loads(raw)
         if body["format"] != FORMAT:
-            raise DataError(f"{objects.uri(key)}: format {body['format']}, this code reads format {FORMAT}")
+            raise DataError(
+                f"{objects.uri(key)}: format {body['format']}, this code reads format {FORMAT}. The models of another "
+                "format are not those that this code trains: run recommender_tune again"
+            )
         datetime.fromisoformat(body["as_of"])
-        then = {name: value for name, value in body.get("defaults", {}).items() if value != tunable()[name].default}
+        known = tunable()
+        # One that is gone was at its default, and there is nothing left to set.
+        then = {
+            name: value for name, value in body["defaults"].items() if name in known and value != known[name].default
+        }
         body["values"] = {**then, **body["values"]}
         problems = [_problem(parameter, value) for parameter, value in body["values"].items()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -125,6 +133,6 @@ def with_tuned(params: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[dict
         for name, value in body["values"].items()
         if params.get(name) is None or params[name] == known[name].default
     }
-    if "prior_power" in body["values"] and "prior_power" not in taken:
-        taken.pop("fit_prior", None)  # it speaks of the tuned power, not of the one that a person set
+    if any(name in body["values"] and name not in taken for name in LEARNED):
+        taken.pop("fit_prior", None)  # it speaks of the tuned prior, not of the one that a person set
     return {**params, **taken}, taken

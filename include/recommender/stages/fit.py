@@ -82,7 +82,7 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfi
     if config.prior.fit:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
-    return run_once(workspace, "fit_popularity", 5, settings, {"fold": encoded.digest}, make)
+    return run_once(workspace, "fit_popularity", 6, settings, {"fold": encoded.digest}, make)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:

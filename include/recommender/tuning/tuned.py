@@ -65,10 +65,10 @@ def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
                 "format are not those that this code trains: run recommender_tune again"
             )
         datetime.fromisoformat(body["as_of"])
-        known = tunable()
+        there = tunable()
         # One that is gone was at its default, and there is nothing left to set.
         then = {
-            name: value for name, value in body["defaults"].items() if name in known and value != known[name].default
+            name: value for name, value in body["defaults"].items() if name in there and value != there[name].default
         }
         body["values"] = {**then, **body["values"]}
         problems = [_problem(parameter, value) for parameter, value in body["values"].items()]

@@ -1,0 +1,133 @@
+"""Which point of the grid in which the item prior is learned should be taken?
+
+    python -m benchmarks.prior_rules reviews_Electronics.json.gz [--cuts 6]
+
+At each of some points in time all powers and half-lives are judged twice: on a time split inside train, from which a
+rule chooses, and on the holdout, where its choice is worth what it is worth. A rule takes the point nearest to the
+configured one, on the way to the best, that is not further below the best than so many standard errors: 0 is the best
+itself, 1 the one-standard-error rule, 1.645 what is used. maxT is a test instead, of which one training in twenty moves
+by chance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from include.recommender.config import RetrainConfig
+from include.recommender.data.encoding import encode
+from include.recommender.data.inner import inner_fold
+from include.recommender.evaluation.learn_prior import (
+    CLEARLY_WORSE,
+    HALF_LIVES,
+    MAX_INTERACTIONS,
+    MAX_USERS,
+    POWERS,
+    Point,
+    grid_recalls,
+    nearest,
+)
+from include.recommender.evaluation.metrics import Floats
+
+from .quality import EARLIEST, read
+
+LEVEL, FLIPS = 0.05, 1000
+ERRORS = (0.0, 1.0, CLEARLY_WORSE)
+
+Recalls = Mapping[Point, Floats]
+
+
+def critical(recalls: Recalls, own: Point, seed: int) -> float:
+    """How many standard errors below the best are clear, when the best was the best of all these points.
+
+    The 95 % quantile of the largest paired t value over all points, when none differs from the configured one: whose
+    recall is whose is then a coin toss for each user, the same for all points, since they are judged on the same users
+    (maxT of Westfall & Young 1993, by sign flips).
+
+    Parameters
+    ----------
+    recalls : of the same users at each point, float64, shape (n_users,)
+    own : the configured point
+    """
+    differences = np.stack([recall - recalls[own] for point, recall in recalls.items() if point != own], axis=1)
+    n = len(differences)
+    signs = np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(FLIPS, n))
+    means = signs @ differences / n
+    # Flipped or not, the squares are the same.
+    errors = np.sqrt(np.maximum((differences**2).mean(axis=0) - means**2, 0.0) / (n - 1))
+    largest = np.divide(means, errors, out=np.zeros_like(means), where=errors > 0).max(axis=1)
+    return float(np.quantile(largest, 1 - LEVEL, method="higher"))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The grid at one point in time, judged inside train and on the holdout."""
+
+    inner: Recalls
+    holdout: Recalls
+
+    def chosen(self, own: Point, errors: float | None, seed: int) -> Point:
+        """What a rule takes; without a number of standard errors, the test."""
+        days, powers = (sorted({point[at] for point in self.inner}) for at in (0, 1))
+        place = {point: (days.index(point[0]), powers.index(point[1])) for point in self.inner}
+        limit = critical(self.inner, own, seed) if errors is None else errors
+        return nearest(self.inner, place, own, limit)[0]
+
+
+def cuts_of(files: list[Path], n_cuts: int, config: RetrainConfig) -> list[Cut]:
+    """Judge the whole grid at some points in time."""
+    reviews = read(files, config)
+    times = np.sort(reviews.time)
+    half_lives = [config.prior.half_life_days * by for by in HALF_LIVES]
+    points = [(days, power) for days in half_lives for power in sorted({*POWERS, config.prior.power})]
+    judged = replace(config, evaluate=replace(config.evaluate, max_users=MAX_USERS))
+    found = []
+    for share in np.linspace(EARLIEST, 1.0, n_cuts) if n_cuts > 1 else [1.0]:
+        fold = encode(reviews, int(times[int(share * len(times)) - 1]) + 1, config.encode)
+        inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
+        if inner is not None:
+            found.append(Cut(grid_recalls(inner, points, judged), grid_recalls(fold, points, judged)))
+    return found
+
+
+def report(cuts: list[Cut], config: RetrainConfig) -> str:
+    """A row a rule: Recall@K over all users of all cuts, against the configured prior, and how often it moved."""
+    own = (config.prior.half_life_days, config.prior.power)
+    base = np.concatenate([cut.holdout[own] for cut in cuts])
+    lines = [
+        f"{'rule':<12}{f'recall@{config.evaluate.top_k}':>10}{'gain':>9}{'errors':>8}{'moved':>7}   to (days, power)"
+    ]
+    lines.append(f"{'configured':<12}{base.mean():>10.4f}")
+    for errors in (*ERRORS, None):
+        chosen = [cut.chosen(own, errors, config.evaluate.seed) for cut in cuts]
+        recall = np.concatenate([cut.holdout[point] for cut, point in zip(cuts, chosen, strict=True)])
+        gain = recall - base
+        error = gain.std(ddof=1) / len(gain) ** 0.5
+        moved = [point for point in chosen if point != own]
+        lines.append(
+            f"{'maxT' if errors is None else f'{errors:g} errors':<12}{recall.mean():>10.4f}"
+            f"{gain.mean() / base.mean():>+9.1%}{gain.mean() / error if error else 0:>+8.1f}{len(moved):>7}   "
+            + ", ".join(f"({days:g}, {power:g})" for days, power in moved)
+        )
+    lines.append(f"{len(cuts)} cuts, {len(base):,} users. errors: the gain in its standard errors.")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
+    parser.add_argument("--cuts", type=int, default=6, help="points in time (%(default)s)")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    config = RetrainConfig.from_params({})
+    print(report(cuts_of(given.reviews, given.cuts, config), config))
+
+
+if __name__ == "__main__":
+    main()

@@ -134,7 +134,7 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     level = config.gate.confidence_level * 100
     lines.append(
         f"{level:g} %. Users drawn: these cuts, whole users, by bootstrap. Cuts drawn: as if they were a sample of\n"
-        "all, by Student's t, for the mean of such cuts and for one more of them. (They share much of their train part.)"
+        "all, by Student's t, for the mean of such cuts and for one more; they share much of their train part."
     )
     return "\n".join(lines)
 

@@ -104,17 +104,15 @@ def report(trial: Trial, config: RetrainConfig) -> str:
 def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     """Recall@K a point in time, then the mean over all users of all points."""
     k = config.evaluate.top_k
-    lines = [
-        f"{'cut':<12}{'users':>7}{'power':>7}{'days':>6}{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
-    ]
+    head = f"{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
+    lines = [f"{'cut':<12}{'users':>7}{'power':>7}{'days':>6}{head}  verdict"]
     columns: dict[str, list[np.ndarray]] = {}
     for trial in trials:
         recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
         recalls["popularity"] = trial.judged[trial.verdict.opponent].recall
         day = np.datetime64(trial.fold.stats["cut_s"], "s").astype("datetime64[D]")
-        lines.append(
-            f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}{_row(recalls)}"
-        )
+        learned = f"{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}"
+        lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{learned}{_row(recalls)}  {trial.verdict.decision}")
         for name, recall in recalls.items():
             columns.setdefault(name, []).append(recall)
     together = {name: np.concatenate(parts) for name, parts in columns.items()}

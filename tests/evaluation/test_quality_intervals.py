@@ -1,0 +1,29 @@
+"""The intervals of benchmarks/quality.py: whole users drawn, and cuts taken for a sample."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.quality import by_cut, by_user
+from include.recommender.config import RetrainConfig
+
+CONFIG = RetrainConfig.from_params({})
+CUTS = [0.004, 0.011, -0.002, 0.019, 0.007]
+
+
+def test_of_cuts_it_is_students_interval_and_one_more_lies_wider():
+    mean, spread = np.mean(CUTS), np.std(CUTS, ddof=1)
+    of_mean, of_next = by_cut(CUTS, CONFIG)
+    assert of_mean == pytest.approx(stats.t.interval(0.95, len(CUTS) - 1, mean, spread / len(CUTS) ** 0.5))
+    assert of_next == pytest.approx(stats.t.interval(0.95, len(CUTS) - 1, mean, spread * (1 + 1 / len(CUTS)) ** 0.5))
+
+
+def test_a_user_judged_at_two_cuts_is_no_second_user():
+    rng = np.random.default_rng(1)
+    differences, users = rng.normal(0.02, 0.1, 400), np.arange(400)
+    low, high = by_user(differences, users, CONFIG)
+    assert (low, high) == pytest.approx(stats.norm.interval(0.95, differences.mean(), stats.sem(differences)), abs=1e-3)
+    twice = by_user(np.tile(differences, 2), np.tile(users, 2), CONFIG)
+    assert twice == pytest.approx((low, high), abs=1e-3)
+    apart = by_user(np.tile(differences, 2), np.arange(800), CONFIG)
+    assert apart[1] - apart[0] == pytest.approx((high - low) / 2**0.5, rel=0.1)

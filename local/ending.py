@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ def ending(report: Mapping[str, Any], copies: Copies, points_to: str | None) -> 
     if report["table"]:
         parts += ["", report["table"]]
     parts += ["", *_result(report, copies.uri), f"Channel: {_channel(report, points_to)}"]
+    if (report.get("run") or {}).get("tuned_values"):
+        parts.append(f"Tuned:   {report['run']['tuned']}")
     parts += [f"Report:  {copies.report}", f"         {copies.uri}"]
     if copies.trend:
         parts.append(f"Trend:   {copies.trend}")
@@ -80,4 +83,9 @@ def _channel(report: Mapping[str, Any], points_to: str | None) -> str:
     if model and model["promoted"]:
         return f"{channel} points to it now"
     still = f"{channel} still points to {points_to}" if points_to else f"{channel} points nowhere yet"
-    return f"{still}; not moved: {model['why']}" if model and model.get("why") else still
+    return f"{still}; not moved: {_for_make(model['why'])}" if model and model.get("why") else still
+
+
+def _for_make(text: str) -> str:
+    """Here the registry's command needs the local S3."""
+    return re.sub(r"python -m include\.recommender\.registry ([^`]+?)$", r"""make registry ARGS='\1'""", text)

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if files:
             check_reviews(files, RetrainConfig.from_params(conf).parse)
         home = Home(given.local)
-        with home.own("make run"), store.serve(home, port) as endpoint:
+        with home.own("make tune" if given.dag == TUNE else "make run"), store.serve(home, port) as endpoint:
             say(f"S3 is up: {endpoint}, kept in {home.path / 's3'}", "s3")
             s3 = store.client(endpoint)
             source = put_reviews(s3, files) if files else put_samples(s3)

@@ -28,20 +28,36 @@ def _params(fields: Mapping[str, Field]) -> dict[str, Param]:
     return {name: Param(field.value, field.description, **field.schema) for name, field in fields.items()}
 
 
-HEAD = """# Parameters of `recommender_retrain`
+HEAD = """# Parameters
 
-Every run takes these: in the trigger form, as `conf` over REST, with `--conf` or `--dag-run-conf` on the command line.
-The form and REST refuse a value out of range, and so does the first task. This page is generated; to change it, change
-include/orchestration/fields.py or include/recommender/config.py, then
+Every run of `recommender_retrain` takes these: in the trigger form, as `conf` over REST, with `--conf` or
+`--dag-run-conf` on the command line. The form and REST refuse a value out of range, and so does the first task.
+This page is generated; to change it, change include/orchestration/fields.py or include/recommender/config.py, then
 
     python -m include.orchestration.form > docs/parameters.md
 """
 
 
+OF_TUNE = """
+# Parameters of `recommender_tune`
+
+It takes `snapshot`, `as_of` and, as what the search begins with, all of these sections above: {shared}.
+And its own:
+"""
+
+
 def markdown() -> str:
     """docs/parameters.md: a table a section of the form."""
+    retrain, tune = retrain_fields(), tune_fields()
+    own = {name: field for name, field in tune.items() if name not in retrain}
+    sections = dict.fromkeys(field.schema["section"] for name, field in tune.items() if name not in own)
+    shared = ", ".join(section for section in sections if section != retrain["as_of"].schema["section"])
+    return HEAD + _tables(retrain) + OF_TUNE.format(shared=shared) + _tables(own)
+
+
+def _tables(fields: Mapping[str, Field]) -> str:
     rows: dict[str, list[str]] = {}
-    for name, field in retrain_fields().items():
+    for name, field in fields.items():
         about = field.schema
         line = f"| `{name}` | {_shown(field.value)} | {allowed(about)} | {field.description} |"
         rows.setdefault(about["section"], []).append(line.replace("\n", " "))
@@ -49,7 +65,7 @@ def markdown() -> str:
         "\n".join([f"\n## {name}\n", "| name | default | allowed | what |", "|---|---|---|---|", *lines])
         for name, lines in rows.items()
     )
-    return HEAD + "\n".join(tables) + "\n"
+    return "\n".join(tables) + "\n"
 
 
 def _shown(value: Any) -> str:

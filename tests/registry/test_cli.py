@@ -84,7 +84,7 @@ def test_list_tells_of_a_damaged_manifest_and_goes_on(registry, run):
 
 
 def test_an_empty_registry_is_no_error(run, ask):
-    assert run("list")[:2] == (0, "No versions yet\n")
+    assert run("list")[:2] == (0, "No versions yet below s3://reviews/shop/models/\n")
     assert run("history")[:2] == (0, "production never moved\n")
     assert ask("retire") == (0, ask("retire")[1])
     assert ask("list") == (0, [])
@@ -164,11 +164,12 @@ def test_global_options_are_understood_before_and_after_the_command(registry, ru
 
 
 def test_show_and_card_take_a_channel_for_a_version(registry, run, ask):
+    assert "no channel production that points to one" in run("show", "production")[2]
     line(registry, "m1", "m2")
     status, out, _ = run("show", "production")
     assert status == 0
     assert re.search(r"^model +m2$", out, re.M)
-    assert "popularity_all_time" in out
+    assert "popularity_all_time *" in out
     _, body = ask("show", "m1")
     assert (body["counts"]["items"], body["channels"], len(body["moves"])) == (4, [], 2)
     assert run("card", "production")[1] == "# Model m2\n"
@@ -223,10 +224,27 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     assert "the content of snapshot 2018-09-01" in body["warnings"][0]
 
 
+def test_show_names_settings_as_they_are_set_and_contestants_by_recall(registry, run):
+    config = {"prior": {"half_life_days": 9.0}, "encode": {"half_life_days": 80.0}}
+    metrics = {
+        "popularity_all_time": {"coverage@10": 0.1, "recall@10": 0.2},
+        "candidate": {"coverage@10": 0.3, "recall@10": 0.5},
+        "without_prior": {"coverage@10": 0.9, "recall@10": 0.4},
+    }
+    publish(registry, "a", day(1), config=config, metrics=metrics, tuned="20180301-abc")
+    out = run("show", "a")[1]
+    assert "prior: prior_half_life_days=9.0\n" in out + "\n"
+    assert "encode: half_life_days=80.0\n" in out
+    assert re.search(r"^tuned +20180301-abc$", out, re.M)
+    names = [line.split()[0] for line in out.splitlines() if line.split()[:1] and line.split()[0] in metrics]
+    assert names == ["candidate", "without_prior", "popularity_all_time"]
+
+
 def test_the_prior_that_was_learned_is_shown_and_compared(registry, run, ask):
     publish(registry, "a", day(1))
     publish(registry, "b", day(1), prior={"power": 0.35, "half_life_days": 15.0, "short_history": 1.0, "fit": False})
     _, body = ask("compare", "a", "b")
+    assert body["facts"]["tuned"] == ["none", "none"]
     assert body["facts"]["item prior"] == ["none", "power 0.35, half-life 15 days"]
     assert re.search(r"^item prior +power 0.35, half-life 15 days$", run("show", "b")[1], re.M)
 

@@ -32,13 +32,18 @@ def _resolve(registry: Registry, name: str) -> str:
     if "/" in name or registry.manifests([name]):
         return name
     state = registry.channels.read(name)
+    if state is None and registry.tombstone(name) is None:
+        where = registry.objects.uri(f"models/{name}")
+        raise NotFound(
+            f"{where}: there is no such version, and no channel {name} that points to one. `list` names them all."
+        )
     return state.model_id if state else name
 
 
 def list_versions(registry: Registry, args: argparse.Namespace) -> Answer:
     """All versions, newest first."""
     rows = summaries(registry)
-    return Answer([asdict(row) for row in rows], text.versions(rows))
+    return Answer([asdict(row) for row in rows], text.versions(rows, registry.objects.uri("models/")))
 
 
 def show(registry: Registry, args: argparse.Namespace) -> Answer:

@@ -83,6 +83,7 @@ def _facts(registry: Registry, model_id: str, manifest: dict[str, Any]) -> dict[
         "strongest popularity": manifest["verdict"]["opponent"],
         "relative_lift": manifest["verdict"]["relative_lift"],
         "item prior": prior_told(manifest),
+        "tuned": manifest.get("tuned") or "none",
         "code_version": manifest["code_version"],
         **fold_counts(registry, model_id, manifest),
     }

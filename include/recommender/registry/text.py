@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..config import knobs
 from .comparison import Comparison, Pair, cut_of, prior_told
 from .listing import Summary
 from .moves import Move, instant
@@ -61,10 +62,10 @@ def lift(value: float | None) -> str | None:
     return None if value is None else f"{value:+.1%}"
 
 
-def versions(rows: Sequence[Summary]) -> str:
+def versions(rows: Sequence[Summary], root: str) -> str:
     """`list`."""
     if not rows:
-        return "No versions yet"
+        return f"No versions yet below {root}"
     ks = {row.top_k for row in rows if row.top_k}
     recall = f"RECALL@{ks.pop()}" if len(ks) == 1 else "RECALL@K"
     head = ["MODEL", "AS OF (UTC)", "SNAPSHOT", "VERDICT", recall, "POPULARITY", "LIFT", "SIZE", "CHANNELS"]
@@ -109,6 +110,7 @@ def version(
         "snapshot": manifest["snapshot"],
         "cut": cut_of(manifest),
         "item prior": prior_told(manifest),
+        "tuned": manifest.get("tuned"),
         **counts,
         "size": size(summary.size_bytes),
         "run": manifest["run"],
@@ -121,10 +123,15 @@ def version(
     lines = [f"{name:<{width}}  {_cell(value)}" for name, value in facts.items() if value not in (None, "")]
     metrics = manifest["metrics"]
     columns = [name for name in metrics["candidate"] if name.endswith(f"@{verdict['top_k']}")]
-    ordered = sorted(metrics, key=lambda name: -metrics[name][columns[0]])
-    body = [[name, *(metrics[name].get(column) for column in columns)] for name in ordered]
-    settings = {section: values for section, values in manifest["config"].items() if values}
-    config = [f"{section}: " + ", ".join(f"{k}={v}" for k, v in values.items()) for section, values in settings.items()]
+    ordered = sorted(metrics, key=lambda name: -metrics[name][f"recall@{verdict['top_k']}"])
+    starred = {verdict["opponent"]: f"{verdict['opponent']} *"}
+    body = [[starred.get(name, name), *(metrics[name].get(column) for column in columns)] for name in ordered]
+    parameters = {(each.section, each.field): each.param for each in knobs()}
+    config = [
+        f"{section}: " + ", ".join(f"{parameters.get((section, field), field)}={v}" for field, v in values.items())
+        for section, values in manifest["config"].items()
+        if values
+    ]
     parts = [
         "\n".join(lines),
         table(["CONTESTANT", *columns], body, right=range(1, len(columns) + 1)),

@@ -38,9 +38,7 @@ class Versions:
             gone = self.tombstone(model_id)
             where = self.objects.uri(f"models/{model_id}")
             if gone is None:
-                raise NotFound(
-                    f"{where}: there is no such version. `python -m include.recommender.registry list` names them all."
-                ) from error
+                raise NotFound(f"{where}: there is no such version. The command `list` names them all.") from error
             raise NotFound(f"{where}: was retired at {gone['retired_at']} by {gone['who']}") from error
 
     def manifests(self, model_ids: Iterable[str]) -> dict[str, dict[str, Any] | DataError]:

@@ -136,7 +136,8 @@ def run_trial(
         time.monotonic() - started,
         [row.uri for row in judged],
     )
-    log.info("Trial %d: %.4f, coverage %.3f%s", number, result.objective, result.coverage, " (stopped early)" * pruned)
+    told_early = f" (stopped early, after {len(own)} of {len(plan.folds)} cuts)" if pruned else ""
+    log.info("Trial %d: %.4f, coverage %.3f%s", number, result.objective, result.coverage, told_early)
     log.info("  %s", told(values))
     return result
 

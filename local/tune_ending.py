@@ -32,6 +32,8 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
             f"         on the cuts of the search  {_interval(choice['searched'], report['level'])}, which favours it",
             f"         on the newest cut          {_interval(choice['confirmed'], report['search']['confirm_level'])}, "
             "which no trial was chosen on",
+            f"{'':<45}{report['level'] * 100:g} % ({choice['alone']['low']:+.4f}, {choice['alone']['high']:+.4f}), "
+            "which is enough by itself if above 0",
             f"         coverage there             {choice['confirmed_covers'][0]:.3f}, of the defaults "
             f"{choice['confirmed_covers'][1]:.3f}; at least {report['search']['min_coverage']:g} of that is asked for",
         ]

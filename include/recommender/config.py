@@ -245,7 +245,10 @@ class TuneConfig:
         0.5, "Least coverage of a winner, as a share of the defaults' coverage", low=0.0, high=1.0
     )
     confirm_level: float = knob(
-        0.8, "Level of the interval that has to lie above 0 on the newest cut, too", low=0.5, high=0.999
+        0.8,
+        "Level of the interval on the newest cut that confirms what the cuts of the search say",
+        low=0.5,
+        high=0.999,
     )
     level: float = knob(
         0.9,

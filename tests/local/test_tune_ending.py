@@ -23,6 +23,7 @@ def report(better, **more):
         "too_narrow": False,
         "searched": interval,
         "confirmed": interval | {"low": -0.001},
+        "alone": interval | {"low": -0.002},
         "confirmed_covers": (0.1234, 0.25),
     }
     results = [result(0, 0.1), *(result(n, 0.1 + n / 100) for n in range(1, 8)), result(8, 0.9, pruned=True)]

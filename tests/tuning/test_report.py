@@ -25,6 +25,7 @@ def report(**change):
         "too_narrow": False,
         "searched": INTERVAL,
         "confirmed": INTERVAL,
+        "alone": INTERVAL,
         "by_cut": [INTERVAL] * 3,
         "default_recall": 0.1,
         "best_recall": 0.15,

@@ -50,11 +50,41 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, plann
 
 
 @pytest.mark.parametrize(
-    ("searched", "confirmed", "better"),
-    [(0.01, 0.01, True), (0.01, -0.01, False), (-0.01, 0.01, False), (0.01, 0.0, False)],
+    ("searched", "confirmed", "alone", "better"),
+    [
+        (0.01, 0.01, -0.01, True),
+        (0.01, -0.01, -0.02, False),
+        (-0.01, 0.01, -0.01, False),
+        (0.01, 0.0, -0.01, False),
+        (-0.01, 0.02, 0.01, True),
+        (-0.01, 0.01, 0.0, False),
+    ],
 )
-def test_better_is_what_both_intervals_say(searched, confirmed, better):
-    assert recommends_better(*(Interval(0.02, low, 0.05) for low in (searched, confirmed))) is better
+def test_better_is_what_the_newest_cut_says_by_itself_or_confirms(searched, confirmed, alone, better):
+    assert recommends_better(*(Interval(0.02, low, 0.05) for low in (searched, confirmed, alone))) is better
+
+
+def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch, workspace, planned):
+    """Worse on the cuts of the search; on the newest better, for each user by as much."""
+    recall = np.random.default_rng(0).random(400) / 4
+    recalls = {"default": recall, "winner": recall, "newest default": recall, "newest winner": recall + 0.01}
+    monkeypatch.setattr(steps, "recall_of", lambda _, uri: recalls[uri])
+
+    def judge_at(workspace, fold, config):
+        name = f"newest {'default' if config == BASE else 'winner'}"
+        return Artifact("tune_trial", name, name, {}, {"coverage": 0.4})
+
+    monkeypatch.setattr(steps, "judge_at", judge_at)
+    results = [
+        Result(number, {"prior_power": 0.3}, [0.1 + number], 0.1 + number, 0.4, False, 1.0, [name])
+        for number, name in enumerate(["default", "winner"])
+    ]
+    choice = choose(workspace, planned, results, BASE, SEARCH)
+    assert (choice.better, choice.searched.low > 0, choice.alone.low > 0) == (True, False, True)
+    recalls["newest winner"] = recall + np.random.default_rng(1).normal(0.001, 0.02, 400)
+    doubtful = choose(workspace, planned, results, BASE, SEARCH)
+    assert doubtful.alone.low < doubtful.confirmed.low
+    assert not doubtful.better
 
 
 @pytest.mark.parametrize(

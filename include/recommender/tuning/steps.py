@@ -168,10 +168,10 @@ class Choice:
 
     searched : interval over all judged users of the cuts that the search looked at; it favours the winner, which was
         chosen there
-    confirmed : on the newest cut, which no trial was chosen on
+    confirmed : on the newest cut, which no trial was chosen on, at `confirm_level`; alone : at the level of the gate
     *_users : how many judged users stand behind an interval; who is judged at two cuts counts twice
     confirmed_covers : coverage on the newest cut, winner and defaults
-    too_narrow : both intervals lie above 0, but it covers too little there; then it is not `better`
+    too_narrow : it recommends better, but covers too little there; then it is not `better`
     """
 
     trials: int
@@ -181,6 +181,7 @@ class Choice:
     too_narrow: bool
     searched: Interval
     confirmed: Interval
+    alone: Interval
     by_cut: list[Interval]
     default_recall: float
     best_recall: float
@@ -195,12 +196,13 @@ class Choice:
         return asdict(self)
 
 
-def recommends_better(searched: Interval, confirmed: Interval) -> bool:
-    """Whether both intervals lie above 0, over the search's cuts and on the newest.
+def recommends_better(searched: Interval, confirmed: Interval, alone: Interval) -> bool:
+    """Whether the newest cut says so by itself, or confirms what the search's cuts say.
 
-    The first was chosen on the same users, so it alone would say "better" of noise.
+    A winner was chosen on the search's cuts, so they alone would say "better" of noise. The newest is asked about one
+    trial only: its interval at the level of the gate errs as seldom as that level says.
     """
-    return searched.low > 0 and confirmed.low > 0
+    return alone.low > 0 or (searched.low > 0 and confirmed.low > 0)
 
 
 def covers_enough(covers: tuple[float, float], least: float) -> bool:
@@ -226,7 +228,8 @@ def choose(
     last_ours, last_theirs = (recall_of(workspace, row.uri) for row in last)
     covers = last[0].counts["coverage"], last[1].counts["coverage"]
     confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
-    stronger = best.number != 0 and recommends_better(searched, confirmed)
+    alone = paired_interval(last_ours, last_theirs, base.gate)
+    stronger = best.number != 0 and recommends_better(searched, confirmed, alone)
     wide = covers_enough(covers, search.min_coverage)
     choice = Choice(
         len(results),
@@ -236,6 +239,7 @@ def choose(
         stronger and not wide,
         searched,
         confirmed,
+        alone,
         [paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
         float(np.concatenate(theirs).mean()),
         best.objective,
@@ -248,7 +252,9 @@ def choose(
     log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
     log.info("  %s", told(best.values))
     log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
-    log.info("On the newest cut: %+.4f (%+.4f, %+.4f)", confirmed.mean, confirmed.low, confirmed.high)
+    levels = 100 * search.confirm_level, 100 * base.gate.confidence_level
+    told_newest = (confirmed.mean, levels[0], confirmed.low, confirmed.high, levels[1], alone.low, alone.high)
+    log.info("On the newest cut: %+.4f, %g %% (%+.4f, %+.4f), %g %% (%+.4f, %+.4f)", *told_newest)
     log.info("Coverage on the newest cut: %.3f; of the defaults %.3f", *covers)
     log.info("Better than the defaults: %s", outcome(choice))
     return choice

@@ -39,7 +39,10 @@ def report(**change):
         "run": {"as_of": "2018-09-01T00:00:00+00:00", "run_id": "manual <1>"},
         "tasks": [],
         "error": None,
-        "plan": {"names": NAMES, "folds": ["s3://b/1", "s3://b/2"], "confirm": "s3://b/3", "cut_s": 1_535_760_000},
+        "plan": {"names": NAMES, "folds": ["s3://b/1", "s3://b/2"], "confirm": "s3://b/3", "cut_s": 1_535_760_000}
+        | {
+            "holdouts": [[1_530_000_000, 1_532_000_000], [1_528_000_000, 1_530_000_000], [1_532_000_000, 1_535_760_000]]
+        },
         "top_k": 10,
         "level": 0.95,
         "snapshot": "2018-09-01",
@@ -104,3 +107,12 @@ def test_any_part_may_be_missing(gone):
     error = {"task": "plan", "error": {"kind": "DataError", "message": "too <few>"}}
     assert "too &lt;few&gt;" in render(report(**gone, error=error))
     assert "NOT ENDED" in render(report(**gone))
+
+
+def test_each_cut_has_its_dates_and_a_report_from_before_they_were_kept_has_none():
+    page = render(report())
+    assert "cut 2, held out 2018-06-03 04:26:40 UTC to 2018-06-26 08:00 UTC" in page
+    assert "newest cut, held out 2018-07-19 11:33:20 UTC to 2018-09-01 00:00 UTC" in page
+    older = report()
+    older["plan"] = {name: value for name, value in older["plan"].items() if name != "holdouts"}
+    assert "held out 20" not in render(older)

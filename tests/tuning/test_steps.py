@@ -34,6 +34,15 @@ def planned(workspace):
     return plan(workspace, parsed, JULY, ["prior_power"], BASE, SEARCH)
 
 
+def test_holdouts_follow_each_other_up_to_the_cut_of_a_retraining(planned):
+    *searched, newest = planned.holdouts
+    assert len(searched) == len(planned.folds) == SEARCH.cuts
+    in_time = [*searched[::-1], newest]
+    assert all(begin < end for begin, end in in_time)
+    assert [end for _, end in in_time[:-1]] == [begin for begin, _ in in_time[1:]]
+    assert newest[1] == planned.cut_s
+
+
 def test_a_trial_without_hope_is_stopped_after_the_first_cut(workspace, planned):
     default = run_trial(workspace, planned, 0, planned.defaults, [], BASE, SEARCH)
     assert (len(default.recalls), default.pruned) == (2, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Plan:
     folds : URIs of the folds, in the order in which trials are judged: the newest first
     confirm : URI of the fold that only default and winner are judged on; it is newer than all of `folds`
     cut_s : the cut of the retraining whose holdout is left alone; no fold knows anything at or after it
+    holdouts : of each of `folds`, then of `confirm`, the instants at which its holdout begins and ends
     """
 
     names: list[str]
@@ -43,6 +44,7 @@ class Plan:
     folds: list[str]
     confirm: str
     cut_s: int
+    holdouts: list[list[int]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -86,8 +88,16 @@ def plan(
         config.cuts,
         datetime.fromtimestamp(instants[-1], UTC).isoformat(),
     )
-    earlier = [fold.uri for fold in folds[:-1]]
-    return Plan(names, values_of(base, names), earlier[::-1], folds[-1].uri, instants[-1])
+    *earlier, last = [(fold.uri, [fold.counts["cut_s"], end]) for fold, end in zip(folds, instants, strict=True)]
+    newest_first = earlier[::-1]
+    return Plan(
+        names,
+        values_of(base, names),
+        [uri for uri, _ in newest_first],
+        last[0],
+        instants[-1],
+        [holdout for _, holdout in [*newest_first, last]],
+    )
 
 
 def run_trial(

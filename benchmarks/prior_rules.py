@@ -27,6 +27,7 @@ from include.recommender.evaluation.learn_prior import (
     HALF_LIVES,
     MAX_INTERACTIONS,
     MAX_USERS,
+    MIN_USERS,
     POWERS,
     Point,
     grid_recalls,
@@ -66,13 +67,15 @@ def critical(recalls: Recalls, own: Point, seed: int) -> float:
 
 @dataclass(frozen=True)
 class Cut:
-    """The grid at one point in time, judged inside train and on the holdout."""
+    """The grid at one point in time, judged inside train (unless too few users are there) and on the holdout."""
 
-    inner: Recalls
+    inner: Recalls | None
     holdout: Recalls
 
     def chosen(self, own: Point, errors: float | None, seed: int) -> Point:
         """What a rule takes; without a number of standard errors, the test."""
+        if self.inner is None:
+            return own
         days, powers = (sorted({point[at] for point in self.inner}) for at in (0, 1))
         place = {point: (days.index(point[0]), powers.index(point[1])) for point in self.inner}
         limit = critical(self.inner, own, seed) if errors is None else errors
@@ -90,8 +93,9 @@ def cuts_of(files: list[Path], n_cuts: int, config: RetrainConfig) -> list[Cut]:
     for share in np.linspace(EARLIEST, 1.0, n_cuts) if n_cuts > 1 else [1.0]:
         fold = encode(reviews, int(times[int(share * len(times)) - 1]) + 1, config.encode)
         inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
-        if inner is not None:
-            found.append(Cut(grid_recalls(inner, points, judged), grid_recalls(fold, points, judged)))
+        enough = inner is not None and len(inner.holdout_rows) >= MIN_USERS
+        inside = grid_recalls(inner, points, judged) if inner is not None and enough else None
+        found.append(Cut(inside, grid_recalls(fold, points, judged)))
     return found
 
 

@@ -13,14 +13,15 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from isal import igzip
 
 NEEDED, KNOWN = {"user", "item", "time"}, {"user", "item", "rating", "time", "-"}
 
 
-def rows(path: Path, columns: list[str], delimiter: str) -> Iterator[dict[str, str]]:
-    """The lines of a file by column.
+def rows(path: Path, columns: list[str], delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines of a file by column, with their numbers; blank ones are passed over.
 
     Raises
     ------
@@ -29,7 +30,7 @@ def rows(path: Path, columns: list[str], delimiter: str) -> Iterator[dict[str, s
     """
     with path.open(newline="", encoding="utf-8") as file:
         lines = csv.reader(file, delimiter=delimiter)
-        for cells in lines:
+        for cells in filter(None, lines):
             if len(cells) != len(columns):
                 told, asked = delimiter.join(cells)[:80], ",".join(columns)
                 raise ValueError(
@@ -38,7 +39,7 @@ def rows(path: Path, columns: list[str], delimiter: str) -> Iterator[dict[str, s
                 )
             row = dict(zip(columns, cells, strict=True))
             if lines.line_num > 1 or _is_number(row["time"]):
-                yield row
+                yield lines.line_num, row
 
 
 def _is_number(text: str) -> bool:
@@ -47,6 +48,24 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def write(out: TextIO, path: Path, columns: list[str], delimiter: str) -> int:
+    """Write the lines of a file as reviews; return how many. Raises ValueError, naming the line."""
+    n = 0
+    for number, row in rows(path, columns, delimiter):
+        try:
+            review = {
+                "overall": float(row.get("rating", 5)),
+                "reviewerID": row["user"].strip(),
+                "asin": row["item"].strip(),
+                "unixReviewTime": int(float(row["time"])),
+            }
+        except (ValueError, OverflowError) as error:
+            raise ValueError(f"{path}, line {number}: {error}. Expected a number as rating and as time") from error
+        out.write(json.dumps(review) + "\n")
+        n += 1
+    return n
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,22 +79,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     columns = given.columns.split(",")
     if not NEEDED <= set(columns) <= KNOWN:
         parser.error(f"--columns {given.columns}: expected user, item and time, perhaps rating, and - for all others")
-    n = 0
-    with igzip.open(given.out, "wt") as out:
-        try:
-            for path in given.ratings:
-                for row in rows(path, columns, given.delimiter):
-                    review = {
-                        "overall": float(row.get("rating", 5)),
-                        "reviewerID": row["user"].strip(),
-                        "asin": row["item"].strip(),
-                        "unixReviewTime": int(float(row["time"])),
-                    }
-                    out.write(json.dumps(review) + "\n")
-                    n += 1
-        except ValueError as error:
-            given.out.unlink()
-            parser.error(str(error))
+    if len(given.delimiter) != 1:
+        parser.error(f"--delimiter {given.delimiter}: expected one character; change it first, as in sed 's/::/,/g'")
+    # Beside its place, so that an earlier file stays where this one fails.
+    partial = given.out.with_name(f".{given.out.name}.partial")
+    try:
+        with igzip.open(partial, "wt") as out:
+            n = sum(write(out, path, columns, given.delimiter) for path in given.ratings)
+        partial.replace(given.out)
+    except ValueError as error:
+        parser.error(str(error))
+    finally:
+        partial.unlink(missing_ok=True)
     print(f"{n:,} ratings: {given.out}")
 
 

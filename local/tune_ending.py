@@ -32,8 +32,7 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
             f"         on the cuts of the search  {_interval(choice['searched'], report['level'])}, which favours it",
             f"         on the newest cut          {_interval(choice['confirmed'], report['search']['confirm_level'])}, "
             "which no trial was chosen on",
-            f"{'':<45}{report['level'] * 100:g} % ({choice['alone']['low']:+.4f}, {choice['alone']['high']:+.4f}), "
-            "which is enough by itself if above 0",
+            *_alone(choice),
             f"         coverage there             {choice['confirmed_covers'][0]:.3f}, of the defaults "
             f"{choice['confirmed_covers'][1]:.3f}; at least {report['search']['min_coverage']:g} of that is asked for",
         ]
@@ -43,6 +42,13 @@ def tune_ending(report: Mapping[str, Any], copy: Path) -> str:
     if report["tuned"] and better:
         lines += ['         To retrain with it, after the same variables: make run CONF=\'{"tuned": "newest"}\'']
     return "\n".join([*lines, f"Report:  {copy}"])
+
+
+def _alone(choice: Mapping[str, Any]) -> list[str]:
+    if "alone" not in choice:  # a search from before it was kept
+        return []
+    interval = f"{choice['alone_level'] * 100:g} % ({choice['alone']['low']:+.4f}, {choice['alone']['high']:+.4f})"
+    return [f"{'':<45}{interval}, which is enough by itself if above 0"]
 
 
 def _word(choice: Mapping[str, Any]) -> str:

@@ -246,7 +246,7 @@ class TuneConfig:
     )
     confirm_level: float = knob(
         0.8,
-        "Level of the interval on the newest cut that confirms what the cuts of the search say",
+        "Level at which the newest cut confirms what the cuts of the search say; above 0.95 also that of its own word",
         low=0.5,
         high=0.999,
     )

@@ -14,7 +14,7 @@ ROWS = ["A1,B1,4.0,1404172800", "A2,B1,1.0,1404259200"]
 @pytest.mark.parametrize("head", [[], ["user,item,rating,timestamp"]])
 def test_the_parser_reads_what_it_wrote(tmp_path, head):
     source, out = tmp_path / "ratings.csv", tmp_path / "out.jsonl.gz"
-    source.write_text("\n".join(head + ROWS) + "\n")
+    source.write_text("\n".join(head + ROWS) + "\n\n")
     ratings.main([str(source), str(out)])
     parts = parse_block(Block.of(1, gzip.decompress(out.read_bytes())))
     assert [row for part in parts for row in part.rows.to_pylist()] == [
@@ -23,10 +23,19 @@ def test_the_parser_reads_what_it_wrote(tmp_path, head):
     ]
 
 
-def test_a_line_of_another_length_is_named(tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("A3,B1,5.0", "ratings.csv, line 3: 3 cells, not 4 (user,item,rating,time): 'A3,B1,5.0'"),
+        ("A3,B1,5.0,never", "ratings.csv, line 3: could not convert string to float: 'never'"),
+        ("A3,B1,5.0,inf", "ratings.csv, line 3: cannot convert float infinity"),
+    ],
+)
+def test_a_bad_line_is_named_and_what_was_there_before_stays(tmp_path, capsys, line, told):
     source, out = tmp_path / "ratings.csv", tmp_path / "out.jsonl.gz"
-    source.write_text("\n".join([*ROWS, "A3,B1,5.0"]) + "\n")
+    source.write_text("\n".join([*ROWS, line]) + "\n")
+    out.write_bytes(b"earlier")
     with pytest.raises(SystemExit):
         ratings.main([str(source), str(out)])
-    assert "ratings.csv, line 3: 3 cells, not 4 (user,item,rating,time): 'A3,B1,5.0'" in capsys.readouterr().err
-    assert not out.exists()
+    assert told in capsys.readouterr().err
+    assert (out.read_bytes(), sorted(tmp_path.iterdir())) == (b"earlier", [out, source])

@@ -7,10 +7,19 @@ import pytest
 from scipy import stats
 
 from benchmarks import prior_rules
-from benchmarks.prior_rules import LEVEL, critical
-from include.recommender.evaluation.learn_prior import nearest
+from benchmarks.prior_rules import LEVEL, Cut, critical, report
+from include.recommender.data.inner import inner_fold
+from include.recommender.evaluation.learn_prior import (
+    CLEARLY_WORSE,
+    HALF_LIVES,
+    MAX_INTERACTIONS,
+    POWERS,
+    grid_recalls,
+    learn_prior,
+    nearest,
+)
 
-from .test_learn_prior import GRID, PLACE
+from .test_learn_prior import CONFIG, GRID, PLACE, world
 
 
 def test_what_is_clear_by_all_sign_flips_of_ten_users(monkeypatch):
@@ -35,3 +44,19 @@ def test_a_point_among_equals_is_clearly_worse_as_often_as_promised():
         moved += found != GRID[4]
     # Four standard errors of 400 draws.
     assert abs(moved / 400 - LEVEL) < 4 * (LEVEL * (1 - LEVEL) / 400) ** 0.5
+
+
+def test_the_rule_that_is_used_chooses_what_a_training_learns():
+    fold, own = world(0.0, 3.0), (CONFIG.prior.half_life_days, CONFIG.prior.power)
+    inner = inner_fold(fold, CONFIG.encode, MAX_INTERACTIONS, CONFIG.train.seed)
+    points = [(own[0] * by, power) for by in HALF_LIVES for power in POWERS]
+    cut = Cut(grid_recalls(inner, points, CONFIG), grid_recalls(fold, points, CONFIG))
+    learned = learn_prior(fold, CONFIG)
+    chosen = cut.chosen(own, CLEARLY_WORSE, 7)
+    assert chosen == (learned.half_life_days, learned.power) != own
+    # Where too few users are there to learn from, nothing is.
+    assert Cut(None, cut.holdout).chosen(own, 0.0, 7) == own
+    told = report([cut, Cut(None, cut.holdout)], CONFIG)
+    both = np.concatenate([cut.holdout[chosen], cut.holdout[own]]).mean()
+    (row,) = (line for line in told.splitlines() if line.startswith("1.645"))
+    assert (row.split()[2], row.split()[5]) == (f"{both:.4f}", "1")

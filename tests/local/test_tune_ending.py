@@ -24,6 +24,7 @@ def report(better, **more):
         "searched": interval,
         "confirmed": interval | {"low": -0.001},
         "alone": interval | {"low": -0.002},
+        "alone_level": 0.95,
         "confirmed_covers": (0.1234, 0.25),
     }
     results = [result(0, 0.1), *(result(n, 0.1 + n / 100) for n in range(1, 8)), result(8, 0.9, pruned=True)]
@@ -48,6 +49,7 @@ def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_be
     assert "trial 7 is better than the defaults" in told
     assert "+0.0100, 95 % (+0.0020, +0.0200), which favours it" in told
     assert "+0.0100, 80 % (-0.0010, +0.0200), which no trial was chosen on" in told
+    assert " 95 % (-0.0020, +0.0200), which is enough by itself if above 0" in told
     assert "Kept as: 20180901-0123456789ab" in told
     assert """make run CONF='{"tuned": "newest"}'""" in told
     told = tune_ending(report(better=False), Path("report.html"))
@@ -55,6 +57,13 @@ def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_be
     assert "as a record: newest does not take it" in told
     assert "make run" not in told
     assert "0.123, of the defaults 0.250" in told
+
+
+def test_a_search_from_before_the_newest_cut_could_say_so_by_itself_is_still_told():
+    choice = {name: value for name, value in report(True)["choice"].items() if not name.startswith("alone")}
+    told = tune_ending(report(True, choice=choice), Path("report.html"))
+    assert "is better than the defaults" in told
+    assert "by itself" not in told
 
 
 def test_a_winner_that_covers_too_little_is_not_called_unproven():

@@ -100,7 +100,7 @@ def test_the_card_says_what_was_judged_and_what_was_published():
         "snapshot": "2018-08-27",
         "as_of": "2018-09-01T00:00:00+00:00",
         "config": config.as_dict(),
-        "prior": {"power": 0.0, "half_life_days": 30.0},
+        "prior": {"power": 0.0, "half_life_days": 30.0, "short_history": 1.0},
         "verdict": verdict_of(some_recalls()),
         "run": "manual__1",
         "code_version": "0123456789ab",
@@ -114,9 +114,9 @@ def test_the_card_says_what_was_judged_and_what_was_published():
         assert words in card
     assert "Verdict: PROMOTE" in card
     assert "recent popularity" not in card
-    learned = about | {"prior": {"power": 0.35, "half_life_days": 15.0}}
+    learned = about | {"prior": {"power": 0.35, "half_life_days": 15.0, "short_history": 0.0}}
     known = render_card(learned, judged(popularity_30d=0.2, candidate=0.5), fold, published)
-    assert "half-life 15.0 days, over that of the strongest) to the power 0.35," in known
+    assert "half-life 15.0 days, over that of the strongest) to the power 0.35." in known
     assert "&" not in card
     assert max(map(len, card.splitlines())) <= 130
     assert card == render_card(about, judged(popularity_30d=0.2, candidate=0.5), fold, published)

@@ -26,6 +26,7 @@ def report(**change):
         "searched": INTERVAL,
         "confirmed": INTERVAL,
         "alone": INTERVAL,
+        "alone_level": 0.95,
         "by_cut": [INTERVAL] * 3,
         "default_recall": 0.1,
         "best_recall": 0.15,
@@ -116,3 +117,10 @@ def test_each_cut_has_its_dates_and_a_report_from_before_they_were_kept_has_none
     older = report()
     older["plan"] = {name: value for name, value in older["plan"].items() if name != "holdouts"}
     assert "held out 20" not in render(older)
+
+
+def test_a_search_from_before_the_newest_cut_could_say_so_by_itself_is_still_shown():
+    older = report()
+    older["choice"] = {name: value for name, value in older["choice"].items() if not name.startswith("alone")}
+    assert "newest cut, 95 %" in render(report())
+    assert "newest cut, 95 %" not in render(older)

@@ -91,6 +91,8 @@ def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch,
     choice = choose(workspace, planned, results, BASE, SEARCH)
     assert (choice.better, choice.searched.low > 0, choice.alone.low > 0) == (True, False, True)
     recalls["newest winner"] = recall + np.random.default_rng(1).normal(0.001, 0.02, 400)
+    strict = choose(workspace, planned, results, BASE, replace(SEARCH, confirm_level=0.99))
+    assert (choice.alone_level, strict.alone_level) == (0.95, 0.99)
     doubtful = choose(workspace, planned, results, BASE, SEARCH)
     assert doubtful.alone.low < doubtful.confirmed.low
     assert not doubtful.better

@@ -112,8 +112,9 @@ def _plots(report: Mapping[str, Any], results: list[Result]) -> dict[str, Markup
         rows += [
             Whisker(f"all cuts of the search, {_percent(report['level'])}", **choice["searched"], strong=True),
             Whisker(f"newest cut, {_percent(report['search']['confirm_level'])}", **choice["confirmed"], strong=True),
-            Whisker(f"newest cut, {_percent(report['level'])}", **choice["alone"], strong=True),
         ]
+        if "alone" in choice:  # a search from before it was kept has none
+            rows.append(Whisker(f"newest cut, {_percent(choice['alone_level'])}", **choice["alone"], strong=True))
         alt = "Best minus defaults: " + "; ".join(
             f"{row.label} {row.mean:+.4f} ({row.low:+.4f} to {row.high:+.4f})" for row in rows
         )

@@ -178,7 +178,8 @@ class Choice:
 
     searched : interval over all judged users of the cuts that the search looked at; it favours the winner, which was
         chosen there
-    confirmed : on the newest cut, which no trial was chosen on, at `confirm_level`; alone : at the level of the gate
+    confirmed : on the newest cut, which no trial was chosen on, at `confirm_level`
+    alone : the same at `alone_level`: that of the gate, or `confirm_level` where it is higher
     *_users : how many judged users stand behind an interval; who is judged at two cuts counts twice
     confirmed_covers : coverage on the newest cut, winner and defaults
     too_narrow : it recommends better, but covers too little there; then it is not `better`
@@ -192,6 +193,7 @@ class Choice:
     searched: Interval
     confirmed: Interval
     alone: Interval
+    alone_level: float
     by_cut: list[Interval]
     default_recall: float
     best_recall: float
@@ -210,7 +212,8 @@ def recommends_better(searched: Interval, confirmed: Interval, alone: Interval) 
     """Whether the newest cut says so by itself, or confirms what the search's cuts say.
 
     A winner was chosen on the search's cuts, so they alone would say "better" of noise. The newest is asked about one
-    trial only: its interval at the level of the gate errs as seldom as that level says.
+    trial only: its interval at the level of the gate errs as seldom as that level says. To confirm may err as often as
+    `confirm_level` says, where the cuts of the search say "better" too.
     """
     return alone.low > 0 or (searched.low > 0 and confirmed.low > 0)
 
@@ -238,7 +241,8 @@ def choose(
     last_ours, last_theirs = (recall_of(workspace, row.uri) for row in last)
     covers = last[0].counts["coverage"], last[1].counts["coverage"]
     confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
-    alone = paired_interval(last_ours, last_theirs, base.gate)
+    level = max(base.gate.confidence_level, search.confirm_level)
+    alone = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=level))
     stronger = best.number != 0 and recommends_better(searched, confirmed, alone)
     wide = covers_enough(covers, search.min_coverage)
     choice = Choice(
@@ -250,6 +254,7 @@ def choose(
         searched,
         confirmed,
         alone,
+        level,
         [paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
         float(np.concatenate(theirs).mean()),
         best.objective,
@@ -262,8 +267,10 @@ def choose(
     log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
     log.info("  %s", told(best.values))
     log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
-    levels = 100 * search.confirm_level, 100 * base.gate.confidence_level
-    told_newest = (confirmed.mean, levels[0], confirmed.low, confirmed.high, levels[1], alone.low, alone.high)
+    told_newest = (
+        *(confirmed.mean, 100 * search.confirm_level, confirmed.low, confirmed.high),
+        *(100 * level, alone.low, alone.high),
+    )
     log.info("On the newest cut: %+.4f, %g %% (%+.4f, %+.4f), %g %% (%+.4f, %+.4f)", *told_newest)
     log.info("Coverage on the newest cut: %.3f; of the defaults %.3f", *covers)
     log.info("Better than the defaults: %s", outcome(choice))

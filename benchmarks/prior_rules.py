@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +24,16 @@ from include.recommender.data.encoding import encode
 from include.recommender.data.inner import inner_fold
 from include.recommender.evaluation.learn_prior import (
     CLEARLY_WORSE,
-    HALF_LIVES,
     MAX_INTERACTIONS,
-    MAX_USERS,
     MIN_USERS,
-    POWERS,
     Point,
+    grid,
     grid_recalls,
     nearest,
 )
 from include.recommender.evaluation.metrics import Floats
 
-from .quality import EARLIEST, read
+from .quality import instants, read
 
 LEVEL, FLIPS = 0.05, 1000
 ERRORS = (0.0, 1.0, CLEARLY_WORSE)
@@ -72,30 +70,25 @@ class Cut:
     inner: Recalls | None
     holdout: Recalls
 
-    def chosen(self, own: Point, errors: float | None, seed: int) -> Point:
+    def chosen(self, config: RetrainConfig, errors: float | None) -> Point:
         """What a rule takes; without a number of standard errors, the test."""
+        own = (config.prior.half_life_days, config.prior.power)
         if self.inner is None:
             return own
-        days, powers = (sorted({point[at] for point in self.inner}) for at in (0, 1))
-        place = {point: (days.index(point[0]), powers.index(point[1])) for point in self.inner}
-        limit = critical(self.inner, own, seed) if errors is None else errors
-        return nearest(self.inner, place, own, limit)[0]
+        limit = critical(self.inner, own, config.evaluate.seed) if errors is None else errors
+        return nearest(self.inner, grid(config.prior), own, limit)[0]
 
 
 def cuts_of(files: list[Path], n_cuts: int, config: RetrainConfig) -> list[Cut]:
     """Judge the whole grid at some points in time."""
-    reviews = read(files, config)
-    times = np.sort(reviews.time)
-    half_lives = [config.prior.half_life_days * by for by in HALF_LIVES]
-    points = [(days, power) for days in half_lives for power in sorted({*POWERS, config.prior.power})]
-    judged = replace(config, evaluate=replace(config.evaluate, max_users=MAX_USERS))
+    reviews, points = read(files, config), list(grid(config.prior))
     found = []
-    for share in np.linspace(EARLIEST, 1.0, n_cuts) if n_cuts > 1 else [1.0]:
-        fold = encode(reviews, int(times[int(share * len(times)) - 1]) + 1, config.encode)
+    for as_of_s in instants(reviews, n_cuts):
+        fold = encode(reviews, as_of_s, config.encode)
         inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
         enough = inner is not None and len(inner.holdout_rows) >= MIN_USERS
-        inside = grid_recalls(inner, points, judged) if inner is not None and enough else None
-        found.append(Cut(inside, grid_recalls(fold, points, judged)))
+        inside = grid_recalls(inner, points, config) if inner is not None and enough else None
+        found.append(Cut(inside, grid_recalls(fold, points, config)))
     return found
 
 
@@ -108,7 +101,7 @@ def report(cuts: list[Cut], config: RetrainConfig) -> str:
     ]
     lines.append(f"{'configured':<12}{base.mean():>10.4f}")
     for errors in (*ERRORS, None):
-        chosen = [cut.chosen(own, errors, config.evaluate.seed) for cut in cuts]
+        chosen = [cut.chosen(config, errors) for cut in cuts]
         recall = np.concatenate([cut.holdout[point] for cut, point in zip(cuts, chosen, strict=True)])
         gain = recall - base
         error = gain.std(ddof=1) / len(gain) ** 0.5

@@ -82,6 +82,13 @@ class Trial:
         return cls(fold, task.rows, judged, verdict, learned)
 
 
+def instants(reviews: Reviews, n: int) -> list[int]:
+    """Some points in time, seconds since 1970, from EARLIEST of the reviews to their end; of one, the end."""
+    times = np.sort(reviews.time)
+    shares = np.linspace(EARLIEST, 1.0, n) if n > 1 else [1.0]
+    return [int(times[int(share * len(times)) - 1]) + 1 for share in shares]
+
+
 def report(trial: Trial, config: RetrainConfig) -> str:
     """The table, best first."""
     k, judged = config.evaluate.top_k, trial.judged
@@ -191,9 +198,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     started = time.monotonic()
     reviews = read(files, config)
-    times = np.sort(reviews.time)
-    shares = np.linspace(EARLIEST, 1.0, cuts) if cuts > 1 else [1.0]
-    trials = [Trial.at(reviews, int(times[int(share * len(times)) - 1]) + 1, config) for share in shares]
+    trials = [Trial.at(reviews, as_of_s, config) for as_of_s in instants(reviews, cuts)]
     stats = trials[-1].fold.stats
     print(
         f"{stats['interactions']:,} interactions, train {stats['train']:,} ({stats['train_users']:,} users, "

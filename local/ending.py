@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from include.recommender.registry.moves import COMMAND
 
 
 @dataclass(frozen=True)
@@ -88,4 +89,5 @@ def _channel(report: Mapping[str, Any], points_to: str | None) -> str:
 
 def _for_make(text: str) -> str:
     """Here the registry's command needs the local S3."""
-    return re.sub(r"python -m include\.recommender\.registry ([^`]+?)$", r"""make registry ARGS='\1'""", text)
+    before, command, words = text.partition(f"{COMMAND} ")
+    return f"{before}make registry ARGS='{words}'" if command else text

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.recommender.registry.moves import promote_command
 from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
@@ -228,7 +229,7 @@ def _why(verdict: str, reason: str | None, approved: dict[str, str] | None) -> s
 
 
 def _left_to_a_person(run: Run, model_id: str) -> str:
-    why = f"promotion is by hand: python -m include.recommender.registry promote {model_id} --why ..."
+    why = f"promotion is by hand: {promote_command(model_id)}"
     run.note(moved=False, model_id=model_id, channel=run.facts.channel, why=why)
     return why
 

@@ -11,9 +11,8 @@ from benchmarks.prior_rules import LEVEL, Cut, critical, report
 from include.recommender.data.inner import inner_fold
 from include.recommender.evaluation.learn_prior import (
     CLEARLY_WORSE,
-    HALF_LIVES,
     MAX_INTERACTIONS,
-    POWERS,
+    grid,
     grid_recalls,
     learn_prior,
     nearest,
@@ -49,13 +48,13 @@ def test_a_point_among_equals_is_clearly_worse_as_often_as_promised():
 def test_the_rule_that_is_used_chooses_what_a_training_learns():
     fold, own = world(0.0, 3.0), (CONFIG.prior.half_life_days, CONFIG.prior.power)
     inner = inner_fold(fold, CONFIG.encode, MAX_INTERACTIONS, CONFIG.train.seed)
-    points = [(own[0] * by, power) for by in HALF_LIVES for power in POWERS]
+    points = list(grid(CONFIG.prior))
     cut = Cut(grid_recalls(inner, points, CONFIG), grid_recalls(fold, points, CONFIG))
     learned = learn_prior(fold, CONFIG)
-    chosen = cut.chosen(own, CLEARLY_WORSE, 7)
+    chosen = cut.chosen(CONFIG, CLEARLY_WORSE)
     assert chosen == (learned.half_life_days, learned.power) != own
     # Where too few users are there to learn from, nothing is.
-    assert Cut(None, cut.holdout).chosen(own, 0.0, 7) == own
+    assert Cut(None, cut.holdout).chosen(CONFIG, 0.0) == own
     told = report([cut, Cut(None, cut.holdout)], CONFIG)
     both = np.concatenate([cut.holdout[chosen], cut.holdout[own]]).mean()
     (row,) = (line for line in told.splitlines() if line.startswith("1.645"))

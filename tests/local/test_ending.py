@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from include.recommender.registry.moves import promote_command
 from local.ending import Copies, ending
 
-WHY = "m1 was rolled back by ann (wrong). To bring it back: python -m include.recommender.registry promote m1 --why ..."
+WHY = f"m1 was rolled back by ann (wrong). To bring it back: {promote_command('m1')}"
 REPORT = {
     "tasks": [],
     "table": "",

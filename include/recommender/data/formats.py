@@ -43,7 +43,5 @@ def likeness(head: bytes) -> str:
     if b"}\r{" in first:
         return "Its lines end in a lone carriage return: convert them, tr '\\r' '\\n'."
     if not first.startswith(b"{") and first.count(b",") + first.count(b"\t") >= 2:
-        return (
-            "It looks like CSV: bring the review files in JSON, or make some of ratings: python -m benchmarks.ratings."
-        )
+        return "It looks like CSV: bring the review files in JSON, or make some of ratings: python -m local.ratings."
     return "Its first line begins " + repr(first[:80].decode("utf-8", "replace")) + "."

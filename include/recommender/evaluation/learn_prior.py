@@ -75,11 +75,8 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     if inner is None or n_users < MIN_USERS:
         why = f"as configured: {n_users} users are too few to learn it"
         return LearnedPrior(prior.power, prior.half_life_days, why, n_users, [])
-    least = _shortest_half_life()
-    half_lives = sorted({max(least, prior.half_life_days * times) for times in HALF_LIVES})
-    powers = sorted({*POWERS, prior.power})
-    recalls = grid_recalls(inner, [(days, power) for days in half_lives for power in powers], config)
-    place = {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
+    place = grid(prior)
+    recalls = grid_recalls(inner, list(place), config)
     chosen, best, below = nearest(recalls, place, own, CLEARLY_WORSE)
     why = "the best of those tried"
     if chosen != best:
@@ -102,9 +99,12 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     return LearnedPrior(chosen[1], chosen[0], why, n_users, tried)
 
 
-def _shortest_half_life() -> float:
+def grid(prior: PriorConfig) -> dict[Point, tuple[int, int]]:
+    """The points that are tried, the configured one among them, and the place of each: half-life, power."""
     (known,) = (each for each in knobs() if each.param == "prior_half_life_days")
-    return float(known.low or 0.0)
+    half_lives = sorted({max(float(known.low or 0.0), prior.half_life_days * times) for times in HALF_LIVES})
+    powers = sorted({*POWERS, prior.power})
+    return {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
 
 
 def nearest(

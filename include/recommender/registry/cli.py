@@ -21,6 +21,7 @@ from ..errors import ConfigError, RecommenderError
 from ..storage.objects import ObjectStore, split_uri
 from . import commands
 from .commands import Answer
+from .moves import COMMAND
 from .registry import Registry
 
 CONNECT_TIMEOUT_S = 10
@@ -28,7 +29,6 @@ READ_TIMEOUT_S = 60
 ATTEMPTS = 5
 CONNECTIONS = 32
 
-COMMAND = "python -m include.recommender.registry"
 EXAMPLES = f"""examples:
   {COMMAND} list
   {COMMAND} rollback --why "recommends one item to everybody since Tuesday"

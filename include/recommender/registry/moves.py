@@ -12,6 +12,14 @@ from ..errors import DataError
 
 Kind = Literal["promote", "rollback", "force"]
 
+# Of the registry, in messages and its own help.
+COMMAND = "python -m include.recommender.registry"
+
+
+def promote_command(model_id: str) -> str:
+    """What a person types to point a channel to a version."""
+    return f"{COMMAND} promote {model_id} --why ..."
+
 
 @dataclass(frozen=True)
 class Move:

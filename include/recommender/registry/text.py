@@ -62,10 +62,10 @@ def lift(value: float | None) -> str | None:
     return None if value is None else f"{value:+.1%}"
 
 
-def versions(rows: Sequence[Summary], root: str) -> str:
-    """`list`."""
+def versions(rows: Sequence[Summary], where: str) -> str:
+    """`list`; `where` is the URI below which versions are looked for."""
     if not rows:
-        return f"No versions yet below {root}"
+        return f"No versions yet below {where}"
     ks = {row.top_k for row in rows if row.top_k}
     recall = f"RECALL@{ks.pop()}" if len(ks) == 1 else "RECALL@K"
     head = ["MODEL", "AS OF (UTC)", "SNAPSHOT", "VERDICT", recall, "POPULARITY", "LIFT", "SIZE", "CHANNELS"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import GateRejected, PreconditionFailed, TransientError
 from ..registry.channels import ChannelState, Kind, Move
-from ..registry.moves import moved_now
+from ..registry.moves import moved_now, promote_command
 from ..registry.registry import is_older
 from ..storage.artifacts import Artifact
 from .publish import Published
@@ -159,6 +159,6 @@ def _objection(
     if rollback is not None:
         return (
             f"{published.model_id} was rolled back by {rollback.who} ({rollback.why}). To bring it back: "
-            f"python -m include.recommender.registry promote {published.model_id} --why ..."
+            + promote_command(published.model_id)
         )
     return None

@@ -88,16 +88,11 @@ def plan(
         config.cuts,
         datetime.fromtimestamp(instants[-1], UTC).isoformat(),
     )
-    *earlier, last = [(fold.uri, [fold.counts["cut_s"], end]) for fold, end in zip(folds, instants, strict=True)]
-    newest_first = earlier[::-1]
-    return Plan(
-        names,
-        values_of(base, names),
-        [uri for uri, _ in newest_first],
-        last[0],
-        instants[-1],
-        [holdout for _, holdout in [*newest_first, last]],
-    )
+    *searched, confirm = zip(folds, instants, strict=True)
+    judged = [*reversed(searched), confirm]
+    uris = [fold.uri for fold, _ in judged]
+    holdouts = [[fold.counts["cut_s"], as_of_s] for fold, as_of_s in judged]
+    return Plan(names, values_of(base, names), uris[:-1], uris[-1], instants[-1], holdouts)
 
 
 def run_trial(
@@ -267,11 +262,8 @@ def choose(
     log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
     log.info("  %s", told(best.values))
     log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
-    told_newest = (
-        *(confirmed.mean, 100 * search.confirm_level, confirmed.low, confirmed.high),
-        *(100 * level, alone.low, alone.high),
-    )
-    log.info("On the newest cut: %+.4f, %g %% (%+.4f, %+.4f), %g %% (%+.4f, %+.4f)", *told_newest)
+    for asked, at in ((confirmed, search.confirm_level), (alone, level)):
+        log.info("On the newest cut: %+.4f, %g %% (%+.4f, %+.4f)", asked.mean, 100 * at, asked.low, asked.high)
     log.info("Coverage on the newest cut: %.3f; of the defaults %.3f", *covers)
     log.info("Better than the defaults: %s", outcome(choice))
     return choice

@@ -1,6 +1,6 @@
 """Ratings as CSV into review lines of the 2018 layout, so that other real sets can be tried.
 
-    python -m benchmarks.ratings RATINGS.csv [MORE.csv ...] OUT.jsonl.gz --columns user,item,rating,time
+    python -m local.ratings RATINGS.csv [MORE.csv ...] OUT.jsonl.gz --columns user,item,rating,time
 
 Columns that are not used are named `-`. Without a `rating` all get 5; `time` is in seconds since 1970. A first line
 whose time is no number is taken for a head. Nothing else is checked here: the parser will.

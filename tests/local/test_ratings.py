@@ -1,12 +1,12 @@
-"""Ratings as CSV into review lines (benchmarks/ratings.py)."""
+"""Ratings as CSV into review lines (local/ratings.py)."""
 
 import gzip
 
 import pytest
 
-from benchmarks import ratings
 from include.recommender.data.lines import Block
 from include.recommender.data.reviews import parse_block
+from local import ratings
 
 ROWS = ["A1,B1,4.0,1404172800", "A2,B1,1.0,1404259200"]
 

@@ -19,7 +19,7 @@ export PYTHONPATH := $(CURDIR)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune up down registry compose-up compose-down lint test clean constraints
+.PHONY: help setup run tune up down registry compose-up compose-down lint test test-slow clean constraints
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,8 +73,11 @@ lint: $(READY) ## ruff (with AIR3), mypy --strict, the floors of the house, the 
 	$(BIN)/lint-imports
 	deploy/check_compose.sh $(BIN)
 
-test: $(READY) ## The tests, two at a time
-	$(BIN)/pytest -n 2 --dist worksteal
+test: $(READY) ## The quick tests, two at a time
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+test-slow: $(READY) ## The rest: whole stacks, long runs, every fault
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 clean: ## Remove the environment; .local (your data) stays
 	rm -rf $(VENV)

@@ -18,6 +18,7 @@ from include.recommender.errors import ConfigError, DataError, NotFound, Recomme
 from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
+from include.recommender.storage.cache import claim
 from include.recommender.tuning.space import chosen
 from include.recommender.tuning.tuned import with_tuned
 
@@ -92,6 +93,7 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
     task_id, started = context["ti"].task_id, time.monotonic()
     try:
         run = open_run(context, Settings.from_environment().workspace())
+        claim(run.workspace.cache)
         journal = Journal(run.workspace.root, run.facts.folder_id)
         _take_tuned(run, journal)
         journal.write_run(run.facts)

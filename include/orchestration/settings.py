@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from include.recommender.errors import ConfigError
 from include.recommender.stages.workspace import Workspace
+from include.recommender.storage.cache import FOLDER, default_parent
 from include.recommender.storage.objects import ObjectStore, split_uri
 
 if TYPE_CHECKING:
@@ -23,7 +23,10 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Settings:
-    """RECOMMENDER_ROOT, RECOMMENDER_SNAPSHOTS, RECOMMENDER_CACHE and RECOMMENDER_AWS_CONN_ID."""
+    """RECOMMENDER_ROOT, RECOMMENDER_SNAPSHOTS, RECOMMENDER_CACHE and RECOMMENDER_AWS_CONN_ID.
+
+    cache : a folder of our own below RECOMMENDER_CACHE; `storage.cache.claim` makes it
+    """
 
     root: str
     snapshots: str
@@ -42,8 +45,9 @@ class Settings:
         snapshots = environment.get("RECOMMENDER_SNAPSHOTS", "") or f"{root}/snapshots"
         for uri in (root, snapshots):
             split_uri(uri)
-        cache = environment.get("RECOMMENDER_CACHE", "") or f"{tempfile.gettempdir()}/recommender-cache"
-        return cls(root, snapshots, Path(cache), environment.get("RECOMMENDER_AWS_CONN_ID", "") or "aws_default")
+        given = environment.get("RECOMMENDER_CACHE", "")
+        cache = (Path(given) if given else default_parent(environment)) / FOLDER
+        return cls(root, snapshots, cache, environment.get("RECOMMENDER_AWS_CONN_ID", "") or "aws_default")
 
     def workspace(self) -> Workspace:
         """The stores, reached with the credentials of the Airflow connection."""

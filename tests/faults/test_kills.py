@@ -9,6 +9,7 @@ import re
 import pytest
 
 from include.recommender.storage.artifacts import ArtifactStore
+from include.recommender.storage.cache import ENTRY, LOCKS
 
 from .proxy import Fault
 from .stages import STAGES
@@ -39,7 +40,7 @@ def leftovers(cache):
         os.path.join(folder, name)
         for folder, folders, files in os.walk(cache)
         for name in (*folders, *files)
-        if name.startswith(".")
+        if name.startswith(".") and name not in {ENTRY, LOCKS}
     )
 
 

@@ -13,6 +13,8 @@ from scipy import sparse
 
 from ..config import EncodeConfig
 from ..errors import DataError
+from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
+from ..storage.documents import load_json
 from .interactions import Reviews
 from .reviews import UNKNOWN, UNVERIFIED, VERIFIED
 from .split import Fold, before, deduplicate, time_split
@@ -31,6 +33,15 @@ _ARRAYS = (
     "holdout_items",
     "holdout_rows",
 )
+
+# dtype and shape of each.
+_TYPES: dict[str, tuple[type[np.generic], tuple[None]]] = {
+    **dict.fromkeys(("user_codes", "item_codes", "indices", "holdout_items", "holdout_rows"), (np.int32, (None,))),
+    **dict.fromkeys(("indptr", "holdout_indptr", "times"), (np.int64, (None,))),
+    **dict.fromkeys(("confidence", "ratings"), (np.float32, (None,))),
+    "verified": (np.int8, (None,)),
+}
+MAX_CODE = 2**31 - 1
 
 Ints = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -97,8 +108,39 @@ class EncodedFold:
     @classmethod
     def load(cls, directory: Path) -> EncodedFold:
         """Read what `save` wrote, memory-mapped; copy-on-write, since implicit takes no read-only arrays."""
-        arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in _ARRAYS}
-        return cls(**arrays, stats=json.loads((directory / "fold.json").read_text()))
+        arrays = {name: load_array(directory / f"{name}.npy", *_TYPES[name], mmap_mode="c") for name in _ARRAYS}
+        stats = load_json(directory / "fold.json", REMEDY)
+        if not isinstance(stats, dict) or type(stats.get("cut_s")) is not int:
+            raise DataError(f"{directory / 'fold.json'}: expected an object with the integer cut_s. {REMEDY}")
+        found = cls(**arrays, stats=stats)
+        found._check(directory)
+        return found
+
+    def _check(self, directory: Path) -> None:
+        """Raise DataError where the arrays do not fit each other: compiled code takes them for places in memory."""
+
+        def path(name: str) -> Path:
+            return directory / f"{name}.npy"
+
+        n_users, n_items, n_train = len(self.user_codes), len(self.item_codes), len(self.indices)
+        lengths = {name: n_train for name in _TRAIN_ARRAYS} | {
+            "indptr": n_users + 1,
+            "holdout_indptr": len(self.holdout_rows) + 1,
+        }
+        wrong = [name for name, length in lengths.items() if len(getattr(self, name)) != length]
+        if wrong:
+            raise DataError(
+                f"{path(wrong[0])}: {len(getattr(self, wrong[0]))} values, expected {lengths[wrong[0]]}. {REMEDY}"
+            )
+        check_offsets(path("indptr"), self.indptr, n_train)
+        check_offsets(path("holdout_indptr"), self.holdout_indptr, len(self.holdout_items))
+        check_within(path("indices"), self.indices, 0, n_items)
+        check_within(path("holdout_rows"), self.holdout_rows, 0, n_users)
+        check_within(path("verified"), self.verified, UNKNOWN, VERIFIED + 1)
+        for name in ("user_codes", "item_codes", "holdout_items"):
+            check_within(path(name), getattr(self, name), 0, MAX_CODE)
+        if not (np.isfinite(self.confidence).all() and np.isfinite(self.ratings).all()):
+            raise DataError(f"{path('confidence')}: holds values that are not finite. {REMEDY}")
 
 
 def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:

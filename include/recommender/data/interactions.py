@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from ..config import ParseConfig
 from ..errors import DataError
+from ..storage.arrays import load_table
 from .coding import CODED, Spill, code
 from .formats import likeness
 from .funnel import LAYOUT, Funnel
@@ -56,13 +57,13 @@ class Reviews:
     @classmethod
     def load(cls, directory: Path) -> Reviews:
         """Read what `parse_files` wrote."""
-        table = pq.read_table(directory / REVIEWS)
+        table = load_table(directory / REVIEWS, {field.name: (str(field.type),) for field in CODED})
         return cls(*(table.column(name).to_numpy() for name in CODED.names))
 
 
 def load_ids(path: Path) -> pa.StringArray:
     """The ids of a vocabulary; position is code."""
-    return pq.read_table(path).column("id").combine_chunks()
+    return load_table(path, {"id": ("string", "large_string")}).column("id").combine_chunks()
 
 
 def save_ids(path: Path, ids: pa.StringArray) -> None:

@@ -7,14 +7,45 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from hashlib import sha256 as sha256_of
 from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
 
 from ..errors import ConfigError, DataError, NotFound
+from ..storage.cache import entry_path, make_entry
+from ..storage.documents import Count, checked
+from ..storage.names import name_problem, plain_name
 from ..storage.objects import ObjectInfo, ObjectStore
 
 log = logging.getLogger(__name__)
 
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+
+
+class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One object of a snapshot as snapshot.json and the lineage of a download hold it."""
+
+    key: str
+    size_bytes: Count
+    etag: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    modified_at: None = None
+
+    def __post_init__(self) -> None:
+        problem = key_problem(self.key)
+        if problem:
+            raise ValueError(problem)
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """snapshot.json: the snapshot's date, and what was in it when it was listed."""
+
+    name: str
+    objects: list[ObjectRow]
+
+
+REMEDY = "Delete the artifact that it belongs to, and clear the task that made it."
 
 
 @dataclass(frozen=True)
@@ -29,10 +60,37 @@ class Snapshot:
         return json.dumps({"name": self.name, "objects": [asdict(row) for row in self.objects]}, sort_keys=True)
 
     @classmethod
-    def from_json(cls, text: str) -> Snapshot:
-        """Read what `to_json` wrote."""
-        body = json.loads(text)
-        return cls(body["name"], tuple(ObjectInfo(**row) for row in body["objects"]))
+    def from_body(cls, body: Any, where: str) -> Snapshot:
+        """What `to_json` wrote, parsed. Raises DataError naming each field that is wrong."""
+        found = checked(body, Listing, where, "a listing of a snapshot", REMEDY)
+        strange = [row.key for row in found.objects if not row.key.startswith(f"{found.name}/")]
+        if not _is_date(found.name) or strange:
+            raise DataError(f"{where}: not a listing of a snapshot ({found.name!r}, {strange[:3]}). {REMEDY}")
+        return cls(found.name, tuple(map(_info, found.objects)))
+
+
+def _info(row: ObjectRow) -> ObjectInfo:
+    return ObjectInfo(row.key, row.size_bytes, row.etag)
+
+
+def located(body: Any, where: str) -> list[ObjectInfo]:
+    """Where the files of a download came from, as its lineage tells it. Raises DataError."""
+    found = checked({"name": "", "objects": body}, Listing, where, "a download: its lineage", REMEDY)
+    return [_info(row) for row in found.objects]
+
+
+def key_problem(key: str) -> str | None:
+    """Why a key cannot be that of a review file, `YYYY-MM-DD/<path>`; None where it can."""
+    day, _, path = key.partition("/")
+    if not _is_date(day):
+        return f"the key {ascii(key)[:120]} does not begin with a date"
+    parts = path.split("/")
+    # Folders are no part of the path on disk, so a name with a dot in front or a colon in it does no harm there.
+    problems = (name_problem(part.lstrip(".").replace(":", "-") or part) for part in parts)
+    problem = next(filter(None, problems), None)
+    if problem or {".", ".."} & set(parts):
+        return f"the key {ascii(key)[:120]}: a part of it {problem or 'leads elsewhere'}"
+    return None
 
 
 def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Snapshot:
@@ -64,6 +122,12 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
     reviews = tuple(row for row in rows if row.key.endswith(ENDINGS))
     for row in set(rows) - set(reviews):
         log.warning("%s is not a review file (%s) and is left out", snapshots.uri(row.key), ", ".join(ENDINGS))
+    wrong = [problem for row in reviews if (problem := key_problem(row.key))]
+    if wrong:
+        raise DataError(
+            f"{snapshots.uri(wanted)}/: {'; '.join(wrong[:3])}. Expected plain names of at most 255 bytes. Rename the "
+            "objects, or move them out of the snapshot."
+        )
     if not reviews:
         raise DataError(
             f"{snapshots.uri(wanted)}/: the snapshot is empty. Expected files ending in {', '.join(ENDINGS)}."
@@ -93,8 +157,8 @@ class ReviewFile:
     sha256: str
 
 
-def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], directory: Path) -> list[ReviewFile]:
-    """Fetch review files below a directory, each pinned to its ETag.
+def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], cache: Path) -> list[ReviewFile]:
+    """Fetch review files into the cache, each pinned to its ETag.
 
     Raises
     ------
@@ -106,14 +170,25 @@ def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], directory: P
         log.info(
             "Downloading %d of %d: %s, %.1f MB", number, len(objects), snapshots.uri(row.key), row.size_bytes / 1e6
         )
-        sha256 = snapshots.download(row, local_path(directory, row), progress=_Progress(row.key))
+        path = local_path(cache, row)
+        make_entry(path.parent)
+        sha256 = snapshots.download(row, path, progress=_Progress(row.key))
         files.append(ReviewFile(row.key, row.etag, row.size_bytes, sha256))
     return files
 
 
-def local_path(directory: Path, row: ObjectInfo | ReviewFile) -> Path:
-    """Where a review file lies on disk: its own name in a folder named for its version."""
-    return directory / row.etag.strip('"') / Path(row.key).name
+def local_path(cache: Path, row: ObjectInfo | ReviewFile) -> Path:
+    """Where a review file lies on disk: its own name in an entry of the cache of its own, which is in use from now on.
+
+    The entry is named by a hash of the path within the snapshot and the version: two files never share one, whatever
+    they are called, and a file that comes again in the next snapshot is not fetched again.
+    """
+    path, name = row.key.partition("/")[2], row.key.rpartition("/")[2]
+    version = sha256_of(json.dumps([path, row.etag, row.size_bytes]).encode()).hexdigest()[:32]
+    try:
+        return entry_path(cache, "reviews", version) / plain_name(name.lstrip(".") or name)
+    except ValueError as error:
+        raise DataError(f"{row.key!r}: {error}. {REMEDY}") from error
 
 
 class _Progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -10,7 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import ConfigError, DataError
+from ..storage.arrays import REMEDY, load_array
 from ..storage.artifacts import Artifact, ArtifactStore
+from ..storage.documents import load_json
+from ..storage.names import plain_name
 from .journal import Journal, RunFacts, TaskRecord
 
 Value = TypeVar("Value")
@@ -65,7 +67,7 @@ class Sources:
         """A JSON file of an artifact; None where there is none to read."""
         if stage not in self.made:
             return None
-        return self.attempt(stage, lambda: json.loads((self.store.path(self.made[stage]) / name).read_text()))
+        return self.attempt(stage, lambda: load_json(self.store.path(self.made[stage]) / name, REMEDY))
 
     def arrays(self, stage: str, names: Mapping[str, str]) -> dict[str, np.ndarray[Any, Any]]:
         """Arrays of an artifact, by the keys of `names` (key -> file name); empty where they cannot be read."""
@@ -74,6 +76,6 @@ class Sources:
 
         def load() -> dict[str, np.ndarray[Any, Any]]:
             path = self.store.path(self.made[stage])
-            return {key: np.load(path / name, allow_pickle=False) for key, name in names.items()}
+            return {key: load_array(path / plain_name(name), np.float64, (None,)) for key, name in names.items()}
 
         return self.attempt(stage, load) or {}

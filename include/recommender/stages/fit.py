@@ -18,6 +18,7 @@ from ..models.als import Als, fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
 from ..models.prior import ItemPrior, PriorAls, Strengths, fit_prior
+from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact
 from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
@@ -56,8 +57,14 @@ def train_als(
 
 def load_als(workspace: Workspace, trained: Artifact) -> Als:
     """The factors that `train_als` made, memory-mapped."""
-    path = workspace.artifacts.path(trained)
-    return Als(*(np.load(path / f"{side}_factors.npy", mmap_mode="r", allow_pickle=False) for side in ("user", "item")))
+    return read_als(workspace.artifacts.path(trained))
+
+
+def read_als(directory: Path) -> Als:
+    """The factors in a directory, memory-mapped. Raises DataError where they do not fit each other."""
+    user = load_array(directory / "user_factors.npy", np.float32, (None, None), mmap_mode="r")
+    item = load_array(directory / "item_factors.npy", np.float32, (None, user.shape[1]), mmap_mode="r")
+    return Als(user, item)
 
 
 def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
@@ -88,18 +95,20 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfi
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
     """The rankings that `fit_popularity` made, by name."""
     path = workspace.artifacts.path(fitted)
-    return {
-        name: Popularity(
-            np.load(path / f"{name}.strength.npy", allow_pickle=False),
-            np.load(path / f"{name}.order.npy", allow_pickle=False),
-        )
-        for name in fitted.counts["names"]
-    }
+    return {name: _ranking(path, name) for name in fitted.counts["names"]}
+
+
+def _ranking(directory: Path, name: str) -> Popularity:
+    strength = load_array(directory / f"{name}.strength.npy", np.float64, (None,))
+    path = directory / f"{name}.order.npy"
+    order = load_array(path, np.int32, (len(strength),))
+    check_within(path, order, 0, len(strength))
+    return Popularity(strength, order)
 
 
 def load_prior(workspace: Workspace, fitted: Artifact) -> Strengths:
     """The item prior, decayed popularity, float64, shape (n_items,)."""
-    prior: Strengths = np.load(workspace.artifacts.path(fitted) / PRIOR, allow_pickle=False)
+    prior: Strengths = load_array(workspace.artifacts.path(fitted) / PRIOR, np.float64, (None,))
     return prior
 
 
@@ -111,7 +120,7 @@ def as_learned(config: PriorConfig, fitted: Artifact) -> PriorConfig:
 def prior_identity(fitted: Artifact, config: PriorConfig) -> dict[str, Any]:
     """What the item prior of a model is: neither the evidence for it nor the opponents are part of it."""
     fixed = as_learned(config, fitted)
-    return {"strength": fitted.files[PRIOR].sha256, "power": fixed.power, "short_history": fixed.short_history}
+    return {"strength": fitted.entry(PRIOR).sha256, "power": fixed.power, "short_history": fixed.short_history}
 
 
 def load_model(workspace: Workspace, fitted: Fitted, config: PriorConfig) -> PriorAls:

@@ -7,8 +7,9 @@ import logging
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from ..config import GateConfig, RetrainConfig
@@ -18,7 +19,9 @@ from ..evaluation.evaluate import fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_interval
 from ..models.protocol import Recommender
 from ..reporting.tables import render_verdict
+from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
+from ..storage.documents import checked, load_json
 from .champion import compare_with, contestant
 from .fit import Fitted, load_model, load_popularity
 from .workspace import Outcome, Workspace, run_once
@@ -82,7 +85,7 @@ def recall_gate(
     def make(directory: Path) -> dict[str, Any]:
         path = workspace.artifacts.path(evaluated)
         names = evaluated.counts["contestants"]
-        recalls = {name: np.load(path / f"recall_{name}.npy", allow_pickle=False) for name in names}
+        recalls = {name: load_array(path / f"recall_{name}.npy", np.float64, (None,)) for name in names}
         verdict = replace(decide(recalls, top_k, config), forced=force_reason)
         intervals = {
             name: asdict(paired_interval(recalls[CANDIDATE], recalls[name], config))
@@ -101,15 +104,40 @@ def recall_gate(
     return outcome
 
 
+class _Decision(msgspec.Struct):
+    """Of verdict.json, what decides whether a model is published."""
+
+    decision: Literal["PROMOTE", "HOLD", "REJECT"]
+    forced: str | None
+    top_k: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Judged(msgspec.Struct):
+    """Of judged.json, what a model card and a table are made from."""
+
+    means: dict[str, float]
+    by_history: Any
+    slices: Any
+
+
+_REMEDY = "Delete the artifact that it belongs to, and clear the task that made it."
+
+
 def read_verdict(workspace: Workspace, gated: Artifact) -> dict[str, Any]:
     """verdict.json."""
-    body: dict[str, Any] = json.loads((workspace.artifacts.path(gated) / "verdict.json").read_text())
+    path = workspace.artifacts.path(gated) / "verdict.json"
+    body: dict[str, Any] = load_json(path, _REMEDY)
+    checked(body, _Decision, f"{gated.uri}/{path.name}", "a verdict", _REMEDY, unknown=True)
     return body
 
 
 def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Any]:
     """judged.json: contestant -> means, by_history, slices."""
-    body: dict[str, Any] = json.loads((workspace.artifacts.path(evaluated) / "judged.json").read_text())
+    path = workspace.artifacts.path(evaluated) / "judged.json"
+    body: dict[str, Any] = load_json(path, _REMEDY)
+    for name in evaluated.counts["contestants"]:
+        row = body.get(name) if isinstance(body, dict) else None
+        checked(row, _Judged, f"{evaluated.uri}/{path.name}", f"a judgement of {name}", _REMEDY, unknown=True)
     return body
 
 

@@ -11,13 +11,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..config import EncodeConfig, ParseConfig
 from ..data import snapshots
 from ..data.encoding import encode
 from ..data.interactions import QUARANTINE, Reviews, parse_files
 from ..errors import ConfigError, DataError
 from ..storage.artifacts import Artifact
-from ..storage.cache import prune, used
+from ..storage.cache import make_entry, prune, used
+from ..storage.disk import guarded
+from ..storage.documents import Count, Sha256, checked, load_json
 from ..storage.objects import ObjectInfo, file_sha256
 from .workspace import Outcome, Workspace, run_once
 
@@ -44,12 +48,13 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
 
 def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
     """The review files on local disk, and files.json: names, bytes and SHA-256, but not where they came from."""
-    text = (workspace.artifacts.path(resolved) / "snapshot.json").read_text()
-    objects = snapshots.Snapshot.from_json(text).objects
+    listing = workspace.artifacts.path(resolved) / "snapshot.json"
+    body = load_json(listing, snapshots.REMEDY)
+    objects = snapshots.Snapshot.from_body(body, f"{resolved.uri}/snapshot.json").objects
 
     def make(directory: Path) -> dict[str, Any]:
         _check_space(workspace, sum(row.size_bytes for row in objects))
-        files = snapshots.download(workspace.snapshots, objects, workspace.cache / "reviews")
+        files = snapshots.download(workspace.snapshots, objects, workspace.cache)
         rows = [
             {"name": row.key.partition("/")[2], "size_bytes": row.size_bytes, "sha256": row.sha256} for row in files
         ]
@@ -61,7 +66,8 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
 
 
 def _check_space(workspace: Workspace, needed: int) -> None:
-    workspace.cache.mkdir(parents=True, exist_ok=True)
+    with guarded(workspace.cache, "the review files", SPACE_RATIO * needed):
+        workspace.cache.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(workspace.cache).free
     # The parsed rows are spilled beside the downloaded files. Reviews without text pack to a third of their rows.
     if free < SPACE_RATIO * needed:
@@ -106,17 +112,38 @@ def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> 
 
 def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, Path]]:
     """The downloaded files; fetched again where this worker is not the one that downloaded them."""
-    rows = json.loads((workspace.artifacts.path(downloaded) / "files.json").read_text())
     files = []
-    for row, where in zip(rows, downloaded.lineage["objects"], strict=True):
-        info = ObjectInfo(**where)
-        path = snapshots.local_path(workspace.cache / "reviews", info)
-        if not path.exists() or file_sha256(path) != row["sha256"]:
-            log.info("%s is not on this worker; fetching it again", row["name"])
-            workspace.snapshots.download(info, path, sha256=row["sha256"])
+    for row, info in _downloaded(workspace, downloaded):
+        path = snapshots.local_path(workspace.cache, info)
+        if not path.exists() or file_sha256(path) != row.sha256:
+            log.info("%s is not on this worker; fetching it again", row.name)
+            make_entry(path.parent)
+            workspace.snapshots.download(info, path, sha256=row.sha256)
         used(path.parent)
-        files.append((row["name"], path))
+        files.append((row.name, path))
     return files
+
+
+class FileRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One downloaded file as files.json holds it; `name` is its path within the snapshot."""
+
+    name: str
+    size_bytes: Count
+    sha256: Sha256
+
+
+def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRow, ObjectInfo]]:
+    """The files of a download, each with the object that it came from. Raises DataError where the two disagree."""
+    where = f"{downloaded.uri}/files.json"
+    rows = load_json(workspace.artifacts.path(downloaded) / "files.json", snapshots.REMEDY)
+    if not isinstance(rows, list):
+        raise DataError(f"{where}: expected a list of files. {snapshots.REMEDY}")
+    files = [checked(row, FileRow, where, "a list of files", snapshots.REMEDY) for row in rows]
+    objects = snapshots.located(downloaded.lineage.get("objects"), downloaded.uri)
+    told = [(row.key.partition("/")[2], row.size_bytes) for row in objects]
+    if told != [(row.name, row.size_bytes) for row in files]:
+        raise DataError(f"{where}: its files are not those of the manifest's lineage. {snapshots.REMEDY}")
+    return list(zip(files, objects, strict=True))
 
 
 def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime, config: EncodeConfig) -> Outcome:

@@ -14,10 +14,12 @@ from ..config import TrainConfig
 from ..data.encoding import EncodedFold
 from ..data.ids import rows_of
 from ..data.interactions import ITEMS, USERS, load_ids
+from ..errors import DataError
 from ..models.als import Als, Factors, initial_factors
 from ..registry.bundle import ModelPart
+from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
-from ..storage.cache import used
+from ..storage.cache import entry_path, make_entry, used
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,11 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
 
 def bundle_part(workspace: Workspace, model_id: str, part: str) -> ModelPart:
     """Factors of a published version, verified: part "judged" or "published"."""
-    directory = workspace.cache / "models" / model_id
+    try:
+        directory = entry_path(workspace.cache, "models", model_id)
+    except ValueError as error:
+        raise DataError(f"{workspace.root.uri('models/')}: {error}. Point the channel to another version.") from error
+    make_entry(directory)
     workspace.registry.fetch(model_id, directory)
     used(directory)
     return ModelPart.load(directory, part)
@@ -63,7 +69,8 @@ def refit_start(workspace: Workspace, parsed: Artifact, encoded: Artifact, train
     def load() -> ModelPart:
         users, items = _ids(workspace, parsed, EncodedFold.load(workspace.artifacts.path(encoded)))
         path = workspace.artifacts.path(trained)
-        factors = (np.load(path / f"{side}_factors.npy", allow_pickle=False) for side in ("user", "item"))
+        shapes = {"user": (len(users), None), "item": (len(items), None)}
+        factors = (load_array(path / f"{side}_factors.npy", np.float32, shape) for side, shape in shapes.items())
         return ModelPart(Als(*factors), users, items, np.zeros(len(items)))
 
     return Start(trained.digest, load)

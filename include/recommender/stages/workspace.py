@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import resource
 import sys
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
 from ..registry.registry import Registry
 from ..storage.artifacts import Artifact, ArtifactStore, fingerprint
 from ..storage.objects import ObjectStore
+from .counts import COUNTS
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ class Workspace:
     @property
     def artifacts(self) -> ArtifactStore:
         """Stage outputs."""
-        return ArtifactStore(self.root, self.cache)
+        return ArtifactStore(self.root, self.cache, COUNTS)
 
     @property
     def registry(self) -> Registry:
@@ -69,6 +68,13 @@ def run_once(
     version : to be raised when the stage's code changes what it writes
     inputs : name -> digest
     make : writes files into a directory and returns counts
+
+    Raises
+    ------
+    DataError
+        An artifact of these inputs is there, and its manifest is not what it should be.
+    ConfigError
+        The disk of the cache is full, or may not be written to.
     """
     mark = fingerprint(stage, version, config, inputs)
     store = workspace.artifacts
@@ -78,18 +84,11 @@ def run_once(
         return Outcome(found, True)
     started = time.monotonic()
     _reset_peak()
-    try:
-        with store.workdir() as directory:
-            counts = make(directory)
-            timings = {"seconds": time.monotonic() - started, "peak_bytes": float(peak_bytes())}
-            about = {"config": dict(config), "inputs": dict(inputs), **(lineage or {})}
-            made = store.commit(stage, mark, directory, counts=counts, timings=timings, lineage=about)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ConfigError(
-                f"{workspace.cache}: the disk is full. Free some space, or move RECOMMENDER_CACHE."
-            ) from error
-        raise
+    with store.workdir(f"the output of {stage}") as directory:
+        counts = make(directory)
+        timings = {"seconds": time.monotonic() - started, "peak_bytes": float(peak_bytes())}
+        about = {"config": dict(config), "inputs": dict(inputs), **(lineage or {})}
+        made = store.commit(stage, mark, directory, counts=counts, timings=timings, lineage=about)
     log.info("Made %s in %.1f s, peak memory %.0f MB", made.uri, timings["seconds"], timings["peak_bytes"] / 1e6)
     return Outcome(made, False)
 

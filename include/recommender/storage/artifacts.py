@@ -15,34 +15,57 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from ..errors import DataError, NotFound, PreconditionFailed
-from .cache import used
+from .cache import entry_path, mark_entry, used
+from .disk import guarded
+from .documents import Count, Sha256, checked, parse_json
+from .names import plain_name
 from .objects import ObjectInfo, ObjectStore, file_sha256
 from .scratch import scratch_directory
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-LAYOUT = 2  # of keys; to be raised when they change
+LAYOUT = 3  # of keys and manifests; to be raised when they change
+
+Stage = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
+Fingerprint = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 
 
-@dataclass(frozen=True)
-class FileEntry:
+class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of an artifact."""
 
-    size_bytes: int
-    sha256: str
+    size_bytes: Count
+    sha256: Sha256
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """manifest.json of an artifact. `checksum` is the SHA-256 of all its other fields, in canonical form."""
+
+    stage: Stage
+    fingerprint: Fingerprint
+    files: dict[str, FileEntry]
+    counts: dict[str, Any]
+    timings: dict[str, float]
+    lineage: dict[str, Any]
+    checksum: Sha256
+
+    def __post_init__(self) -> None:
+        for name in self.files:
+            plain_name(name)
 
 
 @dataclass(frozen=True)
 class Artifact:
     """One immutable stage output, as its manifest describes it.
 
-    `digest` covers the names and bytes of the files only; counts, timings and lineage are told, not hashed.
+    `digest` covers the names and bytes of the files only; counts, timings and lineage are not part of it.
     """
 
     stage: str
@@ -62,12 +85,15 @@ class Artifact:
         """Where a file is, relative to the root."""
         return f"artifacts/{self.stage}/{self.fingerprint}/{self.digest[:16]}/{name}"
 
+    def entry(self, name: str) -> FileEntry:
+        """What the manifest says of a file. Raises DataError where it names no such file."""
+        found = self.files.get(name)
+        if found is None:
+            raise DataError(f"{self.uri}/{MANIFEST}: names no file {ascii(name)[:80]}. {REMEDY}")
+        return found
 
-def _plain(name: str) -> str:
-    """A file name that stays within its directory. Raises ValueError."""
-    if not name or "/" in name or "\\" in name or name.startswith("."):
-        raise ValueError(f"the file name {name!r}")
-    return name
+
+REMEDY = "Delete the folder; the next run makes it again."
 
 
 def canonical_hash(value: Any) -> str:
@@ -83,43 +109,67 @@ def fingerprint(stage: str, version: int, config: Mapping[str, Any], inputs: Map
 
 @dataclass(frozen=True)
 class ArtifactStore:
-    """Artifacts of one root, cached below a local directory."""
+    """Artifacts of one root, cached below a local directory.
+
+    counts : stage -> a msgspec.Struct of the counts that other stages rely on; checked when a manifest is read
+    """
 
     objects: ObjectStore
     cache: Path
+    counts: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
 
     def find(self, stage: str, fingerprint: str) -> Artifact | None:
-        """The artifact, if it was finished."""
+        """The artifact, if it was finished. Raises DataError where its manifest is not that of what is asked for."""
         folder = f"artifacts/{stage}/{fingerprint}"
         try:
             raw = self.objects.read(f"{folder}/{MANIFEST}")
         except NotFound:
             return None
-        return self._from_manifest(raw, folder)
+        uri = self.objects.uri(folder)
+        return read_manifest(raw, stage, fingerprint, uri, self.counts.get(stage))
 
     def open(self, uri: str) -> Artifact:
-        """The artifact at an URI that an earlier task handed on. Raises NotFound."""
-        stage, mark = uri.rstrip("/").split("/")[-2:]
+        """The artifact at an URI that an earlier task handed on.
+
+        Raises
+        ------
+        NotFound
+            It is not there, or was not finished.
+        DataError
+            The URI is none of an artifact of this root, or the manifest is damaged.
+        """
+        stage, mark = self._named(uri)
         found = self.find(stage, mark)
         if found is None:
             raise NotFound(f"{uri}: no finished artifact here. Clear the task {stage} and run it again.")
         return found
 
-    def _from_manifest(self, raw: bytes, folder: str) -> Artifact:
+    def _named(self, uri: str) -> tuple[str, str]:
+        root = self.objects.uri("artifacts/")
+        parts = uri.removeprefix(root).split("/") if isinstance(uri, str) and uri.startswith(root) else []
         try:
-            body = json.loads(raw)
-            files = {_plain(name): FileEntry(**entry) for name, entry in body["files"].items()}
-            return Artifact(**{**body, "files": files, "uri": self.objects.uri(folder)})
-        except (ValueError, KeyError, TypeError) as error:
+            stage, mark = parts
+            return msgspec.convert(stage, Stage), msgspec.convert(mark, Fingerprint)
+        except (ValueError, msgspec.ValidationError):
             raise DataError(
-                f"{self.objects.uri(folder)}/{MANIFEST}: not a manifest ({error}). Delete the folder; the next run "
-                "makes it again."
-            ) from error
+                f"{ascii(uri)[:200]}: not an artifact of this deployment; expected {root}<stage>/<fingerprint>. Where "
+                "RECOMMENDER_ROOT has changed since the run began, start a new run."
+            ) from None
 
     @contextmanager
-    def workdir(self) -> Iterator[Path]:
-        """A private directory on the cache's disk that goes away afterwards."""
-        with scratch_directory(self.cache, ".work-") as path:
+    def workdir(self, doing: str = "a step") -> Iterator[Path]:
+        """A private directory on the cache's disk that goes away afterwards.
+
+        Raises
+        ------
+        ConfigError
+            What `disk.guarded` makes of what the disk refuses within; `doing` says what was done.
+        """
+        with (
+            guarded(self.cache, doing),
+            scratch_directory(self.cache) as path,
+            guarded(self.cache, doing, written_in=path),
+        ):
             yield path
 
     def commit(
@@ -135,20 +185,22 @@ class ArtifactStore:
         """Publish the files of a directory as an artifact, manifest last.
 
         Of two writers of one fingerprint the second keeps what the first wrote.
+
+        Raises
+        ------
+        DataError
+            The counts, timings or lineage hold NaN or an infinite number, which JSON does not know.
         """
         folder = f"artifacts/{stage}/{fingerprint}"
         names = sorted(path.name for path in directory.iterdir() if path.is_file())
         entries = {name: FileEntry((directory / name).stat().st_size, file_sha256(directory / name)) for name in names}
-        made = Artifact(
-            stage, fingerprint, self.objects.uri(folder), entries, dict(counts), dict(timings), dict(lineage)
-        )
+        uri = self.objects.uri(folder)
+        raw = _manifest_bytes(stage, fingerprint, entries, uri, counts=counts, timings=timings, lineage=lineage)
+        made = read_manifest(raw, stage, fingerprint, uri, self.counts.get(stage))
         for name in names:
             self.objects.upload(directory / name, made.key(name))
-        body = {key: value for key, value in asdict(made).items() if key != "uri"}
         try:
-            self.objects.write(
-                f"{folder}/{MANIFEST}", json.dumps(body, indent=1, sort_keys=True).encode(), create_only=True
-            )
+            self.objects.write(f"{folder}/{MANIFEST}", raw, create_only=True)
         except PreconditionFailed:
             existing = self.find(stage, fingerprint)
             assert existing is not None
@@ -160,14 +212,17 @@ class ArtifactStore:
         target = self._local(artifact)
         if target.exists():
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with self.workdir() as work:
+        needed = sum(entry.size_bytes for entry in artifact.files.values())
+        doing = f"keeping a copy of the output of {artifact.stage}"
+        with self.workdir(doing) as work, guarded(self.cache, doing, needed):
+            target.parent.mkdir(parents=True, exist_ok=True)
             copy = work / "copy"
             shutil.copytree(directory, copy)
+            mark_entry(copy)
             _move_into_place(copy, target)
 
     def _local(self, artifact: Artifact) -> Path:
-        return self.cache / artifact.stage / artifact.digest[:32]
+        return entry_path(self.cache, artifact.stage, artifact.digest[:32])
 
     def path(self, artifact: Artifact) -> Path:
         """A local directory with the verified files of the artifact.
@@ -176,6 +231,8 @@ class ArtifactStore:
         ------
         DataError
             Naming the file whose size or SHA-256 differs from the manifest.
+        ConfigError
+            The disk is full, or may not be written to.
         """
         target = self._local(artifact)
         if not target.exists():
@@ -192,12 +249,14 @@ class ArtifactStore:
 
     def _discard(self, target: Path) -> None:
         """Out of the way in one step, so that two processes that find the same damage do not meet in it."""
-        with self.workdir() as work, suppress(FileNotFoundError):
+        with self.workdir("removing a damaged copy") as work, suppress(FileNotFoundError):
             os.rename(target, work / "damaged")
 
     def _fetch(self, artifact: Artifact, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with self.workdir() as work:
+        needed = sum(entry.size_bytes for entry in artifact.files.values())
+        doing = f"fetching the output of {artifact.stage}"
+        with self.workdir(doing) as work, guarded(self.cache, doing, needed):
+            target.parent.mkdir(parents=True, exist_ok=True)
             copy = work / "copy"
             copy.mkdir()
             for name, entry in artifact.files.items():
@@ -209,7 +268,65 @@ class ArtifactStore:
                         f"The artifact is corrupt: delete {artifact.uri}/ and run again."
                     )
                 self.objects.download(ObjectInfo(key, etag.size_bytes, etag.etag), copy / name, sha256=entry.sha256)
+            mark_entry(copy)
             _move_into_place(copy, target)
+
+
+def read_manifest(
+    raw: bytes, stage: str, fingerprint: str, uri: str, counts: type[msgspec.Struct] | None = None
+) -> Artifact:
+    """A manifest, checked against what was asked for: the one place where what S3 says becomes an artifact.
+
+    Parameters
+    ----------
+    uri : of the artifact's folder
+    counts : what other stages rely on of its counts
+
+    Raises
+    ------
+    DataError
+        Naming every field that is wrong.
+    """
+    where = f"{uri}/{MANIFEST}"
+    body = parse_json(raw, where, REMEDY)
+    found = checked(body, Manifest, where, "a manifest", REMEDY)
+    problems = [
+        f"{name} is {have!a}, expected {want!a}"
+        for name, have, want in (
+            ("stage", found.stage, stage),
+            ("fingerprint", found.fingerprint, fingerprint),
+            ("checksum", found.checksum, _checksum(body)),
+        )
+        if have != want
+    ]
+    if problems:
+        raise DataError(f"{where}: not a manifest ({'; '.join(problems)}). {REMEDY}")
+    if counts is not None:
+        checked(found.counts, counts, where, "a manifest: its counts", REMEDY, unknown=True)
+    return Artifact(stage, fingerprint, uri, found.files, found.counts, found.timings, found.lineage)
+
+
+def _manifest_bytes(
+    stage: str,
+    fingerprint: str,
+    files: Mapping[str, FileEntry],
+    uri: str,
+    **told: Mapping[str, Any],
+) -> bytes:
+    """The manifest as it is stored. `told` are counts, timings and lineage."""
+    body = {"stage": stage, "fingerprint": fingerprint, "files": msgspec.to_builtins(dict(files)), **told}
+    try:
+        plain = json.loads(json.dumps(body, allow_nan=False))
+    except ValueError as error:
+        raise DataError(
+            f"{uri}: counts, timings or lineage of {stage} hold a number that is not finite ({error}). Look at its "
+            "input: such numbers come from reviews or parameters out of all bounds."
+        ) from error
+    return json.dumps({**plain, "checksum": _checksum(plain)}, indent=1, sort_keys=True).encode()
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    return canonical_hash({name: value for name, value in body.items() if name != "checksum"})
 
 
 def _move_into_place(source: Path, target: Path) -> None:

@@ -1,38 +1,269 @@
-"""What a worker keeps on its disk goes away when nobody has used it for a while; it can always be fetched again."""
+"""The cache of a worker: a folder of our own, whose entries go away when nobody has used them for a while.
+
+    <RECOMMENDER_CACHE>/recommender-cache/     mode 0700, of this user
+        CACHEDIR.TAG                           our mark; without it nothing is removed
+        <kind>/<name>/                         an entry: a stage's output, a model version, a downloaded file
+        <kind>/<name>/.recommender-entry       our mark; a folder without it is never removed
+
+An entry that a living process uses is not removed: its user holds a shared lock on a byte of the file `.locks`, and who
+removes one locks that byte alone. One open file is enough for any number of entries.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
-import shutil
+import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
+
+from ..errors import ConfigError
+from .disk import guarded
+from .names import plain_name
+from .scratch import scratch_directory
 
 log = logging.getLogger(__name__)
 
 KEEP_S = 14 * 86_400
+FOLDER = "recommender-cache"
+TAG, ENTRY, LOCKS = "CACHEDIR.TAG", ".recommender-entry", ".locks"
+# The first line is that of the Cache Directory Tagging Specification, so that backups leave the folder out.
+TAG_TEXT = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# The cache of recommender_retrain. It may be deleted while no task runs.\n"
+)
+ENTRY_TEXT = "An entry of the cache of recommender_retrain. It is removed when unused for two weeks.\n"
+
+
+def default_parent(environment: Mapping[str, str]) -> Path:
+    """Where the cache lies unless told otherwise: below the user's cache directory (XDG Base Directory).
+
+    Raises
+    ------
+    ConfigError
+        The environment names no home directory.
+    """
+    xdg, home = environment.get("XDG_CACHE_HOME", ""), environment.get("HOME", "")
+    if os.path.isabs(xdg):
+        return Path(xdg, "recommender")
+    if os.path.isabs(home):
+        return Path(home, ".cache", "recommender")
+    raise ConfigError(
+        "RECOMMENDER_CACHE is not set, and the environment of the Airflow workers names no home directory (HOME, "
+        "XDG_CACHE_HOME) for the default. Set RECOMMENDER_CACHE to a folder on a local disk."
+    )
+
+
+def claim(cache: Path) -> None:
+    """Make the cache where it is not there yet, and make sure that it is ours alone.
+
+    Raises
+    ------
+    ConfigError
+        It is a link, belongs to another user, holds something that is not ours, or cannot be made.
+    """
+    with guarded(cache, "making the cache"):
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(cache / TAG):
+            _make(cache)
+        about = cache.lstat()
+        if stat.S_ISLNK(about.st_mode) or not stat.S_ISDIR(about.st_mode):
+            raise ConfigError(f"{cache}: expected a folder of this user, found a link or file. {_ELSEWHERE}")
+        if about.st_uid != os.geteuid():
+            raise ConfigError(
+                f"{cache}: belongs to user {about.st_uid}, and this process is user {os.geteuid()}. {_ELSEWHERE}"
+            )
+        if not _reads(cache / TAG, TAG_TEXT):
+            raise ConfigError(f"{cache}: is there already, and is not a cache of this project. {_ELSEWHERE}")
+        if about.st_mode & 0o077:
+            cache.chmod(0o700)
+
+
+_ELSEWHERE = "Move it away, or point RECOMMENDER_CACHE to another folder; each user needs one of their own."
+
+
+def _make(cache: Path) -> None:
+    """The folder with its mark, in one step; one that is there already stays, unless it is empty."""
+    with scratch_directory(cache.parent, "cache") as work:
+        made = work / "made"
+        made.mkdir(mode=0o700)
+        (made / TAG).write_text(TAG_TEXT)
+        with suppress(FileExistsError, NotADirectoryError):
+            try:
+                os.rename(made, cache)
+            except OSError:
+                if not os.path.lexists(cache):
+                    raise
+
+
+def entry_path(cache: Path, kind: str, name: str) -> Path:
+    """Where an entry lies, which is in use by this process from now on.
+
+    Raises
+    ------
+    ValueError
+        A name is not plain.
+    ConfigError
+        There is a link in its place.
+    """
+    folder = cache / plain_name(kind)
+    entry = folder / plain_name(name)
+    for place in (folder, entry):
+        if place.is_symlink():
+            raise ConfigError(f"{place}: is a symbolic link, which the cache never follows. Remove it.")
+    _hold(cache, entry)
+    return entry
+
+
+def make_entry(entry: Path) -> None:
+    """Make the folder of an entry, with our mark; one that is there is kept."""
+    with guarded(entry, "making an entry of the cache"):
+        entry.mkdir(parents=True, exist_ok=True)
+        mark_entry(entry)
+
+
+def mark_entry(entry: Path) -> None:
+    """Put our mark into the folder of an entry."""
+    with suppress(FileExistsError):
+        handle = os.open(entry / ENTRY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(ENTRY_TEXT)
 
 
 def used(entry: Path) -> None:
     """Mark an entry of the cache as used now."""
     with suppress(OSError):
-        os.utime(entry)
+        os.utime(entry, follow_symlinks=False)
 
 
 def prune(cache: Path, keep_s: float = KEEP_S) -> list[str]:
-    """Remove entries (`<kind>/<name>`) that nobody has used for `keep_s` seconds; return them."""
+    """Remove our entries (`<kind>/<name>`) that nobody has used for `keep_s` seconds, and nobody uses; return them."""
+    if cache.is_symlink() or not _reads(cache / TAG, TAG_TEXT):
+        return []
     limit = time.time() - keep_s
-    old = [entry for entry in cache.glob("[!.]*/[!.]*") if _used_at(entry) < limit]
-    for entry in old:
-        shutil.rmtree(entry, ignore_errors=True)
-    if old:
-        log.info("Removed %d entries of %s, unused for %d days", len(old), cache, keep_s // 86_400)
-    return [str(entry.relative_to(cache)) for entry in old]
+    removed = [entry for entry in _entries(cache) if _used_at(entry) < limit and _remove(cache, entry, limit)]
+    if removed:
+        log.info("Removed %d entries of %s, unused for %d days", len(removed), cache, keep_s // 86_400)
+    return [str(entry.relative_to(cache)) for entry in removed]
+
+
+def _entries(cache: Path) -> Iterator[Path]:
+    for kind in _folders(cache):
+        yield from (entry for entry in _folders(kind) if _reads(entry / ENTRY, ENTRY_TEXT))
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Folders of this user, none of them a link."""
+    with suppress(OSError), os.scandir(parent) as rows:
+        return sorted(
+            Path(row.path)
+            for row in rows
+            if not row.name.startswith(".")
+            and row.is_dir(follow_symlinks=False)
+            and row.stat(follow_symlinks=False).st_uid == os.geteuid()
+        )
+    return []
+
+
+def _remove(cache: Path, entry: Path, limit: float) -> bool:
+    """Remove an entry unless somebody uses it or has used it meanwhile."""
+    with _alone(cache, entry) as alone:
+        if not alone or _used_at(entry) >= limit:
+            return False
+        try:
+            with scratch_directory(cache, "removed") as work:
+                os.rename(entry, work / "entry")
+        except OSError as error:
+            log.warning("%s could not be removed: %s", entry, error)
+            return False
+        return True
 
 
 def _used_at(entry: Path) -> float:
     try:
-        return entry.stat().st_mtime
+        return entry.lstat().st_mtime
     except OSError:
         return time.time()
+
+
+def _reads(path: Path, text: str) -> bool:
+    """Whether a file, not a link to one, holds a text."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            return file.read(len(text) + 1) == text.encode()
+    except OSError:
+        return False
+
+
+@dataclass
+class _Holds:
+    """What this process uses of one cache.
+
+    The locks are those of POSIX (fcntl): they belong to the process, and go with it or with any handle of the file
+    that it closes; so the file is opened once, and never closed.
+    """
+
+    pid: int
+    handle: int
+    names: set[str] = field(default_factory=set)
+
+
+_holds: dict[str, _Holds] = {}
+
+
+def _holds_of(cache: Path) -> _Holds:
+    key = os.path.abspath(cache)
+    found = _holds.get(key)
+    if found is None or found.pid != os.getpid() or not _is_open(found.handle, cache / LOCKS):
+        cache.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        found = _holds[key] = _Holds(os.getpid(), os.open(cache / LOCKS, flags, 0o600))
+    return found
+
+
+def _is_open(handle: int, path: Path) -> bool:
+    """Whether a handle is that of the file at a path: somebody may have deleted the cache meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except OSError:
+        return False
+
+
+def _hold(cache: Path, entry: Path) -> None:
+    """Keep an entry from being removed until this process ends."""
+    with guarded(cache, "locking an entry of the cache"):
+        holds = _holds_of(cache)
+    name = str(entry.relative_to(cache))
+    if name not in holds.names:
+        with suppress(OSError):  # no such locks here: then `_alone` gets none either
+            fcntl.lockf(holds.handle, fcntl.LOCK_SH, 1, _offset(name))
+        holds.names.add(name)
+
+
+@contextmanager
+def _alone(cache: Path, entry: Path) -> Iterator[bool]:
+    """Whether nobody uses an entry; nobody begins to within."""
+    holds, name = _holds_of(cache), str(entry.relative_to(cache))
+    if name in holds.names:  # a process does not exclude itself
+        yield False
+        return
+    try:
+        fcntl.lockf(holds.handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(name))
+    except OSError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        fcntl.lockf(holds.handle, fcntl.LOCK_UN, 1, _offset(name))
+
+
+def _offset(name: str) -> int:
+    """The byte of an entry; two that share one only keep each other."""
+    return int.from_bytes(sha256(os.fsencode(name)).digest()[:6])

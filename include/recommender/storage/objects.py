@@ -19,6 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, TransientError
+from .content_types import content_type
+from .disk import guarded
+from .documents import SMALL_BYTES
 from .faults import translate
 from .scratch import scratch_file
 
@@ -81,12 +84,12 @@ class ObjectStore:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     def read(self, key: str) -> bytes:
-        """The bytes of a small object. Raises NotFound."""
+        """The bytes of a small object. Raises NotFound, and DataError where it is not small."""
         return self.read_tagged(key)[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
-        """The bytes of a small object and the ETag they were read at. Raises NotFound."""
-        return self._get(key)
+        """The bytes of a small object and the ETag they were read at. Raises as `read` does."""
+        return self._get(key, SMALL_BYTES)
 
     @retry(
         retry=retry_if_exception_type(_BrokeOffError),
@@ -94,9 +97,16 @@ class ObjectStore:
         wait=wait_exponential_jitter(multiplier=0.1, max=5),
         reraise=True,
     )
-    def _get(self, key: str, **conditions: str) -> tuple[bytes, str]:
+    def _get(self, key: str, limit_bytes: int, **conditions: str) -> tuple[bytes, str]:
         with self._named("read", key):
             answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key), **conditions)  # type: ignore[arg-type]
+        size_bytes = answer.get("ContentLength", 0)
+        if size_bytes > limit_bytes:
+            answer["Body"].close()
+            raise DataError(
+                f"{self.uri(key)}: {size_bytes:,} bytes, expected at most {limit_bytes:,}. Something else than this "
+                "project wrote it: move it away, and run the task that wrote it again."
+            )
         try:
             return answer["Body"].read(), answer["ETag"]
         except BotoCoreError as error:
@@ -111,12 +121,16 @@ class ObjectStore:
         if if_match is not None:
             conditions = {"IfMatch": if_match}
         with self._named("write", key):
-            return self.client.put_object(Bucket=self.bucket, Key=self._full(key), Body=data, **conditions)["ETag"]
+            answer = self.client.put_object(
+                Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=content_type(key), **conditions
+            )
+            return answer["ETag"]
 
     def upload(self, path: Path, key: str) -> None:
         """Write a file of any size. It is visible only when complete."""
-        with self._named("write", key):
-            self.client.upload_file(str(path), self.bucket, self._full(key))
+        about = {"ContentType": content_type(key)}
+        with self._named("write", key), guarded(path, f"the upload to {self.uri(key)}"):
+            self.client.upload_file(str(path), self.bucket, self._full(key), ExtraArgs=about)
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
@@ -178,8 +192,11 @@ class ObjectStore:
         ------
         DataError
             The object changed meanwhile, came short, or has another SHA-256 than expected.
+        ConfigError
+            The disk is full, or may not be written to.
         """
-        with scratch_file(path) as part:
+        doing = f"the download of {self.uri(info.key)}"
+        with guarded(path, doing, info.size_bytes), scratch_file(path) as part:
             with part.open("r+b") as file:
                 file.truncate(info.size_bytes)
             self._fetch_ranges(info, part, progress)
@@ -204,7 +221,7 @@ class ObjectStore:
     def _fetch_range(self, info: ObjectInfo, part: Path, start: int) -> int:
         end = min(start + PART_BYTES, info.size_bytes)
         try:
-            data, _ = self._get(info.key, Range=f"bytes={start}-{end - 1}", IfMatch=info.etag)
+            data, _ = self._get(info.key, PART_BYTES, Range=f"bytes={start}-{end - 1}", IfMatch=info.etag)
         except PreconditionFailed as error:
             raise DataError(
                 f"{self.uri(info.key)}: the object changed while it was read (it is no longer the one with ETag "

@@ -20,6 +20,7 @@ from ..evaluation.gate import Interval, paired_interval
 from ..evaluation.metrics import Floats
 from ..stages.prepare import encode_interactions
 from ..stages.workspace import Workspace, run_once
+from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from .folds import inner_instants
 from .space import Values, applied, chosen, values_of
@@ -163,7 +164,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
 def recall_of(workspace: Workspace, uri: str) -> Floats:
     """Recall@K of each judged user that `judge_at` kept, float64."""
     path = workspace.artifacts.path(workspace.artifacts.open(uri))
-    recall: Floats = np.load(path / "recall.npy", allow_pickle=False)
+    recall: Floats = load_array(path / "recall.npy", np.float64, (None,))
     return recall
 
 

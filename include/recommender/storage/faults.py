@@ -6,6 +6,7 @@ store) or a DataError (the object).
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -222,7 +223,7 @@ def _of_network(error: BaseException, said: str) -> Cause:
         return _of_tls(error, said)
     if isinstance(error, ProxyConnectionError):
         inner = printable(error.kwargs.get("error", ""))
-        refused = any(code in inner for code in (" 401", " 403", " 407"))
+        refused = re.search(r"Tunnel connection failed: (?!408|425|429)(4\d\d|501)", inner)
         text = f"{said} ({inner}). Correct HTTPS_PROXY, or list the store in NO_PROXY"
         return Cause(ConfigError if refused else TransientError, text)
     if isinstance(error, EndpointConnectionError) and _unknown_host(error):
@@ -231,6 +232,8 @@ def _of_network(error: BaseException, said: str) -> Cause:
     inner_error = getattr(error, "kwargs", {}).get("error")
     if isinstance(inner_error, (LocationParseError, UnicodeError, FileNotFoundError, PermissionError)):
         return Cause(ConfigError, f"{said}. Correct endpoint_url, or the certificate's path, of {CONNECTION}.")
+    if isinstance(inner_error, (TypeError, ValueError)):  # such as a 303, which trips over signed headers
+        return Cause(ConfigError, f"{NOT_S3} ({said}).")
     network = (AnyConnectionError, HTTPClientError, IncompleteReadError, MetadataRetrievalError, HTTPError)
     if isinstance(error, (*network, ChecksumError, FlexibleChecksumError)) or not isinstance(error, BotoCoreError):
         return Cause(TransientError, said)

@@ -32,11 +32,14 @@ def split_uri(uri: str) -> tuple[str, str]:
     problem = _scheme_problem(uri)
     found = _URI.fullmatch(uri)
     if problem is None and found is not None:
-        bucket, prefix = found[1], (found[2] or "").removesuffix("/")
-        problem = _bucket_problem(bucket) or _prefix_problem(prefix)
+        bucket, path = found[1], found[2] or ""
+        prefix = path.removesuffix("/")
+        problem = _bucket_problem(bucket) or _prefix_problem(prefix if path != "/" else path)
         if problem is None:
             return bucket, prefix
-    raise ConfigError(f"{_hidden(uri)} is not an S3 URI that can be used: {problem or EXPECTED}")
+    raise ConfigError(
+        f"{_hidden(uri)} is not an S3 URI that can be used: {'; '.join(filter(None, [problem, EXPECTED]))}"
+    )
 
 
 def _hidden(uri: str) -> str:
@@ -48,13 +51,13 @@ def _scheme_problem(uri: str) -> str | None:
     if uri != uri.strip():
         return "a blank or line end stands before or after it"
     if uri.startswith("arn:"):
-        return f"an ARN names something else than a bucket with a prefix; {EXPECTED}"
+        return "an ARN names something else than a bucket with a prefix"
     scheme = _SCHEME.match(uri)
     name = scheme[1] if scheme else ""
     if name.lower() in {"http", "https"}:
         return (
-            f"that is an address of the web. {EXPECTED[0].upper()}{EXPECTED[1:]}; the address of a store that is not "
-            "Amazon's goes into endpoint_url of the Airflow connection (outside Airflow AWS_ENDPOINT_URL_S3)"
+            "that is an address of the web. The address of a store that is not Amazon's goes into endpoint_url of the "
+            "Airflow connection (outside Airflow AWS_ENDPOINT_URL_S3)"
         )
     if name.lower() in _OUR_SCHEMES and name != "s3":
         return f"write s3:// in the place of {name}://"
@@ -63,7 +66,7 @@ def _scheme_problem(uri: str) -> str | None:
 
 def _bucket_problem(bucket: str) -> str | None:
     if bucket.startswith("arn:"):
-        return f"access points and other ARNs cannot be used; {EXPECTED}"
+        return "access points and other ARNs cannot be used"
     if "@" in bucket:
         return "keys do not belong into it. Put them into the Airflow connection (outside Airflow the environment)"
     if not _BUCKET.fullmatch(bucket) or ".." in bucket or _ADDRESS.fullmatch(bucket):
@@ -75,7 +78,7 @@ def _bucket_problem(bucket: str) -> str | None:
         return f"S3 reserves bucket names such as {bucket!r}"
     for suffix, kind in _SPECIAL_SUFFIXES.items():
         if bucket.endswith(suffix):
-            return f"{bucket!r} is {kind}; expected an ordinary bucket"
+            return f"{bucket!r} is {kind}, not an ordinary bucket"
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 from include.recommender.errors import ConfigError
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.cache import FOLDER, default_parent
-from include.recommender.storage.objects import ObjectStore, split_uri
+from include.recommender.storage.objects import ObjectStore
+from include.recommender.storage.uris import split_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 ATTEMPTS = 5
+DEFAULT_CONNECTION = "aws_default"
+PREFIX_BYTES = 512  # the keys below a root add up to 500 more
+OUR_FOLDERS = frozenset({"artifacts", "models", "channels", "reports", "tuned", "retired", "recommendations"})
 
 
 @dataclass(frozen=True)
@@ -35,19 +40,25 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read and check the environment. Raises ConfigError."""
-        root = environment.get("RECOMMENDER_ROOT", "").rstrip("/")
-        if not root:
-            raise ConfigError(
-                "RECOMMENDER_ROOT is not set in the environment of the Airflow workers: expected s3://bucket or "
-                "s3://bucket/prefix, under which artifacts, models, channels and reports are kept"
-            )
-        snapshots = environment.get("RECOMMENDER_SNAPSHOTS", "") or f"{root}/snapshots"
-        for uri in (root, snapshots):
-            split_uri(uri)
+        """Read and check the environment.
+
+        Raises
+        ------
+        ConfigError
+            Every variable that is wrong.
+        """
+        problems: list[str] = []
+        root = _location(environment, "RECOMMENDER_ROOT", "", problems)
+        default = f"{root}/snapshots" if root else ""
+        snapshots = _location(environment, "RECOMMENDER_SNAPSHOTS", default, problems)
+        if root and snapshots:
+            problems += _overlap(root, snapshots)
+        if problems:
+            raise ConfigError(problems)
         given = environment.get("RECOMMENDER_CACHE", "")
         cache = (Path(given) if given else default_parent(environment)) / FOLDER
-        return cls(root, snapshots, cache, environment.get("RECOMMENDER_AWS_CONN_ID", "") or "aws_default")
+        connection = environment.get("RECOMMENDER_AWS_CONN_ID", "").strip() or DEFAULT_CONNECTION
+        return cls(root, snapshots, cache, connection)
 
     def workspace(self) -> Workspace:
         """The stores, reached with the credentials of the Airflow connection."""
@@ -55,14 +66,65 @@ class Settings:
         return Workspace(ObjectStore.at(client, self.root), ObjectStore.at(client, self.snapshots), self.cache)
 
 
+def _location(environment: Mapping[str, str], name: str, default: str, problems: list[str]) -> str:
+    """An S3 URI without a slash at its end, or "" with one more problem."""
+    text = environment.get(name, "") or default
+    if not text:
+        if name == "RECOMMENDER_ROOT":
+            problems.append(
+                "RECOMMENDER_ROOT is not set in the environment of the Airflow workers: expected s3://bucket or "
+                "s3://bucket/prefix, under which artifacts, models, channels and reports are kept"
+            )
+        return ""
+    try:
+        bucket, prefix = split_uri(text)
+    except ConfigError as error:
+        problems += [f"{name}: {problem}" for problem in error.problems]
+        return ""
+    if len(prefix.encode()) > PREFIX_BYTES:
+        problems.append(
+            f"{name}: the prefix has {len(prefix.encode())} bytes, expected at most {PREFIX_BYTES}: longer keys are "
+            "made below it, and S3 takes 1024 bytes"
+        )
+        return ""
+    return f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}"
+
+
+def _overlap(root: str, snapshots: str) -> list[str]:
+    """What is wrong with two places of which one lies in the other."""
+    below_root = f"{snapshots}/".removeprefix(f"{root}/") if f"{snapshots}/".startswith(f"{root}/") else ""
+    if below_root.split("/")[0] in OUR_FOLDERS:
+        return [
+            f"RECOMMENDER_SNAPSHOTS={snapshots!r} lies in a folder that this project writes itself "
+            f"({', '.join(sorted(OUR_FOLDERS))} below RECOMMENDER_ROOT={root!r}). Name another, or leave it out: then "
+            f"it is {root}/snapshots"
+        ]
+    below_snapshots = root.removeprefix(f"{snapshots}/") if root.startswith(f"{snapshots}/") else ""
+    if re.match(r"\d{4}-\d{2}-\d{2}(/|\Z)", below_snapshots):
+        return [
+            f"RECOMMENDER_ROOT={root!r} lies in a snapshot of RECOMMENDER_SNAPSHOTS={snapshots!r}, so what is written "
+            "there would be read as reviews. Name another"
+        ]
+    return []
+
+
 def s3_client(aws_conn_id: str) -> S3Client:
-    """A client with the credentials of an Airflow connection; what its extra sets overrides our timeouts."""
+    """A client with the credentials of an Airflow connection; what its extra sets overrides our timeouts.
+
+    Raises
+    ------
+    ConfigError
+        There is no such connection, it is none of AWS, or what it says cannot be used.
+    """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from airflow.sdk.exceptions import AirflowException
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
 
-    from include.recommender.storage.faults import translate
+    from include.recommender.storage.faults import STORE_ERRORS, translate
 
+    from .connection import check_connection, unusable
+
+    check_connection(aws_conn_id)
     ours = Config(
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         connect_timeout=CONNECT_TIMEOUT_S,
@@ -72,6 +134,8 @@ def s3_client(aws_conn_id: str) -> S3Client:
     try:
         theirs = S3Hook(aws_conn_id=aws_conn_id).conn_config.botocore_config
         client: S3Client = S3Hook(aws_conn_id=aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
-    except (BotoCoreError, ClientError) as error:  # of STS, where the connection assumes a role
+    except STORE_ERRORS as error:  # of STS too, where the connection assumes a role
         raise translate(error, "reach", f"S3 with the connection {aws_conn_id}") from error
+    except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError, AirflowException) as error:
+        raise unusable(aws_conn_id, error) from None
     return client

@@ -21,7 +21,7 @@ def answer(status, code):
         (answer(400, "ThrottlingException"), TransientError),
         (answer(400, "KMS.ThrottlingException"), TransientError),
         (answer(409, "ConditionalRequestConflict"), TransientError),
-        (answer(403, "RequestTimeTooSkewed"), TransientError),
+        (answer(403, "RequestTimeTooSkewed"), ConfigError),
         (answer(400, "ExpiredToken"), ConfigError),
         (answer(403, "AccessDenied"), ConfigError),
         (answer(404, "NoSuchBucket"), ConfigError),

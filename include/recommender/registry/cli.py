@@ -18,7 +18,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from ..errors import ConfigError, RecommenderError
-from ..storage.objects import ObjectStore, split_uri
+from ..storage.objects import ObjectStore
+from ..storage.redaction import printable
+from ..storage.uris import split_uri
 from . import commands
 from .commands import Answer
 from .moves import COMMAND
@@ -77,7 +79,7 @@ def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
     try:
         client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"Cannot set up the connection to {root}: {error}") from error
+        raise ConfigError(f"Cannot set up the connection to {root}: {printable(error)}") from None
     return Registry(ObjectStore.at(client, root))
 
 

@@ -5,25 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_exponential_jitter
+from urllib3.exceptions import HTTPError
 
-from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, TransientError
+from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
 from .content_types import content_type
 from .disk import guarded
 from .documents import SMALL_BYTES
-from .faults import translate
+from .faults import NOT_S3, STORE_ERRORS, translate
+from .redaction import printable
+from .retries import watch
 from .scratch import scratch_file
+from .uris import split_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -32,8 +34,11 @@ log = logging.getLogger(__name__)
 
 PART_BYTES = 16 << 20
 BODY_ATTEMPTS = 3
+BODY_SECONDS = 300
 READERS = 8
 DELETE_KEYS = 1000
+# At least one of them is in every page of a listing, also of an empty one.
+LISTING_MARKS = {"IsTruncated", "KeyCount", "Name", "Contents"}
 
 Progress = Callable[[int, int], None]
 
@@ -66,6 +71,10 @@ class ObjectStore:
     bucket: str
     prefix: str = ""
 
+    def __post_init__(self) -> None:
+        """Keep the client from retrying what only a person can fix."""
+        watch(self.client)
+
     @classmethod
     def at(cls, client: S3Client, uri: str) -> ObjectStore:
         """The store at ``s3://bucket/prefix``."""
@@ -93,7 +102,7 @@ class ObjectStore:
 
     @retry(
         retry=retry_if_exception_type(_BrokeOffError),
-        stop=stop_after_attempt(BODY_ATTEMPTS),
+        stop=stop_after_attempt(BODY_ATTEMPTS) | stop_after_delay(BODY_SECONDS),
         wait=wait_exponential_jitter(multiplier=0.1, max=5),
         reraise=True,
     )
@@ -108,9 +117,16 @@ class ObjectStore:
                 "project wrote it: move it away, and run the task that wrote it again."
             )
         try:
-            return answer["Body"].read(), answer["ETag"]
-        except BotoCoreError as error:
-            raise _BrokeOffError(f"Cannot read {self.uri(key)}: {error}") from error
+            body = answer["Body"].read()
+        except (BotoCoreError, HTTPError) as error:
+            raise _BrokeOffError(f"Cannot read {self.uri(key)}: {printable(error)}") from error
+        return body, self._etag("read", key, answer)
+
+    def _etag(self, verb: str, key: str, answer: Mapping[str, Any]) -> str:
+        """The ETag of an answer. What is no S3 service (a proxy's page) also answers 200, but without one."""
+        if "ETag" not in answer:
+            raise ConfigError(f"Cannot {verb} {self.uri(key)} at {self._endpoint}: no ETag in the answer; {NOT_S3}.")
+        return str(answer["ETag"])
 
     def write(self, key: str, data: bytes, *, create_only: bool = False, if_match: str | None = None) -> str:
         """Write a small object and return its ETag.
@@ -124,12 +140,13 @@ class ObjectStore:
             answer = self.client.put_object(
                 Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=content_type(key), **conditions
             )
-            return answer["ETag"]
+        return self._etag("write", key, answer)
 
     def upload(self, path: Path, key: str) -> None:
         """Write a file of any size. It is visible only when complete."""
         about = {"ContentType": content_type(key)}
-        with self._named("write", key), guarded(path, f"the upload to {self.uri(key)}"):
+        # KeyError: of a first answer that names no upload: no S3 service.
+        with self._named("write", key, KeyError), guarded(path, f"the upload to {self.uri(key)}"):
             self.client.upload_file(str(path), self.bucket, self._full(key), ExtraArgs=about)
 
     def exists(self, key: str) -> bool:
@@ -144,28 +161,31 @@ class ObjectStore:
         """Size and ETag. Raises NotFound."""
         with self._named("read", key):
             answer = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
-            return ObjectInfo(key, answer["ContentLength"], answer["ETag"])
+        return ObjectInfo(key, answer["ContentLength"], self._etag("read", key, answer))
 
     def walk(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """All objects below a relative prefix, in the order of their keys."""
         skip = len(self._full(""))
-        with self._named("list", prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self._full(prefix))
-            for page in pages:
-                for row in page.get("Contents", []):
-                    yield ObjectInfo(row["Key"][skip:], row["Size"], row["ETag"], row["LastModified"])
+        for page in self._pages(prefix):
+            for row in page.get("Contents", []):
+                yield ObjectInfo(row["Key"][skip:], row["Size"], row["ETag"], row["LastModified"])
 
     def folders(self, prefix: str = "") -> list[str]:
         """Names directly below a relative prefix that end in a slash, without it."""
         full = self._full(prefix)
         names: list[str] = []
-        with self._named("list", prefix):
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=full, Delimiter="/"
-            )
-            for page in pages:
-                names += [row["Prefix"][len(full) : -1] for row in page.get("CommonPrefixes", [])]
+        for page in self._pages(prefix, Delimiter="/"):
+            names += [row["Prefix"][len(full) : -1] for row in page.get("CommonPrefixes", [])]
         return sorted(names)
+
+    def _pages(self, prefix: str, **options: Any) -> Iterator[Mapping[str, Any]]:
+        """The pages of a listing. Raises ConfigError for a page that is none, which would pass for an empty one."""
+        with self._named("list", prefix):
+            paginator = self.client.get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=self.bucket, Prefix=self._full(prefix), **options):
+                if not page.keys() & LISTING_MARKS:
+                    raise ConfigError(f"Cannot list {self.uri(prefix)} at {self._endpoint}: {NOT_S3}.")
+                yield page
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects, a thousand a request; those that are not there are no error."""
@@ -173,13 +193,23 @@ class ObjectStore:
             batch = keys[start : start + DELETE_KEYS]
             rows: Any = [{"Key": self._full(key)} for key in batch]
             with self._named("delete", batch[0]):
-                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": rows, "Quiet": True})
-            for failed in answer.get("Errors", []):
-                # The store answers 200 and tells of each key; the code alone says what it was.
-                status = 403 if failed.get("Code") == "AccessDenied" else 500
-                told: Any = {"Error": failed, "ResponseMetadata": {"HTTPStatusCode": status}}
-                where = f"s3://{self.bucket}/{failed.get('Key', rows[0]['Key'])}"
-                raise translate(ClientError(told, "DeleteObjects"), "delete", where)
+                answer = self.client.delete_objects(Bucket=self.bucket, Delete={"Objects": rows})
+            if failed := answer.get("Errors", []):
+                raise self._not_deleted(failed)
+            if not answer.get("Deleted"):
+                raise ConfigError(f"Cannot delete {self.uri(batch[0])} at {self._endpoint}: {NOT_S3}.")
+
+    def _not_deleted(self, failed: Sequence[Any]) -> RecommenderError:
+        """One error for the keys that stay: what a person has to fix goes before what may pass."""
+        errors = []
+        for row in failed:
+            # The answer to the whole request was 200; of a key the code alone says what it was.
+            heard = ClientError({"Error": row}, "DeleteObjects")
+            where = f"s3://{self.bucket}/{row.get('Key', '')}"
+            errors.append(translate(heard, "delete", where, self._endpoint))
+        first = min(errors, key=lambda error: isinstance(error, TransientError))
+        others = f" {len(errors) - 1} more keys were not deleted either." if len(errors) > 1 else ""
+        return type(first)(f"{first}{others}")
 
     def download(
         self, info: ObjectInfo, path: Path, *, sha256: str | None = None, progress: Progress | None = None
@@ -236,20 +266,17 @@ class ObjectStore:
             file.write(data)
         return len(data)
 
+    @property
+    def _endpoint(self) -> str:
+        return printable(self.client.meta.endpoint_url)
+
     @contextmanager
-    def _named(self, verb: str, key: str) -> Iterator[None]:
+    def _named(self, verb: str, key: str, *more: type[Exception]) -> Iterator[None]:
+        faults: tuple[type[Exception], ...] = (*STORE_ERRORS, *more)
         try:
             yield
-        except (ClientError, BotoCoreError, Boto3Error) as error:
-            raise translate(error, verb, self.uri(key)) from error
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """``s3://bucket/some/prefix/`` -> (bucket, ``some/prefix``). Raises ConfigError."""
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise ConfigError(f"{uri!r} is not an S3 URI: expected s3://bucket or s3://bucket/prefix")
-    return parts.netloc, parts.path.strip("/")
+        except faults as error:
+            raise translate(error, verb, self.uri(key), self._endpoint) from error
 
 
 def file_sha256(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -10,11 +11,11 @@ from datetime import date, datetime
 from pathlib import Path
 
 from ..errors import ConfigError, DataError, NotFound
+from ..plain_text import shown
 from ..storage.objects import ObjectInfo, ObjectStore
+from .names import ENDINGS, UNFINISHED, in_words, left_out
 
 log = logging.getLogger(__name__)
-
-ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
     NotFound
         There is no such snapshot, or none early enough; the message lists what there is.
     DataError
-        The snapshot holds no review file, or one with a name that is not understood.
+        The snapshot holds no review file, or its upload goes on.
     """
     if name is not None:
         _check_date(name)
@@ -58,17 +59,34 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
             f"{snapshots.uri('')}: {asked}. Expected review files under YYYY-MM-DD/; the newest there: {listed}. "
             "Upload one, or name another in the parameter `snapshot`."
         )
+    return Snapshot(wanted, _review_files(snapshots, wanted))
+
+
+def _review_files(snapshots: ObjectStore, name: str) -> tuple[ObjectInfo, ...]:
+    """The review files of a snapshot, in it and below; what is left out is named in a warning."""
+    where = shown(snapshots.uri(f"{name}/"))
     # Without the time of writing: a snapshot is what its objects hold.
-    listed_rows = (replace(row, modified_at=None) for row in snapshots.walk(f"{wanted}/"))
-    rows = tuple(row for row in listed_rows if not row.key.endswith("/"))
-    reviews = tuple(row for row in rows if row.key.endswith(ENDINGS))
-    for row in set(rows) - set(reviews):
-        log.warning("%s is not a review file (%s) and is left out", snapshots.uri(row.key), ", ".join(ENDINGS))
-    if not reviews:
+    rows = [replace(row, modified_at=None) for row in snapshots.walk(f"{name}/") if not row.key.endswith("/")]
+    paths = [row.key.removeprefix(f"{name}/") for row in rows]
+    if UNFINISHED in paths:
         raise DataError(
-            f"{snapshots.uri(wanted)}/: the snapshot is empty. Expected files ending in {', '.join(ENDINGS)}."
+            f"{where}: holds {UNFINISHED}, so its upload goes on, or was interrupted. Upload it again, to its end; "
+            f"or delete {UNFINISHED} if you know that all files are there."
         )
-    return Snapshot(wanted, reviews)
+    left = in_words(paths)
+    for line in left:
+        log.warning("%s: left out: %s", where, line)
+    reviews = tuple(row for row, path in zip(rows, paths, strict=True) if left_out(path) is None)
+    if not reviews:
+        found = f"no review file; left out: {'; '.join(left)}" if left else "the snapshot is empty"
+        raise DataError(f"{where}: {found}. Expected files ending in {', '.join(ENDINGS)}.")
+    return reviews
+
+
+def has_landed(snapshots: ObjectStore, name: str) -> bool:
+    """Whether there is a review file in a snapshot, and no sign that its upload goes on."""
+    paths = [row.key.removeprefix(f"{name}/") for row in snapshots.walk(f"{name}/")]
+    return UNFINISHED not in paths and any(left_out(path) is None for path in paths)
 
 
 def _is_date(text: str) -> bool:
@@ -104,16 +122,21 @@ def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], directory: P
     files = []
     for number, row in enumerate(objects, 1):
         log.info(
-            "Downloading %d of %d: %s, %.1f MB", number, len(objects), snapshots.uri(row.key), row.size_bytes / 1e6
+            "Downloading %d of %d: %s, %.1f MB",
+            number,
+            len(objects),
+            shown(snapshots.uri(row.key)),
+            row.size_bytes / 1e6,
         )
-        sha256 = snapshots.download(row, local_path(directory, row), progress=_Progress(row.key))
+        sha256 = snapshots.download(row, local_path(directory, row), progress=_Progress(shown(row.key)))
         files.append(ReviewFile(row.key, row.etag, row.size_bytes, sha256))
     return files
 
 
 def local_path(directory: Path, row: ObjectInfo | ReviewFile) -> Path:
-    """Where a review file lies on disk: its own name in a folder named for its version."""
-    return directory / row.etag.strip('"') / Path(row.key).name
+    """Where a review file lies on disk: below a digest of what it is, as neither key nor ETag may decide a path."""
+    version = json.dumps([row.key, row.etag, row.size_bytes])
+    return directory / hashlib.sha256(version.encode()).hexdigest()[:32] / "reviews"
 
 
 class _Progress:

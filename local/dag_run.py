@@ -76,10 +76,10 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     """Copy the report and recall over time into `.local`, print how the run ended, return the exit status."""
     from include.orchestration.settings import Settings
     from include.recommender.registry.channels import Channels
-    from include.recommender.reporting.journal import Journal
+    from include.recommender.reporting.journal import MAIN_DAG, Journal, folder_id
 
     root = Settings.from_environment().workspace().root
-    journal = Journal(root, run_id)
+    journal = Journal(root, folder_id(MAIN_DAG, run_id))
     try:
         report = json.loads(root.read(f"{journal.folder}/report.json"))
     except NotFound:
@@ -94,10 +94,10 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
 def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     """The same of a search, which has a winner or not; that is a result either way."""
     from include.orchestration.settings import Settings
-    from include.recommender.reporting.journal import Journal
+    from include.recommender.reporting.journal import Journal, folder_id
 
     root = Settings.from_environment().workspace().root
-    journal = Journal(root, f"{TUNE}__{run_id}")
+    journal = Journal(root, folder_id(TUNE, run_id))
     copy = local / journal.folder
     copy.mkdir(parents=True, exist_ok=True)
     try:

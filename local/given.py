@@ -156,7 +156,7 @@ def _matched(path: Path, base: Path, by_name: bool, endings: tuple[str, ...]) ->
     name = path.name if by_name else str(path.relative_to(base))
     if left_out(f"x{name}" if by_name else name, _local(endings)):
         return Found(left=[name])
-    return Found([_file(path, name)])
+    return Found([regular_file(path, name)])
 
 
 def of_path(path: Path, endings: tuple[str, ...] = ENDINGS) -> Found:
@@ -169,7 +169,7 @@ def of_path(path: Path, endings: tuple[str, ...] = ENDINGS) -> Found:
     """
     if path.is_dir():
         return _below(path, path, endings, ())
-    given = _file(path, path.name)
+    given = regular_file(path, path.name)
     # Whoever names a file means it, whatever its name begins with.
     return Found(left=[path.name]) if left_out(f"x{path.name}", _local(endings)) else Found([given])
 
@@ -195,7 +195,7 @@ def _below(folder: Path, top: Path, endings: tuple[str, ...], above: tuple[tuple
         elif left_out(name, _local(endings)):
             found.left.append(name)
         else:
-            found.files.append(_file(entry, name))
+            found.files.append(regular_file(entry, name))
     return found
 
 
@@ -211,7 +211,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return about.st_dev, about.st_ino
 
 
-def _file(path: Path, name: str) -> Given:
+def regular_file(path: Path, name: str) -> Given:
     """A file that can be read. Raises ConfigError, with what it is instead."""
     told = shown(str(path))
     try:

@@ -221,7 +221,7 @@ def regular_file(path: Path, name: str) -> Given:
     kind = next((what for test, what in KINDS if test(about.st_mode)), None)
     if kind:
         raise ConfigError(f"{told}: is {kind}, not a file. Write what comes from it to a file first.")
-    if not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         raise ConfigError(f"{told}: you may not read it. Change its permissions, e.g. chmod u+r.")
     return Given(path.parent.resolve() / path.name, name)
 

@@ -42,9 +42,9 @@ def _folded(name: str) -> str:
 
 def _plain(name: str) -> str:
     """A name that every store, disk and reader of snapshots takes."""
-    parts = [_part(part) for part in unicodedata.normalize("NFC", name).split("/") if part]
-    stem, end = _split(parts[-1] if parts else "reviews")
-    plain = "/".join([*(_cut(part, "") for part in parts[:-1]), _cut(stem, end)])
+    *folders, last = unicodedata.normalize("NFC", name).split("/")
+    stem, end = _split(last)
+    plain = "/".join([*(_cut(_part(folder), "") for folder in folders), _cut(stem, end)])
     return plain if len(plain.encode()) <= NAME_BYTES else _cut(f"{_digest(plain.encode(), DIGITS[0])}~{stem}", end)
 
 
@@ -60,9 +60,9 @@ def _split(name: str) -> tuple[str, str]:
     if not end:
         end = ".jsonl.gz" if name.lower().endswith(".gz") else ".jsonl"
         name = name[:-3] + end if end == ".jsonl.gz" else name + end
-    stem = name[: len(name) - len(end)]
+    stem = _part(name[: len(name) - len(end)])
     # The local S3 keeps its notes on an object `x` in `x.meta.json`.
-    return (f"{stem[:-5]}-meta" if stem.lower().endswith(".meta") else stem) or "x", end
+    return f"{stem[:-5]}-meta" if stem.lower().endswith(".meta") else stem, end
 
 
 def _cut(stem: str, end: str) -> str:

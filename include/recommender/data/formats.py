@@ -257,8 +257,9 @@ def _is_json(text: bytes) -> bool:
 
 
 def _error_answer(text: bytes, first: bytes) -> str | None:
-    fields = set(_object(first))
-    if fields & _OF_ERRORS and not fields & (_USER | _ITEM):
+    fields = _object(first)
+    records = any(bytes(value).startswith(b"[{") for name, value in fields.items() if name not in _OF_ERRORS)
+    if fields.keys() & _OF_ERRORS and not fields.keys() & (_USER | _ITEM) and not records:
         begin = repr(first[:200].decode("utf-8", "replace"))
         return f"It looks like a server's error message, {begin}: download it again."
     return None
@@ -277,8 +278,8 @@ _CLUES: tuple[Callable[[bytes, bytes], str | None], ...] = (
     _glued,
     _commas,
     _other_records,
-    _one_object,
     _error_answer,
+    _one_object,
     _separated,
 )
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
+from include.recommender.plain_text import shown_lines
 from include.recommender.reporting.trend import MAIN_CHANNEL, trend_name
 from include.recommender.storage.objects import ObjectStore
 
@@ -42,7 +43,7 @@ def main() -> int:
     try:
         return run(given.dag, json.loads(given.conf), given.local, Progress(terminal))
     except RecommenderError as error:
-        print(f"\nError: {error}", file=terminal)
+        print(f"\nError: {shown_lines(str(error))}", file=terminal)
         return 1
 
 
@@ -75,10 +76,10 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     """Copy the report and recall over time into `.local`, print how the run ended, return the exit status."""
     from include.orchestration.settings import Settings
     from include.recommender.registry.channels import Channels
-    from include.recommender.reporting.journal import Journal
+    from include.recommender.reporting.journal import MAIN_DAG, Journal, folder_id
 
     root = Settings.from_environment().workspace().root
-    journal = Journal(root, run_id)
+    journal = Journal(root, folder_id(MAIN_DAG, run_id))
     try:
         report = json.loads(root.read(f"{journal.folder}/report.json"))
     except NotFound:
@@ -86,17 +87,17 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     channel = (report["run"] or {}).get("channel", MAIN_CHANNEL)
     copies = copy_pages(root, journal.folder, channel, local)
     state = Channels(root).read(channel)
-    print(ending(report, copies, state.model_id if state else None), file=progress.terminal)
+    print(shown_lines(ending(report, copies, state.model_id if state else None)), file=progress.terminal)
     return status(report)
 
 
 def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     """The same of a search, which has a winner or not; that is a result either way."""
     from include.orchestration.settings import Settings
-    from include.recommender.reporting.journal import Journal
+    from include.recommender.reporting.journal import Journal, folder_id
 
     root = Settings.from_environment().workspace().root
-    journal = Journal(root, f"{TUNE}__{run_id}")
+    journal = Journal(root, folder_id(TUNE, run_id))
     copy = local / journal.folder
     copy.mkdir(parents=True, exist_ok=True)
     try:
@@ -105,7 +106,7 @@ def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     except NotFound:
         raise DataError(progress.failure or "the search failed before it could write its report") from None
     report = json.loads((copy / "tuning.json").read_text())
-    print(tune_ending(report, copy / "report.html"), file=progress.terminal)
+    print(shown_lines(tune_ending(report, copy / "report.html")), file=progress.terminal)
     return 0 if report["choice"] and not report["error"] else 1
 
 

@@ -16,6 +16,7 @@ from typing import TextIO
 import psutil
 
 from include.recommender.errors import ConfigError
+from include.recommender.plain_text import shown, shown_lines
 
 PROJECT = Path(__file__).resolve().parents[1]
 MARK = "RECOMMENDER_LOCAL_OWNER"
@@ -132,13 +133,13 @@ def _end(left: list[psutil.Process]) -> None:
 
 
 def say(message: str, name: str, out: TextIO | None = None) -> None:
-    """One line of progress: time, task, message."""
-    print(f"{datetime.now():%H:%M:%S}  {name:<20}  {message}", file=out, flush=True)
+    """One line of progress: time, task, message, with nothing in it that a terminal would obey."""
+    print(f"{datetime.now():%H:%M:%S}  {name:<20}  {shown(message)}", file=out, flush=True)
 
 
 def fail(error: Exception) -> int:
     """Tell of an error in the last lines on the terminal; return the exit status."""
-    print(f"\nError: {error}", file=sys.stderr, flush=True)
+    print(f"\nError: {shown_lines(str(error))}", file=sys.stderr, flush=True)
     return 1
 
 

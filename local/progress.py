@@ -19,7 +19,7 @@ class Progress(logging.Handler):
 
     def say(self, message: str) -> None:
         """One line, or more, of the task that runs now."""
-        for line in message.splitlines():
+        for line in message.split("\n"):
             say(line, self.task, self.terminal)
 
     def attach(self) -> None:

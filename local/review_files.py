@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from include.recommender.config import ParseConfig
-from include.recommender.data.formats import likeness
+from include.recommender.data.formats import HEAD_BYTES
 from include.recommender.data.funnel import LAYOUT, Funnel
 from include.recommender.data.lines import read_blocks
 from include.recommender.data.reviews import parse_block
 from include.recommender.errors import DataError
+from include.recommender.plain_text import shown
 
+from .given import Given
 from .home import say
 
 
-def check_reviews(files: Sequence[Path], config: ParseConfig) -> None:
+def check_reviews(files: Sequence[Given], config: ParseConfig) -> None:
     """Read all files to their ends, as only that proves gzip data whole, and parse each up to its first review.
 
     Raises
@@ -23,18 +24,28 @@ def check_reviews(files: Sequence[Path], config: ParseConfig) -> None:
     DataError
         A file is truncated, corrupt, of another format, or holds lines and no usable one; or all are empty.
     """
-    size = sum(path.stat().st_size for path in files)
+    size = sum(file.path.stat().st_size for file in files)
     say(f"Reading {len(files)} file(s), {size / 1e6:,.1f} MB, to see that they are whole and reviews ...", "reviews")
     whole = Funnel()
-    for path in files:
-        funnel, head = Funnel(), b""
-        for block in read_blocks(path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion):
-            head = head or block.data[:4096]
-            if not funnel.n_reviews:
-                for parsed in parse_block(block):
-                    funnel.add_lines(parsed)
-        if funnel.n_filled and not funnel.n_reviews:
-            raise DataError(f"{path.name}: not one usable review ({funnel.commonest}). {likeness(head)} {LAYOUT}")
-        whole.add(funnel)
+    for file in files:
+        whole.add(_check(file, config))
     if not whole.n_reviews:
-        raise DataError(f"{', '.join(path.name for path in files)}: not one usable review (no lines at all). {LAYOUT}")
+        names = ", ".join(shown(file.name) for file in files)
+        raise DataError(f"{names}: not one usable review (no lines at all). {LAYOUT}")
+    say(f"Read {len(files)} of {len(files)} given: all are whole, and reviews", "reviews")
+
+
+def _check(file: Given, config: ParseConfig) -> Funnel:
+    funnel, head = Funnel(), b""
+    blocks = read_blocks(
+        file.path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion, name=file.name
+    )
+    for block in blocks:
+        head = head or block.data[:HEAD_BYTES]
+        if not funnel.n_reviews:
+            for parsed in parse_block(block):
+                funnel.add_lines(parsed)
+    if not funnel.n_filled:
+        say(f"{shown(file.name)} is empty: it holds no line that is not blank", "reviews")
+    funnel.check_file(shown(file.name), head)
+    return funnel

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
-import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.recommender.data.snapshots import ENDINGS
-from include.recommender.errors import ConfigError
-from include.recommender.storage.objects import file_sha256
+import msgspec
+
+from include.recommender.data.names import UNFINISHED
+from include.recommender.errors import DataError, NotFound
+from include.recommender.plain_text import shown
+from include.recommender.storage.objects import ObjectInfo, ObjectStore, file_sha256
 
 from . import samples, world
+from .given import Given, find
 from .home import say
+from .object_names import object_names
 from .store import BUCKET
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 SAMPLES_PREFIX = "samples"
-DIGEST = "sha256"
+# Beside the folder of snapshots, so that no run takes it for a file of one.
+INDEX = "uploads.json"
+INDEX_EVERY = 200
+FEW_FILES = 20
+PROGRESS_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,72 +60,176 @@ def put_samples(s3: S3Client) -> Source:
     return source
 
 
-def find_reviews(wanted: str) -> list[Path]:
-    """The files that REVIEWS means: paths, folders or globs, separated by blanks (quote those with blanks in them).
+def find_reviews(wanted: str) -> list[Given]:
+    """The files that REVIEWS means; see `given.find`. Raises ConfigError."""
+    return find(wanted, "REVIEWS")
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One uploaded file: what it was on disk, and the ETag that the store gave it."""
+
+    sha256: str
+    size_bytes: int
+    etag: str
+
+
+class Index(msgspec.Struct, frozen=True):
+    """What the newest snapshot holds, by object name, so that nobody has to ask for each object."""
+
+    snapshot: str
+    files: dict[str, Entry]
+
+
+@dataclass(frozen=True)
+class _Local:
+    """A file to upload, as it was when its digest was taken."""
+
+    file: Given
+    size_bytes: int
+    modified_ns: int
+    sha256: str
+
+
+def put_reviews(s3: S3Client, files: Sequence[Given]) -> Source:
+    """Put the user's files as a snapshot of today, unless the newest snapshot holds the same bytes.
+
+    They get a root of their own, so that no champion of other data judges them. While files are put, the snapshot
+    holds a mark with which no run reads it, so an upload that was killed is never taken for a whole snapshot.
 
     Raises
     ------
-    ConfigError
-        A path or glob that matches no review file.
+    RecommenderError
+        A file changed or went away meanwhile, or the store failed.
     """
-    found: list[Path] = []
-    for pattern in [wanted] if Path(wanted).expanduser().exists() else shlex.split(wanted):
-        matches = [Path(match) for match in sorted(glob.glob(os.path.expanduser(pattern), recursive=True))]
-        files = [file for match in matches for file in (sorted(match.iterdir()) if match.is_dir() else [match])]
-        reviews = [file.resolve() for file in files if file.is_file() and file.name.endswith((*ENDINGS, ".gz"))]
-        if not reviews:
-            what = f"matches {len(files)} file(s), none of which is a review file" if files else "matches no file"
-            raise ConfigError(
-                f"REVIEWS={pattern}: {what} (looked from {Path.cwd()}). Expected paths or globs of files with one "
-                f"JSON review a line, ending in {', '.join(ENDINGS)} or .gz"
-            )
-        found += [file for file in reviews if file not in found]
-    if not found:
-        raise ConfigError("REVIEWS is blank: expected one or more paths or globs")
-    return found
-
-
-def put_reviews(s3: S3Client, files: Sequence[Path]) -> Source:
-    """Put the user's files as a snapshot of today, unless the newest snapshot holds the same bytes.
-
-    They get a root of their own, so that no champion of other data judges them.
-    """
-    prefix = f"reviews-{hashlib.sha256(chr(10).join(map(str, files)).encode()).hexdigest()[:10]}"
-    wanted = {name: (file, file_sha256(file)) for name, file in _names(files).items()}
-    root, folder = f"s3://{BUCKET}/{prefix}", f"{prefix}/snapshots/"
-    newest, held = _newest(s3, folder)
-    if newest and held == {name: digest for name, (_, digest) in wanted.items()}:
-        say(f"The same bytes are there as snapshot {newest}: {root}/snapshots/{newest}/", "reviews")
-        return Source(root, newest)
+    root = ObjectStore(s3, BUCKET, _root_of(files))
+    snapshots, wanted = root.under("snapshots"), {name: _look(file) for name, file in object_names(files).items()}
+    _warn_of_copies(wanted)
+    newest = max(snapshots.folders(), default=None)
+    held = _held(root, snapshots, newest)
+    if newest and held == {name: local.sha256 for name, local in wanted.items()}:
+        say(f"{len(held)} of {len(files)} given are there, with the same bytes: {snapshots.uri(newest)}/", "reviews")
+        return Source(root.uri("").rstrip("/"), newest)
     today = datetime.now(UTC).date().isoformat()
-    if newest == today:
-        for name in held.keys() - wanted.keys():
-            s3.delete_object(Bucket=BUCKET, Key=f"{folder}{today}/{name}")
-    for name, (file, digest) in wanted.items():
-        say(f"Putting {file} ({file.stat().st_size / 1e6:,.1f} MB) ...", "reviews")
-        s3.upload_file(str(file), BUCKET, f"{folder}{today}/{name}", ExtraArgs={"Metadata": {DIGEST: digest}})
-    say(f"Put as snapshot {today}: {root}/snapshots/{today}/", "reviews")
-    return Source(root, today)
+    _put(root, today, wanted, held if newest == today else {})
+    if newest and newest != today and snapshots.exists(f"{newest}/{UNFINISHED}"):
+        say(f"Removing what an interrupted upload left of snapshot {newest}", "reviews")
+        snapshots.delete(sorted((row.key for row in snapshots.walk(f"{newest}/")), key=_mark_last))
+    return Source(root.uri("").rstrip("/"), today)
 
 
-def _names(files: Sequence[Path]) -> dict[str, Path]:
-    """Object names that are unique and end as review files do."""
-    names: dict[str, Path] = {}
-    for number, file in enumerate(files):
-        name = file.name if file.name.endswith(ENDINGS) else f"{file.name.removesuffix('.gz')}.jsonl.gz"
-        names[f"{number}-{name}" if name in names else name] = file
-    return names
+def _root_of(files: Sequence[Given]) -> str:
+    paths = sorted(os.fsencode(file.path) for file in files)
+    return f"reviews-{hashlib.sha256(bytes(1).join(paths)).hexdigest()[:10]}"
 
 
-def _newest(s3: S3Client, folder: str) -> tuple[str | None, dict[str, str]]:
-    """The newest snapshot below a folder, and name -> SHA-256 of its files."""
-    listed = s3.list_objects_v2(Bucket=BUCKET, Prefix=folder, Delimiter="/").get("CommonPrefixes", [])
-    if not listed:
-        return None, {}
-    last = max(row["Prefix"] for row in listed)
-    keys = [row["Key"] for row in s3.list_objects_v2(Bucket=BUCKET, Prefix=last).get("Contents", [])]
-    heads = {key: s3.head_object(Bucket=BUCKET, Key=key)["Metadata"] for key in keys}
-    return last.split("/")[-2], {key.removeprefix(last): about.get(DIGEST, "") for key, about in heads.items()}
+def _mark_last(key: str) -> tuple[bool, str]:
+    return key.endswith(f"/{UNFINISHED}"), key
+
+
+def _look(file: Given) -> _Local:
+    try:
+        about = file.path.stat()
+        return _Local(file, about.st_size, about.st_mtime_ns, file_sha256(file.path))
+    except OSError as error:
+        raise DataError(f"{shown(str(file.path))}: cannot be read: {error.strerror}") from error
+
+
+def _warn_of_copies(wanted: Mapping[str, _Local]) -> None:
+    by_digest: dict[str, list[str]] = {}
+    for local in wanted.values():
+        by_digest.setdefault(local.sha256, []).append(shown(local.file.name))
+    for names in by_digest.values():
+        if len(names) > 1:
+            say(f"WARNING: the same bytes in {len(names)} files, all of them read: {', '.join(names[:10])}", "reviews")
+
+
+def _held(root: ObjectStore, snapshots: ObjectStore, newest: str | None) -> dict[str, str]:
+    """Name -> SHA-256 of what the newest snapshot holds; other objects have an empty one, and nobody trusts theirs."""
+    if newest is None:
+        return {}
+    known = _read_index(root)
+    files = known.files if known and known.snapshot == newest else {}
+    held = {}
+    for row in snapshots.walk(f"{newest}/"):
+        name = row.key.removeprefix(f"{newest}/")
+        entry = files.get(name)
+        sure = entry is not None and (entry.size_bytes, entry.etag) == (row.size_bytes, row.etag)
+        held[name] = entry.sha256 if entry is not None and sure else ""
+    return held
+
+
+def _read_index(root: ObjectStore) -> Index | None:
+    """None where there is none, or one that cannot be read: everything is then put again."""
+    try:
+        return msgspec.json.decode(root.read(INDEX), type=Index)
+    except (NotFound, msgspec.MsgspecError):
+        return None
+
+
+def _put(root: ObjectStore, day: str, wanted: Mapping[str, _Local], held: Mapping[str, str]) -> None:
+    """Bring a snapshot to what is wanted: first what is new, then away with the rest, the mark last of all."""
+    snapshots = root.under("snapshots")
+    snapshots.write(f"{day}/{UNFINISHED}", b"An upload goes on, or was interrupted: no run reads this snapshot.\n")
+    new = [name for name, local in wanted.items() if held.get(name) != local.sha256]
+    told = _Told(len(new))
+    for n, name in enumerate(new, 1):
+        told.putting(n, name, wanted[name])
+        _put_file(snapshots, f"{day}/{name}", wanted[name])
+        if n % INDEX_EVERY == 0:
+            _write_index(root, day, wanted, new[:n])
+    there = {row.key.removeprefix(f"{day}/"): row for row in snapshots.walk(f"{day}/")}
+    _check_sizes(snapshots, day, wanted, there)
+    snapshots.delete([f"{day}/{name}" for name in there if name not in wanted and name != UNFINISHED])
+    _write_index(root, day, wanted, list(wanted))
+    snapshots.delete([f"{day}/{UNFINISHED}"])
+    n_there = len(wanted) - len(new)
+    say(f"{len(wanted)} given: {len(new)} put, {n_there} were there: {snapshots.uri(day)}/", "reviews")
+
+
+def _put_file(snapshots: ObjectStore, key: str, local: _Local) -> None:
+    try:
+        snapshots.upload(local.file.path, key)
+        about = local.file.path.stat()
+    except OSError as error:
+        raise DataError(f"{shown(str(local.file.path))}: cannot be read: {error.strerror}") from error
+    if (about.st_size, about.st_mtime_ns) != (local.size_bytes, local.modified_ns):
+        raise DataError(f"{shown(str(local.file.path))}: changed while it was put. Run again once nobody writes it.")
+
+
+def _check_sizes(
+    snapshots: ObjectStore, day: str, wanted: Mapping[str, _Local], there: Mapping[str, ObjectInfo]
+) -> None:
+    for name, local in wanted.items():
+        row = there.get(name)
+        if row is None or row.size_bytes != local.size_bytes:
+            size = "not there" if row is None else f"{row.size_bytes} bytes"
+            raise DataError(
+                f"{snapshots.uri(f'{day}/{name}')}: {size} after its upload, expected {local.size_bytes} bytes. "
+                "Run again; is another run putting the same files?"
+            )
+
+
+def _write_index(root: ObjectStore, day: str, wanted: Mapping[str, _Local], sure: Sequence[str]) -> None:
+    """Record the files that are certain to be there, with the ETags of now."""
+    etags = {row.key.removeprefix(f"snapshots/{day}/"): row.etag for row in root.walk(f"snapshots/{day}/")}
+    files = {name: Entry(wanted[name].sha256, wanted[name].size_bytes, etags[name]) for name in sure if name in etags}
+    root.write(INDEX, msgspec.json.encode(Index(day, files)))
+
+
+class _Told:
+    """Says what is put: each of a few files, and of many how far it is."""
+
+    def __init__(self, n_files: int) -> None:
+        self.n_files, self.last = n_files, time.monotonic()
+
+    def putting(self, n: int, name: str, local: _Local) -> None:
+        """The next file."""
+        if self.n_files > FEW_FILES and n > 1 and time.monotonic() - self.last < PROGRESS_EVERY_S:
+            return
+        self.last = time.monotonic()
+        renamed = "" if name == local.file.name else f" as {name}"
+        size = f"{local.size_bytes / 1e6:,.1f} MB"
+        say(f"Putting {n} of {self.n_files}: {shown(str(local.file.path))}{renamed} ({size}) ...", "reviews")
 
 
 def _code_digest() -> str:

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from include.recommender.errors import RecommenderError
-from include.recommender.reporting.journal import Journal
+from include.recommender.reporting.journal import Journal, folder_id
 from include.recommender.reporting.view import headline
 
 from .deployment import Deployment
@@ -52,7 +52,7 @@ def compose(context: Mapping[str, Any]) -> Alert:
     run_id, dag_id = str(context["run_id"]), context["dag"].dag_id
     journal = None
     try:
-        journal = Journal(Settings.from_environment().workspace().root, run_id)
+        journal = Journal(Settings.from_environment().workspace().root, folder_id(dag_id, run_id))
         report = json.loads(journal.objects.read(f"{journal.folder}/report.json"))
         told = headline(report)
     except (RecommenderError, ValueError, KeyError) as error:

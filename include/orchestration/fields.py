@@ -15,8 +15,9 @@ from include.recommender.config import Knob, knobs, tune_knobs
 ROUNDS = 12
 AUTOMATIC, BY_HAND = "automatic", "by_hand"
 FORCE_REASON_CHARS = 10
-AS_OF, CHANNEL = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$", "^[a-z][a-z0-9_-]{0,39}$"
-TUNED = r"^(newest|\d{8}-[0-9a-f]{12})$"
+# In Python `$` also matches before a last line feed, which `(?!\n)` excludes; in a browser it does not.
+AS_OF, CHANNEL = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$(?!\n)", r"^[a-z][a-z0-9_-]{0,39}$(?!\n)"
+TUNED = r"^(newest|\d{8}-[0-9a-f]{12})$(?!\n)"
 IN_WORDS = {
     AS_OF: "a date or date-time, ISO 8601",
     CHANNEL: "a name of a-z, 0-9, - and _, at most 40 characters",

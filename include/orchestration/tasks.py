@@ -236,7 +236,7 @@ def _left_to_a_person(run: Run, model_id: str) -> str:
 
 def write_report() -> str:
     """The run's report, up to where the run came."""
-    return str(run_task(lambda run: report.write_report(run.workspace, run.facts.run_id), despite_problems=True))
+    return str(run_task(lambda run: report.write_report(run.workspace, run.facts.folder_id), despite_problems=True))
 
 
 def _handle(value: Any) -> Handle:

@@ -16,7 +16,8 @@ from airflow.sdk import BaseOperator, Context
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from include.recommender.data.snapshots import ENDINGS
+from include.recommender.data.names import ENDINGS
+from include.recommender.data.snapshots import has_landed
 from include.recommender.errors import NotFound, RecommenderError, TransientError
 from include.recommender.storage.objects import ObjectStore
 
@@ -69,11 +70,6 @@ def _conclude(run: Run, event: Mapping[str, Any]) -> None:
     if event.get("error"):
         raise NotFound(event["error"])
     log.info("%s has landed", run.workspace.snapshots.uri(wanted))
-
-
-def has_landed(snapshots: ObjectStore, name: str) -> bool:
-    """Whether there is a review file in a snapshot."""
-    return any(row.key.endswith(ENDINGS) for row in snapshots.walk(f"{name}/"))
 
 
 class SnapshotTrigger(BaseTrigger):

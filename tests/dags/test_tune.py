@@ -26,9 +26,9 @@ def run_tune(logical_date=NOON, **conf):
 
 
 def tuning_of(s3, run):
-    from include.recommender.reporting.journal import run_name
+    from include.recommender.reporting.journal import folder_id, run_name
 
-    return read_json(s3, f"reports/recommender_tune__{run_name(run.run_id)}/tuning.json")
+    return read_json(s3, f"reports/{run_name(folder_id('recommender_tune', run.run_id))}/tuning.json")
 
 
 def trial_artifacts(s3):

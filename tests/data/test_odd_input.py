@@ -12,6 +12,8 @@ import pytest
 from include.recommender.data.interactions import QUARANTINE
 from include.recommender.errors import DataError
 
+from .foreign_files import FOREIGN
+from .foreign_files import PACKED as PACKED_FOREIGN
 from .review_files import MID, NEW, OLD, interactions, lines, parse
 
 DOCS = Path(__file__).parents[2] / "docs" / "parsing.md"
@@ -127,7 +129,7 @@ def documented() -> set[str]:
 
 
 def test_the_documented_kinds_are_those_that_are_tested():
-    here = {*QUARANTINED, *KEPT, *REFUSED, *READ, "file-empty", "all-empty", "too-many-bad"}
+    here = {*QUARANTINED, *KEPT, *REFUSED, *FOREIGN, *READ, "file-empty", "all-empty", "too-many-bad"}
     assert documented() == here
 
 
@@ -157,6 +159,15 @@ def test_a_damaged_or_foreign_file_is_refused_by_name(tmp_path, request, content
     for data in contents:
         with pytest.raises(DataError, match=rf"(?s)^reviews_9\.json(\.gz)?: .*({message})"):
             parse(tmp_path, {"fine.json": TEXT, name: data}, max_bad_share=1.0, max_line_bytes=200 << 20)
+
+
+@pytest.mark.parametrize("name", ["reviews_9.json", "reviews_9.json.gz"])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_file_is_named_packed_or_not(tmp_path, kind, name):
+    contents, message = (PACKED_FOREIGN if name.endswith(".gz") else FOREIGN).get(kind, ([], ""))
+    for data in contents:
+        with pytest.raises(DataError, match=rf"(?s)^{re.escape(name)}: .*{message}"):
+            parse(tmp_path, {"fine.json": TEXT, name: data}, max_bad_share=1.0)
 
 
 @pytest.mark.parametrize(("data", "expected"), READ.values(), ids=READ)

@@ -26,6 +26,7 @@ def test_counts(tmp_path):
     odd = {**OLD, "overall": 3.7, "unixReviewTime": 1_300_000_000}
     counts = parse(tmp_path, {"a.json": lines(OLD, MID, b"", b"{oops"), "b.json": lines(NEW, odd)}, max_bad_share=0.5)
     assert counts == {
+        "files": 2,
         "lines": 6,
         "blank": 1,
         "reviews": 4,

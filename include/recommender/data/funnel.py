@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ..config import ParseConfig
 from ..errors import DataError
+from .formats import likeness
 from .reviews import UNKNOWN, UNVERIFIED, VERIFIED, Parsed
 
 N_COMMONEST = 5
@@ -61,6 +62,17 @@ class Funnel:
         self.n_bad += other.n_bad
         self.layouts.update(other.layouts)
         self.reasons.update(other.reasons)
+
+    def check_file(self, name: str, head: bytes) -> None:
+        """Refuse a file that holds lines and no usable review, whose counts these are; `head` is its beginning.
+
+        Raises
+        ------
+        DataError
+            Naming what the file looks like.
+        """
+        if self.n_filled and not self.n_reviews:
+            raise DataError(f"{name}: not one usable review ({self.commonest}). {likeness(head)} {LAYOUT}")
 
     @property
     def n_filled(self) -> int:

@@ -16,11 +16,11 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ..config import ParseConfig
-from ..errors import DataError
+from ..plain_text import shown
 from ..storage.arrays import load_table
 from .coding import CODED, Spill, code
-from .formats import likeness
-from .funnel import LAYOUT, Funnel
+from .formats import HEAD_BYTES
+from .funnel import Funnel
 from .lines import read_blocks
 from .reviews import ROWS, BadLine, Parsed, parse_block
 
@@ -96,17 +96,18 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
             pa.CompressedOutputStream(raw, "gzip") as quarantine,
         ):
             spill = Spill(writer)
-            for name, path in files:
-                parts = _parse_file(name, path, config, funnel)
+            for number, (name, path) in enumerate(files, 1):
+                log.info("Parsing %d of %d: %s", number, len(files), shown(name))
+                parts = _parse_file(shown(name), path, config, funnel)
                 for rows in _gather(_keep_bad(parts, name, quarantine)):
                     funnel.add_values(rows)
                     spill.write(rows)
-        funnel.check(", ".join(name for name, _ in files), config)
+        funnel.check(", ".join(shown(name) for name, _ in files), config)
         users, items = spill.users.sorted(), spill.items.sorted()
         save_ids(directory / USERS, users)
         save_ids(directory / ITEMS, items)
         code(spilled, users, items, directory / REVIEWS)
-        return {**funnel.as_counts(), "users": len(users), "items": len(items)}
+        return {"files": len(files), **funnel.as_counts(), "users": len(users), "items": len(items)}
     finally:
         spilled.unlink(missing_ok=True)
 
@@ -114,12 +115,13 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
 def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> Iterator[Parsed]:
     started = last = time.monotonic()
     funnel, n_bytes, head = Funnel(), 0, b""
-    for block in read_blocks(path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion):
+    blocks = read_blocks(path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion, name=name)
+    for block in blocks:
         for parsed in parse_block(block):
             funnel.add_lines(parsed)
             yield parsed
         n_bytes += len(block.data)
-        head = head or block.data[:4096]
+        head = head or block.data[:HEAD_BYTES]
         if time.monotonic() - last > PROGRESS_EVERY_S:
             last = time.monotonic()
             log.info("%s: %s lines, %.0f MB of JSON so far", name, f"{funnel.n_lines:,}", n_bytes / 1e6)
@@ -128,8 +130,7 @@ def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> It
     log.info("%s: %s lines, %.1f MB of JSON, %.0f MB/s", name, f"{funnel.n_lines:,}", n_bytes / 1e6, rate)
     if not funnel.n_filled:
         log.warning("%s is empty: it holds no line that is not blank", name)
-    elif not funnel.n_reviews:
-        raise DataError(f"{name}: not one usable review ({funnel.commonest}). {likeness(head)} {LAYOUT}")
+    funnel.check_file(name, head)
 
 
 def _keep_bad(parts: Iterator[Parsed], name: str, quarantine: pa.NativeFile) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +13,15 @@ import numpy as np
 from isal import igzip, isal_zlib
 
 from ..errors import DataError
-from .formats import foreign
+from ..plain_text import shown
+from .formats import EXPECTED, foreign
 
 # Small enough for the processor's cache, and for the allocator to reuse instead of returning to the system.
 BLOCK_BYTES = 256 << 10
 BOMB_FLOOR_BYTES = 64 << 20
 EXCERPT_BYTES = 800
 NEWLINE = ord("\n")
+GZIP = b"\x1f\x8b"
 MEND = "Download the file again and compare its size with the source."
 # The stubs give an instance where there is a class.
 IGZIP_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009
@@ -65,19 +68,27 @@ class Block:
             begin = end + 1
 
 
-def read_blocks(path: Path, *, max_line_bytes: int, max_expansion: float) -> Iterator[Block]:
+def read_blocks(
+    path: Path, *, max_line_bytes: int, max_expansion: float, name: str | None = None, expected: str = EXPECTED
+) -> Iterator[Block]:
     """The lines of a review file, compressed or not, as blocks of about a quarter MiB.
 
     Memory: three blocks and twice `max_line_bytes` at most, whatever is in the file.
 
+    Parameters
+    ----------
+    name : what messages call the file, and whose ending says whether it should be gzip data; that of the path if None
+    expected : the last sentence of the message that refuses another format
+
     Raises
     ------
     DataError
-        The gzip data is truncated, corrupt, followed by garbage, or unpacks to over `max_expansion` times its size;
-        or the file is of another format.
+        The file cannot be read; its gzip data is truncated, corrupt, followed by garbage, or unpacks to over
+        `max_expansion` times its size; or it is of another format.
     """
+    name = shown(path.name if name is None else name)
     line, rest, skipping = 1, b"", False
-    for chunk in _chunks(path, max_expansion):
+    for chunk in _chunks(path, name, max_expansion, expected):
         if skipping:
             newline = chunk.find(b"\n")
             if newline < 0:
@@ -113,41 +124,56 @@ def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
         yield block.part(start, len(block))
 
 
-def _chunks(path: Path, max_expansion: float) -> Iterator[bytes]:
+def _chunks(path: Path, name: str, max_expansion: float, expected: str) -> Iterator[bytes]:
     """The unpacked bytes of a file; the first chunk is checked for foreign formats."""
-    with path.open("rb") as raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        if path.name.endswith(".gz") and not packed:
-            raise DataError(
-                f"{path.name}: does not start as gzip data although its name ends in .gz. "
-                "It may be empty, an error page or an unpacked file: download it again, or rename it."
-            )
-        chunks = _unpack(raw, path, max_expansion) if packed else iter(lambda: raw.read(BLOCK_BYTES), b"")
-        first = next(chunks, b"")
-        what = foreign(first[:4096])
-        if what:
-            raise DataError(f"{path.name}: {what} Expected review lines: one JSON object a line, in UTF-8.")
-        yield first
-        yield from chunks
+    try:
+        with path.open("rb") as raw:
+            yield from _checked(raw, name, max_expansion, expected)
+    except OSError as error:
+        raise DataError(f"{name}: cannot be read: {error.strerror or error}. Expected a readable file.") from error
 
 
-def _unpack(raw: IO[bytes], path: Path, max_expansion: float) -> Iterator[bytes]:
-    size, out = path.stat().st_size, 0
+def _checked(raw: IO[bytes], name: str, max_expansion: float, expected: str) -> Iterator[bytes]:
+    head = raw.read(4096)
+    raw.seek(0)
+    packed = head.startswith(GZIP)
+    if name.lower().endswith(".gz") and not packed:
+        raise DataError(f"{name}: does not start as gzip data although its name ends in .gz. {_instead(head)}")
+    chunks = _unpack(raw, name, max_expansion) if packed else iter(lambda: raw.read(BLOCK_BYTES), b"")
+    first = next(chunks, b"")
+    what = foreign(first)
+    if what:
+        raise DataError(f"{name}: {what} {expected}")
+    yield first
+    yield from chunks
+
+
+def _instead(head: bytes) -> str:
+    """What a file is that should be gzip data."""
+    if not head:
+        return f"It has no bytes at all, an empty gzip file has 20. {MEND}"
+    if head.lstrip().startswith(b"{"):
+        return "It holds plain text: rename it without .gz, or pack it with gzip."
+    what = foreign(head)
+    return f"It {what}" if what else MEND
+
+
+def _unpack(raw: IO[bytes], name: str, max_expansion: float) -> Iterator[bytes]:
+    size, out = os.fstat(raw.fileno()).st_size, 0
     try:
         with igzip.open(raw, "rb") as file:
             while chunk := file.read(BLOCK_BYTES):
                 out += len(chunk)
                 if out > max(BOMB_FLOOR_BYTES, size * max_expansion):
                     raise DataError(
-                        f"{path.name}: unpacks to more than {max_expansion:g} times its {size} bytes, which no reviews "
+                        f"{name}: unpacks to more than {max_expansion:g} times its {size} bytes, which no reviews "
                         "do. If it is genuine, raise `max_expansion`."
                     )
                 yield chunk
     except EOFError as error:
         raise DataError(
-            f"{path.name}: truncated (or followed by a few bytes of garbage): the gzip data ends early after {out} "
+            f"{name}: truncated (or followed by a few bytes of garbage): the gzip data ends early after {out} "
             f"unpacked bytes. {MEND}"
         ) from error
     except (OSError, zlib.error, IGZIP_ERROR) as error:
-        raise DataError(f"{path.name}: corrupt gzip data after {out} unpacked bytes: {error}. {MEND}") from error
+        raise DataError(f"{name}: corrupt gzip data after {out} unpacked bytes: {error}. {MEND}") from error

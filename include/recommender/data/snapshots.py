@@ -14,14 +14,14 @@ from typing import Annotated, Any
 import msgspec
 
 from ..errors import ConfigError, DataError, NotFound
+from ..plain_text import shown
 from ..storage.cache import entry_path, make_entry
 from ..storage.documents import Count, checked
-from ..storage.names import name_problem, plain_name
+from ..storage.names import name_problem
 from ..storage.objects import ObjectInfo, ObjectStore
+from .names import ENDINGS, UNFINISHED, in_words, left_out
 
 log = logging.getLogger(__name__)
-
-ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 
 
 class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +103,7 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
     NotFound
         There is no such snapshot, or none early enough; the message lists what there is.
     DataError
-        The snapshot holds no review file, or one with a name that is not understood.
+        The snapshot holds no review file, or its upload goes on.
     """
     if name is not None:
         _check_date(name)
@@ -116,23 +116,40 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
             f"{snapshots.uri('')}: {asked}. Expected review files under YYYY-MM-DD/; the newest there: {listed}. "
             "Upload one, or name another in the parameter `snapshot`."
         )
+    return Snapshot(wanted, _review_files(snapshots, wanted))
+
+
+def _review_files(snapshots: ObjectStore, name: str) -> tuple[ObjectInfo, ...]:
+    """The review files of a snapshot, in it and below; what is left out is named in a warning."""
+    where = shown(snapshots.uri(f"{name}/"))
     # Without the time of writing: a snapshot is what its objects hold.
-    listed_rows = (replace(row, modified_at=None) for row in snapshots.walk(f"{wanted}/"))
-    rows = tuple(row for row in listed_rows if not row.key.endswith("/"))
-    reviews = tuple(row for row in rows if row.key.endswith(ENDINGS))
-    for row in set(rows) - set(reviews):
-        log.warning("%s is not a review file (%s) and is left out", snapshots.uri(row.key), ", ".join(ENDINGS))
+    rows = [replace(row, modified_at=None) for row in snapshots.walk(f"{name}/") if not row.key.endswith("/")]
+    paths = [row.key.removeprefix(f"{name}/") for row in rows]
+    if UNFINISHED in paths:
+        raise DataError(
+            f"{where}: holds {UNFINISHED}, so its upload goes on, or was interrupted. Upload it again, to its end; "
+            f"or delete {UNFINISHED} if you know that all files are there."
+        )
+    left = in_words(paths)
+    for line in left:
+        log.warning("%s: left out: %s", where, line)
+    reviews = tuple(row for row, path in zip(rows, paths, strict=True) if left_out(path) is None)
     wrong = [problem for row in reviews if (problem := key_problem(row.key))]
     if wrong:
         raise DataError(
-            f"{snapshots.uri(wanted)}/: {'; '.join(wrong[:3])}. Expected plain names of at most 255 bytes. Rename the "
-            "objects, or move them out of the snapshot."
+            f"{where}: {'; '.join(wrong[:3])}. Expected plain names of at most 255 bytes. Rename the objects, or move "
+            "them out of the snapshot."
         )
     if not reviews:
-        raise DataError(
-            f"{snapshots.uri(wanted)}/: the snapshot is empty. Expected files ending in {', '.join(ENDINGS)}."
-        )
-    return Snapshot(wanted, reviews)
+        found = f"no review file; left out: {'; '.join(left)}" if left else "the snapshot is empty"
+        raise DataError(f"{where}: {found}. Expected files ending in {', '.join(ENDINGS)}.")
+    return reviews
+
+
+def has_landed(snapshots: ObjectStore, name: str) -> bool:
+    """Whether there is a review file in a snapshot, and no sign that its upload goes on."""
+    paths = [row.key.removeprefix(f"{name}/") for row in snapshots.walk(f"{name}/")]
+    return UNFINISHED not in paths and any(left_out(path) is None for path in paths)
 
 
 def _is_date(text: str) -> bool:
@@ -168,27 +185,27 @@ def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], cache: Path)
     files = []
     for number, row in enumerate(objects, 1):
         log.info(
-            "Downloading %d of %d: %s, %.1f MB", number, len(objects), snapshots.uri(row.key), row.size_bytes / 1e6
+            "Downloading %d of %d: %s, %.1f MB",
+            number,
+            len(objects),
+            shown(snapshots.uri(row.key)),
+            row.size_bytes / 1e6,
         )
         path = local_path(cache, row)
         make_entry(path.parent)
-        sha256 = snapshots.download(row, path, progress=_Progress(row.key))
+        sha256 = snapshots.download(row, path, progress=_Progress(shown(row.key)))
         files.append(ReviewFile(row.key, row.etag, row.size_bytes, sha256))
     return files
 
 
 def local_path(cache: Path, row: ObjectInfo | ReviewFile) -> Path:
-    """Where a review file lies on disk: its own name in an entry of the cache of its own, which is in use from now on.
+    """Where a review file lies on disk: in an entry of the cache of its own, as neither key nor ETag decides a path.
 
     The entry is named by a hash of the path within the snapshot and the version: two files never share one, whatever
-    they are called, and a file that comes again in the next snapshot is not fetched again.
+    their names are, and a file that comes again in the next snapshot is not fetched again.
     """
-    path, name = row.key.partition("/")[2], row.key.rpartition("/")[2]
-    version = sha256_of(json.dumps([path, row.etag, row.size_bytes]).encode()).hexdigest()[:32]
-    try:
-        return entry_path(cache, "reviews", version) / plain_name(name.lstrip(".") or name)
-    except ValueError as error:
-        raise DataError(f"{row.key!r}: {error}. {REMEDY}") from error
+    version = json.dumps([row.key.partition("/")[2], row.etag, row.size_bytes])
+    return entry_path(cache, "reviews", sha256_of(version.encode()).hexdigest()[:32]) / "reviews"
 
 
 class _Progress:

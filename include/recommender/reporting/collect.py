@@ -12,7 +12,7 @@ from ..evaluation.gate import paired_bootstrap
 from ..registry.bundle import MANIFEST, read_manifest
 from ..registry.provenance import code_version, library_versions
 from ..storage.artifacts import ArtifactStore
-from .journal import Journal, RunFacts, TaskRecord, run_name
+from .journal import MAIN_DAG, Journal, RunFacts, TaskRecord, folder_id, run_name
 from .sources import Sources
 from .tables import render_verdict
 
@@ -45,7 +45,8 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
     if unchanged:
         manifest = sources.attempt("unchanged", lambda: _manifest(artifacts, unchanged))
         judgement["table"] = _table_of(manifest) if manifest else None
-        unchanged_report = run_name(manifest["run"]) if manifest and manifest.get("run") else None
+        published_by = manifest.get("run") if manifest else None
+        unchanged_report = run_name(folder_id(MAIN_DAG, published_by)) if published_by else None
     return {
         "format": FORMAT,
         "run": asdict(run) if run else None,

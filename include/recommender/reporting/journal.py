@@ -5,6 +5,7 @@ It lives in the store, not in Airflow's database, so a report can tell of failed
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,9 @@ from ..errors import DataError
 from ..storage.objects import ObjectStore
 
 MAIN_DAG = "recommender_retrain"
+_FAMILY = "recommender_"
+READABLE_CHARS, DIGEST_DIGITS = 150, 10
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
 _MEND = "delete it and run the task again"
 
 
@@ -69,7 +73,7 @@ class RunFacts:
     @property
     def folder_id(self) -> str:
         """The name of the run's folder below reports/: runs of other DAGs may have the same id as a retraining's."""
-        return self.run_id if self.dag_id == MAIN_DAG else f"{self.dag_id}__{self.run_id}"
+        return folder_id(self.dag_id, self.run_id)
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,23 @@ class Journal:
         return self.objects.uri(f"{self.folder}/{name}")
 
 
+def folder_id(dag_id: str, run_id: str) -> str:
+    """The id by which a run's journal is opened: the run's own, with its DAG where that is not the retraining.
+
+    A retraining whose own id begins like that of another DAG's journal gets its DAG too, so no two are the same.
+    """
+    plain = dag_id == MAIN_DAG and not run_id.startswith(_FAMILY)
+    return run_id if plain else f"{dag_id}__{run_id}"
+
+
 def run_name(run_id: str) -> str:
-    """A run id as a name that is safe in keys and file names."""
-    return re.sub(r"[^A-Za-z0-9._-]", "_", run_id)
+    """A run id as a name that is safe in keys and file names, and another one for every other id.
+
+    What had to be changed is marked with a digest. So are capitals, which some disks do not tell from small letters.
+    """
+    if _PLAIN.fullmatch(run_id):
+        return run_id
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", run_id)[:READABLE_CHARS]
+    # No plain name holds a tilde.
+    digest = hashlib.sha256(run_id.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_DIGITS]
+    return f"{readable.lstrip('._')}~{digest}"

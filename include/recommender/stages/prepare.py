@@ -6,6 +6,7 @@ import gzip
 import json
 import logging
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..data import snapshots
 from ..data.encoding import encode
 from ..data.interactions import QUARANTINE, Reviews, parse_files
 from ..errors import ConfigError, DataError
+from ..plain_text import shown
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
 from ..storage.disk import guarded
@@ -58,11 +60,21 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
         rows = [
             {"name": row.key.partition("/")[2], "size_bytes": row.size_bytes, "sha256": row.sha256} for row in files
         ]
+        _warn_of_copies(rows)
         (directory / "files.json").write_text(json.dumps(rows, indent=1, sort_keys=True))
         return {"files": len(rows), "bytes": sum(row.size_bytes for row in files)}
 
     where = {"objects": [asdict(row) for row in objects]}
     return run_once(workspace, "download_reviews", 2, {}, {"snapshot": resolved.digest}, make, where)
+
+
+def _warn_of_copies(rows: Sequence[Mapping[str, Any]]) -> None:
+    by_digest: dict[str, list[str]] = {}
+    for row in rows:
+        by_digest.setdefault(row["sha256"], []).append(shown(row["name"]))
+    for names in by_digest.values():
+        if len(names) > 1:
+            log.warning("The same bytes in %d files, all of them read: %s", len(names), ", ".join(names[:10]))
 
 
 def _check_space(workspace: Workspace, needed: int) -> None:
@@ -90,12 +102,14 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
     def make(directory: Path) -> dict[str, Any]:
         files = _local_files(workspace, downloaded)
         try:
-            return parse_files(files, directory, config)
+            counts = parse_files(files, directory, config)
         except DataError as error:
             kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
             raise DataError(f"{error}{kept}") from error
+        log.info("Parsed %d of %d files: %s reviews", counts["files"], len(files), f"{counts['reviews']:,}")
+        return counts
 
-    return run_once(workspace, "parse_reviews", 2, asdict(config), {"files": downloaded.digest}, make)
+    return run_once(workspace, "parse_reviews", 3, asdict(config), {"files": downloaded.digest}, make)
 
 
 def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> str:
@@ -116,7 +130,7 @@ def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, 
     for row, info in _downloaded(workspace, downloaded):
         path = snapshots.local_path(workspace.cache, info)
         if not path.exists() or file_sha256(path) != row.sha256:
-            log.info("%s is not on this worker; fetching it again", row.name)
+            log.info("%s is not on this worker; fetching it again", shown(row.name))
             make_entry(path.parent)
             workspace.snapshots.download(info, path, sha256=row.sha256)
         used(path.parent)

@@ -1,0 +1,103 @@
+"""Which objects of a snapshot are its review files, and where they lie on disk."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.recommender.data import snapshots
+from include.recommender.data.names import UNFINISHED
+from include.recommender.errors import DataError
+from include.recommender.stages import prepare
+from include.recommender.storage.objects import ObjectInfo
+
+from .review_files import MID, lines
+
+NOW = datetime(2018, 10, 2, tzinfo=UTC)
+
+
+def put(workspace, *paths: str) -> None:
+    for number, path in enumerate(paths):
+        workspace.snapshots.write(f"2018-10-01/{path}", lines(*[MID] * 3) + b"\n" * number)
+
+
+def found(workspace) -> list[str]:
+    return [row.key for row in snapshots.resolve(workspace.snapshots, None, NOW).objects]
+
+
+def test_files_of_jobs_and_systems_are_left_out_and_named(workspace, caplog):
+    put(workspace, "part-0.json", "_temporary/0/task_1/part-0.json", "._part-0.json", ".part-0.json.crc", "_SUCCESS")
+    put(workspace, "year=2018/part-0.json", "year=2018/_x.json", "A.JSON.GZ", "ratings.csv.gz", "notes.txt")
+    expected = ["A.JSON.GZ", "part-0.json", "year=2018/part-0.json"]
+    assert found(workspace) == [f"2018-10-01/{path}" for path in expected]
+    hidden = "._part-0.json, .part-0.json.crc, _SUCCESS, _temporary/0/task_1/part-0.json, year=2018/_x.json"
+    assert f"2018-10-01/: left out: {hidden} (names that begin with _ or ." in caplog.text
+    assert "left out: notes.txt (its name does not end in .json, .jsonl, .json.gz, .jsonl.gz)" in caplog.text
+    assert "left out: ratings.csv.gz (CSV; python -m local.ratings makes reviews of ratings)" in caplog.text
+
+
+def test_a_snapshot_of_nothing_else_names_what_it_holds(workspace):
+    put(workspace, "_temporary/0/part-0.json", "Toys.csv")
+    with pytest.raises(DataError, match=r"2018-10-01/: no review file; left out: .*Toys\.csv .*_temporary/0/part-0"):
+        found(workspace)
+    assert not snapshots.has_landed(workspace.snapshots, "2018-10-01")
+    put(workspace, "part-0.json")
+    assert snapshots.has_landed(workspace.snapshots, "2018-10-01")
+
+
+def test_many_files_left_out_are_counted(workspace, caplog):
+    put(workspace, "a.json", *(f"{n:03}.txt" for n in range(13)))
+    found(workspace)
+    assert "009.txt and 3 more (" in caplog.text
+
+
+def test_a_snapshot_whose_upload_goes_on_is_refused_and_has_not_landed(workspace):
+    put(workspace, "a.json", UNFINISHED)
+    with pytest.raises(DataError, match=rf"2018-10-01/: holds {UNFINISHED}.*Upload it again"):
+        found(workspace)
+    assert not snapshots.has_landed(workspace.snapshots, "2018-10-01")
+    workspace.snapshots.delete([f"2018-10-01/{UNFINISHED}"])
+    assert snapshots.has_landed(workspace.snapshots, "2018-10-01")
+    assert found(workspace) == ["2018-10-01/a.json"]
+
+
+def test_messages_name_the_path_within_the_snapshot_and_no_escapes(workspace, caplog):
+    caplog.set_level("INFO")
+    put(workspace, "shop/good.json", "shop/a\x1b[2J\r.json")
+    workspace.snapshots.write("2018-10-01/shop/bad.json", b"<html>")
+    listed = prepare.resolve_snapshot(workspace, None, NOW).artifact
+    downloaded = prepare.download_reviews(workspace, listed).artifact
+    with pytest.raises(DataError, match=r"^shop/bad\.json: is HTML"):
+        prepare.parse_reviews(workspace, downloaded, prepare.ParseConfig())
+    assert "Parsing 1 of 3: shop/a\\x1b[2J\\r.json" in caplog.text
+    assert "2018-10-01/shop/a\\x1b[2J\\r.json" in caplog.text
+    assert "\x1b" not in "".join(record.getMessage() for record in caplog.records if record.name.startswith("include"))
+
+
+def test_a_parse_counts_its_files_and_warns_of_the_same_bytes(workspace, caplog):
+    caplog.set_level("INFO")
+    put(workspace, "a.json")
+    put(workspace, "b.json")
+    listed = prepare.resolve_snapshot(workspace, None, NOW).artifact
+    downloaded = prepare.download_reviews(workspace, listed).artifact
+    parsed = prepare.parse_reviews(workspace, downloaded, prepare.ParseConfig()).artifact
+    assert (parsed.counts["files"], parsed.counts["reviews"]) == (2, 6)
+    assert "Parsed 2 of 2 files: 6 reviews" in caplog.text
+    assert "The same bytes in 2 files, all of them read: a.json, b.json" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "etag"),
+    [
+        ("d/" + "x" * 1000 + ".json", '"e"'),
+        ("d/../../x.json", '"e"'),
+        ("d/x.json", '"../../../etc"'),
+        ("d/a\nb.json", ""),
+    ],
+)
+def test_neither_key_nor_etag_decides_a_path(tmp_path, key, etag):
+    path = snapshots.local_path(tmp_path, ObjectInfo(key, 3, etag))
+    assert path.parent.parent == tmp_path
+    assert len(path.name) < 50
+    assert path.parent.name.isalnum()
+    assert path != snapshots.local_path(tmp_path, ObjectInfo(key, 3, f"{etag}2"))
+    assert path != snapshots.local_path(tmp_path, ObjectInfo(f"{key}2", 3, etag))

@@ -77,12 +77,23 @@ def find_reviews(wanted: str) -> list[Path]:
     return found
 
 
+def reviews_prefix(files: Sequence[Path]) -> str:
+    """The prefix of the root of these files: the same paths have the same one."""
+    return f"reviews-{hashlib.sha256(chr(10).join(map(str, files)).encode()).hexdigest()[:10]}"
+
+
+def snapshot_dates(s3: S3Client, prefix: str) -> list[str]:
+    """Dates of the snapshots of a root, oldest first."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/snapshots/", Delimiter="/")
+    return sorted(row["Prefix"].split("/")[-2] for page in pages for row in page.get("CommonPrefixes", []))
+
+
 def put_reviews(s3: S3Client, files: Sequence[Path]) -> Source:
     """Put the user's files as a snapshot of today, unless the newest snapshot holds the same bytes.
 
     They get a root of their own, so that no champion of other data judges them.
     """
-    prefix = f"reviews-{hashlib.sha256(chr(10).join(map(str, files)).encode()).hexdigest()[:10]}"
+    prefix = reviews_prefix(files)
     wanted = {name: (file, file_sha256(file)) for name, file in _names(files).items()}
     root, folder = f"s3://{BUCKET}/{prefix}", f"{prefix}/snapshots/"
     newest, held = _newest(s3, folder)

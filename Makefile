@@ -3,20 +3,42 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-REVIEWS ?= #: run, tune: your review files, a path or glob; default: generated samples
-CONF ?= #: run, tune: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
-SNAPSHOT ?= #: run, tune: date of the snapshot, YYYY-MM-DD; default: the newest
+REVIEWS ?= #: run, tune, up: your review files, a path or glob; default: generated samples
+CONF ?= #: run, tune, up: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
+SNAPSHOT ?= #: run, tune, up: date of the snapshot, YYYY-MM-DD; default: the newest
 PORT ?= 8080#: up: port of Airflow's UI; default 8080
 S3_PORT ?= 9010#: run, tune, up, registry: port of the local S3; default 9010
 ARGS :=#: registry: its command, e.g. ARGS="list" or ARGS="history"
 # Through the environment, so that the shell does not read them again.
 export REVIEWS CONF SNAPSHOT
-KNOWN := PYTHON REVIEWS CONF SNAPSHOT PORT S3_PORT ARGS RECOMMENDER_% AIRFLOW_% PYTEST_%
+
+# Which variables each command reads. A misspelt one, or one of another command, would change nothing without a word.
+RUNS := REVIEWS CONF SNAPSHOT S3_PORT RECOMMENDER_%
+READS_run := $(RUNS)
+READS_tune := $(RUNS)
+READS_up := $(RUNS) PORT
+# As `make up` had them; they change nothing.
+READS_down := PORT S3_PORT
+READS_registry := ARGS S3_PORT RECOMMENDER_%
+READS_test := PYTEST_%
+READS_test-slow := PYTEST_%
+READS_compose-up := RECOMMENDER_% COMPOSE_%
+READS_compose-down := COMPOSE_%
+GOALS := $(or $(MAKECMDGOALS),help)
+# `show` is for the tests of this file.
+READ := PYTHON $(foreach goal,$(GOALS),$(READS_$(goal))) $(if $(filter show,$(GOALS)),$(READS_up) $(READS_registry))
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
-$(foreach name,$(filter-out $(KNOWN),$(GIVEN)),$(warning $(name)=...: nothing here reads that. `make help` lists the variables))
+UNREAD := $(filter-out $(READ),$(GIVEN))
+ifneq ($(UNREAD),)
+$(error $(foreach name,$(UNREAD),$(name)=...: `make $(GOALS)` does not read that.) `make help` lists the variables)
+endif
+NEAR := REVIEW REVIEWS_PATH CONFIG CONFS SNAPSHOTS SNAPSHOT_DATE S3PORT
+$(foreach name,$(NEAR),$(if $(findstring environment,$(origin $(name))),$(if $(filter run tune up,$(GOALS)),$(warning $(name) in the environment: nothing here reads that. `make help` lists the variables))))
+
+# The interpreter's own settings are not ours to inherit; PYTHONDONTWRITEBYTECODE, for one, makes Airflow slow.
+unexport $(filter-out PYTHONUNBUFFERED,$(filter PYTHON%,$(.VARIABLES)))
 export PYTHONPATH := $(CURDIR)
-# Set in some containers; Airflow would then compile every module again in every process.
-unexport PYTHONDONTWRITEBYTECODE
+export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run tune up down registry compose-up compose-down lint test test-slow clean constraints
@@ -35,7 +57,7 @@ $(READY): requirements.txt requirements-local.txt constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@(s=0; while sleep 5 && kill -0 $$$$; do s=$$((s + 5)); echo "  $$s s: $$(du -sm $(VENV) | cut -f1) MB in $(VENV)"; done) 2>/dev/null & \
 	  beat=$$!; trap 'kill $$beat 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
-	  VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
+	  VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
 	@touch $@
 
 constraints: ## Resolve the dependencies anew into constraints.txt
@@ -48,10 +70,10 @@ run: $(READY) ## Retrain on the sample snapshots, or on your own files: make run
 tune: $(READY) ## Search for a better configuration, on the same reviews as `make run`
 	@$(BIN)/python -m local.run --dag recommender_tune --s3-port='$(S3_PORT)'
 
-up: $(READY) ## Airflow's UI with scheduler, PostgreSQL and S3 on loopback; Ctrl-C or `make down` ends it
+up: $(READY) ## Airflow's UI, on the reviews of `make run`; with REVIEWS, CONF or SNAPSHOT it starts one run. Ctrl-C ends it
 	@$(BIN)/python -m local.stack up --port='$(PORT)' --s3-port='$(S3_PORT)'
 
-down: $(READY) ## End `make up` from another terminal
+down: $(READY) ## End `make up` from another terminal, and whatever a killed one left
 	@$(BIN)/python -m local.stack down
 
 registry: $(READY) ## A command of the registry on what ran last, e.g. make registry ARGS="list"

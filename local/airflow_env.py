@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
 from pathlib import Path
 
 from . import store
-from .home import PROJECT, Home
+from .environment import PROJECT
+from .home import Home, kept
+
+FERNET_BYTES = 32  # what Fernet asks for
+JWT_BYTES = 64  # the hash's own size: RFC 7518 asks for no less with HS512
 
 
 def airflow_environment(home: Home, endpoint: str, root: str, database: str) -> dict[str, str]:
@@ -21,13 +24,11 @@ def airflow_environment(home: Home, endpoint: str, root: str, database: str) -> 
     database : SQLAlchemy URL of Airflow's metadata
     """
     return _airflow(home, database) | {
-        "AIRFLOW_CONN_AWS_DEFAULT": store.connection(endpoint),
+        "AIRFLOW_CONN_AWS_DEFAULT": store.connection(endpoint, store.home_key(home)),
         "RECOMMENDER_ROOT": root,
         "RECOMMENDER_SNAPSHOTS": f"{root}/snapshots",
         "RECOMMENDER_CACHE": str(home.path / "cache"),
         "RECOMMENDER_AWS_CONN_ID": "aws_default",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONPATH": str(PROJECT),
         # More BLAS threads make implicit slower, and its factors differ from run to run.
         "OPENBLAS_NUM_THREADS": "1",
     }
@@ -42,21 +43,16 @@ def _airflow(home: Home, database: str) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__FERNET_KEY": secret(airflow / "fernet.key"),
-        "AIRFLOW__API_AUTH__JWT_SECRET": secret(airflow / "jwt.key"),
+        "AIRFLOW__API_AUTH__JWT_SECRET": secret(airflow / "jwt-64.key", n_bytes=JWT_BYTES),
         "AIRFLOW__API__SECRET_KEY": secret(airflow / "api.key"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home.logs / "tasks"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home.logs / "dag_processor"),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "SCARF_ANALYTICS": "false",
     }
 
 
-def secret(path: Path) -> str:
-    """A random key of 32 bytes in URL-safe base64 (what Fernet asks for), made once, readable by its owner only."""
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(file, "w") as opened:
-        opened.write(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
-    return path.read_text()
+def secret(path: Path, n_bytes: int = FERNET_BYTES) -> str:
+    """A random key in URL-safe base64, made once, readable by its owner only."""
+    return kept(path, lambda: base64.urlsafe_b64encode(secrets.token_bytes(n_bytes)).decode())

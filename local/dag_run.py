@@ -23,7 +23,7 @@ from include.recommender.reporting.trend import MAIN_CHANNEL, trend_name
 from include.recommender.storage.objects import ObjectStore
 
 from .ending import Copies, ending, status
-from .home import PROJECT
+from .environment import PROJECT
 from .progress import Progress
 from .tune_ending import tune_ending
 

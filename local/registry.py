@@ -12,6 +12,7 @@ from pathlib import Path
 from include.recommender.errors import RecommenderError
 
 from . import shell, store
+from .environment import isolate
 from .home import Home, fail
 from .run import INTERRUPTED, stop_like_ctrl_c
 
@@ -37,10 +38,10 @@ def registry(home: Home, port: int, words: Sequence[str]) -> int:
     """Run one command against the server that runs, or against one that ends with it."""
     about = shell.read(home)
     running = about["AWS_ENDPOINT_URL_S3"]
-    if home.holder() and store.answers(f"{running}/_ministack/health"):
+    if home.holder() and store.serves(running):
         return _call(about, words)
-    with home.own("make registry"), store.serve(home, port) as endpoint:
-        return _call(about | {"AWS_ENDPOINT_URL_S3": endpoint}, words)
+    with home.own("make registry"), store.serve(home, port) as server:
+        return _call(about | {"AWS_ENDPOINT_URL_S3": server.endpoint}, words)
 
 
 def _call(about: Mapping[str, str], words: Sequence[str]) -> int:
@@ -51,4 +52,5 @@ def _call(about: Mapping[str, str], words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    isolate()
     sys.exit(main())

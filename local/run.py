@@ -9,29 +9,29 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from include.orchestration.fields import retrain_fields, tune_fields
-from include.orchestration.parameters import problems
-from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.reporting.trend import MAIN_CHANNEL
 from include.recommender.storage.objects import ObjectStore
 
-from . import shell, store
+from . import logs, shell, store
 from .airflow_env import airflow_environment
+from .environment import check_settings, isolate
 from .home import Home, fail, kill_tree, say
-from .review_files import check_reviews
 from .standing import Standing, left_behind
-from .uploads import Source, find_reviews, put_reviews, put_samples
+from .store import Server
+from .uploads import Source
+from .wanted import RETRAIN, TUNE, Wanted
 
-RETRAIN, TUNE = "recommender_retrain", "recommender_tune"
 INTERRUPTED = 130
 BEFORE = "Interrupted before the run began: nothing was published, and no channel was moved."
 AFTER = "The run had ended before that: what it told of model and channel stands."
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Airflow has neither a scheduler nor pools here.
+IGNORED = ("RECOMMENDER_SCHEDULE", "RECOMMENDER_TRAINING_POOL")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,17 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     returncode: int | None = None
     try:
         port = store.read_port(given.s3_port, "S3_PORT")
-        conf = read_conf(given.conf, given.dag)
-        snapshot = _read_date(given.snapshot)
-        files = find_reviews(given.reviews) if given.reviews else []
-        if files:
-            check_reviews(files, RetrainConfig.from_params(conf).parse)
+        _check_run_settings(given.dag, os.environ)
+        wanted = Wanted.read(given.reviews, given.conf, given.snapshot, given.dag)
         home = Home(given.local)
-        with home.own("make tune" if given.dag == TUNE else "make run"), store.serve(home, port) as endpoint:
-            say(f"S3 is up: {endpoint}, kept in {home.path / 's3'}", "s3")
-            s3 = store.client(endpoint)
-            source = put_reviews(s3, files) if files else put_samples(s3)
-            returncode = _run_dag(home, endpoint, source, {"snapshot": snapshot, **conf}, given.dag)
+        with home.own("make tune" if given.dag == TUNE else "make run"), store.serve(home, port) as server:
+            say(f"S3 is up: {server.endpoint}, kept in {home.path / 's3'}", "s3")
+            source = wanted.put(server.client())
+            returncode = _run_dag(home, server, source, wanted.parameters(source), given.dag)
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:
@@ -65,53 +61,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.run", description=__doc__)
-    environment = os.environ
-    parser.add_argument("--reviews", default=environment.get("REVIEWS", ""), help="paths or globs of review files")
-    parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
-    parser.add_argument("--snapshot", default=environment.get("SNAPSHOT", ""), help="YYYY-MM-DD (default: the newest)")
+    add_wanted(parser)
     parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
     parser.add_argument("--dag", choices=(RETRAIN, TUNE), default=RETRAIN, help="which DAG (%(default)s)")
     parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     return parser.parse_args(arguments)
 
 
-def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
-    """Parameters of the DAG. Raises ConfigError where the text is no JSON object."""
-    try:
-        conf = json.loads(text or "{}")
-    except ValueError as error:
-        raise ConfigError(f"CONF={text}: not JSON ({error}). Expected e.g. CONF='{{\"factors\": 32}}'") from None
-    if not isinstance(conf, dict):
-        raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
-    if conf:
-        _check_conf(conf, dag)
-    return conf
+def add_wanted(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which run is wanted; their defaults stand in the environment, as `make` passes them."""
+    environment = os.environ
+    parser.add_argument("--reviews", default=environment.get("REVIEWS", ""), help="paths or globs of review files")
+    parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
+    parser.add_argument("--snapshot", default=environment.get("SNAPSHOT", ""), help="YYYY-MM-DD (default: the newest)")
 
 
-def _check_conf(conf: Mapping[str, Any], dag: str) -> None:
-    """Raise ConfigError with everything that is wrong, before anything is started."""
-    found = problems(conf, tune_fields() if dag == TUNE else retrain_fields())
-    if found:
-        raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
+def _check_run_settings(dag: str, environment: Mapping[str, str]) -> None:
+    """Refuse settings that a single run without a server cannot obey; name those that change nothing here."""
+    check_settings(environment)
+    if dag == RETRAIN and environment.get("RECOMMENDER_APPROVAL", "").strip() == "1":
+        raise ConfigError(
+            "RECOMMENDER_APPROVAL=1: `make run` has no page on which somebody could approve, so it would wait in vain. "
+            "Use `make up` with the same REVIEWS, CONF and SNAPSHOT, and answer in its UI; "
+            "or leave RECOMMENDER_APPROVAL out"
+        )
+    for name in IGNORED:
+        if environment.get(name):
+            say(f"{name} changes nothing in a single run; `make up` obeys it", "settings")
 
 
-def _read_date(text: str) -> str | None:
-    try:
-        return date.fromisoformat(text).isoformat() if text else None
-    except ValueError:
-        raise ConfigError(f"SNAPSHOT={text}: expected a date as YYYY-MM-DD") from None
-
-
-def _run_dag(home: Home, endpoint: str, source: Source, conf: dict[str, Any], dag: str) -> int:
-    """Run the DAG in a child, as of the snapshot's date, so that a second run means the same."""
-    snapshot = conf["snapshot"] or source.newest
-    conf |= {"snapshot": snapshot, "as_of": conf.get("as_of") or snapshot}
+def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], dag: str) -> int:
+    """Run the DAG in a child."""
+    logs.prune(home)
     log = home.logs / f"run-{datetime.now():%Y%m%dT%H%M%S}.log"
     database = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}"
-    say(f"Starting {dag} on snapshot {snapshot}; Airflow's own log: {log}", "airflow")
-    environment = airflow_environment(home, endpoint, source.root, database)
-    shell.write(home, endpoint, environment)
-    root, channel = ObjectStore.at(store.client(endpoint), source.root), str(conf.get("channel") or MAIN_CHANNEL)
+    say(f"Starting {dag} on snapshot {conf['snapshot']}; Airflow's own log: {log}", "airflow")
+    environment = airflow_environment(home, server.endpoint, source.root, database)
+    environment |= dict.fromkeys(IGNORED, "")
+    shell.write(home, server.endpoint, environment)
+    root, channel = ObjectStore.at(server.client(), source.root), str(conf.get("channel") or MAIN_CHANNEL)
     before = Standing.read(root, channel)
     options: list[str | Path] = ["--dag", dag, "--conf", json.dumps(conf), "--log", log, "--local", home.path]
     child = subprocess.Popen(
@@ -155,4 +143,5 @@ def _interrupt(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
+    isolate()
     sys.exit(main())

@@ -11,14 +11,20 @@ from pathlib import Path
 from include.recommender.errors import ConfigError
 
 from . import store
-from .home import MARK, Home
+from .environment import ALWAYS, FAMILIES, settings
+from .home import Home
 
-SETTINGS = "RECOMMENDER_"
-
-
-def settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The project's settings that the operator gave."""
-    return {name: value for name, value in environment.items() if name.startswith(SETTINGS) and name != MARK}
+# What a person's own environment holds of these would otherwise meet the stack's.
+FORGET = f"""# Names alone: a value may have lines that look like one.
+for _name in $(env | sed 's/=.*//'); do
+  case $_name in
+    *[!A-Za-z0-9_]*) ;;
+    {"|".join(FAMILIES)}) unset "$_name" ;;
+  esac
+done
+unset _name
+"""
+FIRST = "\nexport "
 
 
 def write(home: Home, endpoint: str, environment: Mapping[str, str]) -> Path:
@@ -29,31 +35,33 @@ def write(home: Home, endpoint: str, environment: Mapping[str, str]) -> Path:
     endpoint : of the S3 server
     environment : of Airflow's parts
     """
-    whole = settings() | dict(environment) | _boto3(endpoint)
+    whole = settings() | dict(environment) | _boto3(home, endpoint) | ALWAYS
     lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(whole.items())]
     lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
     path = home.path / "env.sh"
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        opened.write("\n".join(lines) + "\n")
+        opened.write(FORGET + "\n".join(lines) + "\n")
     return path
 
 
 def read(home: Home) -> dict[str, str]:
     """What the file gives a shell, but for PATH. Raises ConfigError where there is none yet."""
     try:
-        words = shlex.split((home.path / "env.sh").read_text())
+        text = (home.path / "env.sh").read_text()
     except FileNotFoundError:
         raise ConfigError(f"{home.path} holds nothing yet: `make run` or `make up` comes first") from None
+    words = shlex.split(FIRST + text.partition(FIRST)[2])
     pairs = (word.split("=", 1) for word in words if word != "export")
     return {name: value for name, value in pairs if name != "PATH"}
 
 
-def _boto3(endpoint: str) -> dict[str, str]:
+def _boto3(home: Home, endpoint: str) -> dict[str, str]:
     """The local S3, for what does not ask Airflow's connection: the registry's commands, any script."""
+    key = store.home_key(home)
     return {
         "AWS_ENDPOINT_URL_S3": endpoint,
-        "AWS_ACCESS_KEY_ID": store.KEY_ID,
-        "AWS_SECRET_ACCESS_KEY": store.SECRET,
+        "AWS_ACCESS_KEY_ID": key.key_id,
+        "AWS_SECRET_ACCESS_KEY": key.secret,
         "AWS_DEFAULT_REGION": store.REGION,
     }

@@ -1,17 +1,18 @@
-"""The S3-compatible server of the laptop: ministack on loopback; its buckets outlive it in `.local/s3`."""
+"""The S3-compatible server of the laptop: ministack behind a guard, on loopback; its buckets stay in `.local/s3`."""
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,11 @@ import psutil
 
 from include.recommender.errors import ConfigError
 
-from .home import GRACE_S, Home, end_all
+from . import children
+from .children import Child
+from .guarded_store import HEALTH
+from .home import Home, kept
+from .signature import Key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -28,15 +33,40 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 9010
 READY_S = 60.0
 POLL_S = 0.05
+GRACE_S = 20.0
 BUCKET = "recommender"
-# ministack takes any; boto3 wants some.
-KEY_ID = SECRET = "local"  # noqa: S105
 REGION = "us-east-1"
+# No proxy stands between this machine and itself, whatever the environment or the system says.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server: its address, the key that it takes, and its process."""
+
+    endpoint: str
+    key: Key
+    child: Child
+
+    def client(self) -> S3Client:
+        """A client of it."""
+        return client(self.endpoint, self.key)
+
+
+def home_key(home: Home) -> Key:
+    """The access key of a home, made once."""
+    path = _key_file(home)
+    made = {"key_id": f"local-{secrets.token_hex(7)}", "secret": secrets.token_urlsafe(30)}
+    return Key(**json.loads(kept(path, lambda: json.dumps(made))))
+
+
+def _key_file(home: Home) -> Path:
+    return home.path / "s3-key.json"
 
 
 @contextmanager
-def serve(home: Home, port: int) -> Iterator[str]:
-    """A running server with our bucket in it; yields its endpoint, and stops it at the end.
+def serve(home: Home, port: int) -> Iterator[Server]:
+    """A running server with our bucket in it; it is stopped at the end.
 
     Raises
     ------
@@ -44,41 +74,23 @@ def serve(home: Home, port: int) -> Iterator[str]:
         The port is in use, or the server did not come up; the message says by whom, or where its log is.
     """
     check_port(port, "S3_PORT")
-    data, log = home.path / "s3", home.logs / "s3.log"
+    key, data = home_key(home), home.path / "s3"
     for name in ("objects", "state", "tmp"):
         (data / name).mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ministack"],
-            env=home.child_environment(_environment(data, port)),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            # Ctrl-C reaches the whole foreground group; the server must outlive what still writes to it.
-            start_new_session=True,
-        )
+    options = ["--host", HOST, "--port", str(port), "--key", str(_key_file(home).resolve()), "--region", REGION]
+    child = children.start(
+        home, "s3", [sys.executable, "-m", "local.guarded_store", *options], _environment(data, port), grace_s=GRACE_S
+    )
     try:
-        endpoint = f"http://{HOST}:{port}"
-        wait_until_ready(f"{endpoint}/_ministack/health", process, log, READY_S)
-        _ensure_bucket(client(endpoint))
-        yield endpoint
+        server = Server(f"http://{HOST}:{port}", key, child)
+        wait_until_ready(server.endpoint + HEALTH, child, READY_S)
+        _ensure_bucket(server.client())
+        yield server
     finally:
-        stop(process)
+        children.stop(child)
 
 
-def stop(*processes: subprocess.Popen[bytes], grace_s: float = GRACE_S) -> None:
-    """End children and all below them, at the same time."""
-    whole: list[psutil.Process] = []
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            top = psutil.Process(process.pid)
-            whole += [top, *top.children(recursive=True)]
-    end_all(whole, grace_s)
-    for process in processes:
-        process.wait()
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, timeout_s: float) -> None:
+def wait_until_ready(url: str, child: Child, timeout_s: float) -> None:
     """Poll a URL until it answers 200.
 
     Raises
@@ -88,22 +100,24 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path, time
     """
     deadline = time.monotonic() + timeout_s
     while not answers(url):
-        if process.poll() is not None:
-            raise ConfigError(
-                f"{url} did not come up: its process ended with status {process.returncode}. {_tail(log)}"
-            )
+        child.check()
         if time.monotonic() > deadline:
-            raise ConfigError(f"{url} did not answer within {timeout_s:.0f} s. {_tail(log)}")
+            raise ConfigError(f"{url} did not answer within {timeout_s:.0f} s. {children.tail(child.log)}")
         time.sleep(POLL_S)
 
 
 def answers(url: str) -> bool:
     """Whether a URL answers 200 now."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310
+        with DIRECT.open(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def serves(endpoint: str) -> bool:
+    """Whether an S3 server of ours answers there."""
+    return answers(endpoint + HEALTH)
 
 
 def read_port(text: str | int, variable: str) -> int:
@@ -136,7 +150,7 @@ def _user_of(port: int) -> str:
         return ""
 
 
-def client(endpoint: str) -> S3Client:
+def client(endpoint: str, key: Key) -> S3Client:
     """A client of the server, with retries as the tasks have them."""
     import boto3
     from botocore.config import Config
@@ -145,16 +159,16 @@ def client(endpoint: str) -> S3Client:
         "s3",
         endpoint_url=endpoint,
         region_name=REGION,
-        aws_access_key_id=KEY_ID,
-        aws_secret_access_key=SECRET,
+        aws_access_key_id=key.key_id,
+        aws_secret_access_key=key.secret,
         config=Config(retries={"mode": "standard"}),
     )
 
 
-def connection(endpoint: str) -> str:
+def connection(endpoint: str, key: Key) -> str:
     """The server as an Airflow connection, in JSON."""
     extra = {"endpoint_url": endpoint, "region_name": REGION}
-    about: dict[str, Any] = {"conn_type": "aws", "login": KEY_ID, "password": SECRET, "extra": extra}
+    about: dict[str, Any] = {"conn_type": "aws", "login": key.key_id, "password": key.secret, "extra": extra}
     return json.dumps(about)
 
 
@@ -178,7 +192,3 @@ def _environment(data: Path, port: int) -> dict[str, str]:
 def _ensure_bucket(s3: S3Client) -> None:
     if BUCKET not in {row["Name"] for row in s3.list_buckets()["Buckets"]}:
         s3.create_bucket(Bucket=BUCKET)
-
-
-def _tail(log: Path, size: int = 600) -> str:
-    return f"The end of {log}:\n{log.read_text(errors='replace')[-size:]}"

@@ -101,7 +101,7 @@ def put_reviews(s3: S3Client, files: Sequence[Given]) -> Source:
     RecommenderError
         A file changed or went away meanwhile, or the store failed.
     """
-    root = ObjectStore(s3, BUCKET, _root_of(files))
+    root = ObjectStore(s3, BUCKET, reviews_prefix(files))
     snapshots, wanted = root.under("snapshots"), {name: _look(file) for name, file in object_names(files).items()}
     _warn_of_copies(wanted)
     newest = max(snapshots.folders(), default=None)
@@ -117,9 +117,15 @@ def put_reviews(s3: S3Client, files: Sequence[Given]) -> Source:
     return Source(root.uri("").rstrip("/"), today)
 
 
-def _root_of(files: Sequence[Given]) -> str:
+def reviews_prefix(files: Sequence[Given]) -> str:
+    """The prefix of the root of these files: the same paths have the same one."""
     paths = sorted(os.fsencode(file.path) for file in files)
     return f"reviews-{hashlib.sha256(bytes(1).join(paths)).hexdigest()[:10]}"
+
+
+def snapshot_dates(s3: S3Client, prefix: str) -> list[str]:
+    """Dates of the snapshots of a root, oldest first."""
+    return ObjectStore(s3, BUCKET, prefix).folders("snapshots/")
 
 
 def _mark_last(key: str) -> tuple[bool, str]:

@@ -13,7 +13,8 @@ import pytest
 
 from include.recommender.storage.objects import ObjectStore
 from local import run, store
-from local.home import PROJECT, RUN_MODULE, Home, end_all
+from local.environment import PROJECT
+from local.home import RUN_MODULE, Home, end_all
 from local.standing import Standing, left_behind
 
 from .. import worlds
@@ -84,8 +85,8 @@ def root_of(told):
 def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_it_is_told_to_be(home, port, task):
     before, after = interrupted(home, port, f"{task} begins")
     assert "begins" not in after
-    with home.own("a test"), store.serve(home, port) as endpoint:
-        now = Standing.read(ObjectStore.at(store.client(endpoint), root_of(before)), "production")
+    with home.own("a test"), store.serve(home, port) as server:
+        now = Standing.read(ObjectStore.at(server.client(), root_of(before)), "production")
     assert (f"production points to {now.move.to_model}" if now.move else "production points nowhere yet") in after
     assert all(name in after for name in now.versions)
     if task == "refit":
@@ -102,8 +103,8 @@ def test_a_run_whose_make_run_is_killed_ends_with_it(home, port):
         gone, alive = psutil.wait_procs(runs, timeout=60)
         assert (len(gone), alive) == (1, [])
         assert "begins" not in process.stdout.read()
-    with home.own("a test"), store.serve(home, port) as endpoint:
-        now = Standing.read(ObjectStore.at(store.client(endpoint), root_of(before)), "production")
+    with home.own("a test"), store.serve(home, port) as server:
+        now = Standing.read(ObjectStore.at(server.client(), root_of(before)), "production")
     assert now.versions == frozenset()
 
 
@@ -139,4 +140,4 @@ def test_ctrl_c_after_the_run_has_ended_says_nothing_of_what_it_did(tmp_path, po
     assert "nothing was published" not in told
     assert "what it told of model and channel stands" in told
     assert not Home(local).leftovers()
-    assert not store.answers(f"http://{store.HOST}:{port}/_ministack/health")
+    assert not store.serves(f"http://{store.HOST}:{port}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local.home import PROJECT
+from local.environment import PROJECT
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only as root does PostgreSQL need a user of its own")
 START = """
@@ -19,10 +19,9 @@ from local.home import Home
 from local.postgres import database
 from include.recommender.errors import ConfigError
 home = Home(Path(sys.argv[1]))
-(home.path / "pg").parent.mkdir(parents=True, exist_ok=True)
 try:
-    with database(home) as url:
-        print(url)
+    with home.own("a test"), database(home) as server:
+        print(server.url)
 except ConfigError as error:
     print("ConfigError:", error)
 """

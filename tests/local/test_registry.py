@@ -15,12 +15,12 @@ def test_a_command_starts_the_server_and_ends_it(home, port, capfd):
     remember(home, "http://127.0.0.1:1")
     assert registry.main(["--local", str(home.path), "--s3-port", str(port), "--", "--json", "list"]) == 0
     assert capfd.readouterr().out.strip() == "[]"
-    assert not store.answers(f"http://{store.HOST}:{port}/_ministack/health")
+    assert not store.serves(f"http://{store.HOST}:{port}")
 
 
 def test_a_command_uses_the_server_that_runs(home, port, capfd):
-    with home.own("make up"), store.serve(home, port) as endpoint:
-        remember(home, endpoint)
+    with home.own("make up"), store.serve(home, port) as server:
+        remember(home, server.endpoint)
         assert registry.registry(home, port, ["--json", "list"]) == 0
     assert capfd.readouterr().out.strip() == "[]"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from include.recommender.errors import ConfigError
-from local import run, uploads
+from local import run, uploads, wanted
 from local.airflow_env import secret
 from local.dag_run import copy_pages
 from local.ending import Copies, ending, status
-from local.home import PROJECT
+from local.environment import PROJECT
 
 from .. import worlds
 
@@ -61,7 +61,7 @@ def test_reviews_that_are_not_there_are_refused_before_anything_starts(files, wa
 @pytest.mark.parametrize("conf", ["{", "[1]", "3"])
 def test_a_conf_that_is_no_object_is_refused(conf):
     with pytest.raises(ConfigError, match="CONF="):
-        run.read_conf(conf)
+        wanted.read_conf(conf)
 
 
 def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tmp_path):
@@ -78,7 +78,7 @@ def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tm
 
 @pytest.mark.parametrize("conf", ['{"as_of": null}', '{"snapshot": "2018-10-01", "force": true, "factors": 8}', ""])
 def test_a_right_conf_is_taken(conf):
-    assert run.read_conf(conf) == json.loads(conf or "{}")
+    assert wanted.read_conf(conf) == json.loads(conf or "{}")
 
 
 def test_a_secret_is_made_once_for_its_owner_only(tmp_path):
@@ -145,7 +145,7 @@ def test_a_conf_is_checked_without_airflow_which_takes_seconds_to_import():
     code = (
         "import sys\n"
         "from include.recommender.errors import ConfigError\n"
-        "from local.run import TUNE, read_conf\n"
+        "from local.wanted import TUNE, read_conf\n"
         "for dag in ('recommender_retrain', TUNE):\n"
         "    try:\n"
         "        read_conf('{\"facters\": 8}', dag)\n"

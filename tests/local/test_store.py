@@ -5,14 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import psutil
 import pytest
 
 from include.recommender.errors import ConfigError
-from local import store
-from local.home import PROJECT, end_all
+from local import children, store
+from local.environment import PROJECT
+from local.home import LEASH, end_all
 
 HOLD = """
 import sys
@@ -46,17 +47,17 @@ def other(home, port):
 
 
 def test_objects_outlive_the_server(home, port):
-    with home.own("a test"), store.serve(home, port) as endpoint:
-        store.client(endpoint).put_object(Bucket=store.BUCKET, Key="a/b", Body=b"kept", Metadata={"sha256": "1"})
-    assert not store.answers(f"{endpoint}/_ministack/health")
-    with home.own("a test"), store.serve(home, port) as endpoint:
-        found = store.client(endpoint).get_object(Bucket=store.BUCKET, Key="a/b")
+    with home.own("a test"), store.serve(home, port) as server:
+        server.client().put_object(Bucket=store.BUCKET, Key="a/b", Body=b"kept", Metadata={"sha256": "1"})
+    assert not store.serves(server.endpoint)
+    with home.own("a test"), store.serve(home, port) as server:
+        found = server.client().get_object(Bucket=store.BUCKET, Key="a/b")
         assert (found["Body"].read(), found["Metadata"]) == (b"kept", {"sha256": "1"})
 
 
 def test_nothing_listens_beyond_loopback(home, port):
     with home.own("a test"), store.serve(home, port):
-        (server,) = (each for each in home.leftovers() if "ministack" in " ".join(each.cmdline()))
+        (server,) = (each for each in home.leftovers() if LEASH not in each.cmdline())
         listening = {row.laddr for row in server.net_connections("tcp") if row.status == psutil.CONN_LISTEN}
     assert listening == {(store.HOST, port)}
 
@@ -74,33 +75,41 @@ def test_a_second_owner_is_told_who_the_first_is(home, other):
     says = rf"in use by make run, process {other.pid}, since"
     with pytest.raises(ConfigError, match=says), home.own("make up"):
         pytest.fail("two owners at once")
-    assert home.holder_pid() == other.pid
+    assert home.holder_process().pid == other.pid
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_server_too(home, other, number):
-    (server,) = home.leftovers()
+    started = home.leftovers()
+    assert len(started) == 2, "the server and its leash"
     other.send_signal(number)
     other.wait(30)
-    assert not server.is_running()
+    assert not any(process.is_running() for process in started)
     assert home.holder() is None
 
 
-def test_a_killed_owner_leaves_no_lock_and_its_server_ends_with_the_next(home, port, other):
+def test_a_killed_owner_leaves_no_lock_and_its_server_ends_with_it(home, port, other):
+    started = home.leftovers()
     other.kill()
-    other.wait()
-    (server,) = home.leftovers()
-    with home.own("the next"), store.serve(home, port):
-        assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+    assert psutil.wait_procs(started, timeout=30)[1] == []
+    with home.own("the next") as left, store.serve(home, port):
+        assert left == []
+
+
+def test_a_server_whose_leash_is_killed_ends_with_it(home, other):
+    (leash,) = (process for process in home.leftovers() if LEASH in process.cmdline())
+    leash.kill()
+    deadline = time.monotonic() + 30
+    while home.leftovers():
+        assert time.monotonic() < deadline
 
 
 def test_a_server_that_does_not_come_up_shows_its_log(home, port):
-    log = home.path / "log"
-    log.parent.mkdir(parents=True)
-    log.write_text("no such module")
-    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
-    with pytest.raises(ConfigError, match=r"status 3.*\nno such module"):
-        store.wait_until_ready(f"http://{store.HOST}:{port}/", process, Path(log), 30)
+    code = "print('no such module'); raise SystemExit(3)"
+    child = children.start(home, "s3", [sys.executable, "-c", code], {}, grace_s=1)
+    with pytest.raises(ConfigError, match=r"s3 ended with status 3.*\nno such module"):
+        store.wait_until_ready(f"http://{store.HOST}:{port}/", child, 30)
+    children.stop(child)
 
 
 GOES_ON = """

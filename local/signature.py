@@ -1,0 +1,183 @@
+"""AWS Signature Version 4 as the server checks it: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+
+Header signatures and presigned URLs of S3. Every part that the signature covers is computed anew from the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, unquote_to_bytes
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+CLOCK_SKEW = timedelta(minutes=15)
+LONGEST = timedelta(days=7)
+UNSIGNED = "UNSIGNED-PAYLOAD"
+DATE_FORMAT = "%Y%m%dT%H%M%SZ"
+
+Pairs = Sequence[tuple[str, str]]
+
+
+class Refused(Exception):
+    """A request that the server does not serve: S3's error code, HTTP status, and why."""
+
+    def __init__(self, code: str, message: str, status: int = 403) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+
+@dataclass(frozen=True)
+class Key:
+    """An access key id and its secret."""
+
+    key_id: str
+    secret: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What of a request is signed: path and query as they came, headers with their names in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Pairs
+
+    def header(self, name: str) -> str:
+        """A header that stands once, or an empty text. Raises Refused where it stands more than once."""
+        values = [value for each, value in self.headers if each == name]
+        if len(values) > 1:
+            raise Refused("InvalidRequest", f"more than one header {name}", 400)
+        return values[0] if values else ""
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What a request says of its own signature."""
+
+    credential: str
+    signed_headers: str
+    signature: str
+    date: str
+    body_sha256: str
+    presigned_for: timedelta | None
+
+
+def check(request: Request, key: Key, region: str, now: datetime) -> str:
+    """Check a request's signature; return what the signature says of the body: its SHA-256 in hex, or a word of S3.
+
+    Raises
+    ------
+    Refused
+        Not signed, by another key, out of date, or changed since it was signed.
+    """
+    query = _pairs(request.query)
+    claim = _presigned(query) if any(name == "X-Amz-Signature" for name, _ in query) else _signed(request)
+    day, scope = _check_scope(claim, key, region)
+    _check_date(claim, day, now)
+    names = claim.signed_headers.split(";")
+    if "host" not in names:
+        raise Refused("AccessDenied", "the signature does not cover the header host")
+    canonical = _canonical(request, query, names, claim.body_sha256)
+    text = "\n".join((ALGORITHM, claim.date, scope, hashlib.sha256(canonical.encode()).hexdigest()))
+    wanted = hmac.new(_signing_key(key.secret, day, region), text.encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(wanted.encode(), claim.signature.encode(errors="replace")):
+        raise Refused("SignatureDoesNotMatch", "the signature is not that of this request by this home's secret key")
+    return claim.body_sha256
+
+
+def _signed(request: Request) -> _Claim:
+    found = re.fullmatch(
+        rf"{ALGORITHM} Credential=([^\s,]+), *SignedHeaders=([^\s,]+), *Signature=([0-9a-f]{{64}})",
+        request.header("authorization"),
+    )
+    if found is None:
+        raise Refused("AccessDenied", "the request is not signed with AWS Signature Version 4")
+    body = request.header("x-amz-content-sha256")
+    if not body:
+        raise Refused("AccessDenied", "the header x-amz-content-sha256 is missing")
+    return _Claim(found[1], found[2], found[3], request.header("x-amz-date"), body, None)
+
+
+def _presigned(query: Pairs) -> _Claim:
+    about = dict(query)
+    if len({name for name, _ in query}) != len(query):
+        raise Refused("AccessDenied", "a parameter of the query stands twice")
+    if about.get("X-Amz-Algorithm") != ALGORITHM:
+        raise Refused("AccessDenied", f"X-Amz-Algorithm is not {ALGORITHM}")
+    expires = about.get("X-Amz-Expires", "")
+    seconds = int(expires) if re.fullmatch(r"[0-9]{1,6}", expires) else 0
+    if not 0 < seconds <= LONGEST.total_seconds():
+        raise Refused("AccessDenied", f"X-Amz-Expires is not 1 to {LONGEST.total_seconds():.0f} seconds")
+    return _Claim(
+        credential=about.get("X-Amz-Credential", ""),
+        signed_headers=about.get("X-Amz-SignedHeaders", ""),
+        signature=about["X-Amz-Signature"],
+        date=about.get("X-Amz-Date", ""),
+        body_sha256=UNSIGNED,
+        presigned_for=timedelta(seconds=seconds),
+    )
+
+
+def _check_scope(claim: _Claim, key: Key, region: str) -> tuple[str, str]:
+    """Day and scope of the credential."""
+    key_id, _, scope = claim.credential.partition("/")
+    if not hmac.compare_digest(key_id.encode(errors="replace"), key.key_id.encode()):
+        raise Refused("InvalidAccessKeyId", "the access key id is not that of this home")
+    day = scope.partition("/")[0]
+    if scope != f"{day}/{region}/s3/aws4_request":
+        raise Refused("SignatureDoesNotMatch", f"the scope {scope!r} is not of region {region} and service s3")
+    return day, scope
+
+
+def _check_date(claim: _Claim, day: str, now: datetime) -> None:
+    try:
+        date = datetime.strptime(claim.date, DATE_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        raise Refused("AccessDenied", "X-Amz-Date is missing, or is no date") from None
+    if claim.date[:8] != day:
+        raise Refused("SignatureDoesNotMatch", "the day of the credential is not that of X-Amz-Date")
+    if date - now > CLOCK_SKEW or (claim.presigned_for is None and now - date > CLOCK_SKEW):
+        raise Refused("RequestTimeTooSkewed", f"signed at {claim.date}, more than 15 minutes from now")
+    if claim.presigned_for is not None and now > date + claim.presigned_for:
+        raise Refused("AccessDenied", "the presigned address has expired")
+
+
+def _canonical(request: Request, query: Pairs, names: Sequence[str], body_sha256: str) -> str:
+    rows = sorted((_encode(name), _encode(value)) for name, value in query if name != "X-Amz-Signature")
+    headers = "".join(f"{name}:{' '.join(request.header(name).split())}\n" for name in names)
+    return "\n".join(
+        (
+            request.method,
+            _encode(_decode(request.path), keep="/"),
+            "&".join(f"{name}={value}" for name, value in rows),
+            headers,
+            ";".join(names),
+            body_sha256,
+        )
+    )
+
+
+def _signing_key(secret: str, day: str, region: str) -> bytes:
+    made = f"AWS4{secret}".encode()
+    for part in (day, region, "s3", "aws4_request"):
+        made = hmac.new(made, part.encode(), hashlib.sha256).digest()
+    return made
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    parts = (part.partition("=") for part in query.split("&") if part)
+    return [(_decode(name), _decode(value)) for name, _, value in parts]
+
+
+def _decode(text: str) -> str:
+    """Percent-decoded; bytes that are no UTF-8 keep their identity."""
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+def _encode(text: str, keep: str = "") -> str:
+    return quote(text.encode("utf-8", "surrogateescape"), safe=f"{keep}-_.~")

@@ -1,0 +1,116 @@
+"""What REVIEWS, CONF and SNAPSHOT ask for, of `make run`, `make tune` and `make up` alike; checked before any start."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from include.orchestration.fields import retrain_fields, tune_fields
+from include.orchestration.parameters import problems
+from include.recommender.config import RetrainConfig
+from include.recommender.errors import ConfigError
+
+from . import samples
+from .given import Given
+from .review_files import check_reviews
+from .uploads import Source, find_reviews, put_reviews, put_samples, reviews_prefix, snapshot_dates
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+RETRAIN, TUNE = "recommender_retrain", "recommender_tune"
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that somebody asks for.
+
+    files : the user's review files; none means the generated samples
+    conf : parameters of the DAG, without the snapshot
+    snapshot : date of the snapshot; None means the newest
+    """
+
+    files: tuple[Given, ...]
+    conf: Mapping[str, Any]
+    snapshot: str | None
+
+    @classmethod
+    def read(cls, reviews: str, conf: str, snapshot: str, dag: str = RETRAIN) -> Wanted:
+        """From what was given, which is checked; review files are read to their ends.
+
+        Raises
+        ------
+        ConfigError, DataError
+            What was given is not right; the message says what, where, and what is expected.
+        """
+        parameters = read_conf(conf, dag)
+        day = _one_snapshot(snapshot, parameters.pop("snapshot", None))
+        files = tuple(find_reviews(reviews)) if reviews else ()
+        if day and not files:
+            _check_there(day, [each.isoformat() for each in samples.snapshot_dates()], "the generated samples")
+        if files:
+            check_reviews(files, RetrainConfig.from_params(parameters).parse)
+        return cls(files, parameters, day)
+
+    def put(self, s3: S3Client) -> Source:
+        """Put the snapshots that are not there yet. Raises ConfigError where the one asked for is not among them."""
+        if not self.files:
+            return put_samples(s3)
+        prefix, today = reviews_prefix(self.files), datetime.now(UTC).date().isoformat()
+        if self.snapshot and self.snapshot != today:
+            _check_there(self.snapshot, snapshot_dates(s3, prefix), "these REVIEWS", f"; today's would be {today}")
+        source = put_reviews(s3, self.files)
+        if self.snapshot:
+            _check_there(self.snapshot, snapshot_dates(s3, prefix), "these REVIEWS")
+        return source
+
+    def parameters(self, source: Source) -> dict[str, Any]:
+        """Those of the run: as of its snapshot's date, so that a second run means the same."""
+        snapshot = self.snapshot or source.newest
+        return {**self.conf, "snapshot": snapshot, "as_of": self.conf.get("as_of") or snapshot}
+
+
+def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
+    """Parameters of the DAG. Raises ConfigError where the text is no JSON object, or holds what the DAG refuses."""
+    try:
+        conf = json.loads(text or "{}")
+    except ValueError as error:
+        raise ConfigError(f"CONF={text}: not JSON ({error}). Expected e.g. CONF='{{\"factors\": 32}}'") from None
+    if not isinstance(conf, dict):
+        raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
+    found = problems(conf, tune_fields() if dag == TUNE else retrain_fields()) if conf else []
+    if found:
+        raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
+    return conf
+
+
+def _one_snapshot(given: str, of_conf: str | None) -> str | None:
+    days = {_read_date(text) for text in (given, of_conf or "") if text}
+    if len(days) > 1:
+        raise ConfigError(f"SNAPSHOT={given}, and CONF has the snapshot {of_conf}: expected one of the two")
+    return days.pop() if days else None
+
+
+def _read_date(text: str) -> str:
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise ConfigError(f"SNAPSHOT={text}: expected a date as YYYY-MM-DD; without SNAPSHOT it is the newest")
+
+
+def _check_there(day: str, dates: Sequence[str], of: str, more: str = "") -> None:
+    if day in dates:
+        return
+    shown = ", ".join(dates[-SHOWN:]) or "none"
+    before = f"{len(dates) - SHOWN} earlier ones, " if len(dates) > SHOWN else ""
+    raise ConfigError(
+        f"SNAPSHOT={day}: {of} have no snapshot of that date. There are: {before}{shown}{more}. "
+        "Without SNAPSHOT it is the newest"
+    )

@@ -53,6 +53,7 @@ class RunFacts:
 
     params : with the values of the tuned configuration, where there is one; `tuned` is its id, `tuned_values` what came
         from it
+    started_by : the person whom Airflow knows, or what else started the run
     """
 
     dag_id: str
@@ -65,11 +66,12 @@ class RunFacts:
     params: dict[str, Any]
     tuned: str | None = None
     tuned_values: dict[str, Any] = field(default_factory=dict)
+    started_by: str = ""
 
     @property
     def folder_id(self) -> str:
         """The name of the run's folder below reports/: runs of other DAGs may have the same id as a retraining's."""
-        return self.run_id if self.dag_id == MAIN_DAG else f"{self.dag_id}__{self.run_id}"
+        return folder_id(self.dag_id, self.run_id)
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,11 @@ class Journal:
 
     def _uri(self, name: str) -> str:
         return self.objects.uri(f"{self.folder}/{name}")
+
+
+def folder_id(dag_id: str, run_id: str) -> str:
+    """The id by which a run's journal is opened: the run's own, with its DAG where that is not the retraining."""
+    return run_id if dag_id == MAIN_DAG else f"{dag_id}__{run_id}"
 
 
 def run_name(run_id: str) -> str:

@@ -24,6 +24,10 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 
 A run uses the snapshot and the as_of of **its own date**, never "now": so one backfill walks many snapshots, and
 another (snapshot pinned) walks one big dump through time. What was made before from the same inputs is reused.
+
+The button **Report** on every task that has ended opens the run's report, and so does the run's page, under
+**Recommender report**. Where `promote_model` moved a channel, it updates the asset `recommender_<channel>`, with
+`model_id`, `channel` and `uri`.
 """
 
 from __future__ import annotations
@@ -31,20 +35,23 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import Asset, dag, task
+from airflow.sdk import TaskGroup, dag, task
 
 from include.orchestration.deployment import Deployment
+from include.orchestration.failures import RESULTS_ARE_FINAL
 from include.orchestration.form import retrain_params
+from include.orchestration.links import ReportLink
+from include.orchestration.schedule import CHANNELS
 
 DEPLOYMENT = Deployment.from_environment()
-PRODUCTION = Asset("recommender_production")
 
 # Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `fit_popularity` fits
 # on an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
 TRAINING = {"pool": DEPLOYMENT.training_pool, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
+QUIET = {"show_return_value_in_logs": False}  # what a task hands on is in the report, and no line of its log
 
 
-@task
+@task(**QUIET)
 def resolve_snapshot() -> dict[str, Any]:
     """Finds the snapshot, and lists its objects with their versions. Fails when there is none, or it is empty."""
     from include.orchestration import tasks
@@ -52,110 +59,106 @@ def resolve_snapshot() -> dict[str, Any]:
     return tasks.resolve_snapshot()
 
 
-@task
-def download_reviews(resolved: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def download_reviews() -> dict[str, Any]:
     """Fetches the review files by parallel ranged reads; a file that changes meanwhile is an error."""
     from include.orchestration import tasks
 
-    return tasks.download_reviews(resolved)
+    return tasks.download_reviews()
 
 
-@task.short_circuit
-def stop_if_unchanged(downloaded: dict[str, Any]) -> bool:
+@task.short_circuit(**QUIET)
+def stop_if_unchanged() -> bool:
     """Ends the run as a success where the channel's model has the same reviews and configuration; `force` overrides."""
     from include.orchestration import tasks
 
-    return tasks.stop_if_unchanged(downloaded)
+    return tasks.stop_if_unchanged()
 
 
-@task
-def parse_reviews(downloaded: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def parse_reviews() -> dict[str, Any]:
     """Turns lines into columns. A damaged file, or more than `max_bad_share` bad lines, fails the task."""
     from include.orchestration import tasks
 
-    return tasks.parse_reviews(downloaded)
+    return tasks.parse_reviews()
 
 
-@task
-def check_snapshot(resolved: dict[str, Any], parsed: dict[str, Any]) -> None:
+@task(**QUIET)
+def check_snapshot() -> None:
     """Compares rows, users, items, shares and time range with the snapshot before, and stops on a collapse."""
     from include.orchestration import tasks
 
-    tasks.check_snapshot(resolved, parsed)
+    tasks.check_snapshot()
 
 
-@task
-def encode_interactions(parsed: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def encode_interactions() -> dict[str, Any]:
     """Drops what lies after as_of, keeps one interaction a (user, item), holds out the newest share."""
     from include.orchestration import tasks
 
-    return tasks.encode_interactions(parsed)
+    return tasks.encode_interactions()
 
 
-@task(**TRAINING)
-def train_als(parsed: dict[str, Any], encoded: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET, **TRAINING)
+def train_als() -> dict[str, Any]:
     """Fits the candidate. Fails at once, with the arithmetic, when it cannot fit into the free memory."""
     from include.orchestration import tasks
 
-    return tasks.train_als(parsed, encoded)
+    return tasks.train_als()
 
 
-@task(**TRAINING)
-def fit_popularity(encoded: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET, **TRAINING)
+def fit_popularity() -> dict[str, Any]:
     """Counts the opponents, and learns on an inner time split how much recent popularity weighs in the score."""
     from include.orchestration import tasks
 
-    return tasks.fit_popularity(encoded)
+    return tasks.fit_popularity()
 
 
-@task(**TRAINING)
-def evaluate(
-    parsed: dict[str, Any], encoded: dict[str, Any], trained: dict[str, Any], popularity: dict[str, Any]
-) -> dict[str, Any]:
+@task(**QUIET, **TRAINING)
+def evaluate() -> dict[str, Any]:
     """Ranks the whole catalogue for every judged user; seen items are excluded."""
     from include.orchestration import tasks
 
-    return tasks.evaluate(parsed, encoded, trained, popularity)
+    return tasks.evaluate()
 
 
-@task
-def recall_gate(evaluated: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def recall_gate() -> dict[str, Any]:
     """Prints the table and the verdict. A failure here is a result: the candidate did not prove to be better."""
     from include.orchestration import tasks
 
-    return tasks.recall_gate(evaluated)
+    return tasks.recall_gate()
 
 
-@task(**TRAINING)
-def refit(
-    parsed: dict[str, Any], encoded: dict[str, Any], trained: dict[str, Any], popularity: dict[str, Any]
-) -> dict[str, Any]:
+@task(**QUIET, **TRAINING)
+def refit() -> dict[str, Any]:
     """Fits again on everything before as_of: what is published has seen the newest data."""
     from include.orchestration import tasks
 
-    return tasks.refit(parsed, encoded, trained, popularity)
+    return tasks.refit()
 
 
-@task
-def upload_model(made: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def upload_model() -> dict[str, Any]:
     """Writes the bundle under `models/<model_id>/`, its manifest last."""
     from include.orchestration import tasks
 
-    return tasks.upload_model(made)
+    return tasks.upload_model()
 
 
-@task(outlets=[PRODUCTION], **TRAINING)
-def promote_model(uploaded: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
+@task(outlets=[CHANNELS], **QUIET, **TRAINING)
+def promote_model() -> dict[str, Any]:
     """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already.
 
     Where the channel moved since `evaluate`, the candidate is judged again, against the champion of now.
     """
     from include.orchestration import tasks
 
-    return tasks.promote_model(uploaded, made)
+    return tasks.promote_model()
 
 
-@task(trigger_rule="all_done")
+@task(trigger_rule="all_done", **QUIET)
 def write_report() -> str:
     """Writes `report.html` and `report.json`, also of a failed run. Its own failure does not fail the run."""
     from include.orchestration import tasks
@@ -176,7 +179,8 @@ def approve(patience: timedelta) -> Any:
     from include.orchestration.approval import Approve, questions
 
     about = (
-        "Asks a person, with the gate's table. A rejection, or no answer in time, fails the run: nothing is published."
+        "Asks a person, with the gate's table and the report. A rejection, or no answer in time, fails the run, and "
+        "nothing is published. Nobody is asked where the run moves no channel, as for an older date."
     )
     return Approve(task_id="approve", patience=patience, doc_md=about, params=questions())
 
@@ -204,41 +208,34 @@ def tell_of_failure(context: Any) -> None:
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=3),
+        "retry_policy": RESULTS_ARE_FINAL,
     },
 )
 def recommender_retrain() -> None:
-    """Wiring only; the work is in include/."""
+    """Wiring only; the work is in include/. Tasks find by name what others handed on, so an edge is an order."""
 
-    resolved = resolve_snapshot()
-    if DEPLOYMENT.wait:
-        wait_for_snapshot(DEPLOYMENT.wait) >> resolved
-    downloaded = download_reviews(resolved)
-    parsed = parse_reviews(downloaded)
-    stop_if_unchanged(downloaded) >> parsed
-    encoded = encode_interactions(parsed)
-    check_snapshot(resolved, parsed) >> encoded
-    trained, popularity = train_als(parsed, encoded), fit_popularity(encoded)
-    evaluated = evaluate(parsed, encoded, trained, popularity)
-    gated = recall_gate(evaluated)
-    refitted = refit(parsed, encoded, trained, popularity)
-    made = {
-        "resolved": resolved,
-        "downloaded": downloaded,
-        "parsed": parsed,
-        "encoded": encoded,
-        "trained": trained,
-        "popularity": popularity,
-        "evaluated": evaluated,
-        "gated": gated,
-    }
-    if DEPLOYMENT.approval:
-        approved = approve(DEPLOYMENT.approval)
-        gated >> approved >> refitted
-        made["approved"] = approved.output
-    else:
-        gated >> refitted
-    uploaded = upload_model({**made, "refitted": refitted})
-    promote_model(uploaded, made) >> write_report().as_teardown(on_failure_fail_dagrun=False)
+    with TaskGroup("prepare", prefix_group_id=False):
+        first = resolve_snapshot()
+        if DEPLOYMENT.wait:
+            wait_for_snapshot(DEPLOYMENT.wait) >> first
+        encoded = encode_interactions()
+        first >> download_reviews() >> stop_if_unchanged() >> parse_reviews() >> check_snapshot() >> encoded
+    with TaskGroup("train", prefix_group_id=False):
+        models = [train_als(), fit_popularity()]
+    with TaskGroup("judge", prefix_group_id=False):
+        evaluated, gated = evaluate(), recall_gate()
+        evaluated >> gated
+        if DEPLOYMENT.approval:
+            approved = approve(DEPLOYMENT.approval)
+            gated >> approved
+    with TaskGroup("publish", prefix_group_id=False):
+        refitted, promoted = refit(), promote_model()
+        refitted >> upload_model() >> promoted
+    encoded >> models >> evaluated
+    (approved if DEPLOYMENT.approval else gated) >> refitted
+    promoted >> write_report().as_teardown(on_failure_fail_dagrun=False)
 
 
-recommender_retrain()
+RETRAIN = recommender_retrain()
+for each in RETRAIN.tasks:
+    each.operator_extra_links = (ReportLink(),)

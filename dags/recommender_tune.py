@@ -22,16 +22,19 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import dag, task
+from airflow.sdk import TaskGroup, dag, task
 
-from include.orchestration.deployment import Deployment
+from include.orchestration.deployment import training_pool
 from include.orchestration.fields import ROUNDS
 from include.orchestration.form import tune_params
+from include.orchestration.links import ReportLink
 
-DEPLOYMENT = Deployment.from_environment()
+# Only the pool: a wrong setting of the retraining must not take this DAG away.
+TRAINING_POOL = training_pool()
+QUIET = {"show_return_value_in_logs": False}
 
 
-@task
+@task(**QUIET)
 def resolve_snapshot() -> dict[str, Any]:
     """Finds the snapshot, and lists its objects with their versions."""
     from include.orchestration import tasks
@@ -39,65 +42,63 @@ def resolve_snapshot() -> dict[str, Any]:
     return tasks.resolve_snapshot()
 
 
-@task
-def download_reviews(resolved: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def download_reviews() -> dict[str, Any]:
     """Fetches the review files."""
     from include.orchestration import tasks
 
-    return tasks.download_reviews(resolved)
+    return tasks.download_reviews()
 
 
-@task
-def parse_reviews(downloaded: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def parse_reviews() -> dict[str, Any]:
     """Turns lines into columns, or reuses what a retraining made of them."""
     from include.orchestration import tasks
 
-    return tasks.parse_reviews(downloaded)
+    return tasks.parse_reviews()
 
 
-@task
-def plan(parsed: dict[str, Any]) -> dict[str, Any]:
+@task(**QUIET)
+def plan() -> dict[str, Any]:
     """Chooses the parameters to search and encodes the folds, once for all trials."""
     from include.orchestration import tuning
 
-    return tuning.plan(parsed)
+    return tuning.plan()
 
 
-@task
-def ask(planned: dict[str, Any], earlier: list[Any], number: int) -> list[dict[str, Any]]:
+@task(**QUIET)
+def ask(number: int) -> list[dict[str, Any]]:
     """Asks Optuna what to try next; nothing when enough were tried."""
     from include.orchestration import tuning
 
-    return tuning.ask_next(planned, earlier, number)
+    return tuning.ask_next(number)
 
 
-@task(pool=DEPLOYMENT.training_pool, max_active_tis_per_dag=1, execution_timeout=timedelta(hours=12))
-def try_one(planned: dict[str, Any], earlier: list[Any], asked: dict[str, Any]) -> dict[str, Any]:
+@task(pool=TRAINING_POOL, max_active_tis_per_dag=1, execution_timeout=timedelta(hours=12), **QUIET)
+def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
     """Fits one configuration at one cut after the other; stops where it has no hope against the best so far."""
     from include.orchestration import tuning
 
-    return tuning.try_one(planned, earlier, asked)
+    return tuning.try_one(number, asked)
 
 
-@task(trigger_rule="none_failed", pool=DEPLOYMENT.training_pool)
-def choose(planned: dict[str, Any], tried: list[Any]) -> dict[str, Any]:
+@task(trigger_rule="none_failed", pool=TRAINING_POOL, **QUIET)
+def choose() -> dict[str, Any]:
     """Compares the best with the defaults, also on a cut that the search never looked at."""
     from include.orchestration import tuning
 
-    return tuning.choose(planned, tried)
+    return tuning.choose()
 
 
-@task
-def write_config(
-    resolved: dict[str, Any], parsed: dict[str, Any], planned: dict[str, Any], choice: dict[str, Any]
-) -> str:
+@task(**QUIET)
+def write_config() -> str:
     """Keeps the winner as `tuned/<id>.json`, with its evidence."""
     from include.orchestration import tuning
 
-    return tuning.write_config(resolved, parsed, planned, choice)
+    return tuning.write_config()
 
 
-@task(trigger_rule="all_done")
+@task(trigger_rule="all_done", **QUIET)
 def write_report() -> str:
     """Writes `report.html` and `report.json` of the search, also of a failed one."""
     from include.orchestration import tuning
@@ -123,18 +124,24 @@ def write_report() -> str:
     },
 )
 def recommender_tune() -> None:
-    """Wiring only; the work is in include/."""
-    resolved = resolve_snapshot()
-    parsed = parse_reviews(download_reviews(resolved))
-    planned = plan(parsed)
-    tried: list[Any] = []
+    """Wiring only; the work is in include/. Tasks find by name what others handed on, so an edge is an order."""
+    with TaskGroup("prepare", prefix_group_id=False):
+        last: Any = plan()
+        resolve_snapshot() >> download_reviews() >> parse_reviews() >> last
     for number in range(1, ROUNDS + 1):
-        asked = ask.override(task_id=f"ask_{number}")(planned, list(tried), number)
-        mapped = try_one.override(task_id=f"try_{number}").partial(planned=planned, earlier=list(tried))
-        tried.append(mapped.expand(asked=asked))
-    choice = choose(planned, tried)
-    kept = write_config(resolved, parsed, planned, choice)
+        with TaskGroup(f"round_{number}", prefix_group_id=False):
+            asked = ask.override(task_id=f"ask_{number}")(number)
+            tried = try_one.override(task_id=f"try_{number}").partial(number=number).expand(asked=asked)
+        last >> asked
+        last = tried
+    with TaskGroup("conclude", prefix_group_id=False):
+        choice, kept = choose(), write_config()
+        choice >> kept
+    last >> choice
     kept >> write_report().as_teardown(on_failure_fail_dagrun=False)
 
 
-recommender_tune()
+TUNE = recommender_tune()
+for each in TUNE.tasks:
+    if not each.is_mapped:
+        each.operator_extra_links = (ReportLink(),)

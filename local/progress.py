@@ -43,10 +43,10 @@ class Progress(logging.Handler):
         self.say(f"{how} after {time.monotonic() - self.started:.1f} s")
         self.task = "airflow"
 
-    def fail(self, error: str, again: bool) -> None:
+    def fail(self, error: str, again: bool, is_result: bool = False) -> None:
         """The task fails; a verdict is a result, and stands in the table."""
         self.failure = error
-        if "GateRejected" in error.partition("\n")[0]:
+        if is_result:
             return self.end("verdict reached, the run stops here")
         self.say(error)
         return self.end(
@@ -77,6 +77,7 @@ def _listen(progress: Progress) -> None:
             for_good = (
                 type(error).__name__ == "AirflowFailException" or task_instance.try_number > task_instance.max_tries
             )
-            progress.fail(str(error), again=not for_good)
+            is_result = isinstance(error, SystemExit)  # include.orchestration.failures.ResultReached
+            progress.fail(str(error), again=not for_good, is_result=is_result)
 
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]

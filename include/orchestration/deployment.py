@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset
-
 from include.recommender.errors import ConfigError
 
-PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
-SNAPSHOT_LANDED = Asset("recommender_snapshot")
+from .schedule import Schedule, read_schedule
+
+TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
 SNS_NOTIFIER = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
 LONGEST_WAIT_H = 24 * 31
 
@@ -30,7 +29,8 @@ class NotifierSpec:
 
 @dataclass(frozen=True)
 class Deployment:
-    """RECOMMENDER_SCHEDULE, _TRAINING_POOL, _WAIT_HOURS, _APPROVAL, _APPROVAL_HOURS, _SNS_TOPIC_ARN and _NOTIFIERS.
+    """RECOMMENDER_SCHEDULE, _SCHEDULE_TIMEZONE, _TRAINING_POOL, _WAIT_HOURS, _APPROVAL, _APPROVAL_HOURS,
+    _SNS_TOPIC_ARN and _NOTIFIERS.
 
     schedule : what `dag(schedule=...)` takes
     wait : how long a run waits for the snapshot of its date; None does not wait
@@ -38,7 +38,7 @@ class Deployment:
     notifiers : who is told of failed runs
     """
 
-    schedule: str | list[Asset] | None
+    schedule: Schedule
     training_pool: str
     wait: timedelta | None
     approval: timedelta | None
@@ -58,7 +58,7 @@ class Deployment:
         approval = read.hours("RECOMMENDER_APPROVAL_HOURS", 72)
         found = cls(
             read.schedule(),
-            environment.get("RECOMMENDER_TRAINING_POOL", "") or "default_pool",
+            training_pool(environment),
             wait or None,
             approval if read.flag("RECOMMENDER_APPROVAL") else None,
             (*read.sns(), *read.notifiers()),
@@ -68,6 +68,11 @@ class Deployment:
         if read.problems:
             raise ConfigError(read.problems)
         return found
+
+
+def training_pool(environment: Mapping[str, str] = os.environ) -> str:
+    """The pool that training runs in."""
+    return environment.get(TRAINING_POOL, "").strip() or "default_pool"
 
 
 class _Reader:
@@ -80,20 +85,12 @@ class _Reader:
     def _text(self, name: str) -> str:
         return self.environment.get(name, "").strip()
 
-    def schedule(self) -> str | list[Asset] | None:
-        from croniter import croniter  # type: ignore[import-untyped]
-
-        text = self._text("RECOMMENDER_SCHEDULE") or "@weekly"
-        if text == "none":
+    def schedule(self) -> Schedule:
+        try:
+            return read_schedule(self.environment)
+        except ConfigError as error:
+            self.problems += error.problems
             return None
-        if text == "asset":
-            return [SNAPSHOT_LANDED]
-        if text not in PRESETS and (text.startswith("@") or not croniter.is_valid(text)):
-            self.problems.append(
-                f"RECOMMENDER_SCHEDULE={text!r}: expected a cron expression such as '0 6 * * 1' (Mondays, 06:00 UTC), "
-                f"one of {', '.join(PRESETS)}, 'asset' (when the asset {SNAPSHOT_LANDED.name} is updated) or 'none'"
-            )
-        return text
 
     def hours(self, name: str, default: float) -> timedelta:
         text = self._text(name) or str(default)

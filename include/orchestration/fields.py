@@ -15,14 +15,18 @@ from include.recommender.config import Knob, knobs, tune_knobs
 ROUNDS = 12
 AUTOMATIC, BY_HAND = "automatic", "by_hand"
 FORCE_REASON_CHARS = 10
-# In Python `$` also matches before a last line feed, which `(?!\n)` excludes; in a browser it does not.
-AS_OF, CHANNEL = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?$(?!\n)", r"^[a-z][a-z0-9_-]{0,39}$(?!\n)"
-TUNED = r"^(newest|\d{8}-[0-9a-f]{12})$(?!\n)"
+# In the words that Python and JavaScript share; Python's `$` alone would let a line feed pass.
+END = r"$(?![\s\S])"
+DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])?"
+AS_OF, CHANNEL = f"^{DAY}([T ]{CLOCK})?{END}", f"^[a-z][a-z0-9_-]{{0,39}}{END}"
+TUNED = rf"^(newest|[0-9]{{8}}-[0-9a-f]{{12}}){END}"
 IN_WORDS = {
     AS_OF: "a date or date-time, ISO 8601",
     CHANNEL: "a name of a-z, 0-9, - and _, at most 40 characters",
     TUNED: "`newest`, or the id of a tuned configuration",
 }
+RUN = "Run Parameters"  # Airflow opens the section of this name, and folds all others
 SECTIONS = {
     "tune": "Search",
     "parse": "Parsing",
@@ -77,7 +81,7 @@ def _run_fields() -> dict[str, Field]:
             format="date",
             title="Snapshot",
             description="Date of the snapshot to train on. Empty: the newest dated on or before the run's date.",
-            section="Run",
+            section=RUN,
         ),
         "as_of": _field(
             None,
@@ -86,7 +90,7 @@ def _run_fields() -> dict[str, Field]:
             title="As of",
             description="Nothing at or after this instant may be known: a date (its midnight, UTC) or a date-time. "
             "Empty: the run's date.",
-            section="Run",
+            section=RUN,
         ),
         "tuned": _field(
             None,
@@ -97,7 +101,7 @@ def _run_fields() -> dict[str, Field]:
             description="An id of recommender_tune, or `newest`: the newest that was better than the defaults, with an "
             "as_of not after this run's. It takes the place of defaults; a parameter that is set otherwise wins. "
             "Empty: none.",
-            section="Run",
+            section=RUN,
         ),
         "channel": _field(
             "production",
@@ -106,7 +110,7 @@ def _run_fields() -> dict[str, Field]:
             examples=["production", "staging"],
             title="Channel",
             description="The pointer that is moved to the new model when the gate says PROMOTE.",
-            section="Run",
+            section=RUN,
         ),
         "promotion": _field(
             AUTOMATIC,
@@ -118,14 +122,14 @@ def _run_fields() -> dict[str, Field]:
             },
             title="Promotion",
             description="Who moves the channel to a model that passed the gate.",
-            section="Run",
+            section=RUN,
         ),
         "force": _field(
             False,
             type="boolean",
             title="Train again",
             description="Also where the reviews and the configuration are those of the channel's model.",
-            section="Run",
+            section=RUN,
         ),
         "force_reason": _field(
             None,
@@ -133,7 +137,7 @@ def _run_fields() -> dict[str, Field]:
             minLength=FORCE_REASON_CHARS,
             title="Promote whatever the verdict",
             description="A written reason, kept in the history for good. Empty: the gate decides.",
-            section="Run",
+            section=RUN,
         ),
     }
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +26,33 @@ def tune_params() -> dict[str, Param]:
 
 
 def _params(fields: Mapping[str, Field]) -> dict[str, Param]:
-    return {name: Param(field.value, field.description, **field.schema) for name, field in fields.items()}
+    return {name: Param(field.value, _help(field), **_guarded(field.schema)) for name, field in fields.items()}
+
+
+def _help(field: Field) -> str:
+    """The line of help under a field of the form, with what it takes: the form itself does not show bounds."""
+    about = field.schema
+    if about.get("enum") or about.get("type") == "boolean" or about.get("format") == "date":
+        return field.description
+    return f"{field.description} Allowed: {allowed(about)}. Default: {_shown(field.value)}."
+
+
+# JSON over REST may hold NaN and infinity, which PostgreSQL refuses with an error of the server. NaN is on the wrong
+# side of no bound: it alone is "at most -1 and at least 1".
+NOT_FINITE = {
+    "anyOf": [
+        {"maximum": -1, "minimum": 1},
+        {"exclusiveMinimum": sys.float_info.max},
+        {"exclusiveMaximum": -sys.float_info.max},
+    ]
+}
+
+
+def _guarded(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A schema that refuses NaN and infinity where it takes a number."""
+    if "items" in schema:
+        return {**schema, "items": _guarded(schema["items"])}
+    return {**schema, "not": NOT_FINITE} if schema.get("type") == "number" else dict(schema)
 
 
 HEAD = """# Parameters

@@ -42,6 +42,7 @@ class Run:
     workspace: Workspace
     record: TaskRecord
     problems: list[str]
+    ti: Any
 
     def check(self) -> None:
         """Raise ConfigError with every parameter that is wrong."""
@@ -58,9 +59,28 @@ class Run:
         """logical_date, else run_after."""
         return datetime.fromisoformat(self.facts.run_date)
 
+    def pull(self, task: str, key: str = "return_value") -> Any:
+        """What an earlier task of this run handed on, or None.
+
+        By name and not as an argument: every argument would draw an edge of its own into the graph.
+        """
+        # Also from within a mapped task, whose own index would be looked for otherwise.
+        return self.ti.xcom_pull(task_ids=task, key=key, map_indexes=-1)
+
+    def of(self, task: str) -> dict[str, Any]:
+        """What an earlier task handed on. Raises DataError where that is nothing."""
+        found = self.pull(task)
+        if not isinstance(found, dict):
+            raise DataError(f"The task {task} handed nothing on. Clear it, with all tasks after it.")
+        return found
+
     def open(self, handle: Mapping[str, Any]) -> Artifact:
-        """The artifact that an earlier task handed on."""
+        """The artifact of a handle."""
         return self.workspace.artifacts.open(handle["uri"])
+
+    def made(self, task: str) -> Artifact:
+        """The artifact that an earlier task handed on."""
+        return self.open(self.of(task))
 
     def hand_on(self, outcome: Outcome) -> Handle:
         """Record a stage's outcome; return what goes over XCom: the URI, and whether it was reused."""
@@ -86,6 +106,8 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
     ------
     AirflowFailException
         For whatever trying again cannot mend.
+    ResultReached
+        For HOLD, REJECT and a person's no.
     TransientError
         For what Airflow should retry.
     """
@@ -185,12 +207,20 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
         params.get("snapshot"),
         params.get("channel") or "production",
         params,
+        started_by=_started_by(dag_run),
     )
     ti = context["ti"]
     mapped = getattr(ti, "map_index", -1)
     name = ti.task_id if mapped is None or mapped < 0 else f"{ti.task_id}.{mapped}"
     record = TaskRecord(name, "running", ti.try_number, datetime.now(UTC).isoformat())
-    return Run(facts, config, workspace, record, problems)
+    return Run(facts, config, workspace, record, problems, ti)
+
+
+def _started_by(dag_run: Any) -> str:
+    """The person whom Airflow knows: of a trigger, or of the backfill that the run belongs to; else what started it."""
+    kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    others = {"scheduled": "schedule", "asset_triggered": "asset", "operator_triggered": "another DAG"}
+    return getattr(dag_run, "triggering_user_name", None) or others.get(kind, kind)
 
 
 def _search_problems(params: Mapping[str, Any]) -> list[str]:

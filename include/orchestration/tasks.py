@@ -1,32 +1,48 @@
-"""The bodies of the DAG's tasks: open what earlier tasks handed on, call the stage, hand on a URI."""
+"""The bodies of the DAG's tasks: open what earlier tasks handed on, call the stage, hand on a URI.
+
+A function has the name of its task; `Run.made` opens by that name what another task handed on.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from airflow.sdk import Asset, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.recommender.registry.moves import promote_command
+from include.recommender.reporting.journal import RunFacts
 from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
 from include.recommender.stages.fit import Fitted
+from include.recommender.stages.promote import Promotion
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
 from include.recommender.storage.artifacts import Artifact
 
 from .fields import BY_HAND
+from .pools import require_pool
 from .run import Handle, Run, run_task
+from .schedule import CHANNELS
 from .tuned import NONE_YET, check_unseen
 
 log = logging.getLogger(__name__)
+
+
+# The tasks by what they made, for those that put it together.
+JUDGED = ("encode_interactions", "train_als", "fit_popularity")
+REFITTED = ("encoded", "trained", "popularity")
+ASK = "approve"
 
 
 def resolve_snapshot() -> Handle:
     """Which snapshot this run uses."""
 
     def body(run: Run) -> Handle:
+        require_pool(run)
         outcome = prepare.resolve_snapshot(run.workspace, run.facts.snapshot, run.run_date)
         run.note(**outcome.artifact.counts)
         return run.hand_on(outcome)
@@ -34,19 +50,21 @@ def resolve_snapshot() -> Handle:
     return _handle(run_task(body))
 
 
-def download_reviews(resolved: Handle) -> Handle:
+def download_reviews() -> Handle:
     """The snapshot's files onto this worker's disk."""
-    return _handle(run_task(lambda run: run.hand_on(prepare.download_reviews(run.workspace, run.open(resolved)))))
+    return _handle(
+        run_task(lambda run: run.hand_on(prepare.download_reviews(run.workspace, run.made("resolve_snapshot"))))
+    )
 
 
-def stop_if_unchanged(downloaded: Handle) -> bool:
+def stop_if_unchanged() -> bool:
     """Whether to go on: false where the channel's model was made from the same reviews and configuration."""
 
     def body(run: Run) -> bool:
         if run.facts.params.get("force"):
             log.info("Going on whether or not anything changed: force is set")
             return True
-        same = unchanged(run.workspace, run.open(downloaded), run.as_of, run.facts.channel, run.config)
+        same = unchanged(run.workspace, run.made("download_reviews"), run.as_of, run.facts.channel, run.config)
         if same is None:
             return True
         log.info(
@@ -61,70 +79,66 @@ def stop_if_unchanged(downloaded: Handle) -> bool:
     return bool(run_task(body))
 
 
-def parse_reviews(downloaded: Handle) -> Handle:
+def parse_reviews() -> Handle:
     """Review lines into coded columns."""
 
     def body(run: Run) -> Handle:
-        return run.hand_on(prepare.parse_reviews(run.workspace, run.open(downloaded), run.config.parse))
+        return run.hand_on(prepare.parse_reviews(run.workspace, run.made("download_reviews"), run.config.parse))
 
     return _handle(run_task(body))
 
 
-def check_snapshot(resolved: Handle, parsed: Handle) -> None:
+def check_snapshot() -> None:
     """The snapshot against the one before it."""
 
     def body(run: Run) -> None:
-        snapshot = run.open(resolved).counts["snapshot"]
-        checks = quality.check_snapshot(run.workspace, snapshot, run.open(parsed), run.config.quality)
+        snapshot = run.made("resolve_snapshot").counts["snapshot"]
+        checks = quality.check_snapshot(run.workspace, snapshot, run.made("parse_reviews"), run.config.quality)
         run.note(checks=[str(check) for check in checks])
 
     run_task(body)
 
 
-def encode_interactions(parsed: Handle) -> Handle:
+def encode_interactions() -> Handle:
     """Reviews into a train matrix and a holdout."""
 
     def body(run: Run) -> Handle:
-        outcome = prepare.encode_interactions(run.workspace, run.open(parsed), run.as_of, run.config.encode)
+        parsed, config = run.made("parse_reviews"), run.config.encode
+        outcome = prepare.encode_interactions(run.workspace, parsed, run.as_of, config)
         check_unseen(run.workspace.root, run.facts.tuned, outcome.artifact)
         return run.hand_on(outcome)
 
     return _handle(run_task(body))
 
 
-def train_als(parsed: Handle, encoded: Handle) -> Handle:
+def train_als() -> Handle:
     """The candidate's factors."""
 
     def body(run: Run) -> Handle:
-        fold, config = run.open(encoded), run.config.train
+        fold, config = run.made("encode_interactions"), run.config.train
         start = candidate_start(run.workspace, fold, run.facts.channel, config)
-        outcome = fit.train_als(run.workspace, run.open(parsed), fold, config, start)
+        outcome = fit.train_als(run.workspace, run.made("parse_reviews"), fold, config, start)
         run.note(start=outcome.artifact.counts["start"])
         return run.hand_on(outcome)
 
     return _handle(run_task(body))
 
 
-def fit_popularity(encoded: Handle) -> Handle:
+def fit_popularity() -> Handle:
     """The opponents, and the item prior."""
 
     def body(run: Run) -> Handle:
-        return run.hand_on(fit.fit_popularity(run.workspace, run.open(encoded), run.config))
+        return run.hand_on(fit.fit_popularity(run.workspace, run.made("encode_interactions"), run.config))
 
     return _handle(run_task(body))
 
 
-def evaluate(parsed: Handle, encoded: Handle, trained: Handle, popularity: Handle) -> Handle:
+def evaluate() -> Handle:
     """All contestants on the same holdout."""
 
     def body(run: Run) -> Handle:
         outcome = judge.evaluate(
-            run.workspace,
-            run.open(parsed),
-            Fitted(run.open(encoded), run.open(trained), run.open(popularity)),
-            run.as_of,
-            run.facts.channel,
-            run.config,
+            run.workspace, run.made("parse_reviews"), _judged(run), run.as_of, run.facts.channel, run.config
         )
         run.note(champion=outcome.artifact.counts["champion"])
         return run.hand_on(outcome)
@@ -132,48 +146,43 @@ def evaluate(parsed: Handle, encoded: Handle, trained: Handle, popularity: Handl
     return _handle(run_task(body))
 
 
-def recall_gate(evaluated: Handle) -> Handle:
+def recall_gate() -> Handle:
     """The verdict; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
 
     def body(run: Run) -> Handle:
-        judged, reason = run.open(evaluated), run.facts.params.get("force_reason")
+        judged, reason = run.made("evaluate"), run.facts.params.get("force_reason")
         outcome = judge.recall_gate(run.workspace, judged, run.config.evaluate.top_k, reason, run.config.gate)
         handle = run.hand_on(outcome)
         run.note(**outcome.artifact.counts)
         judge.require_promotion(run.workspace, judged, outcome.artifact)
-        about = {
-            "decision": outcome.artifact.counts["decision"],
-            "table": judge.table(run.workspace, judged, outcome.artifact),
-        }
-        return handle | about
+        return handle | {"decision": outcome.artifact.counts["decision"]}
 
     return _handle(run_task(body))
 
 
-def refit(parsed: Handle, encoded: Handle, trained: Handle, popularity: Handle) -> dict[str, Handle]:
+def refit() -> dict[str, Handle]:
     """The same configuration on everything before as_of."""
 
     def body(run: Run) -> dict[str, Handle]:
-        judged = Fitted(run.open(encoded), run.open(trained), run.open(popularity))
-        outcomes = fit.refit(run.workspace, run.open(parsed), judged, run.as_of, run.config)
+        outcomes = fit.refit(run.workspace, run.made("parse_reviews"), _judged(run), run.as_of, run.config)
         return {name: run.hand_on(outcome) for name, outcome in outcomes.items()}
 
     return dict(run_task(body))
 
 
-def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
+def upload_model() -> dict[str, Any]:
     """The bundle into the registry."""
 
     def body(run: Run) -> dict[str, Any]:
-        refitted = handles["refitted"]
+        refitted = run.of("refit")
         made = Made(
-            resolved=run.open(handles["resolved"]),
-            downloaded=run.open(handles["downloaded"]),
-            parsed=run.open(handles["parsed"]),
-            judged=Fitted(*(run.open(handles[name]) for name in ("encoded", "trained", "popularity"))),
-            evaluated=run.open(handles["evaluated"]),
-            gated=run.open(handles["gated"]),
-            published=Fitted(*(run.open(refitted[name]) for name in ("encoded", "trained", "popularity"))),
+            resolved=run.made("resolve_snapshot"),
+            downloaded=run.made("download_reviews"),
+            parsed=run.made("parse_reviews"),
+            judged=_judged(run),
+            evaluated=run.made("evaluate"),
+            gated=run.made("recall_gate"),
+            published=Fitted(*(run.open(refitted[name]) for name in REFITTED)),
         )
         facts = run.facts
         tuned = None if facts.tuned == NONE_YET else facts.tuned
@@ -184,37 +193,49 @@ def upload_model(handles: dict[str, Any]) -> dict[str, Any]:
     return dict(run_task(body))
 
 
-def promote_model(uploaded: dict[str, Any], handles: dict[str, Any]) -> dict[str, Any]:
+def promote_model() -> dict[str, Any]:
     """The channel to the new version; skipped where it must not move."""
 
     def body(run: Run) -> dict[str, Any]:
+        published = Published(**run.of("upload_model"))
         if run.facts.params.get("promotion") == BY_HAND:
-            raise AirflowSkipException(_left_to_a_person(run, uploaded["model_id"]))
-        reason = run.facts.params.get("force_reason")
+            raise AirflowSkipException(_left_to_a_person(run, published.model_id))
+        reason, approved = run.facts.params.get("force_reason"), run.pull(ASK) or {}
         promotion = promote.promote_model(
             run.workspace,
-            Published(**uploaded),
+            published,
             run.facts.channel,
-            run.open(handles["evaluated"]),
-            f"{run.facts.dag_id} ({run.facts.run_type})",
+            run.made("evaluate"),
+            approved.get("by") or run.facts.started_by,
             run.facts.run_id,
-            _why(uploaded["verdict"], reason, handles.get("approved")),
-            lambda: _judge_again(run, handles),
+            _why(published.verdict, reason, approved, run.facts),
+            lambda: _judge_again(run),
             forced=bool(reason),
         )
         run.note(**asdict(promotion))
         if not promotion.moved:
             raise AirflowSkipException(promotion.why)
+        _announce(promotion, published.uri)
         return asdict(promotion)
 
     return dict(run_task(body))
 
 
-def _judge_again(run: Run, handles: dict[str, Any]) -> Artifact:
+def _announce(promotion: Promotion, uri: str) -> None:
+    """An event of the channel's asset, on which other DAGs may be scheduled; by an alias, as only the run knows it."""
+    about: dict[str, Any] = {"model_id": promotion.model_id, "channel": promotion.channel, "uri": uri}
+    events = get_current_context()["outlet_events"]
+    events[CHANNELS].add(Asset(f"recommender_{promotion.channel}"), extra=about)
+
+
+def _judged(run: Run) -> Fitted:
+    return Fitted(*(run.made(task) for task in JUDGED))
+
+
+def _judge_again(run: Run) -> Artifact:
     """Against the champion of now; the journal then names this judgement, and the report shows it."""
-    judged = Fitted(*(run.open(handles[name]) for name in ("encoded", "trained", "popularity")))
-    parsed, config = run.open(handles["parsed"]), run.config
-    evaluated = judge.evaluate(run.workspace, parsed, judged, run.as_of, run.facts.channel, config)
+    parsed, config = run.made("parse_reviews"), run.config
+    evaluated = judge.evaluate(run.workspace, parsed, _judged(run), run.as_of, run.facts.channel, config)
     run.hand_on(evaluated)
     reason = run.facts.params.get("force_reason")
     gated = judge.recall_gate(run.workspace, evaluated.artifact, config.evaluate.top_k, reason, config.gate)
@@ -223,9 +244,12 @@ def _judge_again(run: Run, handles: dict[str, Any]) -> Artifact:
     return evaluated.artifact
 
 
-def _why(verdict: str, reason: str | None, approved: dict[str, str] | None) -> str:
-    told = f"forced: {reason}" if reason else f"verdict {verdict}"
-    return f"{told}; approved {approved['approved']}" if approved else told
+def _why(verdict: str, reason: str | None, approved: Mapping[str, Any], facts: RunFacts) -> str:
+    found = f"forced: {reason}" if reason else f"verdict {verdict}"
+    if not approved.get("by"):
+        return found
+    note = f" ({approved['note']})" if approved.get("note") else ""
+    return f"{found}; approved by {approved['by']}{note}; run started by {facts.started_by}"
 
 
 def _left_to_a_person(run: Run, model_id: str) -> str:

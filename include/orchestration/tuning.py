@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from include.recommender.config import TuneConfig
@@ -12,45 +11,47 @@ from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import Result, ask
 from include.recommender.tuning.tuned import write_tuned
 
-from .run import Handle, Run, run_task
+from .fields import ROUNDS
+from .run import Run, run_task
 
 
-def plan(parsed: Handle) -> dict[str, Any]:
+def plan() -> dict[str, Any]:
     """What is searched, and the folds on which trials are judged."""
 
     def body(run: Run) -> dict[str, Any]:
         search, config = run.facts.params.get("search"), _search(run)
-        planned = steps.plan(run.workspace, run.open(parsed), run.as_of, search, run.config, config).as_dict()
+        parsed = run.made("parse_reviews")
+        planned = steps.plan(run.workspace, parsed, run.as_of, search, run.config, config).as_dict()
         run.note(plan=planned)
         return planned
 
     return dict(run_task(body))
 
 
-def ask_next(planned: dict[str, Any], earlier: list[Any], number: int) -> list[dict[str, Any]]:
+def ask_next(number: int) -> list[dict[str, Any]]:
     """The configurations of a round; none when enough were tried."""
 
     def body(run: Run) -> list[dict[str, Any]]:
-        config, results = _search(run), _results(earlier)
+        config, results = _search(run), _results(run, number - 1)
         first = (number - 1) * config.trials_per_round
         n = min(config.trials_per_round, config.trials - first)
-        asked = ask(results, planned["defaults"], n, config) if n > 0 else []
+        asked = ask(results, run.of("plan")["defaults"], n, config) if n > 0 else []
         run.note(asked=len(asked))
         return [{"number": first + at, "values": values} for at, values in enumerate(asked)]
 
     return list(run_task(body))
 
 
-def try_one(planned: dict[str, Any], earlier: list[Any], asked: dict[str, Any]) -> dict[str, Any]:
-    """One configuration, judged at one cut after the other."""
+def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
+    """One configuration of a round, judged at one cut after the other."""
 
     def body(run: Run) -> dict[str, Any]:
         result = steps.run_trial(
             run.workspace,
-            steps.Plan(**planned),
+            steps.Plan(**run.of("plan")),
             asked["number"],
             asked["values"],
-            _results(earlier),
+            _results(run, number - 1),
             run.config,
             _search(run),
         ).as_dict()
@@ -60,21 +61,23 @@ def try_one(planned: dict[str, Any], earlier: list[Any], asked: dict[str, Any]) 
     return dict(run_task(body))
 
 
-def choose(planned: dict[str, Any], tried: list[Any]) -> dict[str, Any]:
+def choose() -> dict[str, Any]:
     """The best against the defaults, confirmed on a cut that the search never looked at."""
 
     def body(run: Run) -> dict[str, Any]:
-        choice = steps.choose(run.workspace, steps.Plan(**planned), _results(tried), run.config, _search(run)).as_dict()
+        planned, results = steps.Plan(**run.of("plan")), _results(run, ROUNDS)
+        choice = steps.choose(run.workspace, planned, results, run.config, _search(run)).as_dict()
         run.note(choice=choice)
         return choice
 
     return dict(run_task(body))
 
 
-def write_config(resolved: Handle, parsed: Handle, planned: dict[str, Any], choice: dict[str, Any]) -> str:
+def write_config() -> str:
     """The winner as `tuned/<id>.json`; returns the id."""
 
     def body(run: Run) -> str:
+        planned, choice = run.of("plan"), run.of("choose")
         # All that the winner was judged with: also what the run had set and did not search.
         judged_with = applied(run.config, choice["values"]) if choice["number"] else run.config
         evidence = {
@@ -84,8 +87,8 @@ def write_config(resolved: Handle, parsed: Handle, planned: dict[str, Any], choi
             "plan": planned,
             "cut_s": planned["cut_s"],
             "top_k": run.config.evaluate.top_k,
-            "snapshot": run.open(resolved).counts["snapshot"],
-            "parsed": parsed["uri"],
+            "snapshot": run.made("resolve_snapshot").counts["snapshot"],
+            "parsed": run.of("parse_reviews")["uri"],
             "run": run.facts.run_id,
         }
         name = write_tuned(run.workspace.root, run.as_of, evidence)
@@ -104,7 +107,7 @@ def _search(run: Run) -> TuneConfig:
     return TuneConfig.from_params(run.facts.params)
 
 
-def _results(tried: Iterable[Any] | None) -> list[Result]:
-    """The results of some rounds: of each what its mapped tasks returned, or nothing where it was skipped."""
-    rounds = [list(each) for each in tried or [] if each is not None]
-    return sorted((Result(**row) for each in rounds for row in each if row), key=lambda row: row.number)
+def _results(run: Run, rounds: int) -> list[Result]:
+    """The results of the first rounds; a round that was skipped has none."""
+    rows = run.ti.xcom_pull(task_ids=[f"try_{number}" for number in range(1, rounds + 1)]) if rounds else []
+    return sorted((Result(**row) for row in rows if row), key=lambda row: row.number)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
 
 from include.orchestration import run as run_module
+from include.orchestration.failures import ResultReached
 from include.recommender.reporting.journal import Journal
 
 from .test_run import context
@@ -39,18 +39,18 @@ def record(workspace):
 
 
 def test_an_approval_hands_on_who_and_why(conclude, workspace):
-    assert conclude(answer("Approve", "looked at the table")) == {"approved": "by ann: looked at the table"}
-    assert conclude(answer("Approve")) == {"approved": "by ann"}
+    assert conclude(answer("Approve", "looked at the table")) == {"by": "ann", "note": "looked at the table"}
+    assert conclude(answer("Approve")) == {"by": "ann", "note": ""}
     assert (record(workspace).state, record(workspace).facts) == ("success", {"answer": "by ann"})
 
 
 def test_a_rejection_fails_the_task_without_retries(conclude, workspace):
-    with pytest.raises(AirflowFailException, match="Rejected by ann: not now: nothing is published"):
+    with pytest.raises(ResultReached, match="Rejected by ann: not now: nothing is published"):
         conclude(answer("Reject", "not now"))
     assert record(workspace).error.kind == "GateRejected"
 
 
 def test_no_answer_in_time_fails_the_task_without_retries(conclude, workspace):
-    with pytest.raises(AirflowFailException, match="Nobody answered within 1:00:00: nothing is published"):
+    with pytest.raises(ResultReached, match="Nobody answered within 1:00:00: nothing is published"):
         conclude({"error": "The timeout has passed", "error_type": "timeout"})
     assert record(workspace).state == "failed"

@@ -4,28 +4,21 @@ from datetime import timedelta
 
 import pytest
 
-from include.orchestration.deployment import SNAPSHOT_LANDED, SNS_NOTIFIER, Deployment
+from include.orchestration.deployment import SNS_NOTIFIER, Deployment, training_pool
+from include.orchestration.schedule import read_schedule
 from include.recommender.errors import ConfigError
 
 ARN = "arn:aws:sns:eu-west-1:123456789012:recommender"
 
 
 def test_an_empty_environment_runs_weekly_waits_for_nobody_and_tells_nobody():
-    assert Deployment.from_environment({}) == Deployment("@weekly", "default_pool", None, None, ())
+    assert Deployment.from_environment({}) == Deployment(read_schedule({}), "default_pool", None, None, ())
 
 
-@pytest.mark.parametrize(
-    ("text", "schedule"),
-    [
-        ("@monthly", "@monthly"),
-        ("30 6 * * 1", "30 6 * * 1"),
-        (" @daily ", "@daily"),
-        ("none", None),
-        ("asset", [SNAPSHOT_LANDED]),
-    ],
-)
-def test_the_schedule_is_a_preset_cron_an_asset_or_none(text, schedule):
-    assert Deployment.from_environment({"RECOMMENDER_SCHEDULE": text}).schedule == schedule
+@pytest.mark.parametrize(("text", "pool"), [("", "default_pool"), ("  ", "default_pool"), (" training ", "training")])
+def test_the_training_pool_is_read_without_the_rest(text, pool):
+    about = {"RECOMMENDER_TRAINING_POOL": text, "RECOMMENDER_SCHEDULE": "wrong"}
+    assert training_pool(about) == pool
 
 
 def test_waiting_and_approval_have_their_hours():
@@ -49,6 +42,7 @@ def test_a_topic_is_told_in_its_own_region():
 
 WRONG = {
     "RECOMMENDER_SCHEDULE": ["weekly", "@fortnightly", "61 * * * *"],
+    "RECOMMENDER_SCHEDULE_TIMEZONE": ["Europe/Nowhere", "+02:00", "europe/berlin", "../etc/passwd", "local"],
     "RECOMMENDER_WAIT_HOURS": ["soon", "-1", "nan", "9000"],
     "RECOMMENDER_APPROVAL": ["yes"],
     "RECOMMENDER_APPROVAL_HOURS": ["0", "x"],
@@ -77,6 +71,7 @@ def test_all_wrong_values_are_named_at_once():
         Deployment.from_environment({name: values[0] for name, values in WRONG.items()})
     assert [problem.split("=")[0].split(":")[0] for problem in caught.value.problems] == [
         "RECOMMENDER_WAIT_HOURS",
+        "RECOMMENDER_SCHEDULE_TIMEZONE",
         "RECOMMENDER_SCHEDULE",
         "RECOMMENDER_APPROVAL",
         "RECOMMENDER_SNS_TOPIC_ARN",

@@ -1,8 +1,13 @@
 """The trigger form, and the page that is generated from it."""
 
+import json
+
 import pytest
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import ParamValidationError
 
 from include.orchestration.form import markdown, retrain_params
+from include.orchestration.run import _instant
 from include.recommender.config import knobs
 
 from ..conftest import ROOT
@@ -41,3 +46,53 @@ def test_a_wrong_name_in_a_list_is_named_with_the_one_that_was_probably_meant():
     (told,) = problems({"search": ["alfa", "factors"]}, tune_fields())
     assert "not among them 'alfa' (did you mean alpha?); expected" in told
     assert problems({"search": ["alpha"]}, tune_fields()) == []
+
+
+@pytest.mark.parametrize("name", [name for name, param in retrain_params().items() if param.schema["type"] == "number"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_does_not_have_are_refused_by_the_form(name, value):
+    """Through the schema that REST checks: PostgreSQL refuses them later, with an error of the server."""
+    with pytest.raises(ParamValidationError):
+        ParamsDict(retrain_params())[name] = value
+
+
+BAD = {
+    "as_of": ["2018-13-01", "2018-10-32", "2018-10-01T25:00", "2018-10-01\n", "yesterday", 20181001, "2018-10-01Tx"],
+    "snapshot": ["2018-13-01", "2018-02-30", "2018-10-01T00:00", "latest", 1],
+    "channel": ["production\n", "Production", "", None, "../x"],
+    "tuned": ["newest\n", "best", 3],
+    "factors": ["many", 0, 8.5, True, [8], None, float("nan"), float("inf"), "8"],
+    "force": ["yes", 1, None],
+    "promotion": ["later", None],
+    "windows_days": [[], [0], ["7"], 7, [float("nan")]],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_bad_values_are_refused_before_a_run_begins(name, value):
+    with pytest.raises(ParamValidationError):
+        ParamsDict(retrain_params())[name] = value
+
+
+@pytest.mark.parametrize(
+    "as_of",
+    ["2018-10-01", "2018-10-01T06:00", "2018-10-01 06:00:01", "2018-10-01T06:00:00Z", "2018-10-01T06:00+0200"],
+)
+def test_what_the_form_takes_as_an_instant_the_task_takes_too(as_of):
+    params = ParamsDict(retrain_params())
+    params["as_of"] = as_of
+    assert _instant(params["as_of"]).tzinfo is not None
+
+
+def test_the_most_used_section_is_the_one_that_airflow_opens():
+    first, *rest = dict.fromkeys(param.schema["section"] for param in retrain_params().values())
+    assert first == "Run Parameters"
+    assert "snapshot" in [name for name, param in retrain_params().items() if param.schema["section"] == first]
+    assert "Run Parameters" not in rest
+
+
+@pytest.mark.parametrize("name", [name for name, param in retrain_params().items() if "minimum" in param.schema])
+def test_the_help_of_a_number_names_its_bounds_and_default(name):
+    param = retrain_params()[name]
+    assert f"from {param.schema['minimum']:,}" in param.description
+    assert f"Default: `{json.dumps(param.value)}`" in param.description

@@ -57,6 +57,7 @@ class RunFacts:
 
     params : with the values of the tuned configuration, where there is one; `tuned` is its id, `tuned_values` what came
         from it
+    started_by : the person whom Airflow knows, or what else started the run
     """
 
     dag_id: str
@@ -69,6 +70,7 @@ class RunFacts:
     params: dict[str, Any]
     tuned: str | None = None
     tuned_values: dict[str, Any] = field(default_factory=dict)
+    started_by: str = ""
 
     @property
     def folder_id(self) -> str:

@@ -1,0 +1,41 @@
+"""Where a run's report opens in Airflow's UI. Light to import: every DAG file and task does."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import BaseOperatorLink
+
+PREFIX = "/recommender"
+RETRAIN, TUNE = "recommender_retrain", "recommender_tune"
+
+
+def report_path(dag_id: str, run_id: str) -> str:
+    """The path of a run's report on the API server."""
+    return f"{PREFIX}/runs/{quote(dag_id, safe='')}/{quote(run_id, safe='')}"
+
+
+def base_url() -> str:
+    """Where the deployment says that its UI is; empty where it does not say."""
+    from airflow.sdk.configuration import conf
+
+    return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
+
+
+def report_url(dag_id: str, run_id: str) -> str:
+    """The report's address for messages that are read outside of the UI."""
+    return f"{base_url()}{report_path(dag_id, run_id)}"
+
+
+class ReportLink(BaseOperatorLink):
+    """The button on a task."""
+
+    @property
+    def name(self) -> str:
+        """The text of the button."""
+        return "Report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """A path, which works under whatever name the UI was opened."""
+        return f"{urlsplit(base_url()).path}{report_path(ti_key.dag_id, ti_key.run_id)}"

@@ -1,0 +1,72 @@
+"""The training pool: a run whose pool cannot start a task fails at once, where Airflow would keep it waiting for ever.
+
+A task has no way to ask for pools, and the scheduler only logs that one is missing. So a listener in the scheduler
+looks when a run begins, and leaves what is wrong to the run's first task as an XCom.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from include.recommender.errors import ConfigError
+
+from .deployment import TRAINING_POOL
+from .links import RETRAIN, TUNE
+
+if TYPE_CHECKING:
+    from .run import Run
+
+log = logging.getLogger(__name__)
+
+KEY = "pool_problem"
+HOLDER = "write_report"  # the last task: starting it removes the XCom
+
+
+def require_pool(run: Run) -> None:
+    """Raise ConfigError where a pool of this run cannot start its tasks."""
+    problem = run.pull(HOLDER, KEY)
+    if problem:
+        raise ConfigError(str(problem))
+
+
+def look_at_pools(dag_run: Any) -> None:
+    """Leave what is wrong with the pools of a run that begins; runs in the scheduler, in its transaction."""
+    if dag_run.dag_id not in {RETRAIN, TUNE}:
+        return
+    from airflow.models.pool import Pool
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import delete, select
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if session is None:
+        return
+    about = {"dag_id": dag_run.dag_id, "run_id": dag_run.run_id, "task_id": HOLDER}
+    with session.begin_nested():
+        mine = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
+        used = session.scalars(select(TaskInstance.pool).where(*mine).distinct())
+        slots = {str(pool.pool): pool.slots for pool in session.scalars(select(Pool))}
+        problem = pool_problem(sorted(used), slots)
+        session.execute(delete(XComModel).filter_by(key=KEY, **about))
+        if problem:
+            log.error("%s, run %s: %s", dag_run.dag_id, dag_run.run_id, problem)
+            XComModel.set(key=KEY, value=problem, session=session, **about)
+
+
+def pool_problem(used: list[str], slots: dict[str, int]) -> str | None:
+    """What keeps the tasks of a run from being started, with what to do; None where nothing does.
+
+    Parameters
+    ----------
+    slots : name -> number of slots of every pool; -1 is without limit
+    """
+    idle = [name for name in used if slots.get(name, 0) == 0]
+    if not idle:
+        return None
+    found = "; ".join(f"the pool {name} {'has no slots' if name in slots else 'does not exist'}" for name in idle)
+    return (
+        f"{found}, so its tasks would wait for ever. Make it: airflow pools set {idle[0]} 1 'One training at a time'. "
+        f"Or name another in {TRAINING_POOL}. Then clear this task."
+    )

@@ -1,0 +1,57 @@
+"""Reports in Airflow's UI, and a look at the training pool when a run begins.
+
+Every process of Airflow imports this file, tasks too: nothing is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from airflow.sdk.plugins_manager import AirflowPlugin
+from pluggy import HookimplMarker
+
+hookimpl = HookimplMarker("airflow")
+
+
+class ReportPages:
+    """An ASGI app that is built at its first request; the app itself refuses whoever may not read the DAG's runs."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request."""
+        if self.app is None:
+            from include.orchestration.report_pages import build
+
+            self.app = build()
+        await self.app(scope, receive, send)
+
+
+class Pools:
+    """Listens in the scheduler."""
+
+    @hookimpl
+    def on_dag_run_running(self, dag_run: Any, msg: str) -> None:
+        """A run begins."""
+        from include.orchestration.pools import look_at_pools
+
+        look_at_pools(dag_run)
+
+
+class RecommenderPlugin(AirflowPlugin):
+    """What Airflow loads."""
+
+    name = "recommender"
+    fastapi_apps: ClassVar[list[Any]] = [
+        {"app": ReportPages(), "url_prefix": "/recommender", "name": "Reports of the recommender"}
+    ]
+    external_views: ClassVar[list[Any]] = [
+        {
+            "name": "Recommender report",
+            "href": "/recommender/runs/{DAG_ID}/{RUN_ID}",
+            "destination": "dag_run",
+            "url_route": "recommender_report",
+        }
+    ]
+    listeners: ClassVar[list[Any]] = [Pools()]

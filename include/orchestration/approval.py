@@ -16,7 +16,7 @@ from .run import Run, run_task
 
 SUBJECT = (
     "Publish and promote the model as of {{ params.as_of or dag_run.logical_date or dag_run.run_after }}? "
-    "The gate says {{ ti.xcom_pull(task_ids='recall_gate')['decision'] }}"
+    "{{ ti.xcom_pull(task_ids='recall_gate')['headline'] }}"
 )
 BODY = """
 Approve: the model is refitted, published, and `{{ params.channel }}` is moved to it.

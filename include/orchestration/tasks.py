@@ -140,9 +140,10 @@ def recall_gate(evaluated: Handle) -> Handle:
         outcome = judge.recall_gate(run.workspace, judged, run.config.evaluate.top_k, reason, run.config.gate)
         handle = run.hand_on(outcome)
         run.note(**outcome.artifact.counts)
-        judge.require_promotion(run.workspace, judged, outcome.artifact)
+        judge.require_promotion(run.workspace, outcome.artifact)
         about = {
             "decision": outcome.artifact.counts["decision"],
+            "headline": outcome.artifact.counts["headline"],
             "table": judge.table(run.workspace, judged, outcome.artifact),
         }
         return handle | about
@@ -219,7 +220,7 @@ def _judge_again(run: Run, handles: dict[str, Any]) -> Artifact:
     reason = run.facts.params.get("force_reason")
     gated = judge.recall_gate(run.workspace, evaluated.artifact, config.evaluate.top_k, reason, config.gate)
     run.hand_on(gated)
-    judge.require_promotion(run.workspace, evaluated.artifact, gated.artifact)
+    judge.require_promotion(run.workspace, gated.artifact)
     return evaluated.artifact
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from include.recommender.registry.moves import COMMAND
+from include.recommender.reporting.sentence import verdict_sentence
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,10 @@ def _result(report: Mapping[str, Any], uri: str) -> list[str]:
         ]
     if not verdict:
         return ["The run ended without a verdict and without an error; see its log."]
-    against = verdict["against_popularity"]
-    interval = f"{against['mean']:+.4f} ({against['low']:+.4f}, {against['high']:+.4f})"
-    line = f"Result:  {verdict['decision']}, Recall@{verdict['top_k']} minus {verdict['opponent']}: {interval}"
-    return [line, *(_model(model["model_id"], model["uri"]) if model else ["Model:   none published"])]
+    return [
+        f"Result:  {verdict_sentence(verdict)}",
+        *(_model(model["model_id"], model["uri"]) if model else ["Model:   none published"]),
+    ]
 
 
 def _model(model_id: str, uri: str) -> list[str]:

@@ -46,7 +46,7 @@ class Candidate:
     def judge_again(self):
         evaluated, gated = self.judge()
         self.again.append(evaluated.counts["champion_id"])
-        judge.require_promotion(self.workspace, evaluated, gated)
+        judge.require_promotion(self.workspace, gated)
         return evaluated
 
     def promote(self, **more):

@@ -63,7 +63,8 @@ def compose(context: Mapping[str, Any]) -> Alert:
     details = [failure["message"]] if failure else []
     details += [report["table"]] if report["table"] else []
     where = journal.objects.uri(f"{journal.folder}/report.html")
-    return _alert(dag_id, told["word"], told["sentence"], run_id, "\n\n".join([*details, f"Report: {where}"]))
+    sentence = f"{told['line']}. {told['sentence']}" if told["line"] else told["sentence"]
+    return _alert(dag_id, told["word"], sentence, run_id, "\n\n".join([*details, f"Report: {where}"]))
 
 
 def approval_wanted(dag_id: str, run_id: str, question: str, patience: timedelta) -> Alert:

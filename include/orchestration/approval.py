@@ -16,6 +16,7 @@ from include.recommender.errors import GateRejected
 from include.recommender.registry.channels import ChannelState
 from include.recommender.registry.registry import is_older
 from include.recommender.reporting.checks import span
+from include.recommender.reporting.sentence import verdict_sentence
 from include.recommender.reporting.tables import COLUMNS, ranked
 from include.recommender.stages import judge, report
 
@@ -127,7 +128,7 @@ def body(run: Run, state: ChannelState | None) -> str:
     forced = f"\n\nThe promotion is forced: {plain(verdict['forced'])}" if verdict["forced"] else ""
     return "\n\n".join(
         [
-            f"**The gate says {verdict['decision']}**: {plain('; '.join(verdict['reasons']))}{forced}",
+            f"**{plain(verdict_sentence(verdict))}**{forced}",
             table(judged, verdict),
             f"[Report of this run so far]({report_url(run.facts.dag_id, run.facts.run_id)})",
             f"**Approve**: {consequence(run.facts.channel, state)}",

@@ -154,7 +154,7 @@ def recall_gate() -> Handle:
         outcome = judge.recall_gate(run.workspace, judged, run.config.evaluate.top_k, reason, run.config.gate)
         handle = run.hand_on(outcome)
         run.note(**outcome.artifact.counts)
-        judge.require_promotion(run.workspace, judged, outcome.artifact)
+        judge.require_promotion(run.workspace, outcome.artifact)
         return handle | {"decision": outcome.artifact.counts["decision"]}
 
     return _handle(run_task(body))
@@ -240,7 +240,7 @@ def _judge_again(run: Run) -> Artifact:
     reason = run.facts.params.get("force_reason")
     gated = judge.recall_gate(run.workspace, evaluated.artifact, config.evaluate.top_k, reason, config.gate)
     run.hand_on(gated)
-    judge.require_promotion(run.workspace, evaluated.artifact, gated.artifact)
+    judge.require_promotion(run.workspace, gated.artifact)
     return evaluated.artifact
 
 

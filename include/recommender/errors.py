@@ -43,4 +43,4 @@ class PreconditionFailed(RecommenderError):
 
 
 class GateRejected(RecommenderError):
-    """The verdict is HOLD or REJECT; the message holds the table."""
+    """The verdict is HOLD or REJECT; the message is one line, the table is in the log and in the report."""

@@ -129,7 +129,7 @@ def evaluate(task: Task) -> Any:
 def recall_gate(task: Task) -> Any:
     judged = task.open("evaluate")
     outcome = judge.recall_gate(task.workspace, judged, CONFIG.evaluate.top_k, None, CONFIG.gate)
-    judge.require_promotion(task.workspace, judged, outcome.artifact)
+    judge.require_promotion(task.workspace, outcome.artifact)
     return _uri(outcome)
 
 

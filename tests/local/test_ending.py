@@ -12,9 +12,8 @@ REPORT = {
     "error": None,
     "verdict": {
         "decision": "PROMOTE",
-        "top_k": 10,
-        "opponent": "popularity_30d",
-        "against_popularity": {"mean": 0.1, "low": 0.05, "high": 0.15},
+        "reasons": ["2.7% below the champion, within tolerance", "better than popularity_30d by 40.0%"],
+        "forced": None,
     },
     "model": {"model_id": "m1", "uri": "s3://shop/models/m1", "promoted": False, "why": WHY},
     "run": {"channel": "production", "tuned": "20180301-abc", "tuned_values": {"alpha": 7.0}},
@@ -27,6 +26,7 @@ def test_the_command_it_names_is_one_that_finds_the_local_s3():
     assert "production still points to m0; not moved: m1 was rolled back by ann (wrong)." in told
     assert told.splitlines()[-5].endswith("To bring it back: make registry ARGS='promote m1 --why ...'")
     assert "python -m" not in told
+    assert "Result:  PROMOTE: 2.7 % below the champion, within tolerance; better than popularity, 30 days by" in told
 
 
 def test_a_tuned_configuration_is_named_where_something_of_it_was_used():

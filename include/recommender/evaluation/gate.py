@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -10,10 +10,15 @@ import numpy as np
 
 from ..config import GateConfig
 from .metrics import Floats
+from .words import against_popularity, against_reference, version
 
 Decision = Literal["PROMOTE", "HOLD", "REJECT"]
 
 CANDIDATE, CHAMPION = "candidate", "champion"
+EARLIER = "earlier_"  # of a version that was live before the champion: earlier_1 is the newest of them
+POPULARITY = "popularity_"
+ALL_TIME = "popularity_all_time"
+DIGITS = 12  # means that agree in these are equal: the order of a sum may change its last bits
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,16 @@ class Interval:
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the gate decided, and every number it decided on; relative_lift is None where the opponent has no hit."""
+    """What the gate decided, and every number it decided on.
+
+    opponent : the strongest popularity
+    relative_lift : candidate over opponent, minus 1; None where the opponent has no hit
+    reference : the best of the champion and the versions live before it, by the mean; None where none was judged
+    against_reference : candidate minus reference; `against_champion` is the same where the champion is the reference
+    reasons : why it is no promotion, or how the candidate compares
+    """
 
     decision: Decision
     reasons: list[str]
@@ -40,6 +52,9 @@ class Verdict:
     against_popularity: Interval
     champion_recall: float | None
     against_champion: Interval | None
+    reference: str | None = None
+    reference_recall: float | None = None
+    against_reference: Interval | None = None
     forced: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -89,63 +104,108 @@ def paired_interval(candidate: Floats, other: Floats, config: GateConfig) -> Int
     return replace(guarded, mean=float(differences.mean()))
 
 
+def strongest_popularity(means: Mapping[str, float]) -> str:
+    """The popularity with the largest mean. Of equal ones the first of: all-time, windows from long to short, decayed.
+
+    Parameters
+    ----------
+    means : contestant -> mean Recall@K; holds one or more "popularity_..."
+    """
+    names = sorted((name for name in means if name.startswith(POPULARITY)), key=_simplicity)
+    return _largest(names, means)
+
+
+def _simplicity(popularity: str) -> tuple[int, int, str]:
+    window = popularity.removeprefix(POPULARITY).removesuffix("d")
+    if popularity == ALL_TIME:
+        return 0, 0, popularity
+    return (1, -int(window), popularity) if window.isdecimal() else (2, 0, popularity)
+
+
+def best_reference(means: Mapping[str, float]) -> str | None:
+    """The champion, or a version live before it that has a larger mean; of equal ones the newest."""
+    earlier = sorted((name for name in means if name.startswith(EARLIER)), key=lambda name: int(name[len(EARLIER) :]))
+    names = [name for name in (CHAMPION, *earlier) if name in means]
+    return _largest(names, means) if names else None
+
+
+def _largest(names: Iterable[str], means: Mapping[str, float]) -> str:
+    """The first of those with the largest mean."""
+    return max(names, key=lambda name: round(means[name], DIGITS))
+
+
 def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Verdict:
-    """Judge the candidate against the strongest popularity, and the champion where there is one.
+    """Judge the candidate against the strongest popularity, and against the best recent version where there is one.
 
     Parameters
     ----------
     recalls : contestant -> Recall@K of each judged user, float64, shape (n_users,); holds "candidate", one or more
-        "popularity_...", and "champion" where it could be judged on a holdout that it had not seen
+        "popularity_...", "champion" and "earlier_..." where they could be judged on a holdout that they had not seen
 
-    The strongest popularity is chosen on the holdout itself, which favours popularity: the candidate has one try.
+    Popularity and reference are chosen on the holdout itself, which favours them: the candidate has one try. The
+    champion alone as the reference would let tolerated losses add up from promotion to promotion.
     """
     means = {name: float(values.mean()) for name, values in recalls.items()}
-    opponents = sorted(name for name in means if name.startswith("popularity"))
-    opponent = max(opponents, key=lambda name: means[name])
+    opponent, reference = strongest_popularity(means), best_reference(means)
     candidate = recalls[CANDIDATE]
-    against = paired_interval(candidate, recalls[opponent], config)
-    lift = means[CANDIDATE] / means[opponent] - 1 if means[opponent] else None
-    versus = paired_interval(candidate, recalls[CHAMPION], config) if CHAMPION in recalls else None
-    rejected, held = _objections(len(candidate), lift, against, versus, means.get(CHAMPION), opponent, config)
-    decision: Decision = "REJECT" if rejected else "HOLD" if held else "PROMOTE"
-    return Verdict(
-        decision,
-        rejected + held or [f"better than {opponent} at {config.confidence_level:.0%} confidence"],
-        len(candidate),
-        top_k,
-        opponent,
-        means[CANDIDATE],
-        means[opponent],
-        lift,
-        against,
-        means.get(CHAMPION),
-        versus,
+    versus = {
+        name: paired_interval(candidate, recalls[name], config)
+        for name in filter(None, (opponent, CHAMPION, reference))
+        if name in recalls
+    }
+    found = Verdict(
+        decision="PROMOTE",
+        reasons=[],
+        n_users=len(candidate),
+        top_k=top_k,
+        opponent=opponent,
+        candidate_recall=means[CANDIDATE],
+        opponent_recall=means[opponent],
+        relative_lift=means[CANDIDATE] / means[opponent] - 1 if means[opponent] else None,
+        against_popularity=versus[opponent],
+        champion_recall=means.get(CHAMPION),
+        against_champion=versus.get(CHAMPION),
+        reference=reference,
+        reference_recall=means[reference] if reference else None,
+        against_reference=versus[reference] if reference else None,
     )
+    rejected, held = _objections(found, config)
+    if rejected or held:
+        return replace(found, decision="REJECT" if rejected else "HOLD", reasons=rejected + held)
+    better = against_popularity(opponent, found.relative_lift, config.confidence_level)
+    return replace(found, reasons=[*_beside_reference(found), better])
 
 
-def _objections(
-    n_users: int,
-    lift: float | None,
-    against: Interval,
-    versus: Interval | None,
-    champion: float | None,
-    opponent: str,
-    config: GateConfig,
-) -> tuple[list[str], list[str]]:
+def _beside_reference(found: Verdict) -> list[str]:
+    interval, recall = found.against_reference, found.reference_recall
+    if found.reference is None or interval is None or recall is None:
+        return []
+    return [against_reference(found.reference, recall, interval.mean, interval.low, interval.high)]
+
+
+def _objections(found: Verdict, config: GateConfig) -> tuple[list[str], list[str]]:
     """Reasons to reject, and reasons to hold."""
     rejected, held = [], []
-    if n_users < config.min_users:
-        held.append(f"too few users: {n_users:,} judged, min_users={config.min_users:,}")
+    against, lift, opponent = found.against_popularity, found.relative_lift, found.opponent
+    enough = found.n_users >= config.min_users
+    if not enough:
+        held.append(f"too few users: {found.n_users:,} judged, min_users={config.min_users:,}")
     elif against.high < 0:
         rejected.append(f"worse than {opponent}: the interval ({against.low:+.4f}, {against.high:+.4f}) lies below 0")
     elif not against.low > 0:  # also where it is no number
-        held.append(f"not enough evidence: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0")
+        held.append(
+            f"not enough evidence against {opponent}: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0"
+        )
     elif lift is not None and lift < config.min_relative_lift:
         held.append(f"lift {lift:+.1%} over {opponent}, min_relative_lift={config.min_relative_lift:.1%}")
-    if versus is not None and champion and versus.mean < -config.champion_tolerance * champion:
-        loss = f"{versus.mean / champion:+.1%} against the champion, champion_tolerance={config.champion_tolerance:.1%}"
-        if n_users >= config.min_users and versus.high < 0:
-            rejected.append(f"worse than the champion: {loss}")
+    versus, recall = found.against_reference, found.reference_recall
+    if versus is None or not recall or not found.reference:
+        return rejected, held
+    if versus.mean < -config.champion_tolerance * recall:
+        who = version(found.reference)
+        loss = f"{-versus.mean / recall:.1%} below it, champion_tolerance={config.champion_tolerance:.1%}"
+        if enough and versus.high < 0:
+            rejected.append(f"worse than {who}: {loss}")
         else:
-            held.append(f"perhaps worse than the champion: {loss}")
+            held.append(f"perhaps worse than {who}: {loss}")
     return rejected, held

@@ -1,4 +1,4 @@
-"""What the gate asked, what it found, and whether that was enough: one line a threshold."""
+"""What the gate asked, what it found, and whether that was enough: one line a threshold, one unit a line."""
 
 from __future__ import annotations
 
@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..evaluation.gate import CHAMPION
+from .sentence import version_ids
+
 
 @dataclass(frozen=True)
 class Check:
-    """One threshold. `passed` is None where there was nothing to compare."""
+    """One threshold.
+
+    unit : what `found` and `asked` are in: users, a difference of Recall@K, or a share of the other's Recall@K
+    passed : None where there was nothing to compare, or where the line decides only between HOLD and REJECT
+    """
 
     name: str
+    unit: str
     found: str
     asked: str
     passed: bool | None
@@ -22,52 +30,69 @@ class Check:
         return "-" if self.passed is None else "passed" if self.passed else "missed"
 
 
-def checks(verdict: Mapping[str, Any], champion: str | None = None) -> list[Check]:
-    """The thresholds of a verdict in the order in which the gate looks at them.
-
-    Parameters
-    ----------
-    champion : what the evaluation noted on the champion: why there is none in the comparison
-    """
+def checks(verdict: Mapping[str, Any]) -> list[Check]:
+    """The thresholds of a verdict in the order in which the gate looks at them."""
     asked, against, opponent = verdict["thresholds"], verdict["against_popularity"], verdict["opponent"]
-    lift = verdict["relative_lift"]
+    lift, recall = verdict["relative_lift"], f"Recall@{verdict['top_k']}"
     return [
         Check(
-            "judged users",
-            f"{verdict['n_users']:,}",
-            f"at least {asked['min_users']:,}",
-            verdict["n_users"] >= asked["min_users"],
+            name="judged users",
+            unit="users",
+            found=f"{verdict['n_users']:,}",
+            asked=f"at least {asked['min_users']:,}",
+            passed=verdict["n_users"] >= asked["min_users"],
         ),
         Check(
-            f"{asked['confidence_level'] * 100:g} % interval over popularity",
-            f"{span(against)} over {opponent}",
-            "all above 0",
-            against["low"] > 0,
+            name=f"{_level(verdict)} interval, minus {opponent}",
+            unit=recall,
+            found=span(against),
+            asked="all above 0",
+            passed=against["low"] > 0,
         ),
         Check(
-            "relative lift",
-            "no hit to compare with" if lift is None else f"{share(lift)} over {opponent}",
-            f"at least {share(asked['min_relative_lift'])}",
-            None if lift is None else lift >= asked["min_relative_lift"],
+            name=f"lift over {opponent}",
+            unit="relative",
+            found="it has no hit" if lift is None else share(lift),
+            asked=f"at least {share(asked['min_relative_lift'])}",
+            passed=None if lift is None else lift >= asked["min_relative_lift"],
         ),
-        _champion(verdict, champion),
+        *_reference(verdict),
     ]
 
 
-def _champion(verdict: Mapping[str, Any], note: str | None) -> Check:
-    tolerance, versus, recall = (
-        verdict["thresholds"]["champion_tolerance"],
-        verdict["against_champion"],
-        verdict["champion_recall"],
-    )
-    asked = f"not below {share(-tolerance)} of the champion"
+def _reference(verdict: Mapping[str, Any]) -> list[Check]:
+    """The loss against the best recent version, and its interval, which tells HOLD from REJECT."""
+    tolerance, versus = verdict["thresholds"]["champion_tolerance"], verdict["against_reference"]
+    asked = f"not below {share(-tolerance)}"
     if versus is None:
-        found = f"not compared: {note}" if note else "no champion in the comparison"
-        return Check("against the champion", found, asked, None)
-    relative = f"{share(versus['mean'] / recall)}, " if recall else ""
-    return Check(
-        "against the champion", f"{relative}{span(versus)}", asked, not recall or versus["mean"] >= -tolerance * recall
-    )
+        return [Check(name="minus the champion", unit="relative", found="not compared", asked=asked, passed=None)]
+    who, recall = reference_name(verdict), verdict["reference_recall"]
+    return [
+        Check(
+            name=f"minus {who}",
+            unit="relative",
+            found=share(versus["mean"] / recall) if recall else "it has no hit",
+            asked=asked,
+            passed=not recall or versus["mean"] >= -tolerance * recall,
+        ),
+        Check(
+            name=f"{_level(verdict)} interval, minus {who}",
+            unit=f"Recall@{verdict['top_k']}",
+            found=span(versus),
+            asked="tells HOLD from REJECT",
+            passed=None,
+        ),
+    ]
+
+
+def reference_name(verdict: Mapping[str, Any]) -> str:
+    """The best recent version: "champion", or its id where another than the champion is the best."""
+    reference = str(verdict["reference"])
+    return "the champion" if reference == CHAMPION else version_ids(verdict).get(reference, reference)
+
+
+def _level(verdict: Mapping[str, Any]) -> str:
+    return f"{verdict['thresholds']['confidence_level'] * 100:g} %"
 
 
 def share(value: float) -> str:

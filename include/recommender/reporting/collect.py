@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from ..config import GateConfig, RetrainConfig, knobs
+from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
 from ..registry.bundle import MANIFEST, read_manifest
 from ..registry.provenance import code_version, library_versions
 from ..storage.artifacts import ArtifactStore
+from ..storage.objects import ObjectStore
 from .journal import MAIN_DAG, Journal, RunFacts, TaskRecord, folder_id, run_name
 from .sources import Sources
 from .tables import render_verdict
@@ -21,11 +25,16 @@ REPORT_TASK = "write_report"
 FIRST_TASK, BEFORE_FIRST = "resolve_snapshot", ("wait_for_snapshot",)
 CLOCK_SKEW = timedelta(minutes=1)  # between workers
 SAMPLE_MARK = "generated_sample"
+LOOKED_AT = 100
 KILLED = "the task began and never ended: its process was killed, most often for want of memory"
 
 
-def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
+def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore | None = None) -> dict[str, Any]:
     """The report of a run, up to where it came; never raises for what is missing or damaged.
+
+    Parameters
+    ----------
+    snapshots : looked at where the run did not come to a snapshot, to tell whether its reviews are generated ones
 
     Returns
     -------
@@ -53,7 +62,7 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
         "finished": finished,
         "tasks": [asdict(record) for record in records],
         "error": _error(records, finished),
-        **_data(sources),
+        **_data(sources, snapshots),
         "training": _training(sources),
         "prior": (sources.counts("fit_popularity") or {}).get("prior"),
         **judgement,
@@ -89,12 +98,21 @@ def is_sample(files: Sequence[str]) -> bool:
     return any(SAMPLE_MARK in name for name in files)
 
 
-def _data(sources: Sources) -> dict[str, Any]:
+def _all_generated(snapshots: ObjectStore) -> bool:
+    """Whether there are only generated reviews in a store, as far as its first keys tell."""
+    try:
+        names = [row.key for row in islice(snapshots.walk(), LOOKED_AT)]
+    except RecommenderError:
+        return False  # the report of a run that found no store is written all the same
+    return bool(names) and all(SAMPLE_MARK in name for name in names)
+
+
+def _data(sources: Sources, snapshots: ObjectStore | None) -> dict[str, Any]:
     files = review_files(sources)
     return {
         "snapshot": sources.counts("resolve_snapshot"),
         "files": files,
-        "generated_sample": is_sample(files),
+        "generated_sample": is_sample(files) if files or snapshots is None else _all_generated(snapshots),
         "funnel": sources.counts("parse_reviews"),
         "fold": sources.counts("encode_interactions"),
         "refitted": sources.counts("refit/encode_interactions"),
@@ -106,7 +124,7 @@ def _training(sources: Sources) -> dict[str, Any] | None:
     if counts is None or loss is None:
         return None
     return {
-        "loss": loss,
+        "loss": [value if math.isfinite(value) else None for value in loss],
         "seconds_per_iteration": counts["seconds_per_iteration"],
         "start": counts.get("start", "cold"),
     }

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ..evaluation.gate import CANDIDATE
 from . import plots, served, view
 from .checks import checks
-from .pages import environment, title
+from .pages import environment, number, title
 from .plots import Whisker
 from .tables import ranked
 from .trend import trend_name
@@ -26,7 +26,11 @@ def render_html(report: Mapping[str, Any]) -> str:
         served=served,
         headline=view.headline(report),
         words=view.in_plain_words(report),
-        checks=checks(verdict, report.get("champion")) if verdict else [],
+        shown=view.sections(report),
+        not_reached=view.not_reached(report),
+        lineage=view.lineage(report),
+        no_prior_row=view.without_prior_missing(report),
+        checks=checks(verdict) if verdict else [],
         contestants=ranked(judged, report["top_k"]) if judged else [],
         opponent=view.opponent_of(report),
         steps=view.funnel_steps(report),
@@ -56,12 +60,13 @@ def _differences(report: Mapping[str, Any]) -> Markup | None:
         return None
     opponent, k = verdict["opponent"], verdict["top_k"]
     rows = [
-        Whisker(title(name), **verdict["intervals"][name], strong=name == opponent)
+        Whisker(title(name), **verdict["intervals"][name], strong=name in (opponent, verdict["reference"]))
         for name in ranked(judged, k)
         if name in verdict["intervals"]
     ]
     alt = "Candidate minus each contestant, with intervals: " + _spoken(rows, "{:+.4f}")
-    return plots.whiskers("differences", alt, rows, f"Recall@{k}, candidate minus this contestant", zero=True)
+    unit = f"Recall@{k}, candidate minus this contestant"
+    return plots.whiskers("differences", alt, rows, unit, zero=True, strong=plots.INK)
 
 
 def _recalls(report: Mapping[str, Any]) -> Markup | None:
@@ -96,7 +101,8 @@ def _training(report: Mapping[str, Any]) -> Markup | None:
     if not training or not training["loss"]:
         return None
     loss = training["loss"]
-    alt = f"Loss over {len(loss)} iterations, from {loss[0]:.6f} to {loss[-1]:.6f}, and seconds of each iteration"
+    first, last = (number(value, 6) for value in (loss[0], loss[-1]))
+    alt = f"Loss over {len(loss)} iterations, from {first} to {last}, and seconds of each iteration"
     return plots.curve("training", alt, loss, training["seconds_per_iteration"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -68,15 +69,23 @@ def title(contestant: str) -> str:
     if contestant == "without_prior":
         return "candidate without prior"
     family, _, rest = contestant.partition("_")
+    if family == "earlier" and rest.isdecimal():
+        return f"earlier version {rest}"
     if family != "popularity" or not rest:
         return contestant
     days = rest.removesuffix("d")
     return f"popularity, {days} days" if days.isdigit() else f"popularity, {rest.replace('_', ' ')}"
 
 
-def prose(text: str) -> str:
-    """The gate's words for readers: contestants by their titles, a blank before a percent sign."""
-    return percent(re.sub(r"popularity_\w+", lambda found: title(found[0]), text))
+def prose(text: str, versions: Mapping[str, str] | None = None) -> str:
+    """The gate's words for readers: contestants by their titles, a blank before a percent sign.
+
+    Parameters
+    ----------
+    versions : contestant such as "earlier_1" -> its version's id, which then takes its place
+    """
+    named = re.sub(r"\bearlier_\d+", lambda found: (versions or {}).get(found[0]) or title(found[0]), text)
+    return percent(re.sub(r"\bpopularity_\w+", lambda found: title(found[0]), named))
 
 
 def percent(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Stand-ins that matplotlib writes into the SVG, and the variables of the style sheet that replace them.
-INK, MUTED, LINE, ACCENT, OTHER = "#010101", "#020202", "#030303", "#040404", "#050505"
-_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", OTHER: "--other"}
+INK, MUTED, LINE, ACCENT, OTHER, CARD = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
+_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", OTHER: "--other", CARD: "--card"}
 _SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
@@ -49,7 +50,7 @@ ROOM = 0.06  # of an axis, beyond what is drawn
 
 @dataclass(frozen=True)
 class Whisker:
-    """A value with its interval; `strong` for the one that the reader looks for."""
+    """A value with its interval; `strong` for those that the reader looks for."""
 
     label: str
     mean: float
@@ -58,15 +59,20 @@ class Whisker:
     strong: bool = False
 
 
-def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: bool) -> Markup:
-    """Dots with whiskers, one line each, the first on top; `zero` draws the line that a difference must not cross."""
+def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: bool, strong: str = ACCENT) -> Markup:
+    """Dots with whiskers, one line each, the first on top; `zero` draws the line that a difference must not cross.
+
+    Parameters
+    ----------
+    strong : colour of the strong ones, which also have a diamond: ACCENT where they are the candidate
+    """
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         for place, row in enumerate(rows):
-            colour = ACCENT if row.strong else OTHER
+            colour, mark = (strong, "D") if row.strong else (MUTED, "o")
             axes.plot([row.low, row.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot([row.mean], [place], "o", color=colour, markersize=6)
+            axes.plot([row.mean], [place], mark, color=colour, markersize=6)
         axes.set_yticks(range(len(rows)), [row.label for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_xlabel(unit)
@@ -105,7 +111,7 @@ def bars(
 
     def draw(figure: Figure) -> None:
         for axes, (caption, values, digits) in zip(_row_of_axes(figure, len(panels)), panels, strict=True):
-            axes.barh(range(len(values)), values, color=ACCENT, height=0.62)
+            axes.barh(range(len(values)), values, color=MUTED, height=0.62)
             axes.set_yticks(range(len(labels)), labels)
             axes.set_ylim(len(labels) - 0.5, -0.5)
             axes.set_xlim(0, 1.3 * max([*values, 1e-9]))
@@ -134,7 +140,9 @@ def grouped(
         axes = figure.subplots()
         for number, (caption, values) in enumerate(groups):
             places = [place + 0.4 * (number - (len(groups) - 1) / 2) for place in range(len(values))]
-            axes.bar(places, values, width=0.38, color=(ACCENT, OTHER)[number], label=caption)
+            hatch = (None, "////")[number]  # so that the two differ without their colours
+            colour = (ACCENT, OTHER)[number]
+            axes.bar(places, values, width=0.38, label=caption, hatch=hatch, linewidth=0, color=colour, edgecolor=CARD)
         axes.set_xticks(range(len(labels)), labels)
         axes.tick_params(axis="x", length=0)
         axes.tick_params(axis="y", labelcolor=MUTED)
@@ -145,17 +153,20 @@ def grouped(
     return svg(name, alt, 2.6, draw, width_in=width_in)
 
 
-def curve(name: str, alt: str, loss: Sequence[float], seconds: Sequence[float]) -> Markup:
-    """Loss and seconds of each iteration, side by side."""
+_LOSS: dict[str, Any] = {"color": ACCENT, "markersize": 3.5, "linewidth": 1.5}
+
+
+def curve(name: str, alt: str, loss: Sequence[float | None], seconds: Sequence[float]) -> Markup:
+    """Loss, None where it was no number, and seconds of each iteration, side by side."""
 
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
         left, right = figure.subplots(1, 2)
         steps = range(1, len(loss) + 1)
-        left.plot(steps, loss, "o-", color=ACCENT, markersize=3.5, linewidth=1.5)
+        left.plot(steps, [math.nan if value is None else value for value in loss], "o-", **_LOSS)
         left.set_title("loss over a fixed sample of users")
-        right.bar(steps, seconds, color=OTHER, width=0.7)
+        right.bar(steps, seconds, color=MUTED, width=0.7)
         right.set_title("seconds")
         for axes in (left, right):
             axes.set_xlabel("iteration")

@@ -10,10 +10,9 @@ from markupsafe import Markup
 from ..evaluation.gate import CANDIDATE, CHAMPION
 from . import plots
 from .pages import title
-from .view import Report, opponent_of
+from .view import WITHOUT_PRIOR, Report, opponent_of
 
 BY_ITEM = "popularity of the item"
-WITHOUT_PRIOR = "without_prior"
 
 
 def compared(report: Report) -> list[str]:

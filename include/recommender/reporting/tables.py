@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from .checks import checks, span
-from .pages import percent
+from .checks import checks, share, span
+from .pages import prose
+from .sentence import verdict_sentence
 
 WIDTH = 118
 COLUMNS = {
@@ -18,7 +19,7 @@ COLUMNS = {
     "hit_rate": "Hit rate",
     "coverage": "Coverage",
 }
-NAME_WIDTH = 24
+NAME_WIDTH, NUMBER_WIDTH, SPAN_WIDTH = 24, 9, 20
 
 
 def ranked(judged: Mapping[str, Any], k: int) -> list[str]:
@@ -34,35 +35,58 @@ def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any], champi
     champion : what the evaluation noted on the champion
     """
     k, level = verdict["top_k"], verdict["thresholds"]["confidence_level"]
-    head = f"{f'at K = {k}':<{NAME_WIDTH}}" + "".join(f"{title:>10}" for title in COLUMNS.values())
-    head += f"   candidate minus it, {level * 100:g} %"
     rule = "-" * WIDTH
     rows = [_row(name, judged[name]["means"], verdict) for name in ranked(judged, k)]
     about = (
         f"{verdict['n_users']:,} users judged. Recall@{k} = held-out items in the user's top {k} / all held-out items "
-        f"of the user (who cannot reach 1 with more than {k} of them); mean over users. "
-        "Parentheses: paired bootstrap over users. * = the strongest popularity, which is the opponent."
+        f"of the user (who cannot reach 1 with more than {k} of them); mean over users. Minus it: the candidate's "
+        f"Recall@{k} minus that one's, with the {level * 100:g} % paired bootstrap interval over users; relative: that "
+        "difference over that one's Recall. * the strongest popularity. ** the best recent version."
     )
-    return "\n".join([head, rule, *rows, rule, *_wrap(about, ""), "", *_decision(verdict, champion)])
+    notes = [*_wrap(about, ""), *_notes(verdict, champion)]
+    return "\n".join([_head(k), rule, *rows, rule, *notes, "", *_decision(verdict)])
+
+
+def _head(k: int) -> str:
+    titles = "".join(f"{title:>{NUMBER_WIDTH}}" for title in COLUMNS.values())
+    return f"{f'at K = {k}':<{NAME_WIDTH}}{titles}{'Minus it':>11}{'interval':>{SPAN_WIDTH}}{'relative':>10}".rstrip()
 
 
 def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> str:
-    title = f"{name} *" if name == verdict["opponent"] else name
-    k = verdict["top_k"]
-    values = "".join(f"{means[f'{metric}@{k}']:>10.4f}" for metric in COLUMNS)
-    interval = verdict["intervals"].get(name)
-    difference = f"   {interval['mean']:+.4f}  {span(interval)}" if interval else ""
-    return f"{title:<{NAME_WIDTH}}{values}{difference}"
+    mark = " *" if name == verdict["opponent"] else " **" if name == verdict["reference"] else ""
+    k, interval = verdict["top_k"], verdict["intervals"].get(name)
+    values = "".join(f"{means[f'{metric}@{k}']:>{NUMBER_WIDTH}.4f}" for metric in COLUMNS)
+    difference = _difference(interval, means[f"recall@{k}"]) if interval else ""
+    return f"{name + mark:<{NAME_WIDTH}}{values}{difference}"
 
 
-def _decision(verdict: Mapping[str, Any], champion: str | None) -> list[str]:
-    lines = _wrap(f"Verdict: {verdict['decision']}: {percent('; '.join(verdict['reasons']))}", "         ")
-    for check in checks(verdict, champion):
-        lines += _wrap(f"  {check.outcome:<7} {check.name:<29} {check.found}; asked: {check.asked}", "          ")
+def _difference(interval: Mapping[str, float], recall: float) -> str:
+    relative = share(interval["mean"] / recall) if recall else "-"
+    return f"{interval['mean']:>+11.4f}{span(interval):>{SPAN_WIDTH}}{relative:>10}"
+
+
+def _notes(verdict: Mapping[str, Any], champion: str | None) -> list[str]:
+    """What each version of the channel is, and which were not compared."""
+    rows = [f"champion: {champion}"] if champion else []
+    rows += [f"{row['name']}: {row['note']}" for row in verdict.get("versions") or [] if row["name"] != "champion"]
+    rows += [f"not compared: {name}: {why}" for name, why in (verdict.get("not_compared") or {}).items()]
+    return [line for row in rows for line in _wrap(row, "  ")]
+
+
+def _decision(verdict: Mapping[str, Any]) -> list[str]:
+    lines = _wrap(f"Verdict: {verdict_sentence(verdict)}", "         ")
+    rows = [(row.outcome, prose(row.name), row.unit, row.found, row.asked) for row in checks(verdict)]
+    heads = ("", "asked", "in", "found", "threshold")
+    widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(4)]
+    for row in [heads, *rows]:
+        cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:4], widths, strict=True))
+        lines += _wrap(f"  {cells}  {row[4]}", "          ", keep_blanks=True)
     if verdict["forced"]:
         lines += _wrap(f"Promotion forced: {verdict['forced']}", "  ")
     return lines
 
 
-def _wrap(text: str, indent: str) -> list[str]:
+def _wrap(text: str, indent: str, *, keep_blanks: bool = False) -> list[str]:
+    if keep_blanks and len(text) <= WIDTH:
+        return [text.rstrip()]
     return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False)

@@ -1,13 +1,12 @@
-"""Recall@K over as_of: how candidates, popularity and champion fared, run after run, and which version is live.
+"""Recall@K over what was known: how candidates, popularity and champion fared, and which version is live.
 
 Reads small JSON only: at most `NEWEST` reports, and the manifests of versions whose reports are gone.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ..errors import DataError
 from ..registry.channels import Move
@@ -16,11 +15,21 @@ from ..registry.parallel import read_each
 from ..registry.registry import Registry
 from ..storage.objects import ObjectStore
 from .pages import environment
-from .trend_plot import Point, trend_plot
+from .trend_plot import NARROW_IN, WIDTH_IN, Point, trend_plot
+from .trend_source import ReportPart, VerdictPart, read_manifest_part, read_report
 
 NEWEST = 120
 ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or against a champion that came meanwhile
+UNCHANGED = "UNCHANGED"
 MAIN_CHANNEL = "production"
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What is known of a channel's runs, and which reports could not be read: their folder -> why."""
+
+    points: list[Point]
+    unreadable: dict[str, str]
 
 
 def trend_name(channel: str) -> str:
@@ -31,34 +40,46 @@ def trend_name(channel: str) -> str:
 def write_trend(root: ObjectStore, channel: str) -> str:
     """Write a channel's page anew; return its URI. Of two runs that end together, the later one shows both."""
     key = f"reports/{trend_name(channel)}"
-    root.write(key, render_trend(points(root, channel), channel).encode())
+    root.write(key, render_trend(read_runs(root, channel), channel).encode())
     return root.uri(key)
 
 
-def points(root: ObjectStore, channel: str) -> list[Point]:
-    """What is known of a channel's runs, by as_of; of one as_of by the dates in the run ids."""
+def read_runs(root: ObjectStore, channel: str) -> Runs:
+    """A channel's runs by what they knew, those that did not come so far by as_of; then by the dates in the run ids."""
     registry = Registry(root)
     history = registry.channels.history(channel)
     live = _standing(history)
-    found = [point for name, body in _reports(root) for point in _from_report(name, body, channel, live)]
-    known = {point.model_id for point in found}
-    gone = [name for name in dict.fromkeys(move.to_model for move in history) if name not in known][-NEWEST:]
-    manifests = registry.manifests(gone).values()
-    found += [_from_manifest(body, live) for body in manifests if not isinstance(body, DataError)]
-    return sorted(found, key=lambda point: (instant(point.as_of), _when(point.report or ""), point.report or ""))
+    unreadable: dict[str, str] = {}
+    reports = [(name, body) for name, body in _reports(root, unreadable) if body.run and body.run.channel == channel]
+    found = [point for name, body in reports for point in _from_report(name, body, live)]
+    shown = {point.model_id for point in found if point.outcome != UNCHANGED}
+    gone = [name for name in dict.fromkeys(move.to_model for move in history) if name not in shown][-NEWEST:]
+    found += _from_manifests(registry, gone, live)
+    knew = {point.model_id: point.known_s for point in found if point.known_s is not None}
+    found = [replace(point, known_s=knew.get(point.model_id)) if point.known_s is None else point for point in found]
+    return Runs(sorted(found, key=_order), unreadable)
 
 
-def _reports(root: ObjectStore) -> Iterable[tuple[str, Mapping[str, Any]]]:
+def points(root: ObjectStore, channel: str) -> list[Point]:
+    """The runs of `read_runs`."""
+    return read_runs(root, channel).points
+
+
+def _order(point: Point) -> tuple[float, str, str]:
+    known = float(point.known_s) if point.known_s is not None else instant(point.as_of).timestamp()
+    return known, _when(point.report or ""), point.report or ""
+
+
+def _reports(root: ObjectStore, unreadable: dict[str, str]) -> Iterable[tuple[str, ReportPart]]:
     """The newest reports by the date in their run ids (`<type>__<date>`)."""
     names = sorted(root.folders("reports/"), key=lambda name: (_when(name), name))[-NEWEST:]
-    raws = read_each(root, [f"reports/{name}/report.json" for name in names])
-    for name, raw in zip(names, raws, strict=True):
+    keys = [f"reports/{name}/report.json" for name in names]
+    for name, key, raw in zip(names, keys, read_each(root, keys), strict=True):
         try:
-            body = json.loads(raw) if raw is not None else None
-        except ValueError:
-            body = None
-        if isinstance(body, dict) and body.get("run"):
-            yield name, body
+            if raw is not None:
+                yield name, read_report(raw, root.uri(key))
+        except DataError as error:
+            unreadable[name] = str(error)
 
 
 def _when(run: str) -> str:
@@ -66,46 +87,66 @@ def _when(run: str) -> str:
     return run.rpartition("__")[2]
 
 
-def _from_report(name: str, body: Mapping[str, Any], channel: str, live: Mapping[str, str]) -> list[Point]:
-    run, verdict, model = body["run"], body.get("verdict") or {}, body.get("model") or {}
-    error = body.get("error")
-    outcome = verdict.get("decision") if not error else REFUSED if error["kind"] == "GateRejected" else ERROR
-    if run["channel"] != channel or outcome is None:
+def _from_report(name: str, body: ReportPart, live: Mapping[str, str]) -> list[Point]:
+    outcome, run = _outcome(body), body.run
+    if outcome is None or run is None:
         return []
-    model_id = model.get("model_id")
-    snapshot = (body.get("snapshot") or {}).get("snapshot") or run.get("snapshot")
-    standing = live.get(model_id, "") if model_id else ""
-    point = _point(run["as_of"], snapshot, outcome, verdict, model_id, standing, f"{name}/report.html")
-    return [point]
-
-
-def _from_manifest(body: Mapping[str, Any], live: Mapping[str, str]) -> Point:
-    verdict, name = body["verdict"], body["model_id"]
-    return _point(body["as_of"], body["snapshot"], verdict["decision"], verdict, name, live.get(name, ""), None)
-
-
-def _point(
-    as_of: str,
-    snapshot: str | None,
-    outcome: str,
-    verdict: Mapping[str, Any],
-    model_id: str | None,
-    live: str,
-    report: str | None,
-) -> Point:
-    return Point(
-        as_of,
-        snapshot,
-        outcome,
-        verdict.get("top_k"),
-        verdict.get("candidate_recall"),
-        verdict.get("opponent_recall"),
-        verdict.get("opponent"),
-        verdict.get("champion_recall"),
-        model_id,
-        live,
-        report,
+    model_id = body.model.model_id if body.model else body.unchanged
+    point = Point(
+        as_of=run.as_of,
+        known_s=body.fold.last_s if body.fold else None,
+        snapshot=body.snapshot.snapshot if body.snapshot else run.snapshot,
+        outcome=outcome,
+        model_id=model_id,
+        live=live.get(model_id, "") if model_id else "",
+        report=f"{name}/report.html",
+        sample=body.generated_sample,
     )
+    return [_judged(point, body.verdict)]
+
+
+def _outcome(body: ReportPart) -> str | None:
+    if body.error:
+        return REFUSED if body.error.kind == "GateRejected" else ERROR
+    if body.unchanged:
+        return UNCHANGED
+    return body.verdict.decision if body.verdict else None
+
+
+def _judged(point: Point, verdict: VerdictPart | None) -> Point:
+    if verdict is None:
+        return point
+    return replace(
+        point,
+        top_k=verdict.top_k,
+        candidate=verdict.candidate_recall,
+        popularity=verdict.opponent_recall,
+        opponent=verdict.opponent,
+        champion=verdict.champion_recall,
+    )
+
+
+def _from_manifests(registry: Registry, names: Sequence[str], live: Mapping[str, str]) -> list[Point]:
+    """Versions whose reports are gone; those whose manifests cannot be read are the registry's to report."""
+    found = []
+    for name, body in registry.manifests(names).items():
+        try:
+            if isinstance(body, DataError):
+                continue
+            about = read_manifest_part(body, name)
+        except DataError:
+            continue
+        knows = about.published_cut_s - 1 if about.published_cut_s else None
+        point = Point(
+            as_of=about.as_of,
+            known_s=knows,
+            snapshot=about.snapshot,
+            outcome=about.verdict.decision,
+            model_id=name,
+            live=live.get(name, ""),
+        )
+        found.append(_judged(point, about.verdict))
+    return found
 
 
 def _standing(history: Sequence[Move]) -> dict[str, str]:
@@ -115,17 +156,23 @@ def _standing(history: Sequence[Move]) -> dict[str, str]:
     return told | ({history[-1].to_model: "live"} if history else {})
 
 
-def render_trend(found: Sequence[Point], channel: str) -> str:
-    """The page. Runs with another K than the newest one's are in the table only."""
-    judged = [point for point in found if point.candidate is not None]
+def render_trend(runs: Runs, channel: str) -> str:
+    """The page. Runs with another K than the newest one's, or whose data nobody knows, are in the table only."""
+    judged = [point for point in runs.points if point.candidate is not None]
     top_k = judged[-1].top_k if judged else None
-    drawn = [point for point in found if point.top_k == top_k or point.candidate is None]
-    page = environment().get_template("trend.html")
-    return page.render(
-        channel=channel,
-        points=list(reversed(found)),
-        top_k=top_k,
-        n_other_k=len(found) - len(drawn),
-        newest=NEWEST,
-        plot=trend_plot(drawn, top_k) if judged else None,
+    drawn = [point for point in judged if point.top_k == top_k and point.known_s is not None]
+    sizes = {"wide": WIDTH_IN, "narrow": NARROW_IN}
+    return (
+        environment()
+        .get_template("trend.html")
+        .render(
+            channel=channel,
+            points=list(reversed(runs.points)),
+            unreadable=runs.unreadable,
+            sample=bool(runs.points) and any(point.sample for point in runs.points),
+            top_k=top_k,
+            n_other_k=sum(point.top_k != top_k for point in judged),
+            newest=NEWEST,
+            plots={name: trend_plot(drawn, top_k, name, width) for name, width in sizes.items()} if drawn else {},
+        )
     )

@@ -1,16 +1,15 @@
-"""The chart of `trend`: three lines over as_of, a mark a verdict."""
+"""The chart of `trend`: three lines over the newest interaction that was known, a mark a verdict."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ..registry.moves import instant
 from .plots import ACCENT, INK, MUTED, OTHER, svg
 
 if TYPE_CHECKING:
@@ -24,59 +23,72 @@ MARKS: dict[str, dict[str, Any]] = {
 OTHER_MARK = {"marker": "."}  # judged, and refused by a person or stopped by an error after that
 LINES: dict[str, dict[str, Any]] = {
     "candidate": {"color": ACCENT, "linewidth": 1.5},
-    "popularity": {"color": OTHER, "linewidth": 1.5, "marker": ".", "markersize": 5},
-    "champion": {"color": MUTED, "linewidth": 1, "linestyle": "--", "marker": ".", "markersize": 4},
+    "popularity": {"color": OTHER, "linewidth": 1.5, "linestyle": ":", "marker": "s", "markersize": 3},
+    "champion": {"color": INK, "linewidth": 1, "linestyle": "--", "marker": "^", "markersize": 4},
 }
 WIDTH_IN, HEIGHT_IN = 10.5, 4.0  # of a page twice as wide as the report's figures
+NARROW_IN, TICKS_PER_IN = 4.2, 0.76  # on a telephone
 FAINT = 0.3
 GAP = timedelta(days=366)  # what happened in a longer time without a run, nobody knows
 NAMES = {"popularity": "strongest popularity"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run that came to a verdict or an error, or a version of which only the manifest is left.
+    """One run that came to a verdict, an error or nothing new, or a version of which only the manifest is left.
 
-    outcome : PROMOTE, HOLD, REJECT, NOT PROMOTED or ERROR
+    known_s : time of the newest interaction that the run knew, seconds; None where nobody can tell
+    outcome : PROMOTE, HOLD, REJECT, NOT PROMOTED, UNCHANGED or ERROR
     candidate, popularity, champion : Recall@top_k on that run's own holdout; None where it was not judged
     live : "live", "was live", "rolled back", or empty where the channel never pointed to its version
     report : path of its report, relative to `reports/`; None where it is gone
+    sample : whether the reviews were generated ones
     """
 
     as_of: str
     snapshot: str | None
     outcome: str
-    top_k: int | None
-    candidate: float | None
-    popularity: float | None
-    opponent: str | None
-    champion: float | None
-    model_id: str | None
+    known_s: int | None = None
+    top_k: int | None = None
+    candidate: float | None = None
+    popularity: float | None = None
+    opponent: str | None = None
+    champion: float | None = None
+    model_id: str | None = None
     live: str = ""
     report: str | None = None
+    sample: bool = False
+
+    @property
+    def known(self) -> datetime:
+        """The instant of `known_s`, for points that have one."""
+        assert self.known_s is not None
+        return datetime.fromtimestamp(self.known_s, UTC)
 
 
-def trend_plot(points: Sequence[Point], top_k: int | None) -> Markup:
-    """Recall@K of one K over as_of. What was not judged is not drawn: its as_of may be anything.
+def trend_plot(judged: Sequence[Point], top_k: int | None, name: str, width_in: float) -> Markup:
+    """Recall@K of one K over the newest interaction that each run knew.
+
+    The dates of runs say little: a dump that ends in 2018 may be trained on in any later year.
 
     Parameters
     ----------
-    points : by as_of, and of one as_of the newest run last; one or more with a candidate
+    judged : with a candidate and `known_s`, by that, and of one instant the newest run last; one or more
+    name : of the figure in its page
     """
-    judged = [point for point in points if point.candidate is not None]
-    newest = list({instant(point.as_of): point for point in judged}.values())
+    newest = list({point.known_s: point for point in judged}.values())
 
     def draw(figure: Figure) -> None:
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         axes: Any = figure.subplots()
-        for name, style in LINES.items():
-            when, values = line(newest, name)
+        for contestant, style in LINES.items():
+            when, values = line(newest, contestant)
             if values:
-                axes.plot(when, values, label=NAMES.get(name, name), **style)
+                axes.plot(when, values, label=NAMES.get(contestant, contestant), **style)
         _mark(axes, judged, newest)
         axes.set_xlim(*limits(judged))
-        locator = AutoDateLocator(maxticks=8)
+        locator = AutoDateLocator(minticks=2, maxticks=max(3, round(width_in * TICKS_PER_IN)))
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.set_ylim(0, max(axes.get_ylim()[1], 1e-3) * 1.06)
@@ -86,24 +98,25 @@ def trend_plot(points: Sequence[Point], top_k: int | None) -> Markup:
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
 
-    return svg("trend", _spoken(judged, top_k), HEIGHT_IN, draw, width_in=WIDTH_IN)
+    return svg(f"trend-{name}", _spoken(judged, top_k), HEIGHT_IN, draw, width_in=width_in)
 
 
 def limits(judged: Sequence[Point]) -> tuple[datetime, datetime]:
     """The ends of the time axis."""
-    first, last = instant(judged[0].as_of), instant(judged[-1].as_of)
+    first, last = judged[0].known, judged[-1].known
     margin = max(timedelta(days=7), (last - first) * 0.04)
     return first - margin, last + margin
 
 
 def line(newest: Sequence[Point], name: str) -> tuple[list[datetime], list[float]]:
-    """Where a contestant was judged: as_of and Recall@K, one value an as_of; NaN breaks the line at each gap."""
+    """Where a contestant was judged: the newest interaction and Recall@K; NaN breaks the line at each gap."""
     when: list[datetime] = []
     values: list[float] = []
     for point in newest:
-        value, at = getattr(point, name), instant(point.as_of)
+        value = getattr(point, name)
         if value is None:
             continue
+        at = point.known
         if when and at - when[-1] > GAP:
             when.append(when[-1] + (at - when[-1]) / 2)
             values.append(math.nan)
@@ -113,9 +126,9 @@ def line(newest: Sequence[Point], name: str) -> tuple[list[datetime], list[float
 
 
 def _mark(axes: Any, judged: Sequence[Point], newest: Sequence[Point]) -> None:
-    """Verdicts on the candidate's line, those of earlier runs of one as_of faint; a ring around what is live."""
+    """Verdicts on the candidate's line, those of earlier runs on the same data faint; a ring around what is live."""
     for point in judged:
-        at = [instant(point.as_of)], [point.candidate]
+        at = [point.known], [point.candidate]
         faint = 1.0 if any(point is each for each in newest) else FAINT
         mark = MARKS.get(point.outcome, OTHER_MARK)
         axes.plot(*at, color=ACCENT, markersize=6, alpha=faint, clip_on=False, **mark)
@@ -127,6 +140,7 @@ def _spoken(judged: Sequence[Point], top_k: int | None) -> str:
     first, last = judged[0], judged[-1]
     return (
         f"Recall@{top_k} of candidate, strongest popularity and champion over {len(judged)} judged runs; the candidate "
-        f"had {first.candidate:.4f} as of {first.as_of[:10]} and {last.candidate:.4f} as of {last.as_of[:10]}. "
+        f"had {first.candidate:.4f} knowing all up to {first.known:%Y-%m-%d}, and {last.candidate:.4f} up to "
+        f"{last.known:%Y-%m-%d}. "
         "The table has the figures."
     )

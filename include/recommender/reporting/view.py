@@ -7,10 +7,13 @@ from itertools import pairwise
 from typing import Any
 
 from ..evaluation.evaluate import HISTORY_EDGES
-from ..evaluation.gate import CANDIDATE, CHAMPION
-from .pages import title
+from ..evaluation.gate import CANDIDATE, CHAMPION, POPULARITY, strongest_popularity
+from .checks import reference_name, share
+from .pages import instant, number, title
+from .sentence import verdict_sentence
 
 Report = Mapping[str, Any]
+WITHOUT_PRIOR = "without_prior"
 
 # Section of the page -> the stages (prefixes of the names in `unreadable`) that it is read from.
 READ_FROM = {
@@ -34,25 +37,31 @@ def unreadable(report: Report, section: str) -> list[str]:
 
 
 def headline(report: Report) -> dict[str, str]:
-    """The outcome: `tone` (good, warn, bad, plain), `word`, and a `sentence` on what happens now."""
+    """The outcome: `tone`, `word`, `line` (the verdict in a sentence, or empty), and `sentence` on what happens now.
+
+    The tones: good, a result that was hoped for; warn, one that a person may want to look at; bad, an error; plain.
+    """
     error, verdict, model = report.get("error"), report.get("verdict"), report.get("model")
+    line = {"line": verdict_sentence(verdict) if verdict else ""}
     if error:
         left = f"{model['model_id']} is published, but no channel was moved." if model else "Nothing was published."
-        return {"tone": "bad", "word": _failure(error), "sentence": f"The run stopped at {error['task']}. {left}"}
+        word = _failure(error)
+        sentence = f"The run stopped at {error['task']}. {left}"
+        return {"tone": "bad" if word == "ERROR" else "warn", "word": word, "sentence": sentence} | line
     if report.get("unchanged"):
         sentence = f"Nothing changed since {report['unchanged']} was made, so nothing was trained or published."
-        return {"tone": "plain", "word": "UNCHANGED", "sentence": sentence}
+        return {"tone": "plain", "word": "UNCHANGED", "sentence": sentence} | line
     if model:
-        return _published(model, verdict)
+        return _published(model, verdict) | line
     if not report.get("finished"):
-        return {"tone": "plain", "word": "RUNNING", "sentence": "The run has not ended. Nothing is published so far."}
+        sentence = "The run has not ended. Nothing is published so far."
+        return {"tone": "plain", "word": "RUNNING", "sentence": sentence} | line
     if verdict and verdict["decision"] != "PROMOTE":
         channel = (report.get("run") or {}).get("channel") or "production"
         sentence = f"Nothing was published, and {channel} stays where it was."
-        return {"tone": "bad" if verdict["decision"] == "REJECT" else "warn", "word": verdict["decision"]} | {
-            "sentence": sentence
-        }
-    return {"tone": "plain", "word": "NO VERDICT", "sentence": "The run came to no verdict. Nothing was published."}
+        return {"tone": "warn", "word": verdict["decision"], "sentence": sentence} | line
+    sentence = "The run came to no verdict. Nothing was published."
+    return {"tone": "plain", "word": "NO VERDICT", "sentence": sentence} | line
 
 
 def _failure(error: Mapping[str, Any]) -> str:
@@ -91,6 +100,7 @@ def in_plain_words(report: Report) -> list[str]:
         f"The difference is {against['mean'] * 100:+.2f} percentage points; the {level:g} % interval reaches from "
         f"{against['low'] * 100:+.2f} to {against['high'] * 100:+.2f}.",
         *_against_live(report, verdict),
+        *_against_best(verdict),
         *_breadth(report, verdict),
         "This was measured on past reviews, with factors that knew nothing after the cut. A model that is published is "
         "fitted again on everything before as_of, and whether people who see it buy more only an online test can tell.",
@@ -105,25 +115,46 @@ JUDGED_CHAMPION = {
 
 
 def _against_live(report: Report, verdict: Mapping[str, Any]) -> list[str]:
-    versus, thresholds = verdict["against_champion"], verdict["thresholds"]
+    versus = verdict["against_champion"]
     if versus is None:
         note = report.get("champion")
         return [f"It was not compared with a live model{': ' + note if note else ''}."]
+    return [
+        f"{JUDGED_CHAMPION[report.get('champion_how') or 'published']}, had {_percent(verdict['champion_recall'])}. "
+        f"Against it the candidate is {_difference(verdict, versus, verdict['champion_recall'])}."
+    ]
+
+
+def _against_best(verdict: Mapping[str, Any]) -> list[str]:
+    """Where another version than the champion is the best recent one."""
+    versus, recall = verdict["against_reference"], verdict["reference_recall"]
+    if versus is None or verdict["reference"] == CHAMPION:
+        return []
+    return [
+        f"Of the versions that were live lately, {reference_name(verdict)} is the best on this holdout, with "
+        f"{_percent(recall)}, and the gate compares with that: losses that are tolerated one by one would add up. "
+        f"Against it the candidate is {_difference(verdict, versus, recall)}."
+    ]
+
+
+def _difference(verdict: Mapping[str, Any], versus: Mapping[str, float], recall: float) -> str:
+    """The word for a difference, the difference relative and in points, and its interval."""
+    thresholds = verdict["thresholds"]
     word = "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "not distinguishable from it"
     if verdict["n_users"] < thresholds["min_users"]:
         word = "not to be told apart by so few users"
-    return [
-        f"{JUDGED_CHAMPION[report.get('champion_how') or 'published']}, had {_percent(verdict['champion_recall'])}. "
-        f"Against it the candidate is {word}: {versus['mean'] * 100:+.2f} points, "
-        f"{thresholds['confidence_level'] * 100:g} % from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}."
-    ]
+    relative = f"{share(versus['mean'] / recall)} of its Recall, that is " if recall else ""
+    return (
+        f"{word}: {relative}{versus['mean'] * 100:+.2f} percentage points, {thresholds['confidence_level'] * 100:g} % "
+        f"from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}"
+    )
 
 
 def _breadth(report: Report, verdict: Mapping[str, Any]) -> list[str]:
     """How much of the catalogue is shown to anybody; the gate does not decide on it."""
     judged = report.get("judged") or {}
     metric = f"coverage@{verdict['top_k']}"
-    names = [CHAMPION, verdict["opponent"], "without_prior"]
+    names = [CHAMPION, verdict["opponent"], WITHOUT_PRIOR]
     found = [f"{title(name)}: {_percent(judged[name]['means'][metric])}" for name in names if name in judged]
     if CANDIDATE not in judged or not found:
         return []
@@ -134,8 +165,8 @@ def _breadth(report: Report, verdict: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _percent(share: float) -> str:
-    return f"{share:.2%}".replace("%", " %")
+def _percent(part: float) -> str:
+    return f"{part:.2%}".replace("%", " %")
 
 
 def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
@@ -190,8 +221,9 @@ def opponent_of(report: Report) -> str | None:
     verdict, judged = report.get("verdict"), report.get("judged") or {}
     if verdict and verdict["opponent"] in judged:
         return str(verdict["opponent"])
-    names = sorted(name for name in judged if name.startswith("popularity"))
-    return max(names, key=lambda name: judged[name]["means"][f"recall@{report['top_k']}"], default=None)
+    recall = f"recall@{report['top_k']}"
+    means = {name: row["means"][recall] for name, row in judged.items() if name.startswith(POPULARITY)}
+    return strongest_popularity(means) if means else None
 
 
 def _bracket(start: int) -> str:
@@ -202,14 +234,90 @@ def _bracket(start: int) -> str:
     return str(start) if last == start else f"{start} to {last}"
 
 
+def without_prior_missing(report: Report) -> str | None:
+    """Why there is no row of the candidate without its prior, where there is none although the run was judged."""
+    judged, prior = report.get("judged"), report.get("prior")
+    if not judged or WITHOUT_PRIOR in judged or not prior:
+        return None
+    if prior["power"] == 0:
+        return f"its power is 0 ({prior['why']}), so the candidate itself is without a prior"
+    return "all items have the same prior, so it changes no ranking"
+
+
+def sections(report: Report) -> dict[str, str]:
+    """Id -> title of the sections that have something to say: what was found, or why it could not be read."""
+    shown = {"verdict": "Verdict"}
+    if not report.get("unchanged"):
+        judged = bool(report.get("judged")) or bool(unreadable(report, "contestants"))
+        shown |= {"contestants": "Contestants"} if judged else {}
+        shown |= {"data": "Data"} if report.get("snapshot") or unreadable(report, "data") else {}
+        shown |= {"training": "Training"} if report.get("training") or unreadable(report, "training") else {}
+        shown |= {"history": "History length"} if by_history(report) else {}
+        shown |= {"served": "Who is served"} if report.get("judged") or report.get("prior") else {}
+        shown |= {"beyond": "Beyond accuracy"} if report.get("judged") else {}
+    return shown | {"lineage": "Lineage", "tasks": "Tasks"}
+
+
+NOT_REACHED = {"data": "parsing reviews", "training": "training", "contestants": "judging"}
+
+
+def not_reached(report: Report) -> str:
+    """What the run did not come to, in a sentence; empty where it came to all."""
+    if report.get("unchanged"):
+        return ""
+    missing = [told for section, told in NOT_REACHED.items() if section not in sections(report)]
+    return f"The run did not come to {', '.join(missing)}." if missing else ""
+
+
+def lineage(report: Report) -> list[tuple[str, str]]:
+    """(name, value) of what is known of where the run comes from."""
+    run = report.get("run") or {}
+    fold, snapshot, model = (report.get(name) or {} for name in ("fold", "snapshot", "model"))
+    rows = [
+        ("As of", instant(run["as_of"]) if run else None),
+        ("Cut", instant(fold["cut_s"]) if fold else None),
+        ("Snapshot", _snapshot(run, snapshot)),
+        ("Model", model.get("model_id")),
+        ("Tuned configuration", _tuned(run)),
+        ("Published factors", _refitted(report.get("refitted"))),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def _snapshot(run: Mapping[str, Any], snapshot: Mapping[str, Any]) -> str | None:
+    date = snapshot.get("snapshot")
+    return f"{date} (the newest on or before the run's date)" if date and run and not run["snapshot"] else date
+
+
+def _tuned(run: Mapping[str, Any]) -> str | None:
+    if run.get("tuned_values"):
+        values = ", ".join(f"{name} {number(value)}" for name, value in sorted(run["tuned_values"].items()))
+        return f"{run['tuned']}: {values}"
+    asked = (run.get("params") or {}).get("tuned")
+    return f"{asked} was asked for, and nothing of it was used: the log of the first task says why" if asked else None
+
+
+def _refitted(refitted: Mapping[str, Any] | None) -> str | None:
+    if not refitted:
+        return None
+    train, users, items = (f"{refitted[name]:,}" for name in ("train", "train_users", "train_items"))
+    return f"fitted on {train} interactions of {users} users and {items} items"
+
+
 def changed(report: Report) -> list[str]:
     """Parameters that have not their defaults."""
     return [row["param"] for row in report.get("configuration") or [] if row["value"] != row["default"]]
 
 
+def tone(task: Mapping[str, Any], report: Report) -> str:
+    """The colour of a task's state: red is kept for errors."""
+    tones = {"success": "good", "not promoted": "warn", "failed": "bad", "killed": "bad"}
+    return tones.get(state(task, report), "plain")
+
+
 def state(task: Mapping[str, Any], report: Report) -> str:
     """A task's state in a word; the gate's refusal is not called a failure."""
     error = task.get("error")
-    if task["task"] == "recall_gate" and error and error["kind"] == "GateRejected":
+    if error and error["kind"] == "GateRejected":
         return "not promoted"
     return "killed" if task["state"] == "running" and report.get("finished") else str(task["state"])

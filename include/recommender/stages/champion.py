@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -31,12 +32,14 @@ class Comparison:
     how : "none" (no champion, or nothing to compare), "published" (its judged factors), "refitted" (its configuration,
         fitted on this run's train part)
     inputs : what the comparison depends on besides the candidate, name -> digest or id
+    same : whether the champion is the candidate itself
     """
 
     how: str
     champion_id: str | None
     note: str
     inputs: dict[str, str]
+    same: bool = False
 
 
 def compare_with(
@@ -47,11 +50,9 @@ def compare_with(
         return Comparison("none", None, "none yet", {}), config
     name = state.model_id
     manifest = workspace.registry.manifest(name)
-    theirs = RetrainConfig.from_dict(manifest["config"])
-    theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
-    theirs = replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
-    if _same_model(manifest["identity"], fitted, config):
-        return Comparison("none", name, f"{name} is this very candidate", {}), theirs
+    theirs = their_config(manifest, config)
+    if is_candidate(manifest["identity"], fitted, config):
+        return Comparison("none", name, f"{name} is this very candidate", {}, same=True), theirs
     if manifest["cut_s"] <= fitted.encoded.counts["cut_s"]:
         note = f"{name}: its judged factors, which were trained before this cut"
         return Comparison("published", name, note, {"champion": name}), theirs
@@ -62,7 +63,15 @@ def compare_with(
     return Comparison("refitted", name, note, {"champion": name, "how": "refitted"}), theirs
 
 
-def _same_model(identity: dict[str, Any], fitted: Fitted, config: RetrainConfig) -> bool:
+def their_config(manifest: Mapping[str, Any], config: RetrainConfig) -> RetrainConfig:
+    """The configuration of a version, on the split of this run; how its own gate decided is none of it."""
+    theirs = RetrainConfig.from_dict({**manifest["config"], "gate": {}})
+    theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
+    return replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
+
+
+def is_candidate(identity: Mapping[str, Any], fitted: Fitted, config: RetrainConfig) -> bool:
+    """Whether a version is what this run has fitted."""
     theirs = (identity["judged"], identity["judged_prior"])
     return theirs == (fitted.trained.digest, prior_identity(fitted.popularity, config.prior))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,16 +14,19 @@ import numpy as np
 
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
-from ..errors import ConfigError, GateRejected
-from ..evaluation.evaluate import fold_task, judge
-from ..evaluation.gate import CANDIDATE, CHAMPION, Verdict, decide, paired_interval
+from ..errors import ConfigError, DataError, GateRejected
+from ..evaluation.champion import Champion
+from ..evaluation.evaluate import Judged, fold_task, judge
+from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, Verdict, decide, paired_interval
 from ..models.protocol import Recommender
+from ..reporting.sentence import verdict_sentence
 from ..reporting.tables import render_verdict
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from ..storage.documents import checked, load_json
-from .champion import compare_with, contestant
+from .champion import Comparison, compare_with, contestant
 from .fit import Fitted, load_model, load_popularity
+from .references import Recent, UnreadableError, recent_versions
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)
@@ -34,47 +37,106 @@ WITHOUT_PRIOR = "without_prior"
 def evaluate(
     workspace: Workspace, parsed: Artifact, fitted: Fitted, as_of: datetime, channel: str, config: RetrainConfig
 ) -> Outcome:
-    """Candidate, popularity and champion on one code path: judged.json and recall_<contestant>.npy a user."""
+    """Candidate, popularity, champion and the versions live before it: judged.json and recall_<contestant>.npy a user.
+
+    `counts["champion_id"]` is the version that the channel pointed to, `counts["versions"]` what each of the channel's
+    versions among the contestants is.
+    """
     state = workspace.registry.channels.read(channel)
     comparison, theirs = compare_with(workspace, fitted, state, config)
+    # Of the model that is live already there is nothing to decide.
+    recent = Recent() if comparison.same else recent_versions(workspace, parsed, fitted, state, config)
+    judging = Judging(workspace, parsed, fitted, as_of, config, comparison, theirs)
+    while True:
+        try:
+            outcome = _evaluated(judging, recent)
+        except UnreadableError as error:
+            log.warning("Not compared: %s", error)
+            recent = recent.without(error.model_id, error.why)
+        else:
+            break
+    log.info("Champion: %s", comparison.note)
+    for row in outcome.artifact.counts["versions"][1:]:
+        log.info("%s: %s", row["name"], row["note"])
+    return outcome
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What is judged: a run's candidate, and the champion with its configuration."""
+
+    workspace: Workspace
+    parsed: Artifact
+    fitted: Fitted
+    as_of: datetime
+    config: RetrainConfig
+    comparison: Comparison
+    theirs: RetrainConfig
+
+    def version(self, comparison: Comparison, theirs: RetrainConfig) -> Champion:
+        """A version of the channel, over this fold's users and items."""
+        return contestant(self.workspace, self.parsed, self.fitted, self.as_of, comparison, theirs)
+
+
+def _evaluated(judging: Judging, recent: Recent) -> Outcome:
+    workspace, fitted, config, comparison = judging.workspace, judging.fitted, judging.config, judging.comparison
 
     def make(directory: Path) -> dict[str, Any]:
-        fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-        task = fold_task(fold, config.evaluate)
-        model = load_model(workspace, fitted, config.prior)
-        contestants: dict[str, Recommender] = {CANDIDATE: model}
-        if (model.prior.boosts != 1).any():
-            contestants[WITHOUT_PRIOR] = model.als
-        if comparison.how != "none":
-            contestants[CHAMPION] = contestant(workspace, parsed, fitted, as_of, comparison, theirs)
-        contestants |= load_popularity(workspace, fitted.popularity)
-        outcome = judge(contestants, task, config.evaluate)
+        outcome = _judge_all(judging, recent)
         for name, judged in outcome.items():
             np.save(directory / f"recall_{name}.npy", judged.recall, allow_pickle=False)
         told = ("means", "by_history", "slices")
         body = {name: {part: getattr(row, part) for part in told} for name, row in outcome.items()}
         (directory / "judged.json").write_text(json.dumps(body, indent=1, sort_keys=True))
         return {
-            "judged_users": len(task.rows),
+            "judged_users": len(outcome[CANDIDATE].recall),
             "contestants": sorted(outcome),
             "champion": comparison.note,
             "champion_how": comparison.how,
             "champion_id": comparison.champion_id,
+            "versions": _versions(comparison, recent),
+            "not_compared": dict(recent.left_out),
         }
 
     inputs = {
         "fold": fitted.encoded.digest,
-        "ids": parsed.digest,
+        "ids": judging.parsed.digest,
         "candidate": fitted.trained.digest,
         "popularity": fitted.popularity.digest,
         "champion_id": comparison.champion_id or "",
         **comparison.inputs,
+        **recent.inputs,
     }
-    outcome = run_once(
-        workspace, "evaluate", 5, {**asdict(config.evaluate), "prior": asdict(config.prior)}, inputs, make
-    )
-    log.info("Champion: %s", comparison.note)
+    settings = {**asdict(config.evaluate), "prior": asdict(config.prior)}
+    return run_once(workspace, "evaluate", 6, settings, inputs, make)
+
+
+def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
+    """Each version of the channel is loaded and let go before the next: each is as large as the candidate."""
+    workspace, fitted, config = judging.workspace, judging.fitted, judging.config
+    task = fold_task(EncodedFold.load(workspace.artifacts.path(fitted.encoded)), config.evaluate)
+    model = load_model(workspace, fitted, config.prior)
+    contestants: dict[str, Recommender] = {CANDIDATE: model}
+    if (model.prior.boosts != 1).any():
+        contestants[WITHOUT_PRIOR] = model.als
+    outcome = judge(contestants | load_popularity(workspace, fitted.popularity), task, config.evaluate)
+    if judging.comparison.how != "none":
+        champion = {CHAMPION: judging.version(judging.comparison, judging.theirs)}
+        outcome |= judge(champion, task, config.evaluate)
+    for number, earlier in enumerate(recent.judged, 1):
+        try:
+            version = judging.version(earlier.comparison, earlier.config)
+        except DataError as error:
+            raise UnreadableError(earlier.model_id, str(error)) from error
+        outcome |= judge({f"{EARLIER}{number}": version}, task, config.evaluate)
     return outcome
+
+
+def _versions(comparison: Comparison, recent: Recent) -> list[dict[str, Any]]:
+    """Of each version of the channel among the contestants: its name there, its id, how it is judged, and a note."""
+    rows = [(CHAMPION, comparison)] if comparison.champion_id else []
+    rows += [(f"{EARLIER}{number}", each.comparison) for number, each in enumerate(recent.judged, 1)]
+    return [{"name": name, "model_id": row.champion_id, "how": row.how, "note": row.note} for name, row in rows]
 
 
 def recall_gate(
@@ -92,14 +154,20 @@ def recall_gate(
             for name in names
             if name != CANDIDATE
         }
-        body = {**verdict.as_dict(), "intervals": intervals, "thresholds": asdict(config)}
+        body = {
+            **verdict.as_dict(),
+            "intervals": intervals,
+            "thresholds": asdict(config),
+            "versions": evaluated.counts["versions"],
+            "not_compared": evaluated.counts["not_compared"],
+        }
         (directory / "verdict.json").write_text(json.dumps(body, indent=1, sort_keys=True))
-        return {"decision": verdict.decision, "forced": force_reason is not None}
+        return {"decision": verdict.decision, "forced": force_reason is not None, "headline": verdict_sentence(body)}
 
     if force_reason is not None and len(force_reason.strip()) < 10:
         raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
-    outcome = run_once(workspace, "recall_gate", 3, settings, {"evaluated": evaluated.digest}, make)
+    outcome = run_once(workspace, "recall_gate", 4, settings, {"evaluated": evaluated.digest}, make)
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome
 
@@ -147,11 +215,14 @@ def table(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> str:
     return render_verdict(read_judged(workspace, evaluated), read_verdict(workspace, gated), note)
 
 
-def require_promotion(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> None:
-    """Raise GateRejected, with the table, unless the verdict is PROMOTE or the promotion is forced."""
+def require_promotion(workspace: Workspace, gated: Artifact) -> None:
+    """Raise GateRejected, in one line, unless the verdict is PROMOTE or the promotion is forced.
+
+    `recall_gate` has logged the table, and the report shows it.
+    """
     verdict = read_verdict(workspace, gated)
     if verdict["decision"] != "PROMOTE" and not verdict["forced"]:
-        raise GateRejected(f"{verdict['decision']}: nothing is published.\n{table(workspace, evaluated, gated)}")
+        raise GateRejected(f"{verdict_sentence(verdict)}. Nothing is published.")
 
 
 __all__ = ["Verdict", "evaluate", "read_judged", "read_verdict", "recall_gate", "require_promotion", "table"]

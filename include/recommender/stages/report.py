@@ -17,8 +17,10 @@ log = logging.getLogger(__name__)
 def write_report(workspace: Workspace, run_id: str) -> str:
     """Write the report of a run, up to where it came; return the URI of report.html."""
     journal = Journal(workspace.root, run_id)
-    report = collect(journal, workspace.artifacts)
-    workspace.root.write(f"{journal.folder}/report.json", json.dumps(report, indent=1, sort_keys=True).encode())
+    report = collect(journal, workspace.artifacts, workspace.snapshots)
+    workspace.root.write(
+        f"{journal.folder}/report.json", json.dumps(report, indent=1, sort_keys=True, allow_nan=False).encode()
+    )
     workspace.root.write(f"{journal.folder}/report.html", render_html(report).encode())
     uri = workspace.root.uri(f"{journal.folder}/report.html")
     log.info("Report: %s", uri)

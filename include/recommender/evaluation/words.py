@@ -1,0 +1,39 @@
+"""How a candidate compares, in words that follow from the numbers alone.
+
+"Better" and "worse" are said only where the interval says so; what is merely above or below is called that.
+"""
+
+from __future__ import annotations
+
+
+def version(name: str) -> str:
+    """A reference in words: the champion, or `earlier_2`, the second newest of those that were live before it."""
+    return "the champion" if name == "champion" else f"the best recent version ({name})"
+
+
+def against_popularity(opponent: str, lift: float | None, level: float) -> str:
+    """Of a candidate whose interval lies above 0."""
+    by = ", which has no hit," if lift is None else f" by {lift:.1%}"
+    return f"better than {opponent}{by} at {100 * level:g}% confidence"
+
+
+def against_reference(name: str, recall: float, mean: float, low: float, high: float) -> str:
+    """Of a candidate that is not further below the reference than is tolerated.
+
+    Parameters
+    ----------
+    recall : of the reference
+    mean, low, high : of the candidate minus the reference
+    """
+    who = version(name)
+    if not recall:
+        return f"{who} has no hit"
+    share = f"{abs(mean) / recall:.1%}"
+    if low > 0:
+        return f"{share} better than {who}"
+    if mean == 0:
+        return f"as good as {who}"
+    if mean > 0:
+        return f"{share} above {who}, not distinguishable from it"
+    told = f"{share} below {who}, within tolerance"
+    return told if high < 0 else f"{told}, not distinguishable from it"

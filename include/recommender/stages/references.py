@@ -1,0 +1,155 @@
+"""The versions that were live before the champion, as far as they may be compared on this run's holdout.
+
+Against the champion alone, losses that are each within the tolerance would add up from promotion to promotion. So the
+gate's reference is the best of the channel's recent versions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..config import RetrainConfig
+from ..errors import ConfigError, DataError
+from ..registry.channels import ChannelState
+from ..registry.moves import Move, replay
+from ..storage.artifacts import Artifact
+from .champion import Comparison, is_candidate, their_config
+from .fit import Fitted
+from .workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+MOST_JUDGED = 3  # besides the champion; each is one more ranking for every judged user
+MOST_READ = 60  # manifests
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A version that was live before the champion, to be judged as it was published.
+
+    on_record : Recall@K of its own gate, where that judged on this very holdout
+    """
+
+    comparison: Comparison
+    config: RetrainConfig
+    on_record: float | None
+
+    @property
+    def model_id(self) -> str:
+        """The version."""
+        return str(self.comparison.champion_id)
+
+
+@dataclass(frozen=True)
+class Recent:
+    """What is compared besides the champion, newest first, and what is not: version -> why."""
+
+    judged: tuple[Earlier, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What the comparison depends on."""
+        told = {"earlier": " ".join(each.model_id for each in self.judged)} if self.judged else {}
+        return told | {f"not compared {name}": why for name, why in self.left_out}
+
+    def without(self, model_id: str, why: str) -> Recent:
+        """The same without a version that turned out to be unreadable."""
+        kept = tuple(each for each in self.judged if each.model_id != model_id)
+        return Recent(kept, (*self.left_out, (model_id, why)))
+
+
+class UnreadableError(Exception):
+    """An earlier version cannot be loaded; a damaged version of the past must not stop a run."""
+
+    def __init__(self, model_id: str, why: str) -> None:
+        super().__init__(f"{model_id}: {why}")
+        self.model_id, self.why = model_id, why
+
+
+def recent_versions(
+    workspace: Workspace,
+    parsed: Artifact,
+    fitted: Fitted,
+    state: ChannelState | None,
+    config: RetrainConfig,
+) -> Recent:
+    """Of the versions that were live before the champion: the best on record on this very holdout, and the newest.
+
+    A version that was rolled back is none of them, nor what was live before the newest promotion that a person forced:
+    that accepted a loss in writing. Only versions whose judged factors have not seen the holdout are judged; the
+    configuration of no other than the champion is fitted anew.
+    """
+    if state is None:
+        return Recent()
+    history = [
+        move for move in workspace.registry.channels.history(state.move.channel) if move.number <= state.move.number
+    ]
+    names = _before_champion(history)[:MOST_READ]
+    manifests = workspace.registry.manifests(names)
+    found: list[Earlier] = []
+    left_out: list[tuple[str, str]] = []
+    for name in names:
+        manifest = manifests.get(name)
+        if manifest is None:
+            left_out.append((name, "it was retired"))
+        elif isinstance(manifest, DataError):
+            left_out.append((name, str(manifest)))
+        else:
+            _sort(name, manifest, parsed, fitted, config, found, left_out)
+    return Recent(_chosen(found), tuple(left_out))
+
+
+def _before_champion(history: Sequence[Move]) -> list[str]:
+    """Versions of the channel's stack below its top, newest first, down to the newest that was forced."""
+    brought: dict[str, str] = {move.to_model: move.kind for move in history if move.kind != "rollback"}
+    names: list[str] = []
+    for name in dict.fromkeys(reversed(replay(history).stack)):
+        names.append(name)
+        if brought.get(name) == "force":
+            break
+    return names[1:]
+
+
+def _sort(
+    name: str,
+    manifest: Mapping[str, Any],
+    parsed: Artifact,
+    fitted: Fitted,
+    config: RetrainConfig,
+    found: list[Earlier],
+    left_out: list[tuple[str, str]],
+) -> None:
+    """Put a version with those that may be judged, or say why it may not."""
+    try:
+        if is_candidate(manifest["identity"], fitted, config):
+            return
+        if manifest["cut_s"] > fitted.encoded.counts["cut_s"]:
+            left_out.append((name, "it has seen this holdout"))
+            return
+        note = f"{name}: live earlier, its judged factors, which were trained before this cut"
+        comparison = Comparison("published", name, note, {})
+        found.append(Earlier(comparison, their_config(manifest, config), _on_record(manifest, parsed, fitted, config)))
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+        left_out.append((name, f"its manifest cannot be used: {type(error).__name__}: {error}"))
+
+
+def _on_record(manifest: Mapping[str, Any], parsed: Artifact, fitted: Fitted, config: RetrainConfig) -> float | None:
+    theirs = manifest["identity"]["ids"], manifest["cut_s"], manifest["published_cut_s"]
+    counts = fitted.encoded.counts
+    if theirs != (parsed.digest, counts["cut_s"], counts["last_s"] + 1):
+        return None
+    recall = manifest["metrics"]["candidate"].get(f"recall@{config.evaluate.top_k}")
+    return None if recall is None else float(recall)
+
+
+def _chosen(found: Sequence[Earlier]) -> tuple[Earlier, ...]:
+    """The best on record, then the newest ones; in the order in which they were given."""
+    on_record = [each for each in found if each.on_record is not None]
+    first = max(on_record, key=lambda each: each.on_record or 0.0, default=None)
+    order: Iterable[Earlier] = ([first] if first else []) + [each for each in found if each is not first]
+    kept = list(order)[:MOST_JUDGED]
+    return tuple(each for each in found if any(each is one for one in kept))

@@ -157,6 +157,6 @@ def _remove(objects: ObjectStore, keys: list[str]) -> None:
 def _unsafe(objects: ObjectStore, key: str, what: str) -> ConfigError:
     return ConfigError(
         f"{objects.uri(key)}: the store is not safe for promotions: {what}. Two promotions could overwrite each other, "
-        "so nothing is promoted there. Update the store to a version with atomic conditional writes on PUT, or use another "
-        "(Amazon S3 has them; versitygw since 1.8.0)."
+        "so nothing is promoted there. Update the store to a version with atomic conditional writes on PUT, or use "
+        "another (Amazon S3 has them; versitygw since 1.8.0)."
     )

@@ -16,11 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 TOKEN_BYTES = 32
+SIGNING_BYTES = 64  # what HS512 asks of a key
+COMPOSE = "docker-compose.yaml"
 ROOT = Path(__file__).resolve().parents[1]
 
 HEADER = """\
 # Secrets of docker-compose.yaml, made by deploy/make_env.py. Keep this file out of git and out of images.
 # Ports on this machine, where the defaults are taken: AIRFLOW_PORT=8080, OBJECT_STORE_PORT=9000
+# Memory of the container that trains: SCHEDULER_MEMORY=8g
+# Settings of docs/operations.md go in here too: RECOMMENDER_SCHEDULE=@monthly; JSON between single quotes.
 """
 
 
@@ -32,6 +36,11 @@ def fernet_key() -> str:
 def token() -> str:
     """A random token of hexadecimal digits, safe inside URLs, JSON and shell words."""
     return secrets.token_hex(TOKEN_BYTES)
+
+
+def signing_key() -> str:
+    """A random key of hexadecimal digits, twice as long as the longest hash that signs with it."""
+    return secrets.token_hex(SIGNING_BYTES)
 
 
 def password() -> str:
@@ -47,8 +56,8 @@ def access_key() -> str:
 SECRETS: dict[str, Callable[[], str]] = {
     "POSTGRES_PASSWORD": token,
     "AIRFLOW_FERNET_KEY": fernet_key,
-    "AIRFLOW_JWT_SECRET": token,
-    "AIRFLOW_API_SECRET_KEY": token,
+    "AIRFLOW_JWT_SECRET": signing_key,
+    "AIRFLOW_API_SECRET_KEY": signing_key,
     "AIRFLOW_ADMIN_PASSWORD": password,
     "OBJECT_STORE_ACCESS_KEY": access_key,
     "OBJECT_STORE_SECRET_KEY": token,
@@ -71,17 +80,34 @@ def create(path: Path) -> bool:
     return True
 
 
+def given(path: Path) -> dict[str, str]:
+    """The variables that a file sets, but for empty ones."""
+    return dict(re.findall(r"(?m)^(?:export )?(\w+)=(\S.*?)\s*$", path.read_text(encoding="utf-8")))
+
+
 def missing(path: Path) -> list[str]:
     """Names of secrets that an existing file leaves out or empty."""
-    given = dict(re.findall(r"(?m)^(\w+)=(\S+)$", path.read_text(encoding="utf-8")))
-    return [name for name in SECRETS if not given.get(name)]
+    return [name for name in SECRETS if not given(path).get(name)]
+
+
+def unread(path: Path) -> list[str]:
+    """Names of settings in a file that no container gets, such as misspelt ones."""
+    known = set(re.findall(r"\bRECOMMENDER_\w+(?=: \$)", (ROOT / COMPOSE).read_text(encoding="utf-8")))
+    return [name for name in given(path) if name.startswith("RECOMMENDER_") and name not in known]
 
 
 def complaints(path: Path) -> list[str]:
-    """What is wrong with an existing file, and how to mend it."""
+    """What is wrong with an existing file, and how to fix it. Values are secrets, so none is shown."""
     found = []
     if absent := missing(path):
         found.append(f"{path} lacks {', '.join(absent)}: add them, or move the file away to get a new one")
+    elif len(given(path)["AIRFLOW_JWT_SECRET"]) < SIGNING_BYTES:
+        found.append(
+            f"{path}: AIRFLOW_JWT_SECRET is shorter than {SIGNING_BYTES} characters: replace it by the output of "
+            f"python3 -c 'import secrets; print(secrets.token_hex({SIGNING_BYTES}))'"
+        )
+    if names := unread(path):
+        found.append(f"{path}: {', '.join(names)} reaches no container; docs/operations.md has the names of settings")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         found.append(f"{path} can be read by other users, expected mode 600: chmod 600 {path}")
     return found

@@ -1,4 +1,4 @@
-"""What the Docker stack needs before Airflow starts: the login, the bucket, and sample snapshots in an empty bucket.
+"""What the Docker stack needs before Airflow starts: login, bucket, a store that is safe, samples in an empty bucket.
 
 Runs in the service `init`, after the database was migrated. It may run any number of times: what is there is kept,
 but for the login, which follows AIRFLOW_ADMIN_PASSWORD.
@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from include.orchestration.settings import Settings
 from include.recommender.errors import ConfigError, RecommenderError
-from include.recommender.storage.faults import translate
+from include.recommender.registry.channels import Channels
+from include.recommender.storage.faults import STORE_ERRORS, translate
 from include.recommender.storage.objects import ObjectStore
 from local.samples import snapshot_dates, write_snapshots
 
@@ -49,8 +48,8 @@ def ensure_bucket(client: S3Client, bucket: str) -> bool:
         if any(found["Name"] == bucket for found in client.list_buckets()["Buckets"]):
             return False
         client.create_bucket(Bucket=bucket)
-    except (ClientError, BotoCoreError) as error:
-        raise translate(error, "create", f"s3://{bucket}") from error
+    except STORE_ERRORS as error:
+        raise translate(error, "create", f"s3://{bucket}", client.meta.endpoint_url) from error
     return True
 
 
@@ -77,6 +76,8 @@ def prepare(environment: Mapping[str, str]) -> None:
     for bucket in sorted({workspace.root.bucket, workspace.snapshots.bucket}):
         made = ensure_bucket(workspace.root.client, bucket)
         print(f"bucket {bucket}: {'created' if made else 'kept'}")
+    Channels(workspace.root).probe()
+    print(f"{settings.root}: of writers that race for one key, one wins")
     n_files = load_samples(workspace.snapshots)
     print(f"{settings.snapshots}: {f'{n_files} generated sample files loaded' if n_files else 'kept as it is'}")
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from include.recommender.errors import RecommenderError
 from include.recommender.reporting.journal import Journal, folder_id
 from include.recommender.reporting.view import headline
+from include.recommender.storage.redaction import printable
 
-from .deployment import Deployment
+from .connection import check_connection
+from .deployment import SNS_NOTIFIER, Deployment, NotifierSpec
 from .settings import Settings
 
 log = logging.getLogger(__name__)
 
 SUBJECT_CHARS = 100  # the limit of SNS, which also wants ASCII in one line
+SECRET_CHARS = 4
+URL_END = re.compile(r"(https?://[^/\s\"']+)/[^\s\"']*")  # hooks of chats have their token in the path
 TEXT_CHARS = 60_000  # far below the 256 KiB of SNS
 
 
@@ -40,11 +47,43 @@ def send(alert: Alert, context: Any) -> None:
     """Tell every configured notifier; one that fails does not keep the others from being told."""
     for spec in Deployment.from_environment().notifiers:
         try:
-            module, _, name = spec.path.rpartition(".")
-            notifier = getattr(import_module(module), name)
-            notifier(**spec.kwargs)({**context, "alert": alert})
-        except Exception:  # whatever somebody else's notifier raises
-            log.exception("%s did not send: %s", spec.path, alert.subject)
+            _send(spec, alert, context)
+        except Exception as error:  # whatever somebody else's notifier raises
+            # Neither the traceback nor the error's own text as it is: tokens are in kwargs, and in the URLs of hooks.
+            log.error("%s did not send %r: %s", spec.path, alert.subject, without_secrets(error, spec))  # noqa: TRY400
+
+
+def _send(spec: NotifierSpec, alert: Alert, context: Any) -> None:
+    if spec.path == SNS_NOTIFIER:
+        # Airflow would publish with the credentials of the machine where there is no such connection.
+        check_connection(spec.kwargs["aws_conn_id"])
+    module, _, name = spec.path.rpartition(".")
+    notifier = getattr(import_module(module), name)
+    notifier(**spec.kwargs)({**context, "alert": alert})
+
+
+def without_secrets(error: BaseException, spec: NotifierSpec) -> str:
+    """The kind of an error and its text, without any text of the notifier's own settings and without URLs' ends."""
+    text = str(error)
+    for value in sorted(set(_texts(spec.kwargs)), key=len, reverse=True):
+        text = text.replace(value, "***")
+    frame = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" ({Path(frame[0].filename).name}, line {frame[0].lineno})" if frame else ""
+    shown = printable(URL_END.sub(r"\1/***", text))
+    return f"{type(error).__name__}: {shown}{where}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value that are long enough to be a secret, with the parts of those that are URLs."""
+    if isinstance(value, str):
+        parts = [value, *re.split(r"[/?&=@:\s]+", value)] if "://" in value else [value]
+        yield from (part for part in parts if len(part) >= SECRET_CHARS)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
 
 
 def compose(context: Mapping[str, Any]) -> Alert:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -17,6 +17,10 @@ from .schedule import Schedule, read_schedule
 TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
 SNS_NOTIFIER = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
 LONGEST_WAIT_H = 24 * 31
+NOTIFIERS_EXPECTED = (
+    'expected a JSON list such as [{"class": "package.module.Notifier", "kwargs": {"text": "{{ alert.subject }}"}}]. '
+    "Its values are not shown, since tokens may be among them"
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class NotifierSpec:
     """A notifier class by its import path, and its keyword arguments; texts among them are Jinja templates."""
 
     path: str
-    kwargs: Mapping[str, Any]
+    kwargs: Mapping[str, Any] = field(repr=False)  # tokens are among them
 
 
 @dataclass(frozen=True)
@@ -125,20 +129,47 @@ class _Reader:
         return [NotifierSpec(SNS_NOTIFIER, {**about, "region_name": parts[1], "aws_conn_id": connection})]
 
     def notifiers(self) -> list[NotifierSpec]:
+        """The notifiers of the variable, which may hold tokens: a problem names places and kinds, never values."""
         name = "RECOMMENDER_NOTIFIERS"
-        text = self._text(name) or "[]"
-        try:
-            rows = json.loads(text)
-            return [NotifierSpec(row["class"], row.get("kwargs", {})) for row in rows if _is_notifier(row)]
-        except (ValueError, TypeError, KeyError, AttributeError):
-            self.problems.append(
-                f'{name}={text!r}: expected a JSON list such as [{{"class": "package.module.Notifier", '
-                '"kwargs": {"text": "{{ alert.subject }}"}}]'
-            )
-            return []
+        rows, problem = _rows(self._text(name) or "[]")
+        found: list[NotifierSpec] = []
+        problems = [problem] if problem else []
+        for number, row in enumerate(rows, 1):
+            wrong = _notifier_problem(row)
+            if wrong:
+                problems.append(f"entry {number} {wrong}")
+            else:
+                found.append(NotifierSpec(row["class"], row.get("kwargs", {})))
+        self.problems += [f"{name}: {each}; {NOTIFIERS_EXPECTED}" for each in problems]
+        return [] if problems else found
 
 
-def _is_notifier(row: Any) -> bool:
-    if not re.fullmatch(r"\w+(\.\w+)+", row["class"]) or not isinstance(row.get("kwargs", {}), dict):
-        raise ValueError
-    return True
+def _rows(text: str) -> tuple[list[Any], str | None]:
+    """The entries of a JSON list, or why there are none."""
+    try:
+        rows = json.loads(text)
+    except json.JSONDecodeError as error:
+        # Not `from error`: the error keeps the whole text.
+        return [], f"not JSON (line {error.lineno}, column {error.colno})"
+    except RecursionError:
+        return [], "nested too deeply"
+    if not isinstance(rows, list):
+        return [], f"{_kind(rows)} in the place of a list"
+    return rows, None
+
+
+def _notifier_problem(row: Any) -> str | None:
+    if not isinstance(row, dict):
+        return f"is {_kind(row)} in the place of an object"
+    if sorted(row) not in (["class"], ["class", "kwargs"]):
+        return "does not have the keys class and, if need be, kwargs"
+    if not isinstance(row["class"], str) or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", row["class"]):
+        return "has no import path of a class in class"
+    if not isinstance(row.get("kwargs", {}), dict):
+        return f"has {_kind(row['kwargs'])} in kwargs, in the place of an object"
+    return None
+
+
+def _kind(value: Any) -> str:
+    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -6,7 +6,7 @@ import pytest
 
 from include.recommender.errors import ConfigError, NotFound, PreconditionFailed, TransientError
 from include.recommender.registry.bundle import object_name
-from include.recommender.registry.channels import Channels, Move
+from include.recommender.registry.channels import Move
 from include.recommender.registry.moves import moved_now
 from include.recommender.registry.registry import Registry
 from include.recommender.registry.retention import Retention, retire
@@ -86,12 +86,26 @@ def test_who_loses_against_a_write_after_a_lost_one_is_told_who_won(faulty, dire
     assert told(direct)[-1] == (3, "m3")
 
 
-def test_two_probes_that_meet_do_not_look_like_a_store_without_conditions(faulty):
+@pytest.mark.parametrize(("kind", "times"), [("409", 8), ("409", 3), ("503", 20), ("reset", 8), ("lost", 8)])
+def test_faults_while_the_store_is_tried_do_not_make_it_look_unsafe(faulty, direct, kind, times):
     workspace, script = faulty
-    script.faults = [Fault("PUT", r"channels/\.probe", "409", times=2, skip=1)]
-    Channels(workspace.root).probe()
-    # The plain write, the first condition refused twice as a race and then as it should be, and the second condition.
-    assert script.count("PUT", r"channels/\.probe") == 5
+    script.faults = [Fault("PUT", r"channels/\.probe", kind, times=times)]
+    workspace.registry.channels.probe()
+    assert list(direct.objects.walk("channels/")) == []
+
+
+def test_a_store_is_tried_once_by_a_process(faulty):
+    workspace, script = faulty
+    workspace.registry.channels.probe()
+    asked = script.count("", "probe") + len(script.seen)
+    workspace.registry.channels.probe()
+    assert script.count("", "probe") + len(script.seen) == asked
+
+
+def test_a_role_that_may_not_delete_can_try_the_store(faulty):
+    workspace, script = faulty
+    script.faults = [Fault("POST", "delete", "403", times=9)]
+    workspace.registry.channels.probe()
 
 
 def test_a_version_that_is_retired_while_it_is_promoted_is_not_live_afterwards(faulty, direct):

@@ -9,15 +9,15 @@ from typing import Any
 
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, TransientError
+from ..errors import DataError, NotFound, PreconditionFailed, TransientError
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import ObjectStore
+from .atomicity import check_conditional_writes
 from .moves import Kind, Move
 from .parallel import read_each
 
 log = logging.getLogger(__name__)
 
-NOBODYS_ETAG = '"00000000000000000000000000000000"'
 ATTEMPTS = 4
 
 # A store answers 409 where two conditional writes of one key meet; botocore does not send such a write again.
@@ -159,26 +159,8 @@ class Channels:
         return sorted(moves, key=lambda move: (move.number, move.moved_at))
 
     def probe(self) -> None:
-        """Raise ConfigError when the store does not honour conditional writes."""
-        key = "channels/.probe"
-        self._write(key)
-        conditions: dict[str, dict[str, Any]] = {
-            "If-None-Match": {"create_only": True},
-            "If-Match": {"if_match": NOBODYS_ETAG},
-        }
-        for header, condition in conditions.items():
-            try:
-                self._write(key, **condition)
-            except PreconditionFailed:
-                continue
-            raise ConfigError(
-                f"{self.objects.uri(key)}: the store ignores {header}, so two promotions could overwrite each other. "
-                "Nothing is promoted there. Use a store with conditional writes (Amazon S3 has them)."
-            )
-
-    @_patiently
-    def _write(self, key: str, **condition: Any) -> None:
-        self.objects.write(key, b"probe", **condition)
+        """Raise ConfigError when the store does not honour conditional writes, or not while several writers race."""
+        check_conditional_writes(self.objects)
 
 
 def _pointer(channel: str) -> str:

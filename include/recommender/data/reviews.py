@@ -17,19 +17,9 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Meta
 
-from .layouts import (
-    BOM,
-    EARLIEST_S,
-    LATEST_S,
-    MAX_ID_BYTES,
-    MAX_RATING,
-    UNKNOWN,
-    UNVERIFIED,
-    VERIFIED,
-    Unusable,
-    parse_line,
-)
+from .layouts import BOM, MAX_ID_BYTES, UNKNOWN, UNVERIFIED, VERIFIED, parse_line
 from .lines import Block
+from .numerals import EARLIEST_S, LATEST_S, MAX_RATING, Unusable
 
 __all__ = ["ROWS", "UNKNOWN", "UNVERIFIED", "VERIFIED", "BadLine", "Parsed", "parse_block"]
 
@@ -168,7 +158,7 @@ def _columns_old(rows: list[_Old]) -> list[Any]:
         pa.array([row.reviewerID for row in rows], pa.string()),
         pa.array([row.asin for row in rows], pa.string()),
         np.array([row.unixReviewTime for row in rows], np.int64),
-        np.array([row.overall for row in rows], np.float32),
+        np.array([row.overall for row in rows], np.float32) + np.float32(0),  # no -0.0
         np.fromiter([row.verified for row in rows], np.int8, len(rows)),
     ]
 
@@ -178,7 +168,7 @@ def _columns_new(rows: list[_New]) -> list[Any]:
         pa.array([row.user_id for row in rows], pa.string()),
         pa.array([row.parent_asin for row in rows], pa.string()),
         np.array([row.timestamp for row in rows], np.int64) // 1000,
-        np.array([row.rating for row in rows], np.float32),
+        np.array([row.rating for row in rows], np.float32) + np.float32(0),  # no -0.0
         np.fromiter([row.verified_purchase for row in rows], np.int8, len(rows)),
     ]
 

@@ -89,7 +89,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
             kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
             raise DataError(f"{error}{kept}") from error
 
-    return run_once(workspace, "parse_reviews", 2, asdict(config), {"files": downloaded.digest}, make)
+    return run_once(workspace, "parse_reviews", 3, asdict(config), {"files": downloaded.digest}, make)
 
 
 def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> str:

@@ -12,22 +12,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ..config import ParseConfig
 from ..errors import DataError
-from .coding import CODED, Spill, code
+from ..models.memory import require_memory
+from .coding import CODED, GROUP_IDS, IDS, Coder, GroupWriter
 from .formats import likeness
 from .funnel import LAYOUT, Funnel
 from .lines import read_blocks
-from .reviews import ROWS, BadLine, Parsed, parse_block
+from .reviews import BadLine, Parsed, parse_block
 
 log = logging.getLogger(__name__)
 
 REVIEWS, USERS, ITEMS, QUARANTINE = "reviews.parquet", "users.parquet", "items.parquet", "quarantine.jsonl.gz"
 SPILL_ROWS = 20_000
 PROGRESS_EVERY_S = 5.0
+# As they are read, in one piece, and what is then taken of them.
+IDS_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,22 @@ class Reviews:
         return cls(*(table.column(name).to_numpy() for name in CODED.names))
 
 
-def load_ids(path: Path) -> pa.StringArray:
-    """The ids of a vocabulary; position is code."""
-    return pq.read_table(path).column("id").combine_chunks()
+def load_ids(path: Path) -> pa.LargeStringArray:
+    """The ids of a vocabulary; position is code. Raises ConfigError where they do not fit into the free memory."""
+    about = pq.read_metadata(path)
+    size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+    require_memory(
+        IDS_COPIES * size,
+        f"{path.name}: {about.num_rows:,} ids of {size / max(1, about.num_rows):.0f} bytes",
+        "Shorten the ids, or use a larger machine.",
+    )
+    return pq.read_table(path, schema=IDS).column("id").combine_chunks()
 
 
-def save_ids(path: Path, ids: pa.StringArray) -> None:
+def save_ids(path: Path, ids: pa.LargeStringArray) -> None:
     """Write a vocabulary."""
-    pq.write_table(pa.table({"id": ids}), path, compression="zstd")
+    with GroupWriter(path, IDS, GROUP_IDS) as out:
+        out.write(pa.record_batch([ids.cast(pa.large_string())], schema=IDS))
 
 
 def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: ParseConfig) -> dict[str, Any]:
@@ -84,30 +94,21 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
         A file is truncated, corrupt or of another format, too many lines are bad, or a file with lines has no usable
         one. The quarantine is still written.
     """
-    spilled, funnel = directory / ".spill.arrow", Funnel()
-    files = sorted(files)
-    try:
+    funnel, files = Funnel(), sorted(files)
+    with Coder(directory) as coder:
         with (
-            pa.OSFile(str(spilled), "wb") as sink,
-            pa.ipc.new_file(sink, ROWS) as writer,
             # Arrow's own zlib: that of the system differs from machine to machine in its bytes.
             pa.OSFile(str(directory / QUARANTINE), "wb") as raw,
             pa.CompressedOutputStream(raw, "gzip") as quarantine,
         ):
-            spill = Spill(writer)
             for name, path in files:
                 parts = _parse_file(name, path, config, funnel)
                 for rows in _gather(_keep_bad(parts, name, quarantine)):
                     funnel.add_values(rows)
-                    spill.write(rows)
+                    coder.write(rows)
         funnel.check(", ".join(name for name, _ in files), config)
-        users, items = spill.users.sorted(), spill.items.sorted()
-        save_ids(directory / USERS, users)
-        save_ids(directory / ITEMS, items)
-        code(spilled, users, items, directory / REVIEWS)
-        return {**funnel.as_counts(), "users": len(users), "items": len(items)}
-    finally:
-        spilled.unlink(missing_ok=True)
+        coded = coder.finish(directory / USERS, directory / ITEMS, directory / REVIEWS)
+        return {**funnel.as_counts(), "users": coded.users, "items": coded.items}
 
 
 def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> Iterator[Parsed]:

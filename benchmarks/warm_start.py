@@ -38,8 +38,8 @@ class Parsed:
     """Reviews and the ids of their codes."""
 
     reviews: Reviews
-    user_ids: pa.StringArray
-    item_ids: pa.StringArray
+    user_ids: pa.LargeStringArray
+    item_ids: pa.LargeStringArray
 
     @classmethod
     def read(cls, files: Sequence[Path], config: RetrainConfig) -> Parsed:
@@ -49,7 +49,7 @@ class Parsed:
             ids = (load_ids(Path(scratch) / name) for name in (USERS, ITEMS))
             return cls(Reviews.load(Path(scratch)), *ids)
 
-    def ids(self, fold: EncodedFold) -> tuple[pa.StringArray, pa.StringArray]:
+    def ids(self, fold: EncodedFold) -> tuple[pa.LargeStringArray, pa.LargeStringArray]:
         """User and item ids of a fold's rows and columns."""
         return self.user_ids.take(fold.user_codes), self.item_ids.take(fold.item_codes)
 

@@ -48,9 +48,9 @@ def send(alert: Alert, context: Any) -> None:
     for spec in Deployment.from_environment().notifiers:
         try:
             _send(spec, alert, context)
-        except Exception as error:  # whatever somebody else's notifier raises
+        except Exception as error:  # noqa: BLE001 - whatever somebody else's notifier raises
             # Neither the traceback nor the error's own text as it is: tokens are in kwargs, and in the URLs of hooks.
-            log.error("%s did not send %r: %s", spec.path, alert.subject, without_secrets(error, spec))  # noqa: TRY400
+            log.error("%s did not send %r: %s", spec.path, alert.subject, without_secrets(error, spec))
 
 
 def _send(spec: NotifierSpec, alert: Alert, context: Any) -> None:

@@ -2,12 +2,19 @@
 
 import gzip
 import json
+import tempfile
+from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from include.recommender.data.interactions import ITEMS, QUARANTINE, REVIEWS, USERS, load_ids
+from include.recommender.data import coding
+from include.recommender.data.interactions import ITEMS, QUARANTINE, REVIEWS, USERS, Reviews, load_ids
 from include.recommender.data.lines import Block
 from include.recommender.data.reviews import FAN_OUT, FEW_LINES, parse_block
+from include.recommender.data.reviews import ROWS as SCHEMA
 
 from .review_files import MID, NEW, OLD, interactions, lines, parse
 
@@ -16,9 +23,9 @@ def test_each_layout_is_recognised_by_its_fields():
     parts = list(parse_block(Block.of(1, lines(OLD, MID, NEW))))
     assert sum((part.layouts for part in parts), start=type(parts[0].layouts)()) == {"2014": 1, "2018": 1, "2023": 1}
     assert [row for part in parts for row in part.rows.to_pylist()] == [
-        {"user": "U1", "item": "0001", "time": 1_400_000_000, "rating": 5.0, "verified": -1},
-        {"user": "U1", "item": "0001", "time": 1_400_000_000, "rating": 5.0, "verified": 1},
-        {"user": "U2", "item": "B2", "time": 1_600_000_000, "rating": 4.0, "verified": 0},
+        {"user": "U1", "item": "0001", "time": 1_400_000_000, "rating": 5.0, "verified": -1, "newer": False},
+        {"user": "U1", "item": "0001", "time": 1_400_000_000, "rating": 5.0, "verified": 1, "newer": False},
+        {"user": "U2", "item": "B2", "time": 1_600_000_000, "rating": 4.0, "verified": 0, "newer": True},
     ]
 
 
@@ -71,13 +78,47 @@ def test_the_same_reviews_give_the_same_bytes(tmp_path):
     assert written[0] == written[1] == written[2]
 
 
-def test_vocabularies_and_groups_larger_than_one_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr("include.recommender.data.interactions.SPILL_ROWS", 10)
-    monkeypatch.setattr("include.recommender.data.coding.COMPACT_IDS", 4)
-    monkeypatch.setattr("include.recommender.data.coding.GROUP_ROWS", 1)
-    files = {f"{n:03}.json": lines(*ROWS[n : n + 1]) for n in range(len(ROWS))}
-    parse(tmp_path, files)
-    assert [row[2] for row in interactions(tmp_path)] == [row["unixReviewTime"] for row in ROWS]
+def as_rows(pairs):
+    """Reviews of (user, item) pairs; the number of each is its time."""
+    users, items = zip(*pairs, strict=True)
+    plain = pa.array([1] * len(pairs))
+    return pa.record_batch(
+        [pa.array(users, pa.large_string()), pa.array(items, pa.large_string()), pa.array(range(len(pairs)))]
+        + [plain.cast(field.type) for field in list(SCHEMA)[3:]],
+        schema=SCHEMA,
+    )
+
+
+ids = st.one_of(
+    st.sampled_from(["A", "AB", "B", "b", "\u00e9", "\U0001f600", "\uffff"]), st.text("ab\u00ff\U00010000", min_size=1)
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(ids, ids), min_size=1, max_size=60), st.integers(1, 400), st.integers(1, 5), st.integers(1, 20)
+)
+def test_codes_and_bytes_do_not_depend_on_how_rows_come(rows, stretch_bytes, run_ids, batch):
+    wanted_users, wanted_items = (sorted({row[at] for row in rows}, key=str.encode) for at in (0, 1))
+    table, written = as_rows(rows), []
+    for sizes in ((64 << 20, 2048, len(rows)), (stretch_bytes, run_ids, batch)):
+        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as made:
+            patch.setattr(coding, "STRETCH_BYTES", sizes[0])
+            patch.setattr(coding, "RUN_IDS", sizes[1])
+            patch.setattr(coding, "GROUP_ROWS", 7)
+            with coding.Coder(Path(made)) as coder:
+                for start in range(0, len(rows), sizes[2]):
+                    coder.write(table.slice(start, sizes[2]))
+                coded = coder.finish(*(Path(made) / name for name in (USERS, ITEMS, REVIEWS)))
+            assert (coded.users, coded.items) == (len(wanted_users), len(wanted_items))
+            assert load_ids(Path(made) / USERS).to_pylist() == wanted_users
+            assert load_ids(Path(made) / ITEMS).to_pylist() == wanted_items
+            found = Reviews.load(Path(made))
+            assert [(wanted_users[u], wanted_items[i]) for u, i in zip(found.user, found.item, strict=True)] == rows
+            assert found.time.tolist() == list(range(len(rows)))
+            assert sorted(path.name for path in Path(made).iterdir()) == sorted([USERS, ITEMS, REVIEWS])
+            written.append([(Path(made) / name).read_bytes() for name in (REVIEWS, USERS, ITEMS)])
+    assert written[0] == written[1]
 
 
 def test_a_failed_parse_leaves_the_quarantine_and_no_rows(tmp_path):

@@ -36,6 +36,33 @@ def test_free_memory_is_what_the_machine_or_the_control_group_leaves(machine, li
     assert free_bytes(machine, machine) == free
 
 
+@pytest.mark.parametrize("own", ["a/b", "a", ""])
+def test_the_limits_of_all_groups_above_the_process_count(machine, own):
+    (machine / "self").mkdir()
+    (machine / "self" / "cgroup").write_text("1:name=x:/other\n0::/a/b/c\n")
+    (machine / own).mkdir(parents=True, exist_ok=True)
+    for name in ("memory.current", "memory.stat"):
+        (machine / own / name).write_text((machine / name).read_text())
+    (machine / own / "memory.max").write_text("4000000\n")
+    assert free_bytes(machine, machine) == 1_900_000
+
+
+def test_a_control_group_out_of_sight_is_passed_over(machine):
+    (machine / "self").mkdir()
+    (machine / "self" / "cgroup").write_text("0::/../../elsewhere\n")
+    (machine / "memory.max").write_text("4000000\n")
+    assert free_bytes(machine, machine) == 1_900_000
+
+
+def test_a_need_says_what_was_counted_what_is_free_and_what_to_do(monkeypatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 10**9)
+    memory.require_memory(10**9, "10 ids", "Use fewer.")
+    with pytest.raises(
+        ConfigError, match=r"^10 ids need about 1\.50 GB of memory, but 1\.00 GB are free.*Use fewer\.$"
+    ):
+        memory.require_memory(1_500_000_000, "10 ids", "Use fewer.")
+
+
 @pytest.mark.parametrize(("limit", "free"), [("4000000", 1_900_000), (str(2**63 - 4096), 8_192_000)])
 def test_control_groups_of_version_1_count_too(machine, limit, free):
     group = machine / "memory"

@@ -1,91 +1,251 @@
 """Ids as integers: a code is the rank of an id among the sorted ids, whatever the order of the files.
 
-Rows are spilled to disk with their ids as text and coded in a second pass. Memory grows with the number of distinct
-ids (their text, and a hash table while coding), not with the number of rows.
+Rows are coded in stretches. The distinct ids of a stretch go to disk, sorted, and its rows with the codes that they
+have there. In the end the ids of all stretches are merged, and each code becomes the rank among all ids. So memory is
+bounded by the size of a stretch and four bytes an id of each stretch, not by the text of the ids.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from ..errors import DataError
 from .reviews import ROWS
 
-GROUP_ROWS = 250_000
-COMPACT_IDS = 250_000
+STRETCH_BYTES = 64 << 20
+# Of a run on disk, so many ids are in memory while all runs are merged.
+RUN_IDS = 2048
+GROUP_ROWS, GROUP_IDS = 250_000, 250_000
+# Codes and positions are int32, here and in the matrices.
+MOST = 2**31 - 1
 
-CODED = pa.schema([("user", pa.int32()), ("item", pa.int32()), *list(ROWS)[2:]])
+CODED = pa.schema(
+    [("user", pa.int32()), ("item", pa.int32()), *[ROWS.field(name) for name in ("time", "rating", "verified")]]
+)
+IDS = pa.schema([("id", pa.large_string())])
+_STRETCH = pa.schema([*CODED, ROWS.field("newer")])
 
-
-class Vocabulary:
-    """Collects distinct ids; kept as Arrow text, about the ids' own bytes plus 4 each, at most three times."""
-
-    def __init__(self) -> None:
-        self._parts: list[pa.Array] = []
-        self._pending = self._limit = 0
-
-    def add(self, values: pa.StringArray) -> None:
-        """Take over ids, with repetitions."""
-        fresh = pc.unique(values)
-        self._parts.append(fresh)
-        self._pending += len(fresh)
-        if self._pending > self._limit:
-            self._compact()
-
-    def _compact(self) -> pa.StringArray:
-        known = pc.unique(pa.concat_arrays(self._parts))
-        # Growing with what is known keeps the work linear in the number of ids.
-        self._parts, self._pending, self._limit = [known], 0, max(COMPACT_IDS, len(known))
-        return known
-
-    def sorted(self) -> pa.StringArray:
-        """All distinct ids in the order of their bytes."""
-        ids = self._compact()
-        return ids.take(pc.sort_indices(ids))
+Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 
-class Spill:
-    """Rows of the schema ROWS on their way to disk, with the vocabularies of their users and items."""
+@dataclass(frozen=True, kw_only=True)
+class Coded:
+    """How many ids there are.
 
-    def __init__(self, writer: pa.ipc.RecordBatchFileWriter) -> None:
-        self._writer = writer
-        self.users, self.items = Vocabulary(), Vocabulary()
+    old_users, new_users : those with reviews in the layouts of 2014 and 2018, and in that of 2023
+    shared_users : those with both
+    """
+
+    users: int
+    items: int
+    old_users: int
+    new_users: int
+    shared_users: int
+
+
+class Coder:
+    """Takes rows of the schema ROWS; a context manager around its files in `directory`, which are gone afterwards."""
+
+    def __init__(self, directory: Path) -> None:
+        self._paths = [directory / f".spill.{name}" for name in ("users", "items", "rows")]
+        self._users, self._items = _Runs(self._paths[0]), _Runs(self._paths[1])
+        self._sink = pa.OSFile(str(self._paths[2]), "wb")
+        self._out = pa.ipc.new_file(self._sink, _STRETCH)
+        self._rows: list[pa.RecordBatch] = []
+        self._n_bytes = self._n_rows = 0
+
+    def __enter__(self) -> Coder:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for each in (self._users, self._items, self._sink):
+            each.close()
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        """Append rows.
+
+        Raises
+        ------
+        DataError
+            There are more than int32 counts.
+        """
+        self._n_rows += rows.num_rows
+        if self._n_rows > MOST:
+            raise DataError(f"More than {MOST:,} reviews: bring fewer files, for positions are 32-bit integers.")
+        self._rows.append(rows)
+        self._n_bytes += rows.nbytes
+        if self._n_bytes >= STRETCH_BYTES:
+            self._end_stretch()
+
+    def _end_stretch(self) -> None:
+        """One batch of `_out` and one run of ids each."""
+        if not self._rows:
+            return
+        rows = pa.concat_batches(self._rows)
+        self._rows, self._n_bytes = [], 0
+        codes = [self._users.add(rows.column("user")), self._items.add(rows.column("item"))]
+        rest = [rows.column(name) for name in _STRETCH.names[2:]]
+        self._out.write_batch(pa.record_batch([*codes, *rest], schema=_STRETCH))
+
+    def finish(self, users: Path, items: Path, reviews: Path) -> Coded:
+        """Write the sorted ids and the coded rows as Parquet. Raises DataError where ids outnumber int32."""
+        self._end_stretch()
+        self._out.close()
+        self._sink.close()
+        user_ranks, item_ranks = self._users.merge(users, "users"), self._items.merge(items, "items")
+        seen = _Seen(self._users.n_ids)
+        with (
+            pa.OSFile(str(self._paths[2])) as source,
+            GroupWriter(reviews, CODED, GROUP_ROWS, dictionary=["item", "time", "rating", "verified"]) as out,
+        ):
+            for number, rows in enumerate(_batches(pa.ipc.open_file(source))):
+                user = user_ranks[number][rows.column("user").to_numpy()]
+                item = item_ranks[number][rows.column("item").to_numpy()]
+                rest = [rows.column(name) for name in CODED.names[2:]]
+                seen.add(user, rows.column("newer").to_numpy(zero_copy_only=False))
+                out.write(pa.record_batch([user, item, *rest], schema=CODED))
+        return Coded(
+            users=self._users.n_ids,
+            items=self._items.n_ids,
+            old_users=int(seen.old.sum()),
+            new_users=int(seen.new.sum()),
+            shared_users=int((seen.old & seen.new).sum()),
+        )
+
+
+class _Seen:
+    """Which users have reviews in the older layouts, and which in the newer: bool, shape (n_users,)."""
+
+    def __init__(self, n_users: int) -> None:
+        self.old, self.new = np.zeros(n_users, bool), np.zeros(n_users, bool)
+
+    def add(self, user: Codes, newer: np.ndarray[Any, np.dtype[np.bool_]]) -> None:
+        """Count in some rows."""
+        self.new[user[newer]] = True
+        self.old[user[~newer]] = True
+
+
+class _Runs:
+    """The sorted distinct ids of each stretch, on disk until they are merged."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._sink = path, pa.OSFile(str(path), "wb")
+        self._out = pa.ipc.new_file(self._sink, IDS)
+        self._ends = [0]
+        self.n_ids = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._sink.close()
+
+    def add(self, values: pa.LargeStringArray) -> Codes:
+        """A new run of some ids, with repetitions; return their positions in it."""
+        codes, ids = _ranked(values)
+        for start in range(0, len(ids), RUN_IDS):
+            self._out.write_batch(pa.record_batch([ids.slice(start, RUN_IDS)], schema=IDS))
+        self._ends.append(self._ends[-1] + -(-len(ids) // RUN_IDS))
+        return codes
+
+    def merge(self, path: Path, what: str) -> list[Codes]:
+        """Write all distinct ids, sorted; return of each run the ranks of its ids among them."""
+        self._out.close()
+        self._sink.close()
+        with pa.OSFile(str(self._path)) as source, GroupWriter(path, IDS, GROUP_IDS) as out:
+            reader = pa.ipc.open_file(source)
+            runs = [_Run(reader, start, stop) for start, stop in zip(self._ends, self._ends[1:], strict=False)]
+            while alive := [run for run in runs if run.fill()]:
+                bound = min(run.last for run in alive)
+                parts = [run.take(bound) for run in alive]
+                codes, ids = _ranked(pa.concat_arrays(parts))
+                if self.n_ids + len(ids) > MOST:
+                    raise DataError(f"More than {MOST:,} {what}: bring fewer files, for codes are 32-bit integers.")
+                for run, ranks in zip(
+                    alive, np.split(codes, np.cumsum([len(part) for part in parts])[:-1]), strict=True
+                ):
+                    run.ranks.append(ranks + np.int32(self.n_ids))
+                out.write(pa.record_batch([ids], schema=IDS))
+                self.n_ids += len(ids)
+        return [np.concatenate(run.ranks) for run in runs]
+
+
+class _Run:
+    """One run while it is merged: its next ids, and the ranks of those before."""
+
+    def __init__(self, reader: pa.ipc.RecordBatchFileReader, start: int, stop: int) -> None:
+        self._reader, self._left = reader, iter(range(start, stop))
+        self._ids = pa.array([], pa.large_string())
+        self.ranks: list[Codes] = []
+
+    def fill(self) -> bool:
+        """Whether there are more ids; reads them where none are in memory."""
+        if not len(self._ids) and (number := next(self._left, None)) is not None:
+            self._ids = self._reader.get_batch(number).column("id")
+        return len(self._ids) > 0
+
+    @property
+    def last(self) -> str:
+        """The last id in memory."""
+        found: str = self._ids[-1].as_py()
+        return found
+
+    def take(self, bound: str) -> pa.LargeStringArray:
+        """Take out the ids in memory up to `bound`. Strings compare by code point, which is the order of UTF-8."""
+        n = bisect_right(range(len(self._ids)), bound, key=lambda at: self._ids[at].as_py())
+        taken, self._ids = self._ids[:n], self._ids[n:]
+        return taken
+
+
+def _ranked(values: pa.LargeStringArray) -> tuple[Codes, pa.LargeStringArray]:
+    """Position of each id among the sorted distinct ids, int32, shape (len(values),); and these ids."""
+    encoded = values.dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary)
+    ranks = np.empty(len(order), np.int32)
+    ranks[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
+    return ranks[encoded.indices.to_numpy()], encoded.dictionary.take(order)
+
+
+def _batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
+    return (reader.get_batch(number) for number in range(reader.num_record_batches))
+
+
+class GroupWriter:
+    """A Parquet file in row groups of one size, so that its bytes do not depend on how its rows came."""
+
+    def __init__(self, path: Path, schema: pa.Schema, group_rows: int, dictionary: list[str] | bool = False) -> None:
+        self._out = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=dictionary)
+        self._size, self._schema = group_rows, schema
+        self._rows: list[pa.RecordBatch] = []
+        self._n_rows = 0
+
+    def __enter__(self) -> GroupWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None and self._n_rows:
+            self._write_group(self._n_rows)
+        self._out.close()
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Append rows."""
-        self.users.add(rows.column("user"))
-        self.items.add(rows.column("item"))
-        self._writer.write_batch(rows)
+        self._rows.append(rows)
+        self._n_rows += rows.num_rows
+        while self._n_rows >= self._size:
+            self._write_group(self._size)
 
-
-def code(spill: Path, users: pa.StringArray, items: pa.StringArray, path: Path) -> None:
-    """The spilled rows as Parquet at `path`, their ids replaced by positions in the sorted vocabularies."""
-    # index_in hashes the whole vocabulary at each call: where there are many ids, few and large groups.
-    group_rows = max(GROUP_ROWS, 2 * (len(users) + len(items)))
-    with (
-        pa.OSFile(str(spill)) as source,
-        pq.ParquetWriter(path, CODED, compression="zstd", use_dictionary=["item", "time", "rating", "verified"]) as out,
-    ):
-        for table in _groups(pa.ipc.open_file(source), group_rows):
-            user = pc.index_in(table.column("user"), value_set=users)
-            item = pc.index_in(table.column("item"), value_set=items)
-            rest = [table.column(name) for name in CODED.names[2:]]
-            out.write_table(pa.table([user, item, *rest], schema=CODED), row_group_size=len(table))
-
-
-def _groups(reader: pa.ipc.RecordBatchFileReader, group_rows: int) -> Iterator[pa.Table]:
-    batches: list[pa.RecordBatch] = []
-    n_rows = 0
-    for number in range(reader.num_record_batches):
-        batches.append(reader.get_batch(number))
-        n_rows += batches[-1].num_rows
-        if n_rows >= group_rows:
-            yield pa.Table.from_batches(batches)
-            batches, n_rows = [], 0
-    if batches:
-        yield pa.Table.from_batches(batches)
+    def _write_group(self, n_rows: int) -> None:
+        table = pa.Table.from_batches(self._rows, self._schema)
+        self._out.write_table(table.slice(0, n_rows).combine_chunks(), row_group_size=n_rows)
+        self._rows, self._n_rows = table.slice(n_rows).to_batches(), len(table) - n_rows

@@ -12,23 +12,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.ipc
-import pyarrow.parquet as pq
 
 from ..config import ParseConfig
+from ..models.memory import require_memory
 from ..plain_text import shown
-from ..storage.arrays import load_table
-from .coding import CODED, Spill, code
+from ..storage.arrays import load_table, table_size
+from .coding import CODED, GROUP_IDS, IDS, Coder, GroupWriter
 from .formats import HEAD_BYTES
 from .funnel import Funnel
 from .lines import read_blocks
-from .reviews import ROWS, BadLine, Parsed, parse_block
+from .reviews import BadLine, Parsed, parse_block
 
 log = logging.getLogger(__name__)
 
 REVIEWS, USERS, ITEMS, QUARANTINE = "reviews.parquet", "users.parquet", "items.parquet", "quarantine.jsonl.gz"
 SPILL_ROWS = 20_000
 PROGRESS_EVERY_S = 5.0
+# As they are read, in one piece, and what is then taken of them.
+IDS_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,29 @@ class Reviews:
         return cls(*(table.column(name).to_numpy() for name in CODED.names))
 
 
-def load_ids(path: Path) -> pa.StringArray:
-    """The ids of a vocabulary; position is code."""
-    return load_table(path, {"id": ("string", "large_string")}).column("id").combine_chunks()
+def load_ids(path: Path) -> pa.LargeStringArray:
+    """The ids of a vocabulary; position is code.
+
+    Raises
+    ------
+    ConfigError
+        They do not fit into the free memory.
+    DataError
+        The file is missing, or holds no vocabulary.
+    """
+    n_ids, size = table_size(path)
+    require_memory(
+        IDS_COPIES * size,
+        f"{path.name}: {n_ids:,} ids of {size / max(1, n_ids):.0f} bytes",
+        "Shorten the ids, or use a larger machine.",
+    )
+    return load_table(path, {"id": ("large_string",)}).column("id").combine_chunks()
 
 
-def save_ids(path: Path, ids: pa.StringArray) -> None:
+def save_ids(path: Path, ids: pa.LargeStringArray) -> None:
     """Write a vocabulary."""
-    pq.write_table(pa.table({"id": ids}), path, compression="zstd")
+    with GroupWriter(path, IDS, GROUP_IDS) as out:
+        out.write(pa.record_batch([ids.cast(pa.large_string())], schema=IDS))
 
 
 def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: ParseConfig) -> dict[str, Any]:
@@ -85,31 +101,22 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
         A file is truncated, corrupt or of another format, too many lines are bad, or a file with lines has no usable
         one. The quarantine is still written.
     """
-    spilled, funnel = directory / ".spill.arrow", Funnel()
-    files = sorted(files)
-    try:
+    funnel, files = Funnel(), sorted(files)
+    with Coder(directory) as coder:
         with (
-            pa.OSFile(str(spilled), "wb") as sink,
-            pa.ipc.new_file(sink, ROWS) as writer,
             # Arrow's own zlib: that of the system differs from machine to machine in its bytes.
             pa.OSFile(str(directory / QUARANTINE), "wb") as raw,
             pa.CompressedOutputStream(raw, "gzip") as quarantine,
         ):
-            spill = Spill(writer)
             for number, (name, path) in enumerate(files, 1):
                 log.info("Parsing %d of %d: %s", number, len(files), shown(name))
                 parts = _parse_file(shown(name), path, config, funnel)
                 for rows in _gather(_keep_bad(parts, name, quarantine)):
                     funnel.add_values(rows)
-                    spill.write(rows)
+                    coder.write(rows)
         funnel.check(", ".join(shown(name) for name, _ in files), config)
-        users, items = spill.users.sorted(), spill.items.sorted()
-        save_ids(directory / USERS, users)
-        save_ids(directory / ITEMS, items)
-        code(spilled, users, items, directory / REVIEWS)
-        return {"files": len(files), **funnel.as_counts(), "users": len(users), "items": len(items)}
-    finally:
-        spilled.unlink(missing_ok=True)
+        coded = coder.finish(directory / USERS, directory / ITEMS, directory / REVIEWS)
+        return {"files": len(files), **funnel.as_counts(), "users": coded.users, "items": coded.items}
 
 
 def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> Iterator[Parsed]:

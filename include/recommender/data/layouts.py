@@ -6,27 +6,20 @@
 
 from __future__ import annotations
 
-import math
-import re
 from typing import NamedTuple
 
 import msgspec
 
+from . import numerals
+from .numerals import Unusable
+
 UNKNOWN, UNVERIFIED, VERIFIED = -1, 0, 1
 
-# Amazon was founded in 1994; nothing can have been reviewed before, and 2100 is a unit mistaken.
-EARLIEST_S, LATEST_S = 757_382_400, 4_102_444_800
-MAX_RATING = 5
+# Those of Amazon have 10 to 28; a UUID has 36, a SHA-512 in hexadecimal 128, an e-mail address at most 254.
 MAX_ID_BYTES = 256
 BOM = b"\xef\xbb\xbf"
 
-# Without an exponent: a spreadsheet that wrote 1.4E+09 has lost the seconds.
-_NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
 _ABSENT = msgspec.Raw()
-
-
-class Unusable(ValueError):
-    """A line that cannot become an interaction; the text is the reason, the same for all lines like it."""
 
 
 class Review(NamedTuple):
@@ -76,8 +69,8 @@ def parse_line(line: bytes) -> Review:
             "2023",
             _identifier(row, "user_id"),
             _identifier(row, "parent_asin"),
-            _seconds(row, "timestamp"),
-            _rating(row, "rating"),
+            numerals.seconds(_numeral(row, "timestamp"), "timestamp"),
+            numerals.rating(_numeral(row, "rating"), "rating"),
             _verified(row, "verified_purchase"),
         )
     if row.reviewerID is _ABSENT and row.asin is _ABSENT:
@@ -86,8 +79,8 @@ def parse_line(line: bytes) -> Review:
         "2014" if row.verified is _ABSENT else "2018",
         _identifier(row, "reviewerID"),
         _identifier(row, "asin"),
-        _seconds(row, "unixReviewTime"),
-        _rating(row, "overall"),
+        numerals.seconds(_numeral(row, "unixReviewTime"), "unixReviewTime"),
+        numerals.rating(_numeral(row, "overall"), "overall"),
         _verified(row, "verified"),
     )
 
@@ -108,16 +101,16 @@ def _fields(line: bytes) -> _Fields:
 
 
 def _value(row: _Fields, name: str) -> object:
-    """The field's value: None if it is absent or null, the raw text of what is neither number, text nor boolean."""
+    """The field's value: None if it is absent or null, and the raw bytes of what is neither text nor boolean."""
     raw: msgspec.Raw = getattr(row, name)
     if raw is _ABSENT:
         return None
-    if bytes(raw)[:1] in (b"[", b"{"):
-        return raw
+    if bytes(raw)[:1] not in (b'"', b"t", b"f", b"n"):
+        return bytes(raw)
     try:
         return _decode_value(raw)
-    except msgspec.DecodeError:  # a number outside the range of float64
-        return raw
+    except msgspec.DecodeError:  # text that was skipped, not read
+        raise Unusable("not JSON") from None
 
 
 def _present(row: _Fields, name: str) -> object:
@@ -139,29 +132,14 @@ def _identifier(row: _Fields, name: str) -> str:
     return value
 
 
-def _number(row: _Fields, name: str) -> int | float:
+def _numeral(row: _Fields, name: str) -> str:
+    """How a number is written, with or without quotes."""
     value = _present(row, name)
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value) if "." in value else int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, str):
         return value
     raise Unusable(f"{name} is not a number")
-
-
-def _seconds(row: _Fields, name: str) -> int:
-    value = _number(row, name)
-    if value >= EARLIEST_S * 1000:
-        value //= 1000
-    if not EARLIEST_S <= value < LATEST_S:
-        raise Unusable(f"{name} is not a time between 1994 and 2100 in seconds or milliseconds")
-    return math.floor(value)
-
-
-def _rating(row: _Fields, name: str) -> float:
-    value = _number(row, name)
-    if not 0 <= value <= MAX_RATING:
-        raise Unusable(f"{name} is not between 0 and {MAX_RATING}")
-    return float(value)
 
 
 def _verified(row: _Fields, name: str) -> int:

@@ -17,29 +17,22 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Meta
 
-from .layouts import (
-    BOM,
-    EARLIEST_S,
-    LATEST_S,
-    MAX_ID_BYTES,
-    MAX_RATING,
-    UNKNOWN,
-    UNVERIFIED,
-    VERIFIED,
-    Unusable,
-    parse_line,
-)
+from .layouts import BOM, MAX_ID_BYTES, UNKNOWN, UNVERIFIED, VERIFIED, parse_line
 from .lines import Block
+from .numerals import EARLIEST_S, LATEST_S, MAX_RATING, Unusable
 
 __all__ = ["ROWS", "UNKNOWN", "UNVERIFIED", "VERIFIED", "BadLine", "Parsed", "parse_block"]
 
 ROWS = pa.schema(
     [
-        ("user", pa.string()),
-        ("item", pa.string()),
+        # Large: the offsets of plain strings end at 2 GiB.
+        ("user", pa.large_string()),
+        ("item", pa.large_string()),
         ("time", pa.int64()),
         ("rating", pa.float32()),
         ("verified", pa.int8()),
+        # Whether the layout is that of 2023, whose user ids are others.
+        ("newer", pa.bool_()),
     ]
 )
 _NO_ROWS = pa.RecordBatch.from_pylist([], schema=ROWS)
@@ -130,7 +123,8 @@ def parse_regular(block: Block) -> Parsed | None:
         return None
     n_unknown = int(np.count_nonzero(verified == UNKNOWN))
     layouts = Counter({"2023": len(block)} if newer else {"2014": n_unknown, "2018": len(block) - n_unknown})
-    return Parsed(pa.record_batch(columns, schema=ROWS), len(block), layouts=+layouts)
+    rows = pa.record_batch([*columns, np.full(len(block), newer)], schema=ROWS)
+    return Parsed(rows, len(block), layouts=+layouts)
 
 
 def _one_object_a_line(block: Block) -> bool:
@@ -157,7 +151,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _is_plain(ids: pa.StringArray) -> bool:
+def _is_plain(ids: pa.LargeStringArray) -> bool:
     """Whether all characters are visible ASCII."""
     text = np.frombuffer(ids.buffers()[2], np.uint8)
     return bool(text.min() > 0x20 and text.max() < 0x7F)
@@ -165,20 +159,20 @@ def _is_plain(ids: pa.StringArray) -> bool:
 
 def _columns_old(rows: list[_Old]) -> list[Any]:
     return [
-        pa.array([row.reviewerID for row in rows], pa.string()),
-        pa.array([row.asin for row in rows], pa.string()),
+        pa.array([row.reviewerID for row in rows], pa.large_string()),
+        pa.array([row.asin for row in rows], pa.large_string()),
         np.array([row.unixReviewTime for row in rows], np.int64),
-        np.array([row.overall for row in rows], np.float32),
+        np.array([row.overall for row in rows], np.float32) + np.float32(0),  # no -0.0
         np.fromiter([row.verified for row in rows], np.int8, len(rows)),
     ]
 
 
 def _columns_new(rows: list[_New]) -> list[Any]:
     return [
-        pa.array([row.user_id for row in rows], pa.string()),
-        pa.array([row.parent_asin for row in rows], pa.string()),
+        pa.array([row.user_id for row in rows], pa.large_string()),
+        pa.array([row.parent_asin for row in rows], pa.large_string()),
         np.array([row.timestamp for row in rows], np.int64) // 1000,
-        np.array([row.rating for row in rows], np.float32),
+        np.array([row.rating for row in rows], np.float32) + np.float32(0),  # no -0.0
         np.fromiter([row.verified_purchase for row in rows], np.int8, len(rows)),
     ]
 
@@ -200,6 +194,7 @@ def parse_each(block: Block) -> Parsed:
         except Unusable as reason:
             bad.append(_bad(number, str(reason), line))
     layouts = Counter(review.layout for review in kept)
-    columns = list(zip(*kept, strict=True))[1:] if kept else [()] * len(ROWS)
+    columns: list[Any] = list(zip(*kept, strict=True))[1:] if kept else [()] * (len(ROWS) - 1)
+    columns.append([review.layout == "2023" for review in kept])
     rows = [pa.array(column, row.type) for column, row in zip(columns, ROWS, strict=True)]
     return Parsed(pa.record_batch(rows, schema=ROWS), len(block), n_blank, bad, layouts)

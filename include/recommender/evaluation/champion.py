@@ -24,7 +24,7 @@ class Histories:
     """What is known of users. matrix : confidence, float32 CSR, shape (n_users, len(item_ids))"""
 
     matrix: sparse.csr_matrix
-    item_ids: pa.StringArray
+    item_ids: pa.LargeStringArray
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Champion:
     def align(
         cls,
         part: ModelPart,
-        user_ids: pa.StringArray,
-        item_ids: pa.StringArray,
+        user_ids: pa.LargeStringArray,
+        item_ids: pa.LargeStringArray,
         histories: Histories,
         config: RetrainConfig,
         judged: Rows,

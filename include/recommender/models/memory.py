@@ -36,27 +36,54 @@ def check_memory(shape: tuple[int, int], nnz: int, factors: int) -> None:
         )
 
 
+def require_memory(needed: int, counted: str, advice: str) -> None:
+    """Raise ConfigError when something needs more bytes than are free.
+
+    Parameters
+    ----------
+    counted : what was counted, for the message
+    advice : what to do about it, a sentence
+    """
+    free = free_bytes()
+    if needed > free:
+        raise ConfigError(
+            f"{counted} need about {needed / 1e9:.2f} GB of memory, but {free / 1e9:.2f} GB are free (of the "
+            f"machine or of this container's limit). {advice}"
+        )
+
+
 def free_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Memory this process may still take: what the machine has available, or less if its control group leaves less.
 
     Cached files of the control group count as free, for the kernel drops them first. Where there is no /proc, the whole
-    memory of the machine.
+    memory of the machine. The limits of all groups above the process count.
     """
     try:
         free = _table(proc / "meminfo")["MemAvailable:"] * 1024
     except (OSError, KeyError):
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     # Version 2 of control groups, and version 1, whose limit is a huge number where there is none.
-    for folder, names, cached in (
-        (cgroup, ("max", "current"), "inactive_file"),
-        (cgroup / "memory", ("limit_in_bytes", "usage_in_bytes"), "total_inactive_file"),
-    ):
+    found = [(folder, ("max", "current"), "inactive_file") for folder in _groups(proc, cgroup)]
+    found.append((cgroup / "memory", ("limit_in_bytes", "usage_in_bytes"), "total_inactive_file"))
+    for folder, names, cached in found:
         try:
             limit, used = (int((folder / f"memory.{name}").read_text()) for name in names)
             free = min(free, limit - used + _table(folder / "memory.stat").get(cached, 0))
         except (OSError, ValueError):  # not this version, or its limit is the word "max"
             continue
     return free
+
+
+def _groups(proc: Path, cgroup: Path) -> list[Path]:
+    """The process's own control group of version 2, and all above it."""
+    try:
+        lines = (proc / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    if ".." in Path(own).parts:  # outside what this container sees
+        own = ""
+    return [cgroup / part for part in (Path(own), *Path(own).parents)]
 
 
 def _table(path: Path) -> dict[str, int]:

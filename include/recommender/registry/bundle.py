@@ -41,8 +41,8 @@ class ModelPart:
     """
 
     als: Als
-    user_ids: pa.StringArray
-    item_ids: pa.StringArray
+    user_ids: pa.LargeStringArray
+    item_ids: pa.LargeStringArray
     prior: np.ndarray[Any, np.dtype[np.float64]]
 
     def save(self, directory: Path, part: str) -> None:

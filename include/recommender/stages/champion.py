@@ -107,8 +107,8 @@ def _refitted(
     parsed: Artifact,
     encoded: Artifact,
     fold: EncodedFold,
-    users: pa.StringArray,
-    items: pa.StringArray,
+    users: pa.LargeStringArray,
+    items: pa.LargeStringArray,
     theirs: RetrainConfig,
 ) -> tuple[ModelPart, PriorConfig]:
     trained = train_als(workspace, parsed, encoded, theirs.train).artifact

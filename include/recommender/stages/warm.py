@@ -76,7 +76,7 @@ def refit_start(workspace: Workspace, parsed: Artifact, encoded: Artifact, train
     return Start(trained.digest, load)
 
 
-def _ids(workspace: Workspace, parsed: Artifact, fold: EncodedFold) -> tuple[pa.StringArray, pa.StringArray]:
+def _ids(workspace: Workspace, parsed: Artifact, fold: EncodedFold) -> tuple[pa.LargeStringArray, pa.LargeStringArray]:
     path = workspace.artifacts.path(parsed)
     return load_ids(path / USERS).take(fold.user_codes), load_ids(path / ITEMS).take(fold.item_codes)
 
@@ -92,7 +92,7 @@ def warm_factors(
 
 
 def joined_factors(
-    part: ModelPart, user_ids: pa.StringArray, item_ids: pa.StringArray, config: TrainConfig
+    part: ModelPart, user_ids: pa.LargeStringArray, item_ids: pa.LargeStringArray, config: TrainConfig
 ) -> tuple[Als, int, int]:
     """Factors of the given users and items, random where the part has none; and how many of each it had."""
     cold = initial_factors((len(user_ids), len(item_ids)), config)

@@ -58,6 +58,18 @@ def check_offsets(path: Path, indptr: np.ndarray[Any, Any], n: int) -> None:
         raise DataError(f"{path}: does not describe the {n} entries beside it. {REMEDY}")
 
 
+def table_size(path: Path) -> tuple[int, int]:
+    """Rows of a Parquet table, and its bytes when unpacked. Raises DataError as `load_table` does."""
+    try:
+        about = pq.read_metadata(path)
+        groups = [about.row_group(group) for group in range(about.num_row_groups)]
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file. {REMEDY}") from None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: not a Parquet table ({error}). {REMEDY}") from error
+    return about.num_rows, sum(group.total_byte_size for group in groups)
+
+
 def load_table(path: Path, columns: dict[str, tuple[str, ...]]) -> pa.Table:
     """A Parquet table.
 

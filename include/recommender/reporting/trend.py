@@ -5,18 +5,24 @@ Reads small JSON only: at most `NEWEST` reports, and the manifests of versions w
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from ..errors import DataError
 from ..registry.channels import Move
 from ..registry.moves import instant, replay
 from ..registry.parallel import read_each
 from ..registry.registry import Registry
+from ..storage.documents import checked, instant_problem, parse_json
+from ..storage.names import name_problem
 from ..storage.objects import ObjectStore
 from .pages import environment
 from .trend_plot import Point, trend_plot
+
+log = logging.getLogger(__name__)
 
 NEWEST = 120
 ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or against a champion that came meanwhile
@@ -53,12 +59,70 @@ def _reports(root: ObjectStore) -> Iterable[tuple[str, Mapping[str, Any]]]:
     names = sorted(root.folders("reports/"), key=lambda name: (_when(name), name))[-NEWEST:]
     raws = read_each(root, [f"reports/{name}/report.json" for name in names])
     for name, raw in zip(names, raws, strict=True):
+        if raw is None or name_problem(name):
+            continue
         try:
-            body = json.loads(raw) if raw is not None else None
-        except ValueError:
-            body = None
-        if isinstance(body, dict) and body.get("run"):
-            yield name, body
+            body = parse_json(raw, root.uri(f"reports/{name}/report.json"), _REMEDY)
+            if isinstance(body, dict) and body.get("run"):
+                checked(body, ReportFile, root.uri(f"reports/{name}/report.json"), "a report", _REMEDY, unknown=True)
+                yield name, body
+        except DataError as error:
+            log.warning("Left out of the chart: %s", error)
+
+
+class ReportRun(msgspec.Struct):
+    """Of the run that a report is about."""
+
+    as_of: str
+    channel: str
+    snapshot: str | None = None
+
+    def __post_init__(self) -> None:
+        problem = instant_problem("as_of", self.as_of)
+        if problem:
+            raise ValueError(problem)
+
+
+class ReportVerdict(msgspec.Struct):
+    """Of its verdict."""
+
+    decision: str | None = None
+    top_k: int | None = None
+    candidate_recall: float | None = None
+    opponent_recall: float | None = None
+    opponent: str | None = None
+    champion_recall: float | None = None
+
+
+class ReportError(msgspec.Struct):
+    """Of what stopped it."""
+
+    kind: str
+
+
+class ReportModel(msgspec.Struct):
+    """Of what it published."""
+
+    model_id: str | None = None
+
+
+class ReportSnapshot(msgspec.Struct):
+    """Of what it read."""
+
+    snapshot: str | None = None
+
+
+class ReportFile(msgspec.Struct):
+    """What the chart relies on of a report.json."""
+
+    run: ReportRun
+    verdict: ReportVerdict | None = None
+    error: ReportError | None = None
+    model: ReportModel | None = None
+    snapshot: ReportSnapshot | None = None
+
+
+_REMEDY = "Delete it, or clear the task write_report of that run."
 
 
 def _when(run: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import traceback
@@ -16,6 +15,7 @@ from typing import Any
 from include.recommender.errors import RecommenderError
 from include.recommender.reporting.journal import Journal, folder_id
 from include.recommender.reporting.view import headline
+from include.recommender.storage.documents import parse_json
 from include.recommender.storage.redaction import printable
 
 from .connection import check_connection
@@ -92,9 +92,10 @@ def compose(context: Mapping[str, Any]) -> Alert:
     journal = None
     try:
         journal = Journal(Settings.from_environment().workspace().root, folder_id(dag_id, run_id))
-        report = json.loads(journal.objects.read(f"{journal.folder}/report.json"))
+        key = f"{journal.folder}/report.json"
+        report = parse_json(journal.objects.read(key), journal.objects.uri(key), "Clear the task write_report.")
         told = headline(report)
-    except (RecommenderError, ValueError, KeyError) as error:
+    except (RecommenderError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("The report of %s cannot be read: %s", run_id, error)
         reason = f"{context.get('reason')}. The log of the task that failed tells why; there is no report ({error})."
         return _alert(dag_id, "FAILED", reason, run_id, "")

@@ -6,7 +6,6 @@ holdout that they have not seen; and the published ones, refitted on everything 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,8 @@ from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
 from ..models.als import Als
 from ..storage.artifacts import canonical_hash
+from ..storage.documents import parse_json
+from ..storage.names import name_problem
 from ..storage.objects import file_sha256
 
 FORMAT = 1
@@ -130,7 +131,7 @@ def prior_of(manifest: Mapping[str, Any]) -> PriorConfig:
 def read_manifest(raw: bytes, where: str) -> dict[str, Any]:
     """Parse a manifest. Raises DataError on a format that this code does not read."""
     try:
-        manifest: dict[str, Any] = json.loads(raw)
+        manifest: dict[str, Any] = parse_json(raw, where, "Roll the channel back to another version.")
         version = manifest["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{where}: not a bundle manifest ({error})") from error
@@ -149,7 +150,7 @@ def _manifest_problem(manifest: dict[str, Any]) -> str | None:
         if not all({"size_bytes", "sha256"} <= entry.keys() for entry in manifest["files"].values()):
             return "a file without size_bytes or sha256"
         names = [*manifest["files"], *(object_name(name, entry) for name, entry in manifest["files"].items())]
-        strange = [name for name in names if "/" in name or name.startswith(".")]
+        strange = [name for name in names if name_problem(name)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         return f"{type(error).__name__}: {error}"
     return f"the file name {strange[0]!r}" if strange else None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import DataError
+from ..storage.documents import parse_json
 from .moves import instant
 from .parallel import at_once
 from .registry import Registry
@@ -88,7 +88,8 @@ def whole_manifest(registry: Registry, model_id: str) -> dict[str, Any]:
 
 def fold_counts(registry: Registry, model_id: str, manifest: dict[str, Any]) -> dict[str, int]:
     """Users, items and interactions that the published factors were fitted on, and the size of the holdout."""
-    fold = json.loads(registry.read_file(manifest, model_id, "fold.json"))
+    where = registry.objects.uri(f"models/{model_id}/fold.json")
+    fold = parse_json(registry.read_file(manifest, model_id, "fold.json"), where, "Compare with another version.")
     published, judged = fold["published"], fold["judged"]
     return {
         "users": published["train_users"],

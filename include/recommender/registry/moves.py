@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from ..errors import DataError
+from ..storage.documents import parse_json
+from ..storage.names import name_problem
 
 Kind = Literal["promote", "rollback", "force"]
 
@@ -61,10 +63,7 @@ class Move:
         DataError
             Naming every field that is unknown, missing or wrong.
         """
-        try:
-            body = json.loads(raw)
-        except ValueError as error:
-            raise DataError(f"{where}: not a move of a channel, it is not JSON ({error}). {mend}") from error
+        body = parse_json(raw, f"{where}: not a move of a channel", mend)
         if not isinstance(body, dict):
             raise DataError(f"{where}: not a move of a channel: expected a JSON object. {mend}")
         unknown = sorted(body.keys() - _NAMES)
@@ -96,6 +95,9 @@ def _wrong(body: dict[str, Any]) -> list[str]:
     number = body.get("number", 0)
     if type(number) is not int or number < 0:
         problems.append(f"number={number!r}: expected a whole number from 0")
+    for name in ("channel", "to_model", "from_model"):
+        if isinstance(body[name], str) and name_problem(body[name]):
+            problems.append(f"{name}={ascii(body[name])[:80]}: {name_problem(body[name])}, expected a plain name")
     for name in ("as_of", "moved_at"):
         if isinstance(body[name], str) and not _is_instant(body[name]):
             problems.append(f"{name}={body[name]!r}: expected a date and time in ISO 8601")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, NotFound, PreconditionFailed
+from ..storage.documents import parse_json
 from ..storage.objects import ObjectStore, file_sha256
 from .bundle import JUDGEMENT, MANIFEST, object_name, read_manifest
 from .parallel import read_each
@@ -55,10 +56,16 @@ class Versions:
 
     def tombstone(self, model_id: str) -> dict[str, Any] | None:
         """What is kept of a retired version: `retired_at`, `who`, and its `manifest`."""
+        where = self.objects.uri(tombstone_key(model_id))
+        remedy = "Delete it: the version stays retired."
         try:
-            body: dict[str, Any] = json.loads(self.objects.read(tombstone_key(model_id)))
+            body: dict[str, Any] = parse_json(self.objects.read(tombstone_key(model_id)), where, remedy)
         except NotFound:
             return None
+        told = isinstance(body, dict) and isinstance(body.get("retired_at"), str) and isinstance(body.get("who"), str)
+        if not told or body.keys() != {"retired_at", "who", "manifest"}:
+            raise DataError(f"{where}: not the record of a retired version. {remedy}")
+        read_manifest(json.dumps(body["manifest"]).encode(), where)
         return body
 
     def publish(self, model_id: str, directory: Path, manifest: dict[str, Any]) -> bool:

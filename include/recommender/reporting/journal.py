@@ -8,17 +8,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import DataError
+from ..storage.documents import decode, instant_problem
+from ..storage.names import name_problem
 from ..storage.objects import ObjectStore
 
 MAIN_DAG = "recommender_retrain"
+STATES = ("running", "success", "skipped", "failed")
 _FAMILY = "recommender_"
 READABLE_CHARS, DIGEST_DIGITS = 150, 10
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
-_MEND = "delete it and run the task again"
+_MEND = "Delete it and run the task again."
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -96,10 +102,15 @@ class Journal:
 
     def read_run(self) -> RunFacts:
         """Raises NotFound when no task of the run has begun, DataError when the record is damaged."""
-        try:
-            return RunFacts(**self._read("run.json"))
-        except TypeError as error:
-            raise DataError(f"{self._uri('run.json')}: not a run record ({error}); {_MEND}") from error
+        found = self._read("run.json", RunFacts, "a run record")
+        problems = [
+            instant_problem("run_date", found.run_date),
+            instant_problem("as_of", found.as_of),
+            _name_problem("channel", found.channel),
+            None if run_name(self.run_id) in _folders(found) else f"run_id is {found.run_id!r}, of another run",
+        ]
+        self._refuse("run.json", "a run record", problems)
+        return found
 
     def write(self, record: TaskRecord) -> None:
         """Record a task; a later record of the same task replaces it."""
@@ -107,16 +118,22 @@ class Journal:
 
     def tasks(self) -> list[str]:
         """Names of the tasks that have begun."""
-        return [row.key.rsplit("/", 1)[1].removesuffix(".json") for row in self.objects.walk(f"{self.folder}/tasks/")]
+        prefix = f"{self.folder}/tasks/"
+        keys = [row.key.removeprefix(prefix) for row in self.objects.walk(prefix)]
+        return [key.removesuffix(".json") for key in keys if key.endswith(".json") and not name_problem(key)]
 
     def read(self, task: str) -> TaskRecord:
         """The latest record of a task. Raises NotFound, or DataError when it is damaged."""
         name = f"tasks/{task}.json"
-        row = self._read(name)
-        try:
-            return TaskRecord(**{**row, "error": row["error"] and TaskError(**row["error"])})
-        except (TypeError, KeyError) as error:
-            raise DataError(f"{self._uri(name)}: not a task record ({error}); {_MEND}") from error
+        found = self._read(name, TaskRecord, "a task record")
+        problems = [
+            instant_problem("started_at", found.started_at),
+            None if found.task == task else f"task is {found.task!r}, expected {task!r}",
+            None if found.state in STATES else f"state is {found.state!r}, expected one of {', '.join(STATES)}",
+            None if (found.state == "failed") == (found.error is not None) else "error and state disagree",
+        ]
+        self._refuse(name, "a task record", problems)
+        return found
 
     def records(self) -> list[TaskRecord]:
         """All tasks that have begun, by the time they began."""
@@ -125,14 +142,13 @@ class Journal:
     def _write(self, name: str, body: dict[str, Any]) -> None:
         self.objects.write(f"{self.folder}/{name}.json", json.dumps(body, indent=1, sort_keys=True).encode())
 
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            body = json.loads(self.objects.read(f"{self.folder}/{name}"))
-        except ValueError as error:
-            raise DataError(f"{self._uri(name)}: not JSON ({error}); {_MEND}") from error
-        if not isinstance(body, dict):
-            raise DataError(f"{self._uri(name)}: {type(body).__name__}, expected an object; {_MEND}")
-        return body
+    def _read(self, name: str, type_: type[Record], what: str) -> Record:
+        return decode(self.objects.read(f"{self.folder}/{name}"), type_, self._uri(name), what, _MEND)
+
+    def _refuse(self, name: str, what: str, problems: Iterable[str | None]) -> None:
+        wrong = list(filter(None, problems))
+        if wrong:
+            raise DataError(f"{self._uri(name)}: not {what} ({'; '.join(wrong)}). {_MEND}")
 
     def _uri(self, name: str) -> str:
         return self.objects.uri(f"{self.folder}/{name}")
@@ -145,6 +161,16 @@ def folder_id(dag_id: str, run_id: str) -> str:
     """
     plain = dag_id == MAIN_DAG and not run_id.startswith(_FAMILY)
     return run_id if plain else f"{dag_id}__{run_id}"
+
+
+def _folders(facts: RunFacts) -> set[str]:
+    """Names of the folders that a run's record may lie in."""
+    return {run_name(facts.run_id), run_name(facts.folder_id)}
+
+
+def _name_problem(field_name: str, name: str) -> str | None:
+    problem = name_problem(name)
+    return f"{field_name} {problem}" if problem else None
 
 
 def run_name(run_id: str) -> str:

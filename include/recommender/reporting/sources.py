@@ -18,7 +18,7 @@ from .journal import Journal, RunFacts, TaskRecord
 Value = TypeVar("Value")
 
 # A TransientError is none of them: writing the report is tried again.
-UNREADABLE = (DataError, ConfigError, OSError, ValueError, KeyError, TypeError)
+UNREADABLE = (DataError, ConfigError, OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from ..registry.channels import Move
 from ..registry.moves import instant, replay
 from ..registry.parallel import read_each
 from ..registry.registry import Registry
+from ..storage.names import name_problem
 from ..storage.objects import ObjectStore
 from .pages import environment
 from .trend_plot import NARROW_IN, WIDTH_IN, Point, trend_plot
@@ -72,7 +73,9 @@ def _order(point: Point) -> tuple[float, str, str]:
 
 def _reports(root: ObjectStore, unreadable: dict[str, str]) -> Iterable[tuple[str, ReportPart]]:
     """The newest reports by the date in their run ids (`<type>__<date>`)."""
-    names = sorted(root.folders("reports/"), key=lambda name: (_when(name), name))[-NEWEST:]
+    # A name becomes a link, where a colon would make it a scheme.
+    plain = (name for name in root.folders("reports/") if name_problem(name) is None)
+    names = sorted(plain, key=lambda name: (_when(name), name))[-NEWEST:]
     keys = [f"reports/{name}/report.json" for name in names]
     for name, key, raw in zip(names, keys, read_each(root, keys), strict=True):
         try:

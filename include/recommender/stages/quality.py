@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import Any
+
+import msgspec
 
 from ..config import QualityConfig
 from ..data.quality import Check, compare
 from ..errors import DataError
 from ..storage.artifacts import Artifact
+from ..storage.documents import checked, parse_json
+from .counts import Day, Parsed
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 FOLDER = "artifacts/profiles"
+DAY_FILE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\.json", re.ASCII)
+REMEDY = "Delete it: the next older profile is then compared with, and a later run of that snapshot writes it again."
 
 
 def check_snapshot(workspace: Workspace, snapshot: str, parsed: Artifact, config: QualityConfig) -> list[Check]:
@@ -47,5 +54,27 @@ def check_snapshot(workspace: Workspace, snapshot: str, parsed: Artifact, config
 
 
 def _newest_before(workspace: Workspace, snapshot: str) -> dict[str, Any] | None:
-    names = [row.key for row in workspace.root.walk(f"{FOLDER}/") if row.key < f"{FOLDER}/{snapshot}.json"]
-    return json.loads(workspace.root.read(max(names))) if names else None
+    keys = [row.key.removeprefix(f"{FOLDER}/") for row in workspace.root.walk(f"{FOLDER}/")]
+    days = [key.removesuffix(".json") for key in keys if DAY_FILE.fullmatch(key)]
+    newest = max((day for day in days if day < snapshot), default=None)
+    return _profile(workspace, newest) if newest else None
+
+
+class Profile(msgspec.Struct, forbid_unknown_fields=True):
+    """What a run leaves of a snapshot that passed: its date, the URI of its parse, and the counts of that."""
+
+    snapshot: Day
+    parsed: str
+    counts: dict[str, Any]
+
+
+def _profile(workspace: Workspace, snapshot: str) -> dict[str, Any]:
+    """A snapshot's profile. Raises DataError naming each field that is wrong."""
+    key = f"{FOLDER}/{snapshot}.json"
+    where = workspace.root.uri(key)
+    body: dict[str, Any] = parse_json(workspace.root.read(key), where, REMEDY)
+    found = checked(body, Profile, where, "a profile", REMEDY)
+    checked(found.counts, Parsed, where, "a profile: its counts", REMEDY, unknown=True)
+    if found.snapshot != snapshot:
+        raise DataError(f"{where}: not a profile (snapshot is {found.snapshot}). {REMEDY}")
+    return body

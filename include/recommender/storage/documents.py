@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
@@ -103,6 +104,16 @@ def _check_values(value: Any) -> None:
             elif isinstance(each, int) and abs(each) > MAX_INTEGER:
                 raise ValueError("an integer beyond 64 bits")
         level, depth = below, depth + 1
+
+
+def instant_problem(name: str, text: str) -> str | None:
+    """Why a text is not an instant in ISO 8601 with its zone; None where it is one."""
+    try:
+        if datetime.fromisoformat(text).tzinfo is not None:
+            return None
+    except ValueError:
+        pass
+    return f"{name} is {ascii(text)[:80]}, expected a date and time in ISO 8601 with its zone"
 
 
 def load_json(path: Path, remedy: str) -> Any:

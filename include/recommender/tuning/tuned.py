@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from ..errors import DataError, NotFound, PreconditionFailed
 from ..storage.artifacts import canonical_hash
+from ..storage.documents import Instant, checked, instant_problem, parse_json
 from ..storage.objects import ObjectStore
 from .space import LEARNED, tunable
 
@@ -19,6 +23,8 @@ FOLDER = "tuned"
 NEWEST = "newest"
 # 1: from before old interactions kept a floor and the half-life of the prior was learned: no longer to be made.
 FORMAT = 2
+ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}", re.ASCII)
+REMEDY = "Move it away, and run recommender_tune again."
 
 
 def write_tuned(objects: ObjectStore, as_of: datetime, body: Mapping[str, Any]) -> str:
@@ -30,7 +36,8 @@ def write_tuned(objects: ObjectStore, as_of: datetime, body: Mapping[str, Any]) 
     """
     defaults = {name: each.default for name, each in tunable().items()}
     whole = {"format": FORMAT, "as_of": as_of.isoformat(), "defaults": defaults, **body}
-    name = f"{as_of.astimezone(UTC):%Y%m%d}-{canonical_hash({**whole, 'run': None})[:12]}"
+    whole = json.loads(json.dumps(whole, allow_nan=False))  # as it is read
+    name = _id_of(whole)
     raw = json.dumps({"id": name, **whole}, indent=1, sort_keys=True).encode()
     try:
         objects.write(f"{FOLDER}/{name}.json", raw, create_only=True)
@@ -52,31 +59,62 @@ def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
         The file is damaged, or of another format.
     """
     key = f"{FOLDER}/{name}.json"
+    if not isinstance(name, str) or not ID.fullmatch(name):
+        raise NotFound(f"tuned={ascii(name)[:80]}: expected an id such as 20180901-0123456789ab, or {NEWEST}")
     try:
         raw = objects.read(key)
     except NotFound:
         known = ", ".join(list_tuned(objects)[-5:]) or "none yet: run recommender_tune first"
         raise NotFound(f"tuned={name}: {objects.uri(key)} is not there. The newest there are: {known}") from None
-    try:
-        body: dict[str, Any] = json.loads(raw)
-        if body["format"] != FORMAT:
-            raise DataError(
-                f"{objects.uri(key)}: format {body['format']}, this code reads format {FORMAT}. The models of another "
-                "format are not those that this code trains: run recommender_tune again"
-            )
-        datetime.fromisoformat(body["as_of"])
-        there = tunable()
-        # One that is gone was at its default, and there is nothing left to set.
-        then = {
-            name: value for name, value in body["defaults"].items() if name in there and value != there[name].default
-        }
-        body["values"] = {**then, **body["values"]}
-        problems = [_problem(parameter, value) for parameter, value in body["values"].items()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{objects.uri(key)}: not a tuned configuration ({type(error).__name__}: {error})") from error
+    return _parsed(raw, name, objects.uri(key))
+
+
+class TunedFile(msgspec.Struct):
+    """What is relied on of a tuned configuration; the evidence beside it is for the report."""
+
+    id: str
+    format: int
+    as_of: str
+    better: bool
+    cut_s: Instant
+    defaults: dict[str, Any]
+    values: dict[str, Any]
+
+
+def _parsed(raw: bytes, name: str, where: str) -> dict[str, Any]:
+    """A tuned configuration, checked against the id that was asked for. Raises DataError."""
+    body = parse_json(raw, where, REMEDY)
+    if isinstance(body, dict) and body.get("format") != FORMAT:
+        raise DataError(
+            f"{where}: format {body.get('format')}, this code reads format {FORMAT}. The models of another "
+            "format are not those that this code trains: run recommender_tune again"
+        )
+    found = checked(body, TunedFile, where, "a tuned configuration", REMEDY, unknown=True)
+    there = tunable()
+    # One that is gone was at its default, and there is nothing left to set.
+    then = {
+        parameter: value
+        for parameter, value in found.defaults.items()
+        if parameter in there and value != there[parameter].default
+    }
+    values = {**then, **found.values}
+    problems = [instant_problem("as_of", found.as_of), *(_problem(*row) for row in values.items())]
+    if found.id != name:
+        problems.append(f"its id is {ascii(found.id)[:80]}")
+    elif _id_of({key: value for key, value in body.items() if key != "id"}) != name:
+        problems.append("its id is not that of its values and evidence: it was changed after it was written")
     if any(problems):
-        raise DataError(f"{objects.uri(key)}: {'; '.join(problem for problem in problems if problem)}")
-    return body
+        raise DataError(f"{where}: not a tuned configuration ({'; '.join(filter(None, problems))}). {REMEDY}")
+    return {**body, "values": values}
+
+
+def _id_of(whole: Mapping[str, Any]) -> str:
+    """`<date of as_of>-<hash>`; the run is not part of it. Empty where as_of is no instant."""
+    try:
+        day = datetime.fromisoformat(whole["as_of"]).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return ""
+    return f"{day:%Y%m%d}-{canonical_hash({**whole, 'run': None})[:12]}"
 
 
 def _problem(parameter: str, value: Any) -> str | None:
@@ -86,8 +124,9 @@ def _problem(parameter: str, value: Any) -> str | None:
 
 def list_tuned(objects: ObjectStore) -> list[str]:
     """All ids, the oldest as_of first."""
-    names = [row.key.removeprefix(f"{FOLDER}/") for row in objects.walk(f"{FOLDER}/")]
-    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json") and "/" not in name)
+    keys = [row.key.removeprefix(f"{FOLDER}/") for row in objects.walk(f"{FOLDER}/")]
+    names = (key.removesuffix(".json") for key in keys if key.endswith(".json"))
+    return sorted(name for name in names if ID.fullmatch(name))
 
 
 def newest_tuned(objects: ObjectStore, as_of: datetime) -> dict[str, Any] | None:

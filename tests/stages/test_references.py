@@ -15,7 +15,7 @@ def versions(candidate):
 
 
 def test_a_candidate_as_good_as_the_champion_is_refused_where_an_earlier_version_is_far_better(workspace):
-    strong, weak = Candidate(workspace, SEPTEMBER, **STRONG), None
+    strong = Candidate(workspace, SEPTEMBER, **STRONG)
     strong.promote()
     weak = Candidate(workspace, SEPTEMBER, **WEAK)
     assert weak.promote().moved
@@ -24,7 +24,7 @@ def test_a_candidate_as_good_as_the_champion_is_refused_where_an_earlier_version
     allowed = Candidate(workspace, SEPTEMBER, **AS_WEAK, champion_tolerance=1.0)
     assert versions(allowed) == {"champion": weak.model_id, "earlier_1": strong.model_id}
     # A damaged version of the past stops nobody, and is named.
-    workspace.root.delete(f"models/{strong.model_id}/judged_item_factors.npy")
+    workspace.root.delete([f"models/{strong.model_id}/judged_item_factors.npy"])
     (workspace.cache / "models" / strong.model_id / "judged_item_factors.npy").unlink()
     without = Candidate(workspace, SEPTEMBER, factors=2, iterations=7)
     assert versions(without) == {"champion": weak.model_id}

@@ -19,7 +19,7 @@ class Candidate:
 
     def __init__(self, workspace, as_of, **params):
         self.workspace, self.as_of = workspace, as_of
-        self.config = RetrainConfig.from_params({"iterations": 5, "resamples": 1000, **params})
+        self.config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **params})
         workspace.snapshots.write("2018-06-25/reviews.jsonl.gz", worlds.packed(REVIEWS))
         resolved = prepare.resolve_snapshot(workspace, None, as_of).artifact
         downloaded = prepare.download_reviews(workspace, resolved).artifact

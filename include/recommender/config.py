@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from typing import Any
 from .errors import ConfigError
 
 MIB = 1 << 20
+LEAST_BEYOND = 100  # resamples beyond an end of the gate's interval
 
 
 def knob(
@@ -154,10 +156,10 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class GateConfig:
-    """What it takes to be promoted."""
+    """What it takes to be promoted. docs/gate-rates.md has for which values its error rates were simulated."""
 
     confidence_level: float = knob(0.95, "Level of the paired bootstrap interval", low=0.5, high=0.999)
-    resamples: int = knob(10_000, "Bootstrap resamples", low=1000, high=1_000_000)
+    resamples: int = knob(10_000, "Bootstrap resamples", low=10_000, high=1_000_000)
     min_relative_lift: float = knob(
         0.05, "Relative lift of Recall@K over the strongest popularity that is asked for", low=0.0, high=10.0
     )
@@ -166,6 +168,17 @@ class GateConfig:
         0.05, "Relative loss of Recall@K against the champion that is still accepted", low=0.0, high=1.0
     )
     seed: int = knob(11, "Seed of the bootstrap", low=0, high=2**31 - 1, param="bootstrap_seed")
+
+    def problem(self) -> str | None:
+        """What is wrong with the values together: too few resamples lie beyond an end of a very sure interval."""
+        tail = (1 - self.confidence_level) / 2
+        least = math.ceil(round(LEAST_BEYOND / tail, 6))
+        if self.resamples >= least:
+            return None
+        return (
+            f"resamples={self.resamples}: expected at least {least} at confidence_level={self.confidence_level:g}, so "
+            f"that {LEAST_BEYOND} of them lie beyond each end of the interval; or a lower confidence_level"
+        )
 
 
 @dataclass(frozen=True)
@@ -221,10 +234,12 @@ class RetrainConfig:
                 problems.append(problem)
             else:
                 values.setdefault(each.section, {})[each.field] = each.coerce(value)
+        base = cls()
+        config = replace(base, **{name: replace(getattr(base, name), **given) for name, given in values.items()})
+        problems += filter(None, [config.gate.problem()])
         if problems:
             raise ConfigError(problems)
-        base = cls()
-        return replace(base, **{name: replace(getattr(base, name), **given) for name, given in values.items()})
+        return config
 
 
 @dataclass(frozen=True)

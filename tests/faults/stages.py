@@ -41,7 +41,7 @@ PARAMS = {
     "warm_iterations": 2,
     "warm_start": True,
     "champion_tolerance": 1.0,
-    "resamples": 1000,
+    "resamples": 10_000,
 }
 CONFIG = RetrainConfig.from_params(PARAMS)
 

@@ -13,7 +13,7 @@ from .. import worlds
 
 AS_OF = datetime(2018, 9, 1, tzinfo=UTC)
 SNAPSHOT = "2018-08-27"
-PARAMS = {"factors": 8, "iterations": 3, "resamples": 1000}
+PARAMS = {"factors": 8, "iterations": 3, "resamples": 10_000}
 ORDER = [
     "resolve_snapshot",
     "download_reviews",

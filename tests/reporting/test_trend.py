@@ -2,12 +2,13 @@
 
 import copy
 import json
+from datetime import datetime
 
 import pytest
 
 from include.recommender.registry.registry import Registry
 from include.recommender.reporting import trend, trend_plot
-from include.recommender.reporting.trend import points, render_trend, write_trend
+from include.recommender.reporting.trend import points, read_runs, render_trend, write_trend
 
 from ..registry import makers
 
@@ -20,6 +21,8 @@ def registry(workspace):
 def put_report(workspace, report, name, as_of, channel="production", **changes):
     body = copy.deepcopy(report) | changes
     body["run"] |= {"as_of": as_of, "channel": channel}
+    if "fold" not in changes:
+        body["fold"] = {"last_s": int(datetime.fromisoformat(as_of).timestamp()) - 1}
     workspace.root.write(f"reports/{name}/report.json", json.dumps(body).encode())
     return body
 
@@ -71,18 +74,18 @@ def test_the_page_draws_one_k_and_links_each_report(workspace, report):
     uri = write_trend(workspace.root, "production")
     page = workspace.root.read("reports/trend.html").decode()
     assert uri == workspace.root.uri("reports/trend.html")
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 2  # one for a wide page, one for a narrow one
     assert "1 run with another K than 10 is in the table only" in page
-    assert page.index('href="a__3/report.html"') < page.index('href="a__1/report.html"')
+    assert page.index('href="./a__3/report.html"') < page.index('href="./a__1/report.html"')
     assert "over 2 judged runs" in page
-    assert page == render_trend(points(workspace.root, "production"), "production")
+    assert page == render_trend(read_runs(workspace.root, "production"), "production")
 
 
 def test_hostile_text_is_escaped_and_nothing_judged_is_said(workspace, report):
     error = {"task": "x", "kind": "x", "message": "y"}
     hostile = {"snapshot": "<script>"}
     put_report(workspace, report, "a", makers.day(1), error=error, verdict=None, snapshot=hostile, judged=None)
-    page = render_trend(points(workspace.root, "production"), "<b>")
+    page = render_trend(read_runs(workspace.root, "production"), "<b>")
     assert "<script>" not in page
     assert "channel &lt;b&gt;" in page
     assert "No run was judged yet." in page
@@ -100,8 +103,10 @@ def test_a_run_that_was_not_judged_does_not_stretch_the_axis(workspace, report, 
     )
     put_report(workspace, report, "manual__1", makers.day(1))
     error = {"task": "resolve_snapshot", "kind": "NotFound", "message": "no such snapshot"}
-    put_report(workspace, report, "manual__2", "1018-09-01T00:00:00+00:00", error=error, verdict=None, judged=None)
-    page = render_trend(points(workspace.root, "production"), "production")
+    put_report(
+        workspace, report, "manual__2", "1018-09-01T00:00:00+00:00", error=error, verdict=None, judged=None, fold=None
+    )
+    page = render_trend(read_runs(workspace.root, "production"), "production")
     assert "1018-09-01" in page
     assert reached[0][0].year == 2018
 
@@ -114,7 +119,7 @@ def test_the_line_takes_the_newest_run_of_an_as_of_whatever_its_type(workspace, 
     for run, recall in (("scheduled__2018-01-01", 0.1), ("backfill__2018-01-02", 0.2), ("manual__2017-12-31", 0.3)):
         verdict = report["verdict"] | {"candidate_recall": recall}
         put_report(workspace, report, run, makers.day(1), verdict=verdict)
-    page = render_trend(points(workspace.root, "production"), "production")
+    page = render_trend(read_runs(workspace.root, "production"), "production")
     assert drawn["candidate"][1] == [0.2]
     assert "over 3 judged runs" in page
 
@@ -134,7 +139,9 @@ def test_every_judged_run_has_a_mark_also_one_that_a_person_refused(workspace, r
         return page.count("<use ")
 
     put_report(workspace, report, "manual__1", makers.day(1))
-    one = marks(render_trend(points(workspace.root, "production"), "production"))
+    one = marks(render_trend(read_runs(workspace.root, "production"), "production"))
     error = {"task": "approve", "kind": "GateRejected", "message": "Rejected by ann: nothing is published."}
     put_report(workspace, report, "manual__2", makers.day(1), error=error, model=None)
-    assert marks(render_trend(points(workspace.root, "production"), "production")) == one + 1
+    assert (
+        marks(render_trend(read_runs(workspace.root, "production"), "production")) == one + 2
+    )  # one in each of the two charts

@@ -108,7 +108,7 @@ def test_a_bundle_from_before_the_prior_scores_without():
 def test_judging_depends_on_the_prior(workspace, first, param):
     judged = []
     for value in (0.6, 0.7):
-        params = {**CONFIGURED, "iterations": 5, "resamples": 1000, "fit_prior": False, param: value}
+        params = {**CONFIGURED, "iterations": 5, "resamples": 10_000, "fit_prior": False, param: value}
         config = RetrainConfig.from_params(params)
         popularity = fit.fit_popularity(workspace, first.fitted.encoded, config).artifact
         fitted = replace(first.fitted, popularity=popularity)
@@ -118,6 +118,6 @@ def test_judging_depends_on_the_prior(workspace, first, param):
 
 @pytest.mark.parametrize("change", [{"factors": 16}, {"alpha": 7}, {"top_k": 5}, {"sample_seed": 8}])
 def test_the_power_is_learned_anew_where_something_that_shapes_it_is_another(workspace, first, change):
-    config = RetrainConfig.from_params({"iterations": 5, "resamples": 1000, **CONFIGURED, **change})
+    config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **CONFIGURED, **change})
     again = fit.fit_popularity(workspace, first.fitted.encoded, config).artifact
     assert again.uri != first.fitted.popularity.uri

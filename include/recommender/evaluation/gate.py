@@ -37,7 +37,8 @@ class Verdict:
     opponent : the strongest popularity
     relative_lift : candidate over opponent, minus 1; None where the opponent has no hit
     reference : the best of the champion and the versions live before it, by the mean; None where none was judged
-    against_reference : candidate minus reference; `against_champion` is the same where the champion is the reference
+    against_reference : candidate minus reference, at `reference_level`: the best of k is chosen on this very holdout,
+        so its tail is that of `confidence_level` divided by k (Bonferroni)
     reasons : why it is no promotion, or how the candidate compares
     """
 
@@ -55,6 +56,7 @@ class Verdict:
     reference: str | None = None
     reference_recall: float | None = None
     against_reference: Interval | None = None
+    reference_level: float | None = None
     forced: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,9 +126,19 @@ def _simplicity(popularity: str) -> tuple[int, int, str]:
 
 def best_reference(means: Mapping[str, float]) -> str | None:
     """The champion, or a version live before it that has a larger mean; of equal ones the newest."""
-    earlier = sorted((name for name in means if name.startswith(EARLIER)), key=lambda name: int(name[len(EARLIER) :]))
-    names = [name for name in (CHAMPION, *earlier) if name in means]
+    names = _references(means)
     return _largest(names, means) if names else None
+
+
+def reference_level(means: Mapping[str, float], config: GateConfig) -> float:
+    """The level of the interval against the best reference: its tails are divided by the number of references."""
+    return 1 - (1 - config.confidence_level) / max(1, len(_references(means)))
+
+
+def _references(names: Iterable[str]) -> list[str]:
+    """The champion, then the versions live before it, newest first."""
+    earlier = sorted((name for name in names if name.startswith(EARLIER)), key=lambda name: int(name[len(EARLIER) :]))
+    return [*([CHAMPION] if CHAMPION in names else []), *earlier]
 
 
 def _largest(names: Iterable[str], means: Mapping[str, float]) -> str:
@@ -148,11 +160,9 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
     means = {name: float(values.mean()) for name, values in recalls.items()}
     opponent, reference = strongest_popularity(means), best_reference(means)
     candidate = recalls[CANDIDATE]
-    versus = {
-        name: paired_interval(candidate, recalls[name], config)
-        for name in filter(None, (opponent, CHAMPION, reference))
-        if name in recalls
-    }
+    level = reference_level(means, config)
+    beside = replace(config, confidence_level=level)
+    champion = paired_interval(candidate, recalls[CHAMPION], config) if CHAMPION in recalls else None
     found = Verdict(
         decision="PROMOTE",
         reasons=[],
@@ -162,12 +172,13 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
         candidate_recall=means[CANDIDATE],
         opponent_recall=means[opponent],
         relative_lift=means[CANDIDATE] / means[opponent] - 1 if means[opponent] else None,
-        against_popularity=versus[opponent],
+        against_popularity=paired_interval(candidate, recalls[opponent], config),
         champion_recall=means.get(CHAMPION),
-        against_champion=versus.get(CHAMPION),
+        against_champion=champion,
         reference=reference,
         reference_recall=means[reference] if reference else None,
-        against_reference=versus[reference] if reference else None,
+        against_reference=paired_interval(candidate, recalls[reference], beside) if reference else None,
+        reference_level=level if reference else None,
     )
     rejected, held = _objections(found, config)
     if rejected or held:

@@ -66,7 +66,7 @@ def _reference(verdict: Mapping[str, Any]) -> list[Check]:
     asked = f"not below {share(-tolerance)}"
     if versus is None:
         return [Check(name="minus the champion", unit="relative", found="not compared", asked=asked, passed=None)]
-    who, recall = reference_name(verdict), verdict["reference_recall"]
+    who, recall, recall_unit = reference_name(verdict), verdict["reference_recall"], f"Recall@{verdict['top_k']}"
     return [
         Check(
             name=f"minus {who}",
@@ -76,8 +76,8 @@ def _reference(verdict: Mapping[str, Any]) -> list[Check]:
             passed=not recall or versus["mean"] >= -tolerance * recall,
         ),
         Check(
-            name=f"{_level(verdict)} interval, minus {who}",
-            unit=f"Recall@{verdict['top_k']}",
+            name=f"{verdict['reference_level'] * 100:.4g} % interval, minus {who}",
+            unit=recall_unit,
             found=span(versus),
             asked="tells HOLD from REJECT",
             passed=None,

@@ -142,7 +142,7 @@ def grouped(
             places = [place + 0.4 * (number - (len(groups) - 1) / 2) for place in range(len(values))]
             hatch = (None, "////")[number]  # so that the two differ without their colours
             colour = (ACCENT, OTHER)[number]
-            axes.bar(places, values, width=0.38, label=caption, hatch=hatch, linewidth=0, color=colour, edgecolor=CARD)
+            axes.bar(places, values, width=0.38, color=colour, edgecolor=CARD, hatch=hatch, linewidth=0, label=caption)
         axes.set_xticks(range(len(labels)), labels)
         axes.tick_params(axis="x", length=0)
         axes.tick_params(axis="y", labelcolor=MUTED)

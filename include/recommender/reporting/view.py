@@ -133,19 +133,22 @@ def _against_best(verdict: Mapping[str, Any]) -> list[str]:
     return [
         f"Of the versions that were live lately, {reference_name(verdict)} is the best on this holdout, with "
         f"{_percent(recall)}, and the gate compares with that: losses that are tolerated one by one would add up. "
-        f"Against it the candidate is {_difference(verdict, versus, recall)}."
+        f"Against it the candidate is {_difference(verdict, versus, recall, at_reference=True)}."
     ]
 
 
-def _difference(verdict: Mapping[str, Any], versus: Mapping[str, float], recall: float) -> str:
+def _difference(
+    verdict: Mapping[str, Any], versus: Mapping[str, float], recall: float, *, at_reference: bool = False
+) -> str:
     """The word for a difference, the difference relative and in points, and its interval."""
     thresholds = verdict["thresholds"]
+    level = verdict["reference_level"] if at_reference else thresholds["confidence_level"]
     word = "better" if versus["low"] > 0 else "worse" if versus["high"] < 0 else "not distinguishable from it"
     if verdict["n_users"] < thresholds["min_users"]:
         word = "not to be told apart by so few users"
     relative = f"{share(versus['mean'] / recall)} of its Recall, that is " if recall else ""
     return (
-        f"{word}: {relative}{versus['mean'] * 100:+.2f} percentage points, {thresholds['confidence_level'] * 100:g} % "
+        f"{word}: {relative}{versus['mean'] * 100:+.2f} percentage points, {level * 100:.4g} % "
         f"from {versus['low'] * 100:+.2f} to {versus['high'] * 100:+.2f}"
     )
 
@@ -250,7 +253,8 @@ def sections(report: Report) -> dict[str, str]:
     if not report.get("unchanged"):
         judged = bool(report.get("judged")) or bool(unreadable(report, "contestants"))
         shown |= {"contestants": "Contestants"} if judged else {}
-        shown |= {"data": "Data"} if report.get("snapshot") or unreadable(report, "data") else {}
+        data = any(report.get(part) for part in ("snapshot", "funnel", "fold")) or bool(unreadable(report, "data"))
+        shown |= {"data": "Data"} if data else {}
         shown |= {"training": "Training"} if report.get("training") or unreadable(report, "training") else {}
         shown |= {"history": "History length"} if by_history(report) else {}
         shown |= {"served": "Who is served"} if report.get("judged") or report.get("prior") else {}

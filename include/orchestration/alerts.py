@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from airflow.sdk.log import mask_secret
+
 from include.recommender.errors import RecommenderError
 from include.recommender.reporting.journal import Journal, folder_id
 from include.recommender.reporting.view import headline
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 SUBJECT_CHARS = 100  # the limit of SNS, which also wants ASCII in one line
 SECRET_CHARS = 4
+MASKED_CHARS = 8
 URL_END = re.compile(r"(https?://[^/\s\"']+)/[^\s\"']*")  # hooks of chats have their token in the path
 TEXT_CHARS = 60_000  # far below the 256 KiB of SNS
 
@@ -48,7 +51,7 @@ def send(alert: Alert, context: Any) -> None:
     for spec in Deployment.from_environment().notifiers:
         try:
             _send(spec, alert, context)
-        except Exception as error:  # noqa: BLE001 - whatever somebody else's notifier raises
+        except Exception as error:  # noqa: BLE001 whatever somebody else's notifier raises
             # Neither the traceback nor the error's own text as it is: tokens are in kwargs, and in the URLs of hooks.
             log.error("%s did not send %r: %s", spec.path, alert.subject, without_secrets(error, spec))
 
@@ -57,6 +60,9 @@ def _send(spec: NotifierSpec, alert: Alert, context: Any) -> None:
     if spec.path == SNS_NOTIFIER:
         # Airflow would publish with the credentials of the machine where there is no such connection.
         check_connection(spec.kwargs["aws_conn_id"])
+    for secret in _texts(spec.kwargs) if spec.path != SNS_NOTIFIER else ():
+        if "{{" not in secret and len(secret) >= MASKED_CHARS:
+            mask_secret(secret)  # Airflow's notifiers log the error of a service themselves, with its URL
     module, _, name = spec.path.rpartition(".")
     notifier = getattr(import_module(module), name)
     notifier(**spec.kwargs)({**context, "alert": alert})
@@ -64,6 +70,8 @@ def _send(spec: NotifierSpec, alert: Alert, context: Any) -> None:
 
 def without_secrets(error: BaseException, spec: NotifierSpec) -> str:
     """The kind of an error and its text, without any text of the notifier's own settings and without URLs' ends."""
+    if isinstance(error, RecommenderError):
+        return f"{type(error).__name__}: {error}"
     text = str(error)
     for value in sorted(set(_texts(spec.kwargs)), key=len, reverse=True):
         text = text.replace(value, "***")

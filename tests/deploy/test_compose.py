@@ -20,12 +20,21 @@ SERVICES = COMPOSE["services"]
 AIRFLOW = {"init", "api-server", "scheduler", "dag-processor", "triggerer"}
 ONE_SHOT = {"init"}
 VARIABLE = re.compile(r"\$\{(\w+)(:\?|:-)?([^}]*)\}")
-PORT_VARIABLES = {"AIRFLOW_PORT", "OBJECT_STORE_PORT"}
+OWN_VARIABLES = {"AIRFLOW_PORT", "OBJECT_STORE_PORT", "SCHEDULER_MEMORY"}
+
+
+def settings_that_are_read():
+    """Names of the settings that the code reads from its environment."""
+    texts = [path.read_text() for folder in ("dags", "include", "plugins") for path in (ROOT / folder).rglob("*.py")]
+    return set(re.findall(r"""["'](RECOMMENDER_[A-Z_]+)["']""", "\n".join(texts)))
 
 
 def environment(name):
     """The environment of a service, with every secret filled in by its own name."""
-    filled = {key: VARIABLE.sub(r"\1", str(value)) for key, value in SERVICES[name]["environment"].items()}
+    filled = {
+        key: VARIABLE.sub(lambda found: found[1] if found[2] == ":?" else found[3], str(value))
+        for key, value in SERVICES[name]["environment"].items()
+    }
     return {key: value.strip() for key, value in filled.items()}
 
 
@@ -64,7 +73,9 @@ def test_ports_are_bound_to_loopback():
 def test_every_secret_is_required_and_none_has_a_default():
     used = VARIABLE.findall(TEXT)
     assert {name for name, how, _ in used if how == ":?"} == set(SECRETS)
-    assert {name for name, how, _ in used if how != ":?"} == PORT_VARIABLES
+    assert {name for name, how, _ in used if how != ":?"} == OWN_VARIABLES | settings_that_are_read() - {
+        "RECOMMENDER_CACHE"
+    }
     assert all(hint == "run python3 deploy/make_env.py" for _, how, hint in used if how == ":?")
 
 
@@ -100,12 +111,58 @@ def test_the_base_image_is_pinned_to_a_full_version():
     assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
 
 
-def test_airflow_runs_as_an_ordinary_user_without_capabilities():
+def test_airflow_runs_as_an_ordinary_user():
     users = re.findall(r"^USER (\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert users == ["50000:0"]
+    assert not any("user" in SERVICES[name] for name in AIRFLOW)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_is_confined_and_bounded(name):
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert service["pids_limit"] > 0
+    assert service["mem_limit"]
+    assert service["logging"] == {"driver": "json-file", "options": {"max-size": "20m", "max-file": "5"}}
+
+
+def test_only_the_database_has_capabilities_to_become_its_own_user():
+    given = {name: service["cap_add"] for name, service in SERVICES.items() if "cap_add" in service}
+    assert given == {"postgres": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]}
+
+
+def test_one_service_builds_the_image_that_all_of_airflow_runs():
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["init"]
+    assert {SERVICES[name]["image"] for name in AIRFLOW} == {"recommender-airflow:0.1.0"}
+    assert all(SERVICES[name]["pull_policy"] == "never" for name in AIRFLOW - ONE_SHOT)
+
+
+def test_every_setting_that_the_code_reads_reaches_every_container():
+    assert settings_that_are_read() <= set(environment("scheduler"))
+    passed = dict(VARIABLE.findall(TEXT)[i][:2] for i in range(len(VARIABLE.findall(TEXT))))
+    assert settings_that_are_read() - {"RECOMMENDER_CACHE"} <= set(passed)
+
+
+def test_the_registrys_command_finds_the_store_in_every_container_of_airflow():
+    """As boto3 reads it, with the keys and the address of the Airflow connection."""
     for name in AIRFLOW:
-        assert SERVICES[name]["cap_drop"] == ["ALL"]
-        assert "user" not in SERVICES[name]
+        given = environment(name)
+        connection = json.loads(given["AIRFLOW_CONN_AWS_DEFAULT"])
+        assert (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"]) == (
+            connection["login"],
+            connection["password"],
+        )
+        assert given["AWS_ENDPOINT_URL_S3"] == connection["extra"]["endpoint_url"]
+        assert given["AWS_DEFAULT_REGION"] == connection["extra"]["region_name"]
+        assert given["RECOMMENDER_ROOT"] == "s3://recommender"
+
+
+def test_the_object_store_decides_conditional_writes_one_at_a_time():
+    version = re.fullmatch(r"versity/versitygw:v(\d+)\.(\d+)\.\d+", SERVICES["object-store"]["image"])
+    assert (int(version[1]), int(version[2])) >= (1, 8)
+    assert environment("object-store")["VGW_OBJECT_LOCK_MODE"] == "flock"
 
 
 def test_code_is_in_the_image_and_only_named_volumes_are_mounted():
@@ -163,5 +220,12 @@ def test_compose_resolves_the_file_where_a_client_is_installed(tmp_path):
     refused = subprocess.run([*client, "config", "--quiet"], capture_output=True, text=True, env=clean, check=False)
     assert refused.returncode != 0
     assert "run python3 deploy/make_env.py" in refused.stderr
-    (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in SECRETS))
-    subprocess.run([*client, "config", "--quiet"], check=True, env=clean)
+    notifiers = '[{"class": "a.b.C", "kwargs": {"text": "{{ alert.subject }}"}}]'
+    settings = f"RECOMMENDER_SCHEDULE=@monthly\nRECOMMENDER_NOTIFIERS='{notifiers}'\n"
+    (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in SECRETS) + settings)
+    done = subprocess.run(
+        [*client, "config", "--format", "json"], check=True, env=clean, capture_output=True, text=True
+    )
+    for name in AIRFLOW:
+        given = json.loads(done.stdout)["services"][name]["environment"]
+        assert (given["RECOMMENDER_SCHEDULE"], given["RECOMMENDER_NOTIFIERS"]) == ("@monthly", notifiers)

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -89,3 +90,31 @@ def test_runs_without_any_package_and_prints_no_secret(tmp_path, arguments):
     assert done.stdout
     if path.exists():
         assert not any(secret in done.stdout + done.stderr for secret in values(path).values())
+
+
+def test_signing_keys_have_the_bytes_that_hs512_asks_for(tmp_path):
+    create(tmp_path / ".env")
+    made = values(tmp_path / ".env")
+    assert all(len(made[name]) >= 64 for name in ("AIRFLOW_JWT_SECRET", "AIRFLOW_API_SECRET_KEY"))
+
+
+def test_a_short_signing_key_of_an_older_file_is_named_and_not_shown(tmp_path, capsys):
+    path = tmp_path / ".env"
+    create(path)
+    path.write_text(re.sub("AIRFLOW_JWT_SECRET=.*", "AIRFLOW_JWT_SECRET=hunter2", path.read_text()))
+    assert main([str(path)]) == 1
+    error = capsys.readouterr().err
+    assert "AIRFLOW_JWT_SECRET is shorter than 64" in error
+    assert "hunter2" not in error
+
+
+def test_settings_may_stand_beside_the_secrets_and_a_misspelt_one_is_named(tmp_path, capsys):
+    path = tmp_path / ".env"
+    create(path)
+    with path.open("a") as file:
+        file.write("RECOMMENDER_SCHEDULE=@monthly\nRECOMMENDER_NOTIFIERS='[]'\nRECOMMENDER_WAIT_HOURS=\n")
+    assert main([str(path)]) == 0
+    with path.open("a") as file:
+        file.write("RECOMMENDER_SHEDULE=@daily\nexport RECOMMENDER_CACHE=/tmp\n")
+    assert main([str(path)]) == 1
+    assert "RECOMMENDER_SHEDULE, RECOMMENDER_CACHE reaches no container" in capsys.readouterr().err

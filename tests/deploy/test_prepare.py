@@ -1,12 +1,14 @@
 """What the service `init` prepares: login, bucket, samples; and that it may run again."""
 
 import json
+import os
 import stat
 
 import pytest
 
 from deploy import prepare
 from include.recommender.errors import ConfigError, RecommenderError
+from include.recommender.registry.channels import Channels
 from include.recommender.storage.objects import ObjectStore
 from local.samples import snapshot_dates
 
@@ -78,3 +80,14 @@ def test_the_store_of_the_samples_is_below_the_root(environment, s3):
     prepare.prepare(environment | {"RECOMMENDER_SNAPSHOTS": "s3://second-bucket/reviews"})
     assert listing(s3) == {}
     assert len(ObjectStore(s3, "second-bucket", "reviews").folders()) == len(snapshot_dates())
+
+
+def test_a_store_that_is_not_safe_stops_the_start_before_anything_is_loaded(environment, s3, monkeypatch, capsys):
+    def unsafe(channels):
+        raise ConfigError("the store is not safe for promotions")
+
+    monkeypatch.setattr(Channels, "probe", unsafe)
+    monkeypatch.setattr(os, "environ", {**os.environ, **environment})
+    assert prepare.main() == 1
+    assert "not safe for promotions" in capsys.readouterr().err
+    assert listing(s3) == {}

@@ -1,5 +1,6 @@
 """What the environment makes of the DAG, and what it says of wrong values."""
 
+import traceback
 from datetime import timedelta
 
 import pytest
@@ -64,6 +65,42 @@ def test_a_wrong_value_is_named_with_what_was_expected(name, value):
     (problem,) = caught.value.problems
     assert problem.startswith(name)
     assert "expected" in problem
+
+
+TOKEN = "xoxb-12345-hunter2"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f'[{{"class": "a.b.C", "kwargs": {{"token": "{TOKEN}"}}}}', "not JSON .line 1, column"),
+        (f"[{{'class': 'a.b.C', 'kwargs': {{'token': '{TOKEN}'}}}}]", "not JSON"),
+        (TOKEN, "not JSON"),
+        (f'"{TOKEN}"', "a text in the place of a list"),
+        (f'{{"class": "a.b.C", "kwargs": {{"token": "{TOKEN}"}}}}', "an object in the place of a list"),
+        (f'["{TOKEN}"]', "entry 1 is a text"),
+        (f'[{{"class": "a.b.C"}}, {{"class": "a.b.C", "kwargs": "{TOKEN}"}}]', "entry 2 has a text in kwargs"),
+        (f'[{{"class": "https://hooks.example/{TOKEN}"}}]', "entry 1 has no import path"),
+        (f'[{{"class": "a.b.C", "token": "{TOKEN}"}}]', "entry 1 does not have the keys"),
+        (f'[{{"{TOKEN}": 1}}]', "entry 1 does not have the keys"),
+        (f'[{{"kwargs": {{"token": "{TOKEN}"}}}}]', "entry 1 does not have the keys"),
+        ("[" * 100_000 + TOKEN, "nested|not JSON"),
+    ],
+)
+def test_notifiers_that_are_wrong_are_named_by_place_and_kind_and_not_by_value(text, says):
+    with pytest.raises(ConfigError, match=says) as caught:
+        Deployment.from_environment({"RECOMMENDER_NOTIFIERS": text})
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in shown
+    assert "RECOMMENDER_NOTIFIERS: " in shown
+    assert caught.value.__context__ is None
+
+
+def test_a_deployment_that_is_printed_shows_no_tokens():
+    text = f'[{{"class": "a.b.C", "kwargs": {{"token": "{TOKEN}"}}}}]'
+    found = Deployment.from_environment({"RECOMMENDER_NOTIFIERS": text})
+    assert found.notifiers[0].kwargs == {"token": TOKEN}
+    assert "hunter2" not in repr(found) + str(found.notifiers)
 
 
 def test_all_wrong_values_are_named_at_once():

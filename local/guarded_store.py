@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import re
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -48,6 +49,8 @@ def main() -> None:
 
 async def serve(host: str, port: int, key: Key, region: str) -> None:
     """Serve ministack, whose own settings stand in the environment, behind the guard."""
+    # ministack checks presigned addresses itself too, with the secret that it finds here.
+    os.environ["AWS_SECRET_ACCESS_KEY"] = key.secret
     from hypercorn.asyncio import serve as serve_app
     from hypercorn.config import Config
     from ministack.app import app  # type: ignore[import-untyped]

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import re
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -48,6 +49,8 @@ def main() -> None:
 
 async def serve(host: str, port: int, key: Key, region: str) -> None:
     """Serve ministack, whose own settings stand in the environment, behind the guard."""
+    # ministack checks presigned addresses itself too, with the secret that it finds here.
+    os.environ["AWS_SECRET_ACCESS_KEY"] = key.secret
     from hypercorn.asyncio import serve as serve_app
     from hypercorn.config import Config
     from ministack.app import app  # type: ignore[import-untyped]
@@ -110,24 +113,34 @@ class Guard:
 
 
 class _Body:
-    """A request's body, which must have the SHA-256 that was signed."""
+    """A request's body, which must have the SHA-256 that was signed.
+
+    It is handed on in one piece: ministack would add piece to piece, and copy all it has each time.
+    """
 
     def __init__(self, receive: Receive, sha256: str) -> None:
         self.source = receive
         self.wanted = sha256 if HEX_DIGEST.fullmatch(sha256) else None
-        self.digest, self.complete = hashlib.sha256(), False
+        self.complete = False
 
     async def receive(self) -> Message:
-        """The next message. Raises Refused at the end of a body that is another."""
+        """The whole body first. Raises Refused where it is another than was signed."""
         message = await self.source()
-        if self.wanted is None or self.complete or message["type"] != "http.request":
+        if self.complete or message["type"] != "http.request":
             return message
-        self.digest.update(message.get("body", b""))
-        if not message.get("more_body", False):
-            self.complete = True
-            if self.digest.hexdigest() != self.wanted:
-                raise Refused("XAmzContentSHA256Mismatch", "the body is not the one that was signed", 400)
-        return message
+        digest, parts = hashlib.sha256(), [message.get("body", b"")]
+        digest.update(parts[0])
+        while message.get("more_body", False):
+            message = await self.source()
+            if message["type"] != "http.request":
+                # The client has gone in the middle; half of a body is none.
+                raise Refused("IncompleteBody", "the connection ended within the body", 400)
+            parts.append(message.get("body", b""))
+            digest.update(parts[-1])
+        self.complete = True
+        if self.wanted is not None and digest.hexdigest() != self.wanted:
+            raise Refused("XAmzContentSHA256Mismatch", "the body is not the one that was signed", 400)
+        return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
 
 def _request(scope: MutableMapping[str, Any]) -> Request:

@@ -161,13 +161,14 @@ def client(endpoint: str, key: Key) -> S3Client:
         region_name=REGION,
         aws_access_key_id=key.key_id,
         aws_secret_access_key=key.secret,
-        config=Config(retries={"mode": "standard"}),
+        # Presigned addresses would have the older signature else.
+        config=Config(retries={"mode": "standard"}, signature_version="s3v4"),
     )
 
 
 def connection(endpoint: str, key: Key) -> str:
     """The server as an Airflow connection, in JSON."""
-    extra = {"endpoint_url": endpoint, "region_name": REGION}
+    extra = {"endpoint_url": endpoint, "region_name": REGION, "config_kwargs": {"signature_version": "s3v4"}}
     about: dict[str, Any] = {"conn_type": "aws", "login": key.key_id, "password": key.secret, "extra": extra}
     return json.dumps(about)
 

@@ -128,18 +128,21 @@ def _meant(word: str, endings: tuple[str, ...]) -> Found:
     path = _existing(word)
     if path is not None:
         return of_path(Path(path), endings)
-    found, pattern = Found(), os.path.expanduser(word)
-    base, by_name = _fixed_part(pattern)
-    for match in sorted(glob.glob(pattern, recursive=True)):
+    found, (base, rest) = Found(), _existing_part(Path(os.path.expanduser(word)))
+    by_name = any(part.startswith(("_", ".")) for part in rest)
+    for match in sorted(glob.glob(os.path.join(glob.escape(str(base)), *rest), recursive=True)):
         found.add(_matched(Path(match), base, by_name, endings))
     return found
 
 
-def _fixed_part(pattern: str) -> tuple[Path, bool]:
-    """The folder that a pattern begins with, and whether the rest asks for names that begin with _ or . itself."""
-    parts = Path(pattern).parts
-    n_fixed = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-    return Path(*parts[:n_fixed]), any(part.startswith(("_", ".")) for part in parts[n_fixed:])
+def _existing_part(pattern: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folders that exist at the beginning of a pattern, which are none themselves, and the rest of it."""
+    base, parts = Path(), pattern.parts
+    for n, part in enumerate(parts):
+        if not os.path.lexists(base / part):
+            return base, parts[n:]
+        base /= part
+    return base, ()
 
 
 def _matched(path: Path, base: Path, by_name: bool, endings: tuple[str, ...]) -> Found:
@@ -267,7 +270,7 @@ def _why_none(word: str, found: Found, endings: tuple[str, ...]) -> str:
     expected = f"Expected paths or patterns of files with one JSON review a line, ending in {', '.join(endings)} or .gz"
     if not found.left:
         empty = "is a folder without files" if _existing(word) else "matches no file"
-        return f"{empty} (looked from {shown(str(Path.cwd()))}). {expected}"
+        return f"{empty} (looked from {shown(str(Path.cwd()))}; quote a pattern with blanks in it). {expected}"
     path = _existing(word)
     if path is not None and os.path.isfile(path):
         return f"matches 1 file(s), none of which is a review file. {' '.join(_looks_like(Path(path), endings))}"

@@ -180,7 +180,7 @@ def _row(file: Given, number: int, cells: list[str], columns: tuple[str, ...], d
             f"{_at(file, number)}: {len(cells)} cells, not {len(columns)} ({','.join(columns)}): "
             f"{_quoted(cells, delimiter)}. Name all columns with --columns, or another --delimiter"
         )
-    return {column: cell.strip() for column, cell in zip(columns, cells, strict=True)}
+    return {column: cell.strip(" \t") for column, cell in zip(columns, cells, strict=True)}
 
 
 def _quoted(cells: list[str], delimiter: str = ",") -> str:

@@ -85,6 +85,17 @@ def test_quotes_are_the_shells_where_nothing_of_that_name_exists(here):
         find("c.json 'oops.json", "REVIEWS")
 
 
+def test_existing_folders_are_no_part_of_a_pattern(here):
+    put("data[1]/a.json", "data1/b.json", "[shop] x/_c.json", "[shop] x/d.json", "*/e.json")
+    assert names("data[1]/*.json") == ["a.json"]
+    assert names(f"{here}/data[1]/?.json") == ["a.json"]
+    assert names("'[shop] x/*.json'") == ["d.json"]
+    assert names("*/*.json") == ["e.json"]
+    assert names("data?/*.json") == ["data1/b.json"]
+    with pytest.raises(ConfigError, match=r"REVIEWS=\[shop\]: matches no file .*quote a pattern with blanks"):
+        find("[shop] x/*.json", "REVIEWS")
+
+
 def test_home_is_meant_by_a_tilde_that_is_no_name():
     put("home/a.json", "home/b.json")
     assert names("~/a.json") == ["a.json"]

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +25,12 @@ def tune_params() -> dict[str, Param]:
 
 
 def _params(fields: Mapping[str, Field]) -> dict[str, Param]:
-    return {name: Param(field.value, _help(field), **_guarded(field.schema)) for name, field in fields.items()}
+    return {name: _param(field) for name, field in fields.items()}
+
+
+def _param(field: Field) -> Param:
+    """A param. Airflow's answer to a bad value prints the schema, in which `expected` says in words what it takes."""
+    return Param(field.value, _help(field), **_guarded(field.schema), expected=allowed(field.schema))
 
 
 def _help(field: Field) -> str:
@@ -39,20 +43,15 @@ def _help(field: Field) -> str:
 
 # JSON over REST may hold NaN and infinity, which PostgreSQL refuses with an error of the server. NaN is on the wrong
 # side of no bound: it alone is "at most -1 and at least 1".
-NOT_FINITE = {
-    "anyOf": [
-        {"maximum": -1, "minimum": 1},
-        {"exclusiveMinimum": sys.float_info.max},
-        {"exclusiveMaximum": -sys.float_info.max},
-    ]
-}
+HUGE = 10**15
+NO_NUMBER = {"anyOf": [{"maximum": -1, "minimum": 1}, {"minimum": HUGE}, {"maximum": -HUGE}]}
 
 
 def _guarded(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A schema that refuses NaN and infinity where it takes a number."""
     if "items" in schema:
         return {**schema, "items": _guarded(schema["items"])}
-    return {**schema, "not": NOT_FINITE} if schema.get("type") == "number" else dict(schema)
+    return {**schema, "not": NO_NUMBER} if schema.get("type") == "number" else dict(schema)
 
 
 HEAD = """# Parameters

@@ -17,6 +17,15 @@ def load_dag(dag_id="recommender_retrain"):
     return bag.dags[dag_id]
 
 
+def sync_dags():
+    """Write the DAGs into Airflow's database, as the DAG processor does."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
+
+    DagBundlesManager().sync_bundles_to_db()
+    sync_bag_to_db(DagBag(dag_folder=str(ROOT / "dags")), "dags-folder", None)
+
+
 def run_dag(logical_date=NOON, **conf):
     """Run to the end; return state and task -> state."""
     run = load_dag().test(logical_date=logical_date, run_conf=conf)

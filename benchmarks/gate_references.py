@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def rates(world: World, n_users: int, n_worlds: int, rng: np.random.Generator, c
     return Counter(decide(world.draw(rng, n_users), 10, config).decision for _ in range(n_worlds))
 
 
-def table(heads: list[str], rows: dict[str, Callable[[], list[str]]]) -> None:
+def table(heads: list[str], rows: Mapping[str, Callable[[], list[str]]]) -> None:
     """Print rows as they are computed."""
     print(f"{'':<34}" + "".join(f"{head:>20}" for head in heads))
     for name, cells in rows.items():
@@ -97,7 +98,7 @@ def several_references(n_worlds: int, seed: int) -> None:
         return told
 
     rows = {
-        f"{f'worse by {-loss:.0%}' if loss else 'equal'}, k = {k}": lambda loss=loss, k=k: cells(loss, k)
+        f"{f'worse by {-loss:.0%}' if loss else 'equal'}, k = {k}": partial(cells, loss, k)
         for loss in LOSSES
         for k in REFERENCES
     }
@@ -115,7 +116,7 @@ def deceiving(n_worlds: int, seed: int) -> None:
         return [f"{100 * n / n_worlds:.1f}" for n in found]
 
     rows = {
-        f"{name}, {resamples:,}": lambda world=world, resamples=resamples: cells(world, resamples)
+        f"{name}, {resamples:,}": partial(cells, world, resamples)
         for name, world in DECEIVING.items()
         for resamples in (FEW_RESAMPLES, defaults.resamples)
     }

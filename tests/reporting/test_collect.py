@@ -183,3 +183,13 @@ def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
     assert "cold_users" not in told
     assert told.count("train_items") == 1
     assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, cut 2018-", told)
+
+
+def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store(workspace):
+    journal = runs.begin(workspace)
+    journal.write(runs.failed("resolve_snapshot", "NotFound", "none dated so early"))
+    assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is False
+    workspace.snapshots.write("2018-08-27/generated_sample.jsonl.gz", b"x")
+    assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is True
+    workspace.snapshots.write("2018-09-27/reviews.jsonl.gz", b"x")
+    assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is False

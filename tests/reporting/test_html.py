@@ -271,3 +271,57 @@ def test_what_a_person_refused_is_told_once_in_their_words(report):
     assert "GateRejected" not in page.text
     other = Page(render_html(report | refused("promote_model", "REJECT: worse")))
     assert "REJECT: worse" in other.text
+
+
+def test_without_a_prior_that_does_anything_the_report_says_why_a_row_is_missing(report):
+    del report["judged"]["without_prior"]
+    none = report["prior"] | {"power": 0.0, "why": "no prior is as good as any"}
+    told = plain(report | {"prior": none})
+    assert "There is no row “candidate without prior”: its power is 0 (no prior is as good as any)" in told
+    assert "all items have the same prior" in plain(report | {"prior": none | {"power": 0.3}})
+
+
+def test_with_a_prior_nothing_is_said_of_a_missing_row(report):
+    assert "There is no row" not in plain(report)
+
+
+def test_relative_and_absolute_numbers_have_cells_of_their_own(report):
+    text = render_html(report)
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", text, re.DOTALL)
+    mixed = [cell for cell in cells if re.search(r"\d %", cell) and re.search(r"[+\u2212-]0\.\d{4}", cell)]
+    assert mixed == []
+
+
+def test_an_early_error_shows_nothing_empty_and_names_generated_reviews(report):
+    gone = (
+        "funnel",
+        "fold",
+        "training",
+        "judged",
+        "verdict",
+        "table",
+        "model",
+        "prior",
+        "snapshot",
+        "files",
+        "champion",
+    )
+    early = without(report, *gone, "recall_intervals", "refitted") | {"generated_sample": True}
+    early["error"] = {"task": "resolve_snapshot", "kind": "NotFound", "message": "none dated before 2017-01-01"}
+    page = Page(render_html(early))
+    assert [attrs["id"] for tag, attrs in page.tags if tag == "section"] == ["verdict", "lineage", "tasks"]
+    assert [target for target in page.attributes("href") if target[0] == "#"][:3] == ["#verdict", "#lineage", "#tasks"]
+    assert "Generated sample reviews" in page.text
+    assert "The run did not come to parsing reviews, training, judging." in page.text
+
+
+def test_a_loss_that_is_no_number_is_drawn_as_a_gap(report):
+    report["training"]["loss"] = [None, None, None]
+    assert "from \N{EN DASH} to \N{EN DASH}" in render_html(report)
+
+
+def test_red_is_kept_for_errors(report):
+    report["model"] = None
+    report["verdict"]["decision"] = "REJECT"
+    assert 'class="bad"' not in render_html(report)
+    assert 'class="verdict bad"' not in render_html(report)

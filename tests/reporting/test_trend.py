@@ -145,3 +145,83 @@ def test_every_judged_run_has_a_mark_also_one_that_a_person_refused(workspace, r
     assert (
         marks(render_trend(read_runs(workspace.root, "production"), "production")) == one + 2
     )  # one in each of the two charts
+
+
+def test_time_is_that_of_the_data_whatever_the_date_of_the_run(workspace, report):
+    for number in (1, 2):
+        known = {"last_s": 1_500_000_000 - number * 86_400}
+        put_report(workspace, report, f"scheduled__2026-11-0{number}", f"2026-11-0{number}T00:00:00+00:00", fold=known)
+    found = points(workspace.root, "production")
+    assert [point.as_of[:10] for point in found] == ["2026-11-02", "2026-11-01"]
+    low, high = trend_plot.limits(found)
+    assert (low.year, high.year) == (2017, 2017)
+    assert "2017-07-13 02:40 UTC" in render_trend(read_runs(workspace.root, "production"), "production")
+
+
+def test_unchanged_runs_are_in_the_table_with_what_their_version_knew(workspace, registry, report):
+    makers.line(registry, "20180901-a")
+    put_report(workspace, report, "scheduled__1", makers.day(1), model={"model_id": "20180901-a"})
+    same = dict.fromkeys(("verdict", "judged", "model", "fold", "error")) | {"unchanged": "20180901-a"}
+    put_report(workspace, report, "scheduled__2", makers.day(9), **same)
+    held = report["verdict"] | {"decision": "HOLD"}
+    put_report(workspace, report, "scheduled__3", makers.day(8), verdict=held, model=None)
+    first, unchanged, _ = points(workspace.root, "production")
+    assert (unchanged.outcome, unchanged.live, unchanged.model_id) == ("UNCHANGED", "live", "20180901-a")
+    assert unchanged.known_s == first.known_s
+    page = render_trend(read_runs(workspace.root, "production"), "production")
+    assert "UNCHANGED" in page
+    assert "over 2 judged runs" in page
+
+
+def test_an_unchanged_run_does_not_hide_its_version_whose_report_is_gone(workspace, registry, report):
+    makers.publish(registry, "20180901-a", makers.day(1), published_cut_s=1_500_000_000)
+    makers.move(registry, "20180901-a")
+    same = dict.fromkeys(("verdict", "judged", "model", "fold", "error")) | {"unchanged": "20180901-a"}
+    put_report(workspace, report, "scheduled__2", makers.day(9), **same)
+    assert {(point.outcome, point.known_s) for point in points(workspace.root, "production")} == {
+        ("PROMOTE", 1_499_999_999),
+        ("UNCHANGED", 1_499_999_999),
+    }
+
+
+def test_an_error_before_any_data_was_read_knows_nothing(workspace, report):
+    held = report["verdict"] | {"decision": "HOLD"}
+    put_report(workspace, report, "scheduled__1", makers.day(1), verdict=held, model=None)
+    error = {"task": "resolve_snapshot", "kind": "NotFound", "message": "no such snapshot"}
+    put_report(workspace, report, "scheduled__2", makers.day(2), error=error, verdict=None, model=None, fold=None)
+    assert [point.known_s is None for point in points(workspace.root, "production")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"run": 3}',
+        b'{"run": {"as_of": "soon", "channel": "production"}}',
+        b'{"run": {"as_of": "2018-09-01", "channel": "production"}, "fold": {"last_s": "x"}}',
+        b'{"run": {"as_of": "2018-09-01", "channel": "production"}, "fold": {"last_s": 1e300}}',
+        b'{"run": {"as_of": "2018-09-01", "channel": "production"}, "model": {"model_id": ["x"]}}',
+        b'{"verdict": {"candidate_recall": NaN}}',
+        b"[]",
+        b"\xff",
+    ],
+)
+def test_a_report_that_is_none_is_left_out_and_named(workspace, report, raw):
+    put_report(workspace, report, "scheduled__1", makers.day(1))
+    workspace.root.write("reports/<b>odd/report.json", raw)
+    runs = read_runs(workspace.root, "production")
+    assert len(runs.points) == 1
+    assert list(runs.unreadable) == ["<b>odd"]
+    page = render_trend(runs, "production")
+    assert "<b>odd" not in page
+    assert "&lt;b&gt;odd" in page
+
+
+def test_the_folder_of_a_report_is_a_path_and_nothing_else(workspace, report):
+    put_report(workspace, report, "javascript:alert(1)", makers.day(1))
+    page = render_trend(read_runs(workspace.root, "production"), "production")
+    assert 'href="./javascript%3Aalert%281%29/report.html"' in page
+
+
+def test_generated_reviews_are_named_as_such_over_time_too(workspace, report):
+    put_report(workspace, report, "a", makers.day(1), generated_sample=True)
+    assert "Generated sample reviews" in render_trend(read_runs(workspace.root, "production"), "production")

@@ -56,8 +56,8 @@ def read_runs(root: ObjectStore, channel: str) -> Runs:
     shown = {point.model_id for point in found if point.outcome != UNCHANGED}
     gone = [name for name in dict.fromkeys(move.to_model for move in history) if name not in shown][-NEWEST:]
     found += _from_manifests(registry, gone, live)
-    knew = {point.model_id: point.known_s for point in found if point.known_s is not None}
-    found = [replace(point, known_s=knew.get(point.model_id)) if point.known_s is None else point for point in found]
+    knew = {point.model_id: point.known_s for point in found if point.model_id and point.known_s is not None}
+    found = [replace(each, known_s=knew.get(each.model_id or "")) if each.known_s is None else each for each in found]
     return Runs(sorted(found, key=_order), unreadable)
 
 

@@ -96,7 +96,7 @@ def trend_plot(judged: Sequence[Point], top_k: int | None, name: str, width_in: 
         axes.locator_params(axis="y", nbins=5)
         axes.tick_params(axis="y", labelcolor=MUTED)
         axes.grid(axis="y")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3 if width_in > NARROW_IN else 1, borderaxespad=0)
 
     return svg(f"trend-{name}", _spoken(judged, top_k), HEIGHT_IN, draw, width_in=width_in)
 

@@ -119,8 +119,9 @@ def _against_live(report: Report, verdict: Mapping[str, Any]) -> list[str]:
     if versus is None:
         note = report.get("champion")
         return [f"It was not compared with a live model{': ' + note if note else ''}."]
+    who = JUDGED_CHAMPION.get(str(report.get("champion_how")), JUDGED_CHAMPION["published"])
     return [
-        f"{JUDGED_CHAMPION[report.get('champion_how') or 'published']}, had {_percent(verdict['champion_recall'])}. "
+        f"{who}, had {_percent(verdict['champion_recall'])}. "
         f"Against it the candidate is {_difference(verdict, versus, verdict['champion_recall'])}."
     ]
 

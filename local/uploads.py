@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from include.recommender.data.snapshots import ENDINGS
 from include.recommender.errors import ConfigError
+from include.recommender.storage.content_types import content_type
 from include.recommender.storage.objects import file_sha256
 
 from . import samples, world
@@ -46,8 +47,8 @@ def put_samples(s3: S3Client) -> Source:
     say(f"Generating {len(dates)} sample snapshots, {dates[0]} to {dates[-1]} (no real reviews) ...", "samples")
     for day, packed in samples.snapshots():
         key = f"{SAMPLES_PREFIX}/snapshots/{day.isoformat()}/{samples.FILE_NAME}"
-        s3.put_object(Bucket=BUCKET, Key=key, Body=packed)
-    s3.put_object(Bucket=BUCKET, Key=marker, Body=code.encode())
+        s3.put_object(Bucket=BUCKET, Key=key, Body=packed, ContentType=content_type(key))
+    s3.put_object(Bucket=BUCKET, Key=marker, Body=code.encode(), ContentType=content_type(marker))
     say(f"{len(dates)} generated snapshots put: {source.root}/snapshots/", "samples")
     return source
 
@@ -95,7 +96,8 @@ def put_reviews(s3: S3Client, files: Sequence[Path]) -> Source:
             s3.delete_object(Bucket=BUCKET, Key=f"{folder}{today}/{name}")
     for name, (file, digest) in wanted.items():
         say(f"Putting {file} ({file.stat().st_size / 1e6:,.1f} MB) ...", "reviews")
-        s3.upload_file(str(file), BUCKET, f"{folder}{today}/{name}", ExtraArgs={"Metadata": {DIGEST: digest}})
+        about = {"Metadata": {DIGEST: digest}, "ContentType": content_type(name)}
+        s3.upload_file(str(file), BUCKET, f"{folder}{today}/{name}", ExtraArgs=about)
     say(f"Put as snapshot {today}: {root}/snapshots/{today}/", "reviews")
     return Source(root, today)
 

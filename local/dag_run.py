@@ -20,7 +20,11 @@ from typing import Any, TextIO
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.plain_text import shown_lines
 from include.recommender.reporting.trend import MAIN_CHANNEL, trend_name
+from include.recommender.storage.disk import guarded
+from include.recommender.storage.documents import parse_json
+from include.recommender.storage.names import name_problem
 from include.recommender.storage.objects import ObjectStore
+from include.recommender.storage.scratch import scratch_file
 
 from .ending import Copies, ending, status
 from .environment import PROJECT
@@ -81,7 +85,7 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     root = Settings.from_environment().workspace().root
     journal = Journal(root, folder_id(MAIN_DAG, run_id))
     try:
-        report = json.loads(root.read(f"{journal.folder}/report.json"))
+        report = _read_report(root, f"{journal.folder}/report.json")
     except NotFound:
         raise DataError(progress.failure or "the run failed before it could write its report") from None
     channel = (report["run"] or {}).get("channel", MAIN_CHANNEL)
@@ -99,15 +103,21 @@ def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     root = Settings.from_environment().workspace().root
     journal = Journal(root, folder_id(TUNE, run_id))
     copy = local / journal.folder
-    copy.mkdir(parents=True, exist_ok=True)
-    try:
-        for name in ("tuning.json", "report.html"):
-            (copy / name).write_bytes(root.read(f"{journal.folder}/{name}"))
-    except NotFound:
-        raise DataError(progress.failure or "the search failed before it could write its report") from None
-    report = json.loads((copy / "tuning.json").read_text())
+    names = ("tuning.json", "report.html")
+    if not all(_copy(root, f"{journal.folder}/{name}", copy / name) for name in names):
+        raise DataError(progress.failure or "the search failed before it could write its report")
+    report = _read_report(root, f"{journal.folder}/tuning.json")
     print(shown_lines(tune_ending(report, copy / "report.html")), file=progress.terminal)
     return 0 if report["choice"] and not report["error"] else 1
+
+
+def _read_report(root: ObjectStore, key: str) -> dict[str, Any]:
+    """A report as JSON. Raises NotFound, and DataError where it is none."""
+    remedy = "The next run writes one of its own."
+    body = parse_json(root.read(key), root.uri(key), remedy)
+    if not isinstance(body, dict):
+        raise DataError(f"{root.uri(key)}: expected a report, an object. {remedy}")
+    return body
 
 
 def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Copies:
@@ -116,8 +126,11 @@ def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Cop
     Those of one root lie in a folder of their own, as each root has its own recall over time.
     """
     to = local / "reports" / root.prefix
+    if name_problem(channel):
+        raise DataError(f"{root.uri(folder)}/report.json: the channel {channel!a} {name_problem(channel)}")
     copied = {name: _copy(root, f"reports/{name}", to / name) for name in (trend_name(channel), "trend.html")}
-    for run in root.folders("reports/"):
+    # A folder of another name was made by something else, and could lead out of `to`.
+    for run in (name for name in root.folders("reports/") if not name_problem(name)):
         for name in ("report.json", "report.html"):
             path = to / run / name
             if f"reports/{run}" == folder or not path.exists():
@@ -138,8 +151,9 @@ def _copy(root: ObjectStore, key: str, path: Path) -> bool:
         data = root.read(key)
     except NotFound:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    with guarded(path, "a copy of a report", len(data)), scratch_file(path) as part:
+        part.write_bytes(data)
+        part.replace(path)  # in one step, and not through a link that lies there
     return True
 
 

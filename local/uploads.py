@@ -16,6 +16,7 @@ import msgspec
 from include.recommender.data.names import UNFINISHED
 from include.recommender.errors import DataError, NotFound
 from include.recommender.plain_text import shown
+from include.recommender.storage.content_types import content_type
 from include.recommender.storage.objects import ObjectInfo, ObjectStore, file_sha256
 
 from . import samples, world
@@ -54,8 +55,8 @@ def put_samples(s3: S3Client) -> Source:
     say(f"Generating {len(dates)} sample snapshots, {dates[0]} to {dates[-1]} (no real reviews) ...", "samples")
     for day, packed in samples.snapshots():
         key = f"{SAMPLES_PREFIX}/snapshots/{day.isoformat()}/{samples.FILE_NAME}"
-        s3.put_object(Bucket=BUCKET, Key=key, Body=packed)
-    s3.put_object(Bucket=BUCKET, Key=marker, Body=code.encode())
+        s3.put_object(Bucket=BUCKET, Key=key, Body=packed, ContentType=content_type(key))
+    s3.put_object(Bucket=BUCKET, Key=marker, Body=code.encode(), ContentType=content_type(marker))
     say(f"{len(dates)} generated snapshots put: {source.root}/snapshots/", "samples")
     return source
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from ..config import GateConfig, RetrainConfig, knobs
+from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
 from ..registry.bundle import MANIFEST, read_manifest
@@ -24,6 +25,18 @@ FORMAT = 1
 REPORT_TASK = "write_report"
 FIRST_TASK, BEFORE_FIRST = "resolve_snapshot", ("wait_for_snapshot",)
 CLOCK_SKEW = timedelta(minutes=1)  # between workers
+# The sections on the judgement where it cannot be read.
+NOT_JUDGED: dict[str, Any] = {
+    "top_k": None,
+    "confidence_level": None,
+    "judged": None,
+    "judged_users": None,
+    "recall_intervals": {},
+    "champion": None,
+    "champion_how": None,
+    "verdict": None,
+    "table": None,
+}
 SAMPLE_MARK = "generated_sample"
 LOOKED_AT = 100
 KILLED = "the task began and never ended: its process was killed, most often for want of memory"
@@ -49,13 +62,14 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
     sources.open_all(records)
     configuration = sources.attempt("configuration", lambda: _configuration(run))
     unchanged = next((record.facts["unchanged"] for record in records if "unchanged" in record.facts), None)
-    judgement = _judgement(sources, RetrainConfig.from_params(run.params if run and configuration else {}))
+    config = RetrainConfig.from_params(run.params if run and configuration else {})
+    judgement = sources.attempt("recall_gate", lambda: _judgement(sources, config)) or dict(NOT_JUDGED)
     unchanged_report = None
     if unchanged:
         manifest = sources.attempt("unchanged", lambda: _manifest(artifacts, unchanged))
-        judgement["table"] = _table_of(manifest) if manifest else None
+        judgement["table"] = sources.attempt("unchanged", lambda: _table_of(manifest)) if manifest else None
         published_by = manifest.get("run") if manifest else None
-        unchanged_report = run_name(folder_id(MAIN_DAG, published_by)) if published_by else None
+        unchanged_report = run_name(folder_id(MAIN_DAG, str(published_by))) if published_by else None
     return {
         "format": FORMAT,
         "run": asdict(run) if run else None,
@@ -63,7 +77,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
         "tasks": [asdict(record) for record in records],
         "error": _error(records, finished),
         **_data(sources, snapshots),
-        "training": _training(sources),
+        "training": sources.attempt("train_als", lambda: _training(sources)),
         "prior": (sources.counts("fit_popularity") or {}).get("prior"),
         **judgement,
         "unchanged": unchanged,
@@ -89,8 +103,11 @@ def _of_this_try(records: Sequence[TaskRecord]) -> list[TaskRecord]:
 
 def review_files(sources: Sources) -> list[str]:
     """Keys of the snapshot's files."""
-    listing = sources.json("resolve_snapshot", "snapshot.json") or {}
-    return [row["key"] for row in listing.get("objects", [])]
+    listing = sources.json("resolve_snapshot", "snapshot.json")
+    if listing is None:
+        return []
+    keys = sources.attempt("resolve_snapshot", lambda: Snapshot.from_body(listing, "snapshot.json").objects)
+    return [row.key for row in keys or ()]
 
 
 def is_sample(files: Sequence[str]) -> bool:

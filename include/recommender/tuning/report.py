@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from markupsafe import Markup
 
@@ -18,11 +18,15 @@ from ..reporting.pages import environment
 from ..reporting.plots import Whisker, whiskers
 from ..reporting.sources import Sources
 from ..stages.workspace import Workspace
+from ..storage.documents import checked
 from .drawing import history, importance, slices
 from .space import values_of
+from .steps import Choice, Plan
 from .study import Result, importances, least_coverage
 
 log = logging.getLogger(__name__)
+
+Fact = TypeVar("Fact")
 
 REPORT_TASK = "write_report"
 SHOWN = 10
@@ -44,8 +48,11 @@ def collect(journal: Journal, sources: Sources) -> dict[str, Any]:
     run = sources.run(journal)
     records = [row for row in sources.records(journal) if row.task != REPORT_TASK]
     sources.open_all(row for row in records if row.task == "resolve_snapshot")
-    results = sorted((Result(**row.facts["result"]) for row in records if "result" in row.facts), key=_number)
-    plan = _fact(records, "plan")
+    found = [_checked(sources, row.task, row.facts["result"], Result) for row in records if "result" in row.facts]
+    results = sorted(filter(None, found), key=_number)
+    plan, choice = _fact(records, "plan"), _fact(records, "choice")
+    plan = plan if _checked(sources, "plan", plan, Plan) else None
+    choice = choice if _checked(sources, "choice", choice, Choice) else None
     params = run.params if run else {}
     try:
         config, base = TuneConfig.from_params(params), RetrainConfig.from_params(params)
@@ -64,11 +71,19 @@ def collect(journal: Journal, sources: Sources) -> dict[str, Any]:
         "search": asdict(config),
         "results": [row.as_dict() for row in results],
         "importances": importances(results, names, config) if results else {},
-        "choice": _fact(records, "choice"),
+        "choice": choice,
         "tuned": _fact(records, "tuned"),
         "defaults": values_of(base, names),
         "unreadable": sources.unreadable,
     }
+
+
+def _checked(sources: Sources, task: str, fact: Any, type_: type[Fact]) -> Fact | None:
+    """A fact of a record as its type; None, with the reason kept, where it is another."""
+    if fact is None:
+        return None
+    remedy = "Clear the task."
+    return sources.attempt(f"tasks/{task}", lambda: checked(fact, type_, f"tasks/{task}", type_.__name__, remedy))
 
 
 def _number(row: Result) -> int:

@@ -1,0 +1,225 @@
+"""Every reader of a stored document: hostile content ends in one of our errors, and nothing is written elsewhere.
+
+Each reader gets its document with every field changed in turn, and whole documents that are none.
+"""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from include.recommender.errors import DataError, RecommenderError
+from include.recommender.registry.registry import Registry
+from include.recommender.reporting import trend
+from include.recommender.reporting.collect import collect
+from include.recommender.reporting.journal import Journal
+from include.recommender.stages import quality
+from include.recommender.stages.workspace import run_once
+from include.recommender.tuning.tuned import list_tuned, newest_tuned, read_tuned, write_tuned
+from local.dag_run import copy_pages
+
+from ..registry import makers
+from ..reporting.runs import begin, record
+from .mutations import RAW, mutations
+
+AS_OF = datetime(2018, 9, 1, tzinfo=UTC)
+PARSED = {
+    **{"lines": 10, "blank": 0, "bad": 1, "reviews": 9, "users": 3, "items": 4, "first_s": 1, "last_s": 2},
+    **{"verified": 9, "unverified": 0, "verified_unknown": 0, "ratings": {"5.0": 9}},
+}
+
+
+def manifest(workspace):
+    made = run_once(workspace, "parse_reviews", 1, {}, {"files": "d"}, lambda d: (d / "a").write_text("a") and PARSED)
+    artifact = made.artifact
+
+    def read():
+        found = workspace.artifacts.open(artifact.uri)
+        assert (found.stage, found.fingerprint, found.files) == (artifact.stage, artifact.fingerprint, artifact.files)
+        assert (workspace.artifacts.path(found) / "a").read_text() == "a"
+
+    return f"artifacts/parse_reviews/{artifact.fingerprint}/manifest.json", read
+
+
+def tuned(workspace):
+    body = {"values": {"alpha": 90.0, "factors": 32}, "better": True, "cut_s": 1, "run": "manual__1"}
+    name = write_tuned(workspace.root, AS_OF, body)
+
+    def read():
+        found = newest_tuned(workspace.root, AS_OF)  # passes a damaged one over
+        assert found is None or found["values"] == body["values"]
+        assert list_tuned(workspace.root) == [name]
+        assert read_tuned(workspace.root, name)["values"] == body["values"]
+
+    return f"tuned/{name}.json", read
+
+
+def run_record(workspace):
+    journal = begin(workspace)
+
+    def read():
+        collect(journal, workspace.artifacts)  # never raises
+        assert journal.read_run().run_id == "manual__1"
+
+    return "reports/manual__1/run.json", read
+
+
+def task_record(workspace):
+    journal = begin(workspace)
+    artifacts = {"parse_reviews": workspace.root.uri("artifacts/parse_reviews/" + "0" * 32)}
+    journal.write(record("parse_reviews", artifacts=artifacts, facts={"snapshot": "2018-09-01"}))
+
+    def read():
+        collect(journal, workspace.artifacts)
+        assert journal.read("parse_reviews").task == "parse_reviews"
+
+    return "reports/manual__1/tasks/parse_reviews.json", read
+
+
+def profile(workspace):
+    made = run_once(workspace, "parse_reviews", 1, {}, {}, lambda d: PARSED).artifact
+    config = quality.QualityConfig()
+    quality.check_snapshot(workspace, "2018-08-01", made, config)
+    return f"{quality.FOLDER}/2018-08-01.json", lambda: quality.check_snapshot(workspace, "2018-09-01", made, config)
+
+
+def report(workspace):
+    body = {
+        "run": {"as_of": AS_OF.isoformat(), "channel": "production", "snapshot": "2018-09-01"},
+        "verdict": {"decision": "HOLD", "top_k": 10, "candidate_recall": 0.1, "opponent_recall": 0.2, "opponent": "x"},
+        "model": {"model_id": "20180901-0123456789ab"},
+        "error": {"kind": "DataError"},
+        "snapshot": {"snapshot": "2018-09-01"},
+    }
+    workspace.root.write("reports/manual__1/report.json", json.dumps(body).encode())
+    local = workspace.cache.parent / "allowed"
+
+    def read():
+        trend.render_trend(trend.points(workspace.root, "production"), "production")
+        copy_pages(workspace.root, "reports/manual__1", "production", local)
+
+    return "reports/manual__1/report.json", read
+
+
+def pointer(workspace):
+    makers.line(Registry(workspace.root), "20180901-0123456789ab")
+
+    def read():
+        state = workspace.registry.channels.read("production")
+        workspace.registry.fetch(state.model_id, workspace.cache / "models" / state.model_id)
+
+    return "channels/production.json", read
+
+
+def bundle(workspace):
+    name = makers.publish(Registry(workspace.root), "20180901-0123456789ab")
+    target = workspace.cache / "models" / name
+    return f"models/{name}/manifest.json", lambda: workspace.registry.fetch(name, target)
+
+
+def tombstone(workspace):
+    registry = Registry(workspace.root)
+    name = makers.publish(registry, "20180901-0123456789ab")
+    body = {"retired_at": AS_OF.isoformat(), "who": "ann", "manifest": registry.manifest(name)}
+    workspace.root.write(f"retired/{name}.json", json.dumps(body).encode())
+    return f"retired/{name}.json", lambda: registry.tombstone(name)
+
+
+READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]
+by_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
+
+
+def outside(workspace):
+    """All files but those of the cache and of the copies of reports."""
+    home = workspace.cache.parent
+    rows = (path.relative_to(home) for path in home.rglob("*") if not path.is_dir())
+    return sorted(row.as_posix() for row in rows if row.parts[0] not in {workspace.cache.name, "allowed"})
+
+
+def attack(workspace, reader, documents):
+    """Put each document in the place of the reader's own, and read."""
+    key, read = reader(workspace)
+    read()
+    before, refused = outside(workspace), 0
+    for what, raw in documents(json.loads(workspace.root.read(key))):
+        workspace.root.write(key, raw)
+        try:
+            read()
+        except RecommenderError as error:
+            refused += 1
+            assert str(error), what
+        except Exception as error:
+            raise AssertionError(f"{key} {what}: {type(error).__name__}: {error}") from error
+        assert outside(workspace) == before, what
+    assert refused or reader is report  # what is wrong with one report is left out of the chart
+
+
+@by_reader
+def test_each_field_is_checked(workspace, reader):
+    attack(workspace, reader, lambda body: mutations(body, per_place=2))
+
+
+@pytest.mark.slow
+@by_reader
+def test_each_field_is_checked_against_all_values(workspace, reader):
+    attack(workspace, reader, mutations)
+
+
+@by_reader
+def test_what_is_no_document_is_refused(workspace, reader):
+    attack(workspace, reader, lambda body: RAW.items())
+
+
+def test_what_is_refused_is_named_with_what_to_do(workspace):
+    for reader, says in (
+        (manifest, "manifest.json: .*Delete the folder"),
+        (tuned, "tuned/.*json: .*run recommender_tune again"),
+        (run_record, "run.json: .*Delete it"),
+        (profile, "profiles/2018-08-01.json: .*Delete it"),
+        (pointer, "channels/production.json: .*Copy the entry"),
+    ):
+        key, read = reader(workspace)
+        workspace.root.write(key, b'{"format": 2, "as_of": 3}')
+        with pytest.raises(DataError, match=f"(?s){says}"):
+            read()
+        workspace.root.delete([key])
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "javascript:alert(1)", "a\\b", "x\x07y", "a\x7f"])
+def test_a_folder_of_reports_with_a_strange_name_is_passed_over(workspace, name):
+    report(workspace)
+    body = workspace.root.read("reports/manual__1/report.json")
+    workspace.root.client.put_object(
+        Bucket=workspace.root.bucket, Key=f"{workspace.root.prefix}/reports/{name}/report.json", Body=body
+    )
+    before = outside(workspace)
+    assert [point.report for point in trend.points(workspace.root, "production")] == ["manual__1/report.html"]
+    local = workspace.cache.parent / "allowed"
+    copy_pages(workspace.root, "reports/manual__1", "production", local)
+    assert outside(workspace) == before
+    assert [path.name for path in (local / "reports" / "shop").iterdir() if path.is_dir()] == ["manual__1"]
+
+
+def test_a_channel_that_leads_elsewhere_writes_no_page(workspace):
+    report(workspace)
+    with pytest.raises(DataError, match="channel"):
+        copy_pages(workspace.root, "reports/manual__1", "/../../evil", workspace.cache.parent / "allowed")
+
+
+def test_a_page_is_not_written_through_a_link(workspace):
+    report(workspace)
+    local, target = workspace.cache.parent / "allowed", workspace.cache.parent / "precious"
+    target.write_text("precious")
+    page = local / "reports" / "shop" / "manual__1" / "report.json"
+    page.parent.mkdir(parents=True)
+    page.symlink_to(target)
+    copy_pages(workspace.root, "reports/manual__1", "production", local)
+    assert target.read_text() == "precious"
+    assert not page.is_symlink()
+
+
+def test_tasks_of_a_run_with_strange_names_are_passed_over(workspace):
+    journal = begin(workspace)
+    for name in ("../run", "a/b", ".x", "ok"):
+        workspace.root.write(f"{journal.folder}/tasks/{name}.json", b"{}")
+    assert Journal(workspace.root, "manual__1").tasks() == ["ok"]

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..config import GateConfig, RetrainConfig, knobs
 from ..evaluation.gate import paired_bootstrap
-from ..registry.bundle import MANIFEST, read_manifest
+from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
+from ..registry.registry import Registry
 from ..storage.artifacts import ArtifactStore
 from .journal import Journal, RunFacts, TaskRecord, run_name
 from .sources import Sources
@@ -45,7 +46,7 @@ def collect(journal: Journal, artifacts: ArtifactStore) -> dict[str, Any]:
     if unchanged:
         manifest = sources.attempt("unchanged", lambda: _manifest(artifacts, unchanged))
         judgement["table"] = _table_of(manifest) if manifest else None
-        unchanged_report = run_name(manifest["run"]) if manifest and manifest.get("run") else None
+        unchanged_report = run_name(manifest.run) if manifest else None
     return {
         "format": FORMAT,
         "run": asdict(run) if run else None,
@@ -130,15 +131,14 @@ def _judgement(sources: Sources, config: RetrainConfig) -> dict[str, Any]:
     }
 
 
-def _manifest(artifacts: ArtifactStore, model_id: str) -> dict[str, Any]:
-    key = f"models/{model_id}/{MANIFEST}"
-    return read_manifest(artifacts.objects.read(key), artifacts.objects.uri(key))
+def _manifest(artifacts: ArtifactStore, model_id: str) -> Manifest:
+    return Registry(artifacts.objects).manifest(model_id)
 
 
-def _table_of(manifest: Mapping[str, Any]) -> str:
+def _table_of(manifest: Manifest) -> str:
     """The table on which an earlier run decided for a published model."""
-    judged = {name: {"means": means} for name, means in manifest["metrics"].items()}
-    return render_verdict(judged, manifest["verdict"], manifest.get("champion"))
+    judged = {name: {"means": means} for name, means in manifest.metrics.items()}
+    return render_verdict(judged, manifest.verdict, manifest.champion)
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import DataError
+from ..registry.bundle import Manifest
 from ..registry.channels import Move
 from ..registry.moves import instant, replay
 from ..registry.parallel import read_each
@@ -79,9 +80,9 @@ def _from_report(name: str, body: Mapping[str, Any], channel: str, live: Mapping
     return [point]
 
 
-def _from_manifest(body: Mapping[str, Any], live: Mapping[str, str]) -> Point:
-    verdict, name = body["verdict"], body["model_id"]
-    return _point(body["as_of"], body["snapshot"], verdict["decision"], verdict, name, live.get(name, ""), None)
+def _from_manifest(body: Manifest, live: Mapping[str, str]) -> Point:
+    standing = live.get(body.model_id, "")
+    return _point(body.as_of.isoformat(), body.snapshot, body.decision, body.verdict, body.model_id, standing, None)
 
 
 def _point(

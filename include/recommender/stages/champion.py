@@ -47,12 +47,12 @@ def compare_with(
         return Comparison("none", None, "none yet", {}), config
     name = state.model_id
     manifest = workspace.registry.manifest(name)
-    theirs = RetrainConfig.from_dict(manifest["config"])
+    theirs = RetrainConfig.from_dict(manifest.config)
     theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
     theirs = replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
-    if _same_model(manifest["identity"], fitted, config):
+    if _same_model(manifest.identity, fitted, config):
         return Comparison("none", name, f"{name} is this very candidate", {}), theirs
-    if manifest["cut_s"] <= fitted.encoded.counts["cut_s"]:
+    if manifest.cut_s <= fitted.encoded.counts["cut_s"]:
         note = f"{name}: its judged factors, which were trained before this cut"
         return Comparison("published", name, note, {"champion": name}), theirs
     if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):

@@ -16,6 +16,8 @@ from .environment import isolate
 from .home import Home, fail
 from .run import INTERRUPTED, stop_like_ctrl_c
 
+TYPED_AS = "make registry ARGS='{}'"  # in the command's help and messages
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit status is that of the registry's command."""
@@ -46,7 +48,9 @@ def registry(home: Home, port: int, words: Sequence[str]) -> int:
 
 def _call(about: Mapping[str, str], words: Sequence[str]) -> int:
     done = subprocess.run(
-        [sys.executable, "-m", "include.recommender.registry", *words], env={**os.environ, **about}, check=False
+        [sys.executable, "-m", "include.recommender.registry", *words],
+        env={**os.environ, **about, "RECOMMENDER_REGISTRY_TYPED_AS": TYPED_AS},
+        check=False,
     )
     return done.returncode
 

@@ -17,20 +17,20 @@ CHANNEL = "production"
 class Candidate:
     """A run up to its published version, judged against the champion of that moment."""
 
-    def __init__(self, workspace, as_of, **params):
-        self.workspace, self.as_of = workspace, as_of
+    def __init__(self, workspace, as_of, snapshot="2018-06-25", reviews=REVIEWS, channel=CHANNEL, **params):
+        self.workspace, self.as_of, self.channel = workspace, as_of, channel
         self.config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **params})
-        workspace.snapshots.write("2018-06-25/reviews.jsonl.gz", worlds.packed(REVIEWS))
-        resolved = prepare.resolve_snapshot(workspace, None, as_of).artifact
-        downloaded = prepare.download_reviews(workspace, resolved).artifact
-        self.parsed = prepare.parse_reviews(workspace, downloaded, self.config.parse).artifact
+        workspace.snapshots.write(f"{snapshot}/reviews.jsonl.gz", worlds.packed(reviews))
+        resolved = prepare.resolve_snapshot(workspace, snapshot, as_of).artifact
+        self.downloaded = prepare.download_reviews(workspace, resolved).artifact
+        self.parsed = prepare.parse_reviews(workspace, self.downloaded, self.config.parse).artifact
         encoded = prepare.encode_interactions(workspace, self.parsed, as_of, self.config.encode).artifact
         trained = fit.train_als(workspace, self.parsed, encoded, self.config.train).artifact
         self.fitted = Fitted(encoded, trained, fit.fit_popularity(workspace, encoded, self.config).artifact)
         self.evaluated, gated = self.judge()
         again = fit.refit(workspace, self.parsed, self.fitted, as_of, self.config)
         refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "popularity")))
-        made = Made(resolved, downloaded, self.parsed, self.fitted, self.evaluated, gated, refitted)
+        made = Made(resolved, self.downloaded, self.parsed, self.fitted, self.evaluated, gated, refitted)
         self.published = publish.upload_model(workspace, made, as_of, f"run {as_of}", self.config)
         self.again = []
 
@@ -39,7 +39,9 @@ class Candidate:
         return self.published.model_id
 
     def judge(self):
-        evaluated = judge.evaluate(self.workspace, self.parsed, self.fitted, self.as_of, CHANNEL, self.config).artifact
+        evaluated = judge.evaluate(
+            self.workspace, self.parsed, self.fitted, self.as_of, self.channel, self.config
+        ).artifact
         gated = judge.recall_gate(self.workspace, evaluated, 10, None, self.config.gate).artifact
         return evaluated, gated
 
@@ -52,5 +54,5 @@ class Candidate:
     def promote(self, **more):
         told = ("dag", f"run {self.as_of}", "verdict PROMOTE")
         return promote.promote_model(
-            self.workspace, self.published, CHANNEL, self.evaluated, *told, self.judge_again, **more
+            self.workspace, self.published, self.channel, self.evaluated, *told, self.judge_again, **more
         )

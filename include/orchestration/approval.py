@@ -103,7 +103,7 @@ def stays(run: Run, state: ChannelState | None) -> str | None:
     if run.facts.params.get("promotion") == BY_HAND:
         return f"promotion is by hand, so this run publishes and leaves {run.facts.channel} where it is"
     known = _known_until(run)
-    if state is not None and is_older(known.isoformat(), state):
+    if state is not None and is_older(known, state):
         return (
             f"this run knows nothing after {_minute(known)}, and {run.facts.channel} points to {state.model_id}, which "
             "knows more. It publishes, and leaves the channel where it is"

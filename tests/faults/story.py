@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from include.recommender.errors import RecommenderError
-from include.recommender.registry.bundle import object_name
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.artifacts import Artifact, FileEntry
 
@@ -154,7 +153,7 @@ def _promised(of_artifact: bool, body: dict[str, Any], folder: str) -> Iterator[
         artifact = Artifact(body["stage"], body["fingerprint"], "", files)
         yield from ((artifact.key(name), entry.sha256) for name, entry in files.items())
     else:
-        yield from ((f"{folder}/{object_name(name, entry)}", entry["sha256"]) for name, entry in body["files"].items())
+        yield from ((f"{folder}/{entry['stored_as']}", entry["sha256"]) for entry in body["files"].values())
 
 
 def _dangling_pointer(direct: Workspace) -> Iterator[str]:
@@ -168,7 +167,7 @@ def _dangling_pointer(direct: Workspace) -> Iterator[str]:
 
 
 def essence(content: dict[str, bytes]) -> dict[str, list[Any]]:
-    """What must not depend on whether a run was disturbed: all but how long things took, and when a move was made."""
+    """What must not depend on whether a run was disturbed: all but durations, and when moves and versions were made."""
     found: dict[str, list[Any]] = {}
     for key, data in content.items():
         found.setdefault(_undated(key), []).append(_timeless(key, data))
@@ -186,7 +185,9 @@ def _timeless(key: str, data: bytes) -> Any:
         body.pop("checksum")
         return {**body, "timings": sorted(body["timings"])}
     if key.startswith("channels/") and key.endswith(".json"):
-        return {**json.loads(data), "moved_at": None}
+        return {**json.loads(data), "moved_at": None, "digest": None}
+    if key.startswith("models/") and key.endswith("/manifest.json"):
+        return {**json.loads(data), "created_at": None, "digest": None}
     return hashlib.sha256(data).hexdigest()
 
 

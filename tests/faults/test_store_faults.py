@@ -5,9 +5,10 @@ import hashlib
 import pytest
 
 from include.recommender.errors import ConfigError, DataError, PreconditionFailed, TransientError
-from include.recommender.registry.channels import Channels, Move
+from include.recommender.registry.channels import Channels
 from include.recommender.storage import objects
 
+from ..registry.makers import M3, moving
 from .proxy import Fault
 
 BODY = bytes(range(256)) * 400
@@ -84,7 +85,7 @@ def test_an_object_that_is_replaced_while_it_is_read_is_refused(faulty, s3, tmp_
 
 
 def move(to_model, from_model=None):
-    return Move("production", "20180903T000000Z", from_model, to_model, "2018-09-03", "test", "test", "PROMOTE", "r1")
+    return moving(to_model, M3.known_until, from_model)
 
 
 def test_a_promotion_whose_answer_is_lost_is_not_taken_for_somebody_elses(faulty):

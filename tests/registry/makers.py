@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,39 @@ import pyarrow as pa
 from scipy import sparse
 
 from include.recommender.models.als import Als
-from include.recommender.registry.bundle import ModelPart, describe, save_seen
+from include.recommender.registry.bundle import ModelPart, describe, model_id, save_seen
 from include.recommender.registry.channels import Move
 from include.recommender.registry.moves import moved_now
 
 ITEMS = ("00", "01", "02", "03")
+CREATED = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def day(number):
+    """An instant in September 2018."""
+    return f"2018-09-{number:02}T00:00:00+00:00"
+
+
+class Version(str):
+    """The id of a version that knows everything until an instant; `label` stands for all that it is."""
+
+    label: str
+    known_until: datetime
+
+    def __new__(cls, label, known_until):
+        instant = datetime.fromisoformat(known_until)
+        made = super().__new__(cls, model_id(int(instant.timestamp()) - 1, {"label": label}))
+        made.label, made.known_until = label, instant
+        return made
+
+
+def version(label, number=3):
+    """A version that knows everything until a day in September 2018."""
+    return Version(label, day(number))
+
+
+M1, M2, M3, M4, M5 = (version(f"m{number}", number) for number in range(1, 6))
+OLD = Version("old", "2018-08-01T00:00:00+00:00")
 
 
 def part(items=ITEMS):
@@ -22,7 +51,7 @@ def part(items=ITEMS):
     return ModelPart(als, pa.array(["a", "b", "c"]), pa.array(list(items)), np.arange(float(len(items))))
 
 
-def about(name, as_of, decision="PROMOTE", **changes):
+def about(name, decision="PROMOTE", **changes):
     verdict = {
         "decision": decision,
         "reasons": ["better than popularity_all_time at 95% confidence"],
@@ -34,57 +63,79 @@ def about(name, as_of, decision="PROMOTE", **changes):
         "relative_lift": 0.25,
         "forced": None,
     }
+    known_s = int(name.known_until.timestamp())
     body = {
-        "model_id": name,
-        "as_of": as_of,
-        "snapshot": as_of[:10],
+        "model_id": str(name),
+        "identity": {"label": name.label},
+        "as_of": name.known_until,
+        "created_at": CREATED + (name.known_until - datetime(2018, 9, 1, tzinfo=UTC)),
+        "snapshot": name.known_until.date().isoformat(),
         "cut_s": 1_530_000_000,
+        "published_cut_s": known_s,
+        "last_s": known_s - 1,
         "reviews": "abc",
         "config": {"train": {"factors": 2}, "encode": {"holdout_fraction": 0.1}},
+        "prior": {"power": 0.0, "fit": False},
         "metrics": {
             "candidate": {"recall@5": 0.1, "recall@10": 0.25},
             "popularity_all_time": {"recall@5": 0.1, "recall@10": 0.2},
         },
         "verdict": verdict,
+        "champion": None,
         "lineage": {},
-        "run": f"run of {as_of}",
+        "tuned": None,
+        "run": f"run of {name.label}",
         "code_version": "c0de",
         "libraries": {"numpy": "2"},
     }
     return {**body, **changes}
 
 
-def publish(registry, name, as_of="2018-09-03T00:00:00+00:00", decision="PROMOTE", items=ITEMS, **changes):
+def make(directory, name, decision="PROMOTE", items=ITEMS, **changes):
+    """All files of a version; return its manifest."""
+    for each in ("judged", "published"):
+        part(items).save(directory, each)
+    save_seen(directory, sparse.csr_matrix((np.ones(3, np.float32), [0, 2, 1], [0, 2, 2, 3]), shape=(3, len(items))))
+    counts = {"train": 3, "train_users": 3, "train_items": len(items), "holdout": 1}
+    (directory / "fold.json").write_text(json.dumps({"judged": counts, "published": counts}))
+    (directory / "MODEL_CARD.md").write_text(f"# Model {name.label}\n")
+    return describe(directory, about(name, decision, **changes))
+
+
+def publish(registry, name, decision="PROMOTE", items=ITEMS, **changes):
     """A version with all its files; return its id."""
     with tempfile.TemporaryDirectory() as directory:
-        made = Path(directory)
-        for each in ("judged", "published"):
-            part(items).save(made, each)
-        save_seen(made, sparse.csr_matrix((np.ones(3, np.float32), [0, 2, 1], [0, 2, 2, 3]), shape=(3, len(items))))
-        counts = {"train": 3, "train_users": 3, "train_items": len(items), "holdout": 1}
-        (made / "fold.json").write_text(json.dumps({"judged": counts, "published": counts}))
-        (made / "MODEL_CARD.md").write_text(f"# Model {name}\n")
-        assert registry.publish(name, made, describe(made, about(name, as_of, decision, **changes)))
+        assert registry.publish(Path(directory), make(Path(directory), name, decision, items, **changes))
     return name
+
+
+def moving(to_model, known_until, from_model=None, *, kind="promote", channel="production", who="dag", why="a test"):
+    """A move as the DAG makes it."""
+    return Move(
+        channel=channel,
+        moved_at=moved_now(),
+        from_model=str(from_model) if from_model else None,
+        to_model=str(to_model),
+        known_until=known_until,
+        who=str(who),
+        why=why,
+        verdict="PROMOTE",
+        run="r1",
+        kind=kind,
+    )
 
 
 def move(registry, to_model, kind="promote", channel="production", why="a test"):
     """Move a channel as the DAG does, from where it is."""
     state = registry.channels.read(channel)
-    as_of = registry.manifest(to_model)["as_of"]
     before = state.model_id if state else None
-    made = Move(channel, moved_now(), before, to_model, as_of, "dag", why, "PROMOTE", "r1", kind)
-    return registry.promote(made, state)
-
-
-def day(number):
-    """An as_of in September 2018."""
-    return f"2018-09-{number:02}T00:00:00+00:00"
+    known_until = registry.manifest(to_model).known_until
+    return registry.promote(moving(to_model, known_until, before, kind=kind, channel=channel, why=why), state)
 
 
 def line(registry, *names):
-    """Versions of ascending as_of, each promoted after the other."""
-    for number, name in enumerate(names, 1):
-        publish(registry, name, day(number))
+    """Versions, each promoted after the other."""
+    for name in names:
+        publish(registry, name)
         move(registry, name)
     return registry.channels

@@ -11,7 +11,7 @@ import pytest
 from include.recommender.registry.cli import main
 
 from ..conftest import ROOT
-from .makers import day, line, move, publish
+from .makers import M1, M2, M3, OLD, line, move, publish, version
 
 
 @pytest.fixture
@@ -55,31 +55,31 @@ def ask(run):
 
 
 def test_list_shows_the_newest_first_and_who_points_to_what(registry, run, ask):
-    line(registry, "m1", "m2", "m3")
-    move(registry, "m1", channel="staging")
+    line(registry, M1, M2, M3)
+    move(registry, M1, channel="staging")
     status, out, _ = run("list")
     rows = out.splitlines()
     assert status == 0
-    assert [row.split()[0] for row in rows] == ["MODEL", "m3", "m2", "m1"]
+    assert [row.split()[0] for row in rows] == ["MODEL", M3, M2, M1]
     assert rows[1].endswith("<- production")
     assert rows[3].endswith("<- staging")
     assert all(row[rows[0].index("SNAPSHOT") :].startswith("2018-09-0") for row in rows[1:])
     _, body = ask("list")
     assert [(row["model_id"], row["recall"], row["channels"]) for row in body] == [
-        ("m3", 0.25, ["production"]),
-        ("m2", 0.25, []),
-        ("m1", 0.25, ["staging"]),
+        (M3, 0.25, ["production"]),
+        (M2, 0.25, []),
+        (M1, 0.25, ["staging"]),
     ]
 
 
 def test_list_tells_of_a_damaged_manifest_and_goes_on(registry, run):
-    line(registry, "m1")
+    line(registry, M1)
     registry.objects.write("models/bad/manifest.json", b"{}")
     registry.objects.write("models/unfinished/fold.json", b"{}")
     status, out, _ = run("list")
     assert status == 0
-    assert "s3://reviews/shop/models/bad/manifest.json: not a bundle manifest" in out
-    assert "m1" in out
+    assert "s3://reviews/shop/models/bad/manifest.json: not a manifest" in out
+    assert M1 in out
     assert "unfinished" not in out
 
 
@@ -91,31 +91,31 @@ def test_an_empty_registry_is_no_error(run, ask):
 
 
 def test_a_rollback_takes_one_command(registry, run, ask):
-    line(registry, "m1", "m2")
+    line(registry, M1, M2)
     status, out, _ = run("rollback", "--why", "sells nothing", "--who", "ann")
-    assert (status, out) == (0, "production: m2 -> m1 (move 3, rollback)\n")
-    assert registry.channels.read("production").model_id == "m1"
+    assert (status, out) == (0, f"production: {M2} -> {M1} (move 3, rollback)\n")
+    assert registry.channels.read("production").model_id == M1
     _, body = ask("history")
     assert (body[0]["kind"], body[0]["who"], body[0]["why"]) == ("rollback", "ann", "sells nothing")
     assert [row["number"] for row in ask("history", "--limit", "2")[1]] == [3, 2]
-    status, out, _ = run("promote", "m2", "--why", "was the data after all", "--who", "ann")
+    status, out, _ = run("promote", M2, "--why", "was the data after all", "--who", "ann")
     assert "It was rolled back by ann: sells nothing" in out
-    assert run("promote", "m2", "--why", "again")[:2] == (0, "production points to m2 already\n")
+    assert run("promote", M2, "--why", "again")[:2] == (0, f"production points to {M2} already\n")
 
 
 def test_who_is_the_user_unless_told(registry, ask):
-    line(registry, "m1", "m2")
+    line(registry, M1, M2)
     _, body = ask("rollback", "--why", "x")
     assert re.fullmatch(r".+@.+", body["who"])
 
 
 def test_errors_are_told_on_stderr_without_a_traceback(registry, run):
-    line(registry, "m1", "m2")
-    publish(registry, "old", "2018-08-01T00:00:00+00:00")
+    line(registry, M1, M2)
+    publish(registry, OLD)
     for argv, says in [
         (["show", "m9"], "models/m9: there is no such version"),
-        (["promote", "old", "--why", "x"], "--allow-older"),
-        (["rollback", "--to", "old", "--why", "x"], "goes to one of m1"),
+        (["promote", OLD, "--why", "x"], "--allow-older"),
+        (["rollback", "--to", OLD, "--why", "x"], f"goes to one of {M1}"),
         (["rollback", "--why", "x", "--channel", "staging"], "points nowhere yet"),
         (["list", "--root", "s3://no-such-bucket"], "the bucket does not exist"),
         (["list", "--root", "nonsense"], "is not an S3 URI"),
@@ -126,8 +126,8 @@ def test_errors_are_told_on_stderr_without_a_traceback(registry, run):
         assert (status, out) == (1, ""), argv
         assert says in err
         assert "Traceback" not in err
-    assert registry.channels.read("production").model_id == "m2"
-    assert run("promote", "old", "--why", "x", "--allow-older")[0] == 0
+    assert registry.channels.read("production").model_id == M2
+    assert run("promote", OLD, "--why", "x", "--allow-older")[0] == 0
 
 
 def test_no_root_is_an_error_that_says_how(run, monkeypatch):
@@ -141,7 +141,7 @@ def test_no_root_is_an_error_that_says_how(run, monkeypatch):
     [
         [],
         ["turn"],
-        ["promote", "m1"],
+        ["promote", M1],
         ["rollback"],
         ["retire", "--keep-newest", "-1"],
         ["retire", "--yes", "--dry-run"],
@@ -156,7 +156,7 @@ def test_what_is_not_understood_ends_with_two(argv, capsys):
 
 
 def test_global_options_are_understood_before_and_after_the_command(registry, run, monkeypatch, s3_endpoint):
-    line(registry, "m1")
+    line(registry, M1)
     monkeypatch.delenv("RECOMMENDER_ROOT")
     monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
     given = ["--root", "s3://reviews/shop", "--endpoint-url", s3_endpoint, "--json"]
@@ -165,61 +165,62 @@ def test_global_options_are_understood_before_and_after_the_command(registry, ru
 
 def test_show_and_card_take_a_channel_for_a_version(registry, run, ask):
     assert "no channel production that points to one" in run("show", "production")[2]
-    line(registry, "m1", "m2")
+    line(registry, M1, M2)
     status, out, _ = run("show", "production")
     assert status == 0
-    assert re.search(r"^model +m2$", out, re.M)
+    assert re.search(rf"^model +{M2}$", out, re.M)
     assert "popularity_all_time *" in out
-    _, body = ask("show", "m1")
+    _, body = ask("show", M1)
     assert (body["counts"]["items"], body["channels"], len(body["moves"])) == (4, [], 2)
     assert run("card", "production")[1] == "# Model m2\n"
-    assert ask("card", "m1")[1] == {"model_id": "m1", "card": "# Model m1\n"}
+    assert ask("card", M1)[1] == {"model_id": M1, "card": "# Model m1\n"}
 
 
 def test_retire_deletes_only_when_told_to_and_show_still_knows_what_it_was(registry, run, ask):
-    line(registry, "m1", "m2", "m3")
+    line(registry, M1, M2, M3)
     rule = ["--keep-newest", "0", "--keep-moves", "0"]
     status, out, _ = run("retire", *rule)
     assert (status, "Would retire 2 of 3 versions" in out) == (0, True)
-    assert registry.versions() == ["m1", "m2", "m3"]
+    assert registry.versions() == [M1, M2, M3]
     _, body = ask("retire", *rule, "--yes", "--who", "ann")
-    assert [row["model_id"] for row in body["retired"]] == ["m2", "m1"]
-    assert registry.versions() == ["m3"]
-    _, body = ask("show", "m1")
+    assert [row["model_id"] for row in body["retired"]] == [M2, M1]
+    assert registry.versions() == [M3]
+    _, body = ask("show", M1)
     assert (body["retired_by"], body["verdict"]["decision"]) == ("ann", "PROMOTE")
-    assert "retired_at" in run("show", "m1")[1]
+    assert "retired_at" in run("show", M1)[1]
 
 
 def test_verify_checks_every_file_and_goes_on_after_a_wrong_one(registry, run, ask):
-    line(registry, "m1")
+    line(registry, M1)
     status, body = ask("verify", "production")
     assert (status, body["ok"]) == (0, True)
     assert {"judged_prior.npy", "published_users.parquet"} <= {row["name"] for row in body["files"]}
-    registry.objects.write("models/m1/fold.json", b"x" * 10)
-    registry.objects.delete(["models/m1/seen_indptr.npy"])
-    registry.objects.write("models/m1/stranger.bin", b"x")
-    status, out, _ = run("verify", "m1")
+    registry.objects.write(f"models/{M1}/fold.json", b"x" * 10)
+    registry.objects.delete([f"models/{M1}/seen_indptr.npy"])
+    registry.objects.write(f"models/{M1}/stranger.bin", b"x")
+    status, out, _ = run("verify", M1)
     wrong = [line for line in out.splitlines()[1:-2] if not line.endswith(" ok")]
     assert status == 1
     assert [row.split()[0] for row in wrong] == ["fold.json", "seen_indptr.npy", "stranger.bin"]
-    assert out.endswith("m1: 3 wrong\n")
+    assert out.endswith(f"{M1}: 3 wrong\n")
 
 
 def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
-    publish(registry, "a", day(1))
-    publish(registry, "b", day(1), items=("01", "02", "03", "04", "05"), libraries={"numpy": "3"})
-    publish(registry, "c", day(1), cut_s=1_530_000_001)
-    publish(registry, "d", day(1), reviews="other", config={"train": {"factors": 4}, "encode": {}})
-    _, body = ask("compare", "a", "b")
+    a, b, c, d = (version(label, 1) for label in "abcd")
+    publish(registry, a)
+    publish(registry, b, items=("01", "02", "03", "04", "05"), libraries={"numpy": "3"})
+    publish(registry, c, cut_s=1_530_000_001)
+    publish(registry, d, reviews="other", config={"train": {"factors": 4}, "encode": {}})
+    _, body = ask("compare", a, b)
     assert body["warnings"] == []
     assert body["items"] == {"a": 4, "b": 5, "both": 3}
     assert body["facts"]["items"] == [4, 5]
     assert (body["config"], body["libraries"]) == ({}, {"numpy": ["2", "3"]})
     assert body["metrics"]["recall@10"] == [0.25, 0.25]
-    _, out, _ = run("compare", "a", "c")
+    _, out, _ = run("compare", a, c)
     assert "WARNING: The metrics are not comparable" in out
     assert "cut 2018-06-26T08:00:00+00:00 and 2018-06-26T08:00:01+00:00" in out
-    _, body = ask("compare", "a", "d")
+    _, body = ask("compare", a, d)
     assert body["config"] == {"train.factors": [2, 4], "encode.holdout_fraction": [0.1, None]}
     assert "the content of snapshot 2018-09-01" in body["warnings"][0]
 
@@ -231,8 +232,8 @@ def test_show_names_settings_as_they_are_set_and_contestants_by_recall(registry,
         "candidate": {"coverage@10": 0.3, "recall@10": 0.5},
         "without_prior": {"coverage@10": 0.9, "recall@10": 0.4},
     }
-    publish(registry, "a", day(1), config=config, metrics=metrics, tuned="20180301-abc")
-    out = run("show", "a")[1]
+    publish(registry, M1, config=config, metrics=metrics, tuned="20180301-abc")
+    out = run("show", M1)[1]
     assert "prior: prior_half_life_days=9.0\n" in out + "\n"
     assert "encode: half_life_days=80.0\n" in out
     assert re.search(r"^tuned +20180301-abc$", out, re.M)
@@ -241,16 +242,16 @@ def test_show_names_settings_as_they_are_set_and_contestants_by_recall(registry,
 
 
 def test_the_prior_that_was_learned_is_shown_and_compared(registry, run, ask):
-    publish(registry, "a", day(1))
-    publish(registry, "b", day(1), prior={"power": 0.35, "half_life_days": 15.0, "short_history": 1.0, "fit": False})
-    _, body = ask("compare", "a", "b")
+    publish(registry, M1)
+    publish(registry, M2, prior={"power": 0.35, "half_life_days": 15.0, "short_history": 1.0, "fit": False})
+    _, body = ask("compare", M1, M2)
     assert body["facts"]["tuned"] == ["none", "none"]
     assert body["facts"]["item prior"] == ["none", "power 0.35, half-life 15 days"]
-    assert re.search(r"^item prior +power 0.35, half-life 15 days$", run("show", "b")[1], re.M)
+    assert re.search(r"^item prior +power 0.35, half-life 15 days$", run("show", M2)[1], re.M)
 
 
 def test_the_module_runs_and_a_reader_that_has_enough_is_no_error(registry):
-    line(registry, "m1")
+    line(registry, M1)
     command = [sys.executable, "-m", "include.recommender.registry"]
     ended = subprocess.run([*command, "list"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")

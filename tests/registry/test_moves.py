@@ -1,57 +1,80 @@
 """Moves say what is wrong with them; a history is a stack."""
 
 import json
-from dataclasses import asdict
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from include.recommender.errors import DataError
 from include.recommender.registry.moves import Move, replay
+from include.recommender.storage.artifacts import canonical_hash
 
-WHOLE = Move("production", "20180903T000000.000000Z", None, "m1", "2018-09-03", "me", "why", "PROMOTE", "r1", number=1)
+WHOLE = Move(
+    channel="production",
+    moved_at="20180903T000000.000000Z",
+    from_model=None,
+    to_model="m1",
+    known_until=datetime(2018, 9, 3, tzinfo=UTC),
+    who="me",
+    why="why",
+    verdict="PROMOTE",
+    run="r1",
+    number=1,
+)
 
 
 def read(body):
-    return Move.from_json(json.dumps(body).encode(), "s3://b/x.json", "Mend it.")
+    """A document with the right digest of a wrong content."""
+    whole = {**body, "digest": canonical_hash(body)}
+    return Move.from_json(json.dumps(whole).encode(), "s3://b/x.json", "Mend it.")
 
 
 def test_a_move_comes_back_as_it_was():
     assert Move.from_json(WHOLE.to_json(), "x", "y") == WHOLE
 
 
-def test_an_entry_of_before_kinds_and_numbers_reads_as_a_promotion():
-    body = {name: value for name, value in asdict(WHOLE).items() if name not in {"kind", "number"}}
-    assert (read(body).kind, read(body).number) == ("promote", 0)
+def test_a_move_that_was_edited_is_refused():
+    edited = WHOLE.to_json().replace(b'"who": "me"', b'"who": "us"')
+    with pytest.raises(DataError, match=r"s3://b/x.json: not a move as it was written: its digest is .*Mend it\."):
+        Move.from_json(edited, "s3://b/x.json", "Mend it.")
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"colour": "red"}, "unknown field colour"),
-        ({"who": None}, "who=None: expected text"),
-        ({"from_model": 7}, "from_model=7"),
-        ({"kind": "sideways"}, "kind='sideways': expected one of promote, rollback, force"),
-        ({"number": -1}, "number=-1"),
-        ({"number": True}, "number=True"),
-        ({"as_of": "yesterday"}, "as_of='yesterday'"),
-        ({"moved_at": ""}, "moved_at=''"),
+        ({"colour": "red"}, "unknown field `colour`"),
+        ({"who": None}, "Expected `str`, got `null` - at `$.who`"),
+        ({"who": "x" * 201}, "length <= 200 - at `$.who`"),
+        ({"from_model": 7}, "Expected `str | null`, got `int` - at `$.from_model`"),
+        ({"to_model": "../../dags"}, "at `$.to_model`"),
+        ({"to_model": "m1\n"}, "at `$.to_model`"),
+        ({"channel": "a/b"}, "at `$.channel`"),
+        ({"kind": "sideways"}, "Invalid enum value 'sideways' - at `$.kind`"),
+        ({"number": -1}, "at `$.number`"),
+        ({"number": True}, "Expected `int`, got `bool` - at `$.number`"),
+        ({"known_until": "yesterday"}, "at `$.known_until`"),
+        ({"known_until": "2018-09-03T00:00:00"}, "at `$.known_until`"),
+        ({"moved_at": ""}, "at `$.moved_at`"),
+        ({"moved_at": "20181303T000000Z"}, "month must be in 1..12"),
     ],
 )
-def test_a_damaged_move_names_the_field_the_place_and_the_mend(change, says):
+def test_a_damaged_move_names_the_field_the_place_and_the_fix(change, says):
     with pytest.raises(DataError, match=r"s3://b/x.json: .*Mend it\.") as raised:
-        read({**asdict(WHOLE), **change})
+        read({**to_builtins(WHOLE), **change})
     assert says in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    "name", ["channel", "moved_at", "from_model", "to_model", "as_of", "who", "why", "verdict", "run"]
+    "name", ["channel", "moved_at", "from_model", "to_model", "known_until", "who", "why", "verdict", "run"]
 )
 def test_a_missing_field_is_named(name):
-    body = asdict(WHOLE)
+    body = to_builtins(WHOLE)
     del body[name]
-    with pytest.raises(DataError, match=f"missing field {name}"):
+    with pytest.raises(DataError, match=f"missing required field `{name}`"):
         read(body)
 
 
@@ -63,12 +86,8 @@ def test_what_is_no_move_is_refused(raw):
 
 def told(*steps):
     """Moves from texts: "a" promotes, "<a" rolls back to a."""
-    return [
-        Move("c", "20180903T000000Z", None, step.lstrip("<"), "2018-09-03", "", "", "", "")
-        if step[0] != "<"
-        else Move("c", "20180903T000000Z", None, step[1:], "2018-09-03", "", "", "", "", kind="rollback")
-        for step in steps
-    ]
+    kinds = {True: "rollback", False: "promote"}
+    return [replace(WHOLE, to_model=step.lstrip("<"), kind=kinds[step[0] == "<"]) for step in steps]
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,13 @@ import boto3
 import pytest
 
 from include.recommender.errors import ConfigError, NotFound, PreconditionFailed
-from include.recommender.registry.bundle import object_name
-from include.recommender.registry.channels import Move
-from include.recommender.registry.moves import moved_now, replay
+from include.recommender.registry.moves import replay
 from include.recommender.registry.registry import Registry
 from include.recommender.registry.retention import Retention, retire
 from include.recommender.storage.objects import ObjectStore
 
 from ..conftest import BUCKET
-from .makers import day, line, move, publish
+from .makers import M1, M2, M3, line, move, moving, publish, version
 
 ROUNDS = 12
 RIVALS = 4
@@ -46,13 +44,13 @@ def at_once(acts):
 
 def test_of_promotions_at_once_one_wins_each_round_and_the_others_say_who(registries):
     first = registries[0]
-    names = [publish(first, f"m{number}", day(1)) for number in range(RIVALS)]
+    names = [publish(first, version(f"m{number}", 1)) for number in range(RIVALS)]
     for round_ in range(ROUNDS):
         state = first.channels.read("production")
 
         def promote(registry, name, state=state):
             before = state.model_id if state else None
-            made = Move("production", moved_now(), before, name, day(1), name, "race", "PROMOTE", "r")
+            made = moving(name, name.known_until, before, who=name, why="race")
             return registry.promote(made, state)
 
         ended = at_once([lambda r=r, n=n: promote(r, n) for r, n in zip(registries, names, strict=True)])
@@ -68,9 +66,9 @@ def test_of_promotions_at_once_one_wins_each_round_and_the_others_say_who(regist
 
 def test_rollbacks_and_promotions_at_once_leave_one_unbroken_chain(registries):
     first = registries[0]
-    line(first, "m1", "m2", "m3")
+    line(first, M1, M2, M3)
     for number in range(ROUNDS):
-        name = publish(first, f"n{number}", day(10 + number))
+        name = publish(first, version(f"n{number}", 10 + number))
         acts = [
             lambda: registries[0].rollback("production", who="a", why="race"),
             lambda: registries[1].rollback("production", who="b", why="race"),
@@ -86,18 +84,15 @@ def test_rollbacks_and_promotions_at_once_leave_one_unbroken_chain(registries):
 
 def test_a_channel_never_points_to_what_a_retirement_at_that_moment_deletes(registries):
     first, second = registries[:2]
-    line(first, "base")
+    line(first, version("base", 1))
     rule = Retention(keep_newest=0, keep_moves=0)
     outcomes = set()
     for number in range(ROUNDS):
-        name = publish(first, f"x{number}", day(2 + number))
+        name = publish(first, version(f"x{number}", 2 + number))
         moved, _ = at_once([lambda name=name: move(first, name), lambda: retire(second, rule, "ann", dry_run=False)])
         live = first.channels.read("production").model_id
         assert live in first.versions()
-        files = first.manifest(live)["files"]
-        assert {object_name(name, entry) for name, entry in files.items()} <= {
-            row.key.rsplit("/", 1)[1] for row in first.objects.walk(f"models/{live}/")
-        }
+        assert first.wrong_files(first.manifest(live)) == {}
         outcomes.add(type(moved).__name__)
         if isinstance(moved, NotFound):
             assert live != name

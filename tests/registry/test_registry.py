@@ -1,66 +1,66 @@
 """Versions are immutable, channels move by compare-and-swap, bundles are verified before use."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from scipy import sparse
 
 from include.recommender.errors import ConfigError, DataError, NotFound, PreconditionFailed
-from include.recommender.models.als import Als
-from include.recommender.registry.bundle import ModelPart, describe, load_seen, read_manifest, save_seen
-from include.recommender.registry.channels import Move
+from include.recommender.registry.bundle import ModelPart, load_seen, read_manifest
+from include.recommender.registry.registry import Registry
 from include.recommender.storage.objects import ObjectStore
 
 from ..conftest import BUCKET
+from .makers import M1, M2, make, moving, part
 
 
-def part():
-    rng = np.random.default_rng(1)
-    als = Als(rng.random((3, 2), dtype=np.float32), rng.random((4, 2), dtype=np.float32))
-    return ModelPart(als, pa.array(["a", "b", "c"]), pa.array(["00", "01", "02", "03"]), np.arange(4.0))
-
-
-def bundle(directory):
-    directory.mkdir()
-    part().save(directory, "published")
-    save_seen(directory, sparse.csr_matrix(np.array([[1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0]], dtype=np.float32)))
-    return describe(directory, {"model_id": "m1", "as_of": "2018-09-03"})
+def bundle(directory, name=M1):
+    directory.mkdir(exist_ok=True)
+    return make(directory, name)
 
 
 def move(to_model, from_model=None):
-    return Move("production", "20180903T000000Z", from_model, to_model, "2018-09-03", "test", "test", "PROMOTE", "r1")
+    return moving(to_model, to_model.known_until, from_model)
 
 
 def test_a_bundle_comes_back_as_it_was(workspace, tmp_path):
     manifest = bundle(tmp_path / "made")
-    assert workspace.registry.publish("m1", tmp_path / "made", manifest)
-    assert workspace.registry.fetch("m1", tmp_path / "got") == manifest
+    assert workspace.registry.publish(tmp_path / "made", manifest)
+    assert workspace.registry.fetch(M1, tmp_path / "got") == manifest
     loaded = ModelPart.load(tmp_path / "got", "published")
     assert np.array_equal(loaded.als.item_factors, part().als.item_factors)
     assert loaded.user_ids.to_pylist() == ["a", "b", "c"]
-    assert load_seen(tmp_path / "got", (3, 4)).indices.tolist() == [0, 2, 1]
+    assert load_seen(tmp_path / "got", (3, 4)).indices.tolist() == [0, 2, 2]
 
 
 def test_a_version_is_written_once(workspace, tmp_path):
     manifest = bundle(tmp_path / "made")
-    assert workspace.registry.publish("m1", tmp_path / "made", manifest)
-    assert not workspace.registry.publish("m1", tmp_path / "made", manifest)
-    np.save(tmp_path / "made" / "published_prior.npy", np.ones(4))
-    with pytest.raises(DataError, match="models/m1: exists with other content"):
-        workspace.registry.publish("m1", tmp_path / "made", describe(tmp_path / "made", {"model_id": "m1"}))
+    assert workspace.registry.publish(tmp_path / "made", manifest)
+    assert not workspace.registry.publish(tmp_path / "made", manifest)
+    other = make(tmp_path / "made", M1, items=("00", "01", "02", "09"))
+    with pytest.raises(DataError, match=f"models/{M1}: exists with other content"):
+        workspace.registry.publish(tmp_path / "made", other)
+
+
+def test_a_file_that_a_version_lost_is_written_again_by_who_makes_it_anew(workspace, tmp_path):
+    registry, manifest = workspace.registry, bundle(tmp_path / "made")
+    registry.publish(tmp_path / "made", manifest)
+    workspace.root.delete([f"models/{M1}/judged_prior.npy"])
+    workspace.root.write(f"models/{M1}/fold.json", b"short")
+    assert set(registry.wrong_files(manifest)) == {"judged_prior.npy", "fold.json"}
+    assert not registry.publish(tmp_path / "made", manifest)
+    assert registry.whole(M1, verify=True) == manifest
 
 
 def test_a_flipped_byte_in_any_file_is_refused_by_name(workspace, s3, tmp_path):
     manifest = bundle(tmp_path / "made")
-    workspace.registry.publish("m1", tmp_path / "made", manifest)
-    for name in manifest["files"]:
-        key = f"shop/models/m1/{name}"
+    workspace.registry.publish(tmp_path / "made", manifest)
+    for name, entry in manifest.files.items():
+        key = f"shop/models/{M1}/{entry.stored_as}"
         whole = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         damaged = bytearray(whole)
         damaged[len(damaged) // 2] ^= 1
         s3.put_object(Bucket=BUCKET, Key=key, Body=bytes(damaged))
-        with pytest.raises(DataError, match=f"{name}: SHA-256"):
-            workspace.registry.fetch("m1", tmp_path / name)
+        with pytest.raises(DataError, match=f"{entry.stored_as}: SHA-256"):
+            workspace.registry.fetch(M1, tmp_path / name)
         s3.put_object(Bucket=BUCKET, Key=key, Body=whole)
 
 
@@ -80,27 +80,26 @@ def test_loading_checks_shapes_types_and_finiteness(tmp_path, name, array, says)
         ModelPart.load(tmp_path / "made", "published")
 
 
-@pytest.mark.parametrize(("raw", "says"), [(b"{}", "not a bundle manifest"), (b'{"format": 99}', "format 99")])
+@pytest.mark.parametrize(("raw", "says"), [(b"{}", "not a manifest"), (b'{"format": 99}', "format 99")])
 def test_a_manifest_of_another_kind_is_refused(raw, says):
     with pytest.raises(DataError, match=says):
-        read_manifest(raw, "s3://b/models/m1/manifest.json")
+        read_manifest(raw, "s3://b/models/m1/manifest.json", "m1")
 
 
 def test_a_channel_moves_only_from_the_state_that_was_seen(workspace, tmp_path):
-    manifest = bundle(tmp_path / "made")
-    for name in ("m1", "m2"):
-        workspace.registry.publish(name, tmp_path / "made", manifest)
-    first = workspace.registry.promote(move("m1"), None)
-    second = workspace.registry.promote(move("m2", "m1"), first)
+    for name in (M1, M2):
+        workspace.registry.publish(tmp_path / "made", bundle(tmp_path / "made", name))
+    first = workspace.registry.promote(move(M1), None)
+    second = workspace.registry.promote(move(M2, M1), first)
     with pytest.raises(PreconditionFailed, match="Nothing was changed"):
-        workspace.registry.promote(move("m1", "m2"), first)
+        workspace.registry.promote(move(M1, M2), first)
     assert workspace.registry.channels.read("production") == second
-    assert sorted(row.to_model for row in workspace.registry.channels.history("production")) == ["m1", "m2"]
+    assert sorted(row.to_model for row in workspace.registry.channels.history("production")) == [M1, M2]
 
 
 def test_a_channel_never_points_to_what_is_not_there(workspace):
-    with pytest.raises(NotFound, match="models/m9"):
-        workspace.registry.promote(move("m9"), None)
+    with pytest.raises(NotFound, match=f"models/{M2}"):
+        workspace.registry.promote(move(M2), None)
     assert workspace.registry.channels.read("production") is None
 
 
@@ -115,11 +114,9 @@ class Forgetful(ObjectStore):
 
 @pytest.mark.parametrize(("ignored", "header"), [("create_only", "If-None-Match"), ("if_match", "If-Match")])
 def test_nothing_is_promoted_on_a_store_that_ignores_conditions(workspace, tmp_path, ignored, header):
-    from include.recommender.registry.registry import Registry
-
-    workspace.registry.publish("m1", tmp_path / "made", bundle(tmp_path / "made"))
+    workspace.registry.publish(tmp_path / "made", bundle(tmp_path / "made"))
     store = Forgetful(workspace.root.client, BUCKET, "shop")
     object.__setattr__(store, "ignored", ignored)
     with pytest.raises(ConfigError, match=header):
-        Registry(store).promote(move("m1"), None)
+        Registry(store).promote(move(M1), None)
     assert workspace.registry.channels.read("production") is None

@@ -1,6 +1,5 @@
 """Old versions go; what a channel or its recent history names stays, whatever the moment."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -11,10 +10,11 @@ from urllib3 import HTTPResponse
 
 from include.recommender.errors import ConfigError, DataError, NotFound, TransientError
 from include.recommender.registry import retention
+from include.recommender.registry.documents import write_document
 from include.recommender.registry.retention import Retention, plan, retire
-from include.recommender.registry.versions import manifest_key, tombstone_key
+from include.recommender.registry.versions import Tombstone, manifest_key, tombstone_key
 
-from .makers import day, line, move, publish
+from .makers import CREATED, M1, M2, M3, M4, M5, line, move, publish, version
 
 NOTHING = Retention(keep_newest=0, keep_moves=0)
 
@@ -35,79 +35,78 @@ def keys(registry, prefix="models/"):
 @pytest.mark.parametrize(
     ("rule", "goes"),
     [
-        (NOTHING, ["m5", "m3", "m2", "m1"]),
-        (Retention(keep_newest=2, keep_moves=0), ["m3", "m2", "m1"]),
-        (Retention(keep_newest=0, keep_moves=1), ["m3", "m2", "m1"]),
-        (Retention(keep_newest=0, keep_moves=2), ["m3", "m2", "m1"]),
-        (Retention(keep_newest=0, keep_moves=3), ["m2", "m1"]),
-        (Retention(keep_newest=4, keep_moves=0), ["m1"]),
+        (NOTHING, [M5, M3, M2, M1]),
+        (Retention(keep_newest=2, keep_moves=0), [M3, M2, M1]),
+        (Retention(keep_newest=0, keep_moves=1), [M3, M2, M1]),
+        (Retention(keep_newest=0, keep_moves=2), [M3, M2, M1]),
+        (Retention(keep_newest=0, keep_moves=3), [M2, M1]),
+        (Retention(keep_newest=4, keep_moves=0), [M1]),
         (Retention(keep_newest=9, keep_moves=0), []),
         (Retention(keep_newest=0, keep_moves=9), []),
     ],
 )
 def test_what_goes_by_rule(registry, rule, goes):
-    line(registry, "m1", "m2", "m3", "m4", "m5")
+    line(registry, M1, M2, M3, M4, M5)
     registry.rollback("production", who="ann", why="bad")  # production: m4; this move names m5 too
-    move(registry, "m1", channel="staging")
-    move(registry, "m5", channel="staging")
-    expected = [name for name in goes if name != "m5"]  # staging points to it
+    move(registry, M1, channel="staging")
+    move(registry, M5, channel="staging")
+    expected = [name for name in goes if name != M5]  # staging points to it
     if rule.keep_moves:
-        expected = [name for name in expected if name != "m1"]  # of staging's moves
+        expected = [name for name in expected if name != M1]  # of staging's moves
     assert retired(plan(registry, rule)) == expected
 
 
-def test_among_versions_of_one_as_of_those_written_last_are_the_newest(registry, s3, monkeypatch):
-    for name in ("b", "a"):
-        publish(registry, name, day(1))
-    walk = type(registry.objects).walk
-    later = datetime.now(UTC) + timedelta(hours=1)
+def test_among_versions_that_know_the_same_those_created_last_are_the_newest(registry):
+    b, a = version("b", 1), version("a", 1)
+    publish(registry, b, created_at=CREATED)
+    publish(registry, a, created_at=CREATED + timedelta(hours=1))
+    assert retired(plan(registry, Retention(keep_newest=1, keep_moves=0))) == [b]
 
-    def shifted(self, prefix=""):
-        for row in walk(self, prefix):
-            yield replace(row, modified_at=later) if row.key.startswith("models/a/") else row
 
-    monkeypatch.setattr(type(registry.objects), "walk", shifted)
-    assert retired(plan(registry, Retention(keep_newest=1, keep_moves=0))) == ["b"]
+def test_the_newest_are_those_that_know_most_whatever_the_dates_of_their_runs(registry):
+    publish(registry, M1, as_of=datetime(2026, 11, 1, tzinfo=UTC), created_at=CREATED + timedelta(days=9))
+    publish(registry, M2)
+    assert retired(plan(registry, Retention(keep_newest=1, keep_moves=0))) == [M1]
 
 
 def test_telling_what_would_go_changes_nothing(registry, s3):
-    line(registry, "m1", "m2", "m3")
+    line(registry, M1, M2, M3)
     before = keys(registry, "")
-    assert retired(retire(registry, NOTHING, "ann")) == ["m2", "m1"]
+    assert retired(retire(registry, NOTHING, "ann")) == [M2, M1]
     assert keys(registry, "") == before
 
 
 def test_a_retired_version_is_gone_and_what_it_was_is_still_told(registry):
-    line(registry, "m1", "m2", "m3")
-    manifest = registry.manifest("m1")
+    line(registry, M1, M2, M3)
+    manifest = registry.manifest(M1)
     done = retire(registry, NOTHING, "ann@shop", dry_run=False)
-    assert (retired(done), done.spared, done.problems) == (["m2", "m1"], [], [])
-    assert registry.versions() == ["m3"]
-    assert all(key.startswith("models/m3/") for key in keys(registry))
-    assert registry.tombstone("m1")["manifest"] == manifest
-    with pytest.raises(NotFound, match=r"m1: was retired at 20.* by ann@shop"):
-        registry.manifest("m1")
-    with pytest.raises(ConfigError, match="no version below m3 is left"):
+    assert (retired(done), done.spared, done.problems) == ([M2, M1], [], [])
+    assert registry.versions() == [M3]
+    assert all(key.startswith(f"models/{M3}/") for key in keys(registry))
+    assert registry.tombstone(M1).manifest == manifest
+    with pytest.raises(NotFound, match=rf"{M1}: was retired at 20.* by ann@shop"):
+        registry.manifest(M1)
+    with pytest.raises(ConfigError, match=f"no version below {M3} is left"):
         registry.rollback("production", who="ann", why="bad")
     assert len(registry.channels.history("production")) == 3
     assert retired(retire(registry, NOTHING, "ann", dry_run=False)) == []
 
 
 def test_a_retired_version_can_be_published_again(registry):
-    line(registry, "m1", "m2")
+    line(registry, M1, M2)
     retire(registry, NOTHING, "ann", dry_run=False)
-    publish(registry, "m1", day(1))
-    assert registry.versions() == ["m1", "m2"]
+    publish(registry, M1)
+    assert registry.versions() == [M1, M2]
 
 
 def test_files_of_killed_uploads_go_when_they_are_old(registry):
-    line(registry, "m1")
+    line(registry, M1)
     registry.objects.write("models/half/judged_prior.npy", b"x" * 10)
     rule = Retention()
     assert plan(registry, rule).leftovers == []
     later = plan(registry, rule, now=datetime.now(UTC) + timedelta(days=2))
     assert [(row.model_id, row.size_bytes) for row in later.leftovers] == [("half", 10)]
-    assert later.kept[0].model_id == "m1"
+    assert later.kept[0].model_id == M1
     retire(registry, rule, "ann", dry_run=False)
     assert "models/half/judged_prior.npy" in keys(registry)
     done = retire(registry, Retention(leftover_age=timedelta.min), "ann", dry_run=False)
@@ -117,22 +116,22 @@ def test_files_of_killed_uploads_go_when_they_are_old(registry):
 
 def test_more_objects_than_one_delete_takes(registry, monkeypatch):
     monkeypatch.setattr("include.recommender.storage.objects.DELETE_KEYS", 3)
-    line(registry, "m1", "m2")
+    line(registry, M1, M2)
     retire(registry, NOTHING, "ann", dry_run=False)
-    assert not any(key.startswith("models/m1/") for key in keys(registry))
+    assert not any(key.startswith(f"models/{M1}/") for key in keys(registry))
 
 
 def test_a_manifest_that_cannot_be_read_keeps_its_version(registry):
-    line(registry, "m1", "m2")
-    registry.objects.write(manifest_key("m1"), b"{}")
+    line(registry, M1, M2)
+    registry.objects.write(manifest_key(M1), b"{}")
     done = retire(registry, NOTHING, "ann", dry_run=False)
-    assert {row.model_id: row.kept_because for row in done.kept}["m1"] == ("its manifest cannot be read",)
-    assert manifest_key("m1") in keys(registry)
+    assert {row.model_id: row.kept_because for row in done.kept}[M1] == ("its manifest cannot be read",)
+    assert manifest_key(M1) in keys(registry)
 
 
 @pytest.mark.parametrize("lost", ["channels/production.json", "channels/production/history/"])
 def test_nothing_goes_while_a_channel_cannot_be_read(registry, lost):
-    line(registry, "m1", "m2", "m3")
+    line(registry, M1, M2, M3)
     first = next(registry.objects.walk(lost)).key
     registry.objects.write(first, b"damaged")
     before = keys(registry)
@@ -146,15 +145,15 @@ def test_nothing_goes_while_a_channel_cannot_be_read(registry, lost):
 
 
 def test_a_retirement_that_was_killed_after_the_manifests_is_mended_where_a_channel_came_to_point(registry):
-    line(registry, "m1", "m2")
-    body = registry.objects.read(manifest_key("m2"))
-    tombstone = {"retired_at": "2018-09-03", "who": "ann", "manifest": json.loads(body)}
-    registry.objects.write(tombstone_key("m2"), json.dumps(tombstone).encode())
-    registry.objects.delete([manifest_key("m2")])
-    assert "m2" not in registry.versions()
+    line(registry, M1, M2)
+    body = registry.objects.read(manifest_key(M2))
+    tombstone = Tombstone(retired_at=CREATED, who="ann", manifest=registry.manifest(M2))
+    registry.objects.write(tombstone_key(M2), write_document(tombstone))
+    registry.objects.delete([manifest_key(M2)])
+    assert M2 not in registry.versions()
     retire(registry, Retention(), "ann", dry_run=False)
-    assert registry.objects.read(manifest_key("m2")) == body
-    assert registry.versions() == ["m1", "m2"]
+    assert registry.objects.read(manifest_key(M2)) == body
+    assert registry.versions() == [M1, M2]
 
 
 def test_a_rule_below_nothing_is_refused():
@@ -164,7 +163,7 @@ def test_a_rule_below_nothing_is_refused():
 
 def test_an_upload_that_begins_anew_over_leftovers_keeps_its_files(registry, monkeypatch):
     """Between the plan and the deletion a task writes the first file of the same version again."""
-    line(registry, "m1")
+    line(registry, M1)
     old, fresh = "models/half/fold.json", "models/half/judged_prior.npy"
     registry.objects.write(old, b"x")
     walk = type(registry.objects).walk

@@ -28,9 +28,10 @@ def put_report(workspace, report, name, as_of, channel="production", **changes):
 
 
 def test_runs_are_told_by_as_of_with_their_outcome_and_where_their_version_stands(workspace, registry, report):
-    makers.line(registry, "20180901-a", "20180902-b", "20180903-c")
+    a, b, c = makers.M1, makers.M2, makers.M3
+    makers.line(registry, a, b, c)
     registry.rollback("production", who="ann", why="bad")
-    for number, name in ((3, "20180903-c"), (2, "20180902-b")):
+    for number, name in ((3, c), (2, b)):
         put_report(workspace, report, f"backfill__2018-09-0{number}", makers.day(number), model={"model_id": name})
     error = {"task": "parse_reviews", "kind": "DataError", "message": "truncated"}
     put_report(workspace, report, "manual__x", makers.day(4), error=error, verdict=None, model=None, judged=None)
@@ -45,7 +46,7 @@ def test_runs_are_told_by_as_of_with_their_outcome_and_where_their_version_stand
         ("05", "HOLD", ""),
     ]
     gone, there, failed = found[0], found[1], found[3]
-    assert (gone.report, gone.candidate, gone.model_id) == (None, 0.25, "20180901-a")
+    assert (gone.report, gone.candidate, gone.model_id) == (None, 0.25, a)
     assert there.candidate == report["verdict"]["candidate_recall"]
     assert there.report == "backfill__2018-09-02/report.html"
     assert failed.candidate is None

@@ -1,7 +1,11 @@
 """`python -m include.recommender.registry`."""
 
+import os
 import sys
 
-from .cli import main
+from .cli import Typed, main
 
-sys.exit(main())
+# Set by who calls this for a person that types something else, such as `make registry`.
+TYPED_AS = "RECOMMENDER_REGISTRY_TYPED_AS"
+
+sys.exit(main(typed=Typed(os.environ[TYPED_AS]) if os.environ.get(TYPED_AS) else None))

@@ -10,26 +10,149 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from scipy import sparse
 
-from ..config import NO_PRIOR, PriorConfig, RetrainConfig
+from ..config import PriorConfig, RetrainConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
 from ..models.als import Als
 from ..storage.artifacts import canonical_hash
-from ..storage.documents import parse_json
-from ..storage.names import name_problem
 from ..storage.objects import file_sha256
+from .arrays import read_array
+from .documents import Plain, read_document
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 # What a run says of a model. Two runs may make the same model and say different things, so these are stored under names
 # that hold their hash: neither overwrites the other's.
 JUDGEMENT = frozenset({"MODEL_CARD.md", "verdict.json"})
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+FIX = "Take another version; `list` names them. Or restore it from the bucket's versions."
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Seconds = Annotated[int, msgspec.Meta(gt=0, lt=int(LATEST.timestamp()))]
+
+
+class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of a bundle; `stored_as` is its name in the store."""
+
+    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    stored_as: Plain
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What every reader of a verdict relies on; the gate writes more."""
+
+    decision: Literal["PROMOTE", "HOLD", "REJECT"]
+    reasons: list[str]
+    n_users: int
+    top_k: int
+    opponent: str
+    candidate_recall: float
+    opponent_recall: float
+    relative_lift: float | None
+    forced: str | None
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a version is, and every file of it.
+
+    model_id : follows from `identity` and the newest interaction; also the name of its folder
+    identity : what the model is; versions that agree here are one version
+    as_of : of the run that published it first, `created_at` when that was: two runs may make one version
+    cut_s : seconds, the instant between train and holdout of the judged part
+    published_cut_s : seconds, the instant after the newest interaction that the published part knows
+    last_s : seconds, the newest review of the snapshot, which may lie after as_of
+    reviews : digest of the review files
+    metrics : model -> metric -> value
+    lineage : stage -> URI of its artifact
+    """
+
+    format: Literal[2] = 2
+    model_id: Plain
+    identity: dict[str, Any]
+    as_of: Instant
+    created_at: Instant
+    snapshot: str
+    cut_s: Seconds
+    published_cut_s: Seconds
+    last_s: Seconds
+    reviews: str
+    config: dict[str, dict[str, Any]]
+    prior: dict[str, Any]
+    metrics: dict[str, dict[str, float]]
+    verdict: dict[str, Any]
+    champion: str | None
+    lineage: dict[str, str]
+    tuned: str | None
+    run: str
+    code_version: str
+    libraries: dict[str, str]
+    files: dict[Plain, BundleFile]
+
+    def __post_init__(self) -> None:
+        problems = [*_time_problems(self), *_name_problems(self), *_verdict_problems(self)]
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def known_until(self) -> datetime:
+        """The instant up to which the version knows everything, by its data: what versions are compared by.
+
+        Two runs with different as_of may make one version, so as_of says nothing about what it knows.
+        """
+        return min(self.as_of, datetime.fromtimestamp(self.published_cut_s, UTC))
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files."""
+        return sum(entry.size_bytes for entry in self.files.values())
+
+    @property
+    def decision(self) -> str:
+        """The gate's decision."""
+        return str(self.verdict["decision"])
+
+
+def _time_problems(manifest: Manifest) -> list[str]:
+    known = datetime.fromtimestamp(manifest.published_cut_s, UTC)
+    problems = []
+    if not known <= manifest.as_of < LATEST:
+        problems.append(
+            f"as_of={manifest.as_of.isoformat()}: expected an instant from {known.isoformat()}, the end of what the "
+            f"version knows, to {LATEST.year}"
+        )
+    if manifest.cut_s > manifest.published_cut_s or manifest.last_s < manifest.published_cut_s - 1:
+        problems.append("cut_s, published_cut_s and last_s: expected in this order")
+    if not datetime.fromtimestamp(0, UTC) < manifest.created_at < LATEST:
+        problems.append(f"created_at={manifest.created_at.isoformat()}: expected an instant to {LATEST.year}")
+    return problems
+
+
+def _name_problems(manifest: Manifest) -> list[str]:
+    expected = model_id(manifest.published_cut_s - 1, manifest.identity)
+    problems = [f"model_id={manifest.model_id!r}: its identity gives {expected}"] * (manifest.model_id != expected)
+    for name, entry in manifest.files.items():
+        stored = _stored_as(name, entry.sha256)
+        if entry.stored_as != stored or name == MANIFEST:
+            problems.append(f"files.{name}: stored_as={entry.stored_as!r}, expected {stored!r}")
+    return problems
+
+
+def _verdict_problems(manifest: Manifest) -> list[str]:
+    try:
+        judged = msgspec.convert(manifest.verdict, Judged)
+    except msgspec.ValidationError as error:
+        return [f"verdict: {error}"]
+    return [f"metrics: lacks {name}" for name in ("candidate", judged.opponent) if name not in manifest.metrics]
 
 
 @dataclass(frozen=True)
@@ -57,22 +180,32 @@ class ModelPart:
     @classmethod
     def load(cls, directory: Path, part: str) -> ModelPart:
         """Read and check the files `<part>_*`. Raises DataError naming the file that is wrong."""
-        users, items = load_ids(directory / f"{part}_users.parquet"), load_ids(directory / f"{part}_items.parquet")
-        user_factors = _checked(directory / f"{part}_user_factors.npy", np.float32, (len(users), None))
-        item_factors = _checked(directory / f"{part}_item_factors.npy", np.float32, (len(items), user_factors.shape[1]))
-        prior = _checked(directory / f"{part}_prior.npy", np.float64, (len(items),))
+        user_factors = read_array(directory / f"{part}_user_factors.npy", np.float32, (None, None))
+        n_users, n_factors = user_factors.shape
+        item_factors = read_array(directory / f"{part}_item_factors.npy", np.float32, (None, n_factors))
+        prior_path = directory / f"{part}_prior.npy"
+        prior = read_array(prior_path, np.float64, (len(item_factors),))
+        if (prior < 0).any():
+            raise DataError(f"{prior_path.name}: holds values below 0")
+        users = _read_ids(directory / f"{part}_users.parquet", n_users)
+        items = _read_ids(directory / f"{part}_items.parquet", len(item_factors))
         return cls(Als(user_factors, item_factors), users, items, prior)
 
 
-def _checked(path: Path, dtype: type[np.generic], shape: tuple[int | None, ...]) -> np.ndarray[Any, Any]:
-    array: np.ndarray[Any, Any] = np.load(path, allow_pickle=False)
-    if array.dtype != dtype or len(array.shape) != len(shape):
-        raise DataError(f"{path.name}: {array.dtype} {array.shape}, expected {np.dtype(dtype)} {shape}")
-    if any(want is not None and want != have for want, have in zip(shape, array.shape, strict=True)):
-        raise DataError(f"{path.name}: shape {array.shape}, expected {shape}")
-    if not np.isfinite(array).all():
-        raise DataError(f"{path.name}: holds values that are not finite")
-    return array
+def _read_ids(path: Path, n: int) -> pa.StringArray:
+    """n ids, ascending, each once."""
+    try:
+        rows = pq.read_metadata(path).num_rows  # before anything is unpacked
+        if rows != n:
+            raise DataError(f"{path.name}: {rows:,} ids, expected {n:,}, as many as factors")
+        ids = load_ids(path)
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise DataError(f"{path.name}: not a vocabulary ({error})") from error
+    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)) or ids.null_count:
+        raise DataError(f"{path.name}: {ids.type} with {ids.null_count} nulls, expected text")
+    if len(ids) != n or not pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py():
+        raise DataError(f"{path.name}: the ids are not {n:,} in ascending order, each once")
+    return ids
 
 
 def save_seen(directory: Path, seen: sparse.csr_matrix) -> None:
@@ -83,8 +216,8 @@ def save_seen(directory: Path, seen: sparse.csr_matrix) -> None:
 
 def load_seen(directory: Path, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Read what `save_seen` wrote; values are 1, shape (n_users, n_items)."""
-    indptr = _checked(directory / "seen_indptr.npy", np.int64, (shape[0] + 1,))
-    indices = _checked(directory / "seen_indices.npy", np.int32, (None,))
+    indptr = read_array(directory / "seen_indptr.npy", np.int64, (shape[0] + 1,))
+    indices = read_array(directory / "seen_indices.npy", np.int32, (None,))
     if indptr[0] != 0 or (np.diff(indptr) < 0).any() or indptr[-1] != len(indices):
         raise DataError("seen_indptr.npy: does not describe seen_indices.npy")
     if len(indices) and (indices.min() < 0 or indices.max() >= shape[1]):
@@ -100,22 +233,30 @@ def model_id(newest_s: int, identity: Mapping[str, Any]) -> str:
     return f"{datetime.fromtimestamp(newest_s, UTC):%Y%m%d}-{canonical_hash(dict(identity))[:12]}"
 
 
-def describe(directory: Path, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest of the files in a directory: `about`, and each file's bytes, SHA-256 and name in the store."""
+def describe(directory: Path, about: Mapping[str, Any], created_at: datetime | None = None) -> Manifest:
+    """The manifest of the files in a directory.
+
+    Parameters
+    ----------
+    about : the fields of `Manifest` that are not given here
+    created_at : the present moment where it is None
+    """
     files = {path.name: _file_entry(path) for path in sorted(directory.iterdir()) if path.name != MANIFEST}
-    return {"format": FORMAT, **about, "files": files}
+    made = {"created_at": created_at or datetime.now(UTC), **about, "files": files}
+    try:
+        return msgspec.convert(msgspec.to_builtins(made), Manifest)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{directory.name}: these files make no version: {error}") from error
 
 
-def _file_entry(path: Path) -> dict[str, Any]:
+def _file_entry(path: Path) -> BundleFile:
     found = file_sha256(path)
-    stored_as = f"{path.stem}-{found[:12]}{path.suffix}" if path.name in JUDGEMENT else path.name
-    return {"size_bytes": path.stat().st_size, "sha256": found, "stored_as": stored_as}
+    return BundleFile(path.stat().st_size, found, _stored_as(path.name, found))
 
 
-def object_name(name: str, entry: Mapping[str, Any]) -> str:
-    """The name of a bundle's file in the store."""
-    found: str = entry.get("stored_as", name)
-    return found
+def _stored_as(name: str, sha256: str) -> str:
+    path = Path(name)
+    return f"{path.stem}-{sha256[:12]}{path.suffix}" if name in JUDGEMENT else name
 
 
 def is_judgement(stored: str) -> bool:
@@ -123,34 +264,25 @@ def is_judgement(stored: str) -> bool:
     return any(stored.startswith(f"{Path(name).stem}-") and stored.endswith(Path(name).suffix) for name in JUDGEMENT)
 
 
-def prior_of(manifest: Mapping[str, Any]) -> PriorConfig:
-    """How the item prior of a version enters its score; a version from before there was one scores without."""
-    return RetrainConfig.from_dict({"prior": manifest.get("prior", NO_PRIOR)}).prior
+def prior_of(manifest: Manifest) -> PriorConfig:
+    """How the item prior of a version enters its score."""
+    return RetrainConfig.from_dict({"prior": manifest.prior}).prior
 
 
-def read_manifest(raw: bytes, where: str) -> dict[str, Any]:
-    """Parse a manifest. Raises DataError on a format that this code does not read."""
-    try:
-        manifest: dict[str, Any] = parse_json(raw, where, "Roll the channel back to another version.")
-        version = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{where}: not a bundle manifest ({error})") from error
-    if version != FORMAT:
-        raise DataError(f"{where}: bundle format {version}, this code reads format {FORMAT}; upgrade the project")
-    problem = _manifest_problem(manifest)
-    if problem:
-        raise DataError(f"{where}: not a bundle manifest ({problem})")
+def read_manifest(raw: bytes, where: str, model_id: str) -> Manifest:
+    """The manifest of a version.
+
+    Parameters
+    ----------
+    where : URI, for the message
+    model_id : the folder that it was read from
+
+    Raises
+    ------
+    DataError
+        It is damaged, has a format that this code does not read, or belongs to another folder.
+    """
+    manifest = read_document(raw, Manifest, where, FIX)
+    if manifest.model_id != model_id:
+        raise DataError(f"{where}: is the manifest of {manifest.model_id}, which was copied here. {FIX}")
     return manifest
-
-
-def _manifest_problem(manifest: dict[str, Any]) -> str | None:
-    """What every reader relies on."""
-    try:
-        datetime.fromisoformat(manifest["as_of"])
-        if not all({"size_bytes", "sha256"} <= entry.keys() for entry in manifest["files"].values()):
-            return "a file without size_bytes or sha256"
-        names = [*manifest["files"], *(object_name(name, entry) for name, entry in manifest["files"].items())]
-        strange = [name for name in names if name_problem(name)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return f"{type(error).__name__}: {error}"
-    return f"the file name {strange[0]!r}" if strange else None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
+import msgspec
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from ..errors import DataError, NotFound, PreconditionFailed, TransientError
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import ObjectStore
 from .atomicity import check_conditional_writes
-from .moves import Kind, Move
+from .moves import MAIN_CHANNEL, Kind, Move, one_line
 from .parallel import read_each
 
 log = logging.getLogger(__name__)
@@ -42,9 +45,9 @@ class ChannelState:
         return self.move.to_model
 
     @property
-    def as_of(self) -> str:
-        """The instant, ISO 8601, after which that version knows nothing."""
-        return self.move.as_of
+    def known_until(self) -> datetime:
+        """The instant up to which that version knows everything."""
+        return self.move.known_until
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,16 @@ class Channels:
         parts = (row.key.split("/")[1:] for row in self.objects.walk("channels/"))
         found = {rest[0].removesuffix(".json") for rest in parts if len(rest) > 1 or rest[0].endswith(".json")}
         return sorted(found)
+
+    def unknown(self, channel: str) -> str:
+        """What to say of a channel that does not exist: which ones do, those with like names first."""
+        names = self.names()
+        like = get_close_matches(channel, names, n=3)
+        near = f" Did you mean {' or '.join(like)}?" if like else ""
+        return (
+            f"{self.objects.uri(_pointer(channel))}: there is no channel {channel}, it points nowhere yet.{near} "
+            f"Channels: {', '.join(names) or 'none yet'}."
+        )
 
     def read(self, channel: str) -> ChannelState | None:
         """Where a channel points, or None when it never pointed anywhere.
@@ -93,6 +106,13 @@ class Channels:
             raise DataError(f"{self.objects.uri(key)}: channel={move.channel!r}, expected {channel!r}. {mend}")
         return move
 
+    def _parse_entry(self, raw: bytes, channel: str, key: str) -> Move:
+        fix = "Restore it from the bucket's versions, or delete it: the history then lacks one move."
+        move = self._parse(raw, channel, key, fix)
+        if _entry(move) != key:
+            raise DataError(f"{self.objects.uri(key)}: holds move {move.number}, of {_entry(move)}. {fix}")
+        return move
+
     def _has_history(self, channel: str) -> bool:
         return next(iter(self.objects.walk(f"channels/{channel}/history/")), None) is not None
 
@@ -112,11 +132,15 @@ class Channels:
             The store ignores conditional writes.
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
+        DataError
+            The move has a field that no reader would take; nothing was changed.
         """
         self.probe()
         if seen is not None:
             self._append(seen.move)
-        move = replace(move, number=(seen.move.number if seen else 0) + 1)
+        move = msgspec.structs.replace(move, number=(seen.move.number if seen else 0) + 1)
+        # What no reader would take must not become the pointer.
+        Move.from_json(move.to_json(), self.objects.uri(_pointer(move.channel)), "Nothing was changed.")
         state = self._swap(move, seen)
         self._append(move)
         log.info("%s: %s -> %s (%s: %s)", move.channel, move.from_model, move.to_model, move.kind, move.why)
@@ -151,9 +175,8 @@ class Channels:
         """All movements of a channel, oldest first. Only reads."""
         state = self.read(channel)
         keys = [row.key for row in self.objects.walk(f"channels/{channel}/history/")]
-        mend = "Restore it from the bucket's versions, or delete it: the history then lacks one move."
         told = zip(keys, read_each(self.objects, keys), strict=True)
-        moves = {self._parse(raw, channel, key, mend) for key, raw in told if raw is not None}
+        moves = {self._parse_entry(raw, channel, key) for key, raw in told if raw is not None}
         if state is not None:
             moves.add(state.move)
         return sorted(moves, key=lambda move: (move.number, move.moved_at))
@@ -169,13 +192,15 @@ def _pointer(channel: str) -> str:
 
 def _entry(move: Move) -> str:
     """Of its content alone, so that telling a move twice writes one entry."""
-    return f"channels/{move.channel}/history/{move.number:08}-{move.moved_at}-{canonical_hash(asdict(move))[:8]}.json"
+    found = canonical_hash(msgspec.to_builtins(move))[:8]
+    return f"channels/{move.channel}/history/{move.number:08}-{move.moved_at}-{found}.json"
 
 
 def _tell(now: ChannelState | None) -> str:
     if now is None:
         return "its pointer is gone"
-    return f"{now.move.who} moved it to {now.model_id} at {now.move.moved_at} ({now.move.kind}: {now.move.why})"
+    move = now.move
+    return f"{one_line(move.who)} moved it to {move.to_model} at {move.moved_at} ({move.kind}: {one_line(move.why)})"
 
 
-__all__ = ["ChannelState", "Channels", "Kind", "Move"]
+__all__ = ["MAIN_CHANNEL", "ChannelState", "Channels", "Kind", "Move"]

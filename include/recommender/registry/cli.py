@@ -10,8 +10,10 @@ import os
 import re
 import socket
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import boto3
 from botocore.config import Config
@@ -19,50 +21,77 @@ from botocore.exceptions import BotoCoreError
 
 from ..errors import ConfigError, RecommenderError
 from ..storage.objects import ObjectStore
-from ..storage.redaction import printable
+from ..storage.redaction import printable as without_secrets
 from ..storage.uris import split_uri
 from . import commands
 from .commands import Answer
-from .moves import COMMAND
+from .moves import COMMAND, MAIN_CHANNEL, WHO_CHARS
 from .registry import Registry
+from .text import printable
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 ATTEMPTS = 5
 CONNECTIONS = 32
+HELP_COLUMNS = 100
 
-EXAMPLES = f"""examples:
-  {COMMAND} list
-  {COMMAND} rollback --why "recommends one item to everybody since Tuesday"
-  {COMMAND} promote 20180827-0f9c1a2b3c4d --why "approved by the shop team"
-  {COMMAND} retire --keep-newest 20            what would go
-  {COMMAND} retire --keep-newest 20 --yes      and now it goes
-
-MODEL is a version's id, or the name of a channel: the version that it points to.
-Exit status: 0 done, 1 an error (told on stderr), 2 not understood.
+NOTES = """MODEL is a version's id, or the name of a channel: the version that it points to.
+Exit status: 0 done, 1 an error (reported on stderr), 2 not understood.
 Credentials: as boto3 finds them (AWS_PROFILE, AWS_ACCESS_KEY_ID and its secret, the machine's role).
 """
 
 Command = Callable[[Registry, argparse.Namespace], Answer]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True)
+class Typed:
+    """How a person types the registry's commands here; `{}` in the template stands for the words."""
+
+    template: str = f"{COMMAND} {{}}"
+
+    def __call__(self, words: str) -> str:
+        return self.template.replace("{}", words)
+
+    def in_text(self, text: str) -> str:
+        """A message with the commands that it names, each at the end of a line, as they are typed here."""
+        return re.sub(rf"{re.escape(COMMAND)} ([^\n]+)", lambda found: self(found[1]), text)
+
+
+def main(argv: Sequence[str] | None = None, typed: Typed | None = None) -> int:
     """Run one command; return the exit status."""
-    args = parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    typed = typed or Typed()
+    args = parser(typed).parse_args(argv)
+    _log_to_stderr(typed)
     try:
         answer: Answer = args.command(connect(args.root, args.endpoint_url), args)
     except RecommenderError as error:
-        print(error, file=sys.stderr)
+        print(printable(typed.in_text(str(error))), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     try:
-        print(json.dumps(answer.data, indent=1) if args.json else answer.text, flush=True)
+        print(json.dumps(answer.data, indent=1) if args.json else printable(answer.text), flush=True)
     except BrokenPipeError:
         # Whoever read has enough (`list | head`); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return answer.status
+
+
+class _Printable(logging.Formatter):
+    """Warnings may hold text from the store."""
+
+    def __init__(self, typed: Typed) -> None:
+        super().__init__("%(levelname)s: %(message)s")
+        self.typed = typed
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(self.typed.in_text(super().format(record)))
+
+
+def _log_to_stderr(typed: Typed) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable(typed))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
 
 
 def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
@@ -79,35 +108,83 @@ def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
     try:
         client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"Cannot set up the connection to {root}: {printable(error)}") from None
+        raise ConfigError(f"Cannot set up the connection to {root}: {without_secrets(error)}") from None
     return Registry(ObjectStore.at(client, root))
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(typed: Typed | None = None) -> argparse.ArgumentParser:
     """All that can be typed. The global options are understood before and after the command."""
+    typed = typed or Typed()
     top = argparse.ArgumentParser(
         COMMAND,
         description="Model versions and the channels that point to them.",
-        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[_shared(os.environ.get("RECOMMENDER_ROOT"), None, False)],
     )
-    add = _Adder(top.add_subparsers(title="commands", required=True, metavar="COMMAND"))
-    add("list", commands.list_versions, "all versions, newest first, and who points to them")
-    add("show", commands.show, "one version: data, verdict, metrics, configuration, moves").model()
-    compare = add("compare", commands.compare_versions, "two versions side by side").parser
+    add = _Adder(top.add_subparsers(title="commands", required=True, metavar="COMMAND"), typed)
+    _add_reading(add)
+    _add_moving(add)
+    _add_retire(add)
+    top.epilog = _examples(typed, [*add.examples.values(), "COMMAND --help"]) + "\n\n" + NOTES
+    if typed != Typed():
+        for words, each in {"": top, **add.parsers}.items():
+            _type_as(each, typed, words)
+    return top
+
+
+def _add_reading(add: _Adder) -> None:
+    text = "all versions, the newest first by creation, and which channels point to them"
+    add("list", commands.list_versions, text, "list")
+    text = "one version: data, verdict, metrics, configuration, moves"
+    add("show", commands.show, text, "show production").model()
+    compare = add("compare", commands.compare_versions, "two versions side by side", "compare MODEL production").parser
     compare.add_argument("a", metavar="A")
     compare.add_argument("b", metavar="B")
-    history = add("history", commands.history, "all moves of a channel, newest first").channel().parser
+    text = "all moves of a channel, newest first: when, who, from, to and why"
+    history = add("history", commands.history, text, "history --limit 5").channel().parser
     history.add_argument("--limit", type=_whole, metavar="N", help="only the N newest")
-    promote = add("promote", commands.promote, "point a channel to a version").model().channel().reason().parser
+    add("verify", commands.verify, "download a version and check every file", "verify production").model()
+    add("card", commands.card, "a version's model card", "card production").model()
+
+
+def _add_moving(add: _Adder) -> None:
+    text = "point a channel to a version, once every file of it is there"
+    example = 'promote 20180827-0f9c1a2b3c4d --why "approved by the shop team"'
+    promote = add("promote", commands.promote, text, example).model().channel().reason().verify(False).parser
     promote.add_argument("--allow-older", action="store_true", help="even if it knows less than the one that is live")
-    rollback = add("rollback", commands.rollback, "point a channel to the version before").channel().reason().parser
+    promote.add_argument(
+        "--create",
+        action="store_true",
+        help=f"create the channel, where it does not exist ({MAIN_CHANNEL} needs no leave)",
+    )
+    text = "point a channel to the version before, once every file of that was read and found whole"
+    example = 'rollback --why "recommends one item to everybody since Tuesday"'
+    rollback = add("rollback", commands.rollback, text, example).channel().reason().verify(True).parser
     rollback.add_argument("--to", metavar="MODEL", help="not to the one before, but to this one further back")
-    _retire(add)
-    add("verify", commands.verify, "download a version and check every file").model()
-    add("card", commands.card, "a version's model card").model()
-    return top
+
+
+def _add_retire(add: _Adder) -> None:
+    text = "delete old versions that nothing names, and what killed uploads left behind; without --yes only show them"
+    parser = add("retire", commands.retire_versions, text, "retire --keep-newest 20", "retire --yes").who().parser
+    parser.add_argument("--keep-newest", type=_whole, default=10, metavar="N", help="by their data (default: 10)")
+    parser.add_argument(
+        "--keep-moves", type=_whole, default=10, metavar="N", help="what these moves of each channel name (default: 10)"
+    )
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--dry-run", action="store_true", help="show what would go (the default)")
+    either.add_argument("--yes", action="store_true", help="delete it")
+
+
+def _examples(typed: Typed, words: Sequence[str]) -> str:
+    return "\n".join(["examples:", *(f"  {typed(each)}" for each in words)])
+
+
+def _type_as(parser: argparse.ArgumentParser, typed: Typed, words: str) -> None:
+    """The usage line as a person types it here."""
+    label, parser.prog = typed(words).strip(), words
+    usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
+    wrapped = textwrap.fill(typed(usage), HELP_COLUMNS, subsequent_indent=" " * 7, break_on_hyphens=False)
+    parser.usage, parser.prog = wrapped.replace("%", "%%"), label
 
 
 def _shared(root: str | None, endpoint_url: str | None, as_json: bool | str) -> argparse.ArgumentParser:
@@ -125,16 +202,29 @@ def _shared(root: str | None, endpoint_url: str | None, as_json: bool | str) -> 
 
 
 class _Adder:
-    """Adds commands, with the arguments that several of them share."""
+    """Adds commands, with the arguments that several of them share.
 
-    def __init__(self, commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-        self.commands = commands
+    parsers, examples : of each command, by its name
+    """
+
+    def __init__(self, commands: argparse._SubParsersAction[argparse.ArgumentParser], typed: Typed) -> None:
+        self.commands, self.typed = commands, typed
         self.shared = _shared(argparse.SUPPRESS, argparse.SUPPRESS, argparse.SUPPRESS)
         self.parser: argparse.ArgumentParser
+        self.parsers: dict[str, argparse.ArgumentParser] = {}
+        self.examples: dict[str, str] = {}
 
-    def __call__(self, name: str, command: Command, text: str) -> _Adder:
-        self.parser = self.commands.add_parser(name, help=text, description=text, parents=[self.shared])
+    def __call__(self, name: str, command: Command, text: str, *examples: str) -> _Adder:
+        self.parser = self.commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=_examples(self.typed, examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[self.shared],
+        )
         self.parser.set_defaults(command=command)
+        self.parsers[name], self.examples[name] = self.parser, examples[0]
         return self
 
     def model(self) -> _Adder:
@@ -142,28 +232,28 @@ class _Adder:
         return self
 
     def channel(self) -> _Adder:
-        self.parser.add_argument("--channel", default="production", type=_channel, help="(default: production)")
+        default = f"(default: {MAIN_CHANNEL})"
+        self.parser.add_argument("--channel", default=MAIN_CHANNEL, type=_channel, help=default)
         return self
 
     def who(self) -> _Adder:
-        self.parser.add_argument("--who", default=whoami(), help="recorded for good (default: %(default)s)")
+        about = "recorded for good (default: %(default)s)"
+        self.parser.add_argument("--who", default=whoami(), help=about)
         return self
 
     def reason(self) -> _Adder:
         self.parser.add_argument("--why", required=True, help="recorded for good")
         return self.who()
 
-
-def _retire(add: _Adder) -> None:
-    text = "delete old versions that nothing names, and what killed uploads left behind; without --yes only tell"
-    parser = add("retire", commands.retire_versions, text).who().parser
-    parser.add_argument("--keep-newest", type=_whole, default=10, metavar="N", help="by as_of (default: 10)")
-    parser.add_argument(
-        "--keep-moves", type=_whole, default=10, metavar="N", help="what these moves of each channel name (default: 10)"
-    )
-    either = parser.add_mutually_exclusive_group()
-    either.add_argument("--dry-run", action="store_true", help="tell what would go (the default)")
-    either.add_argument("--yes", action="store_true", help="delete it")
+    def verify(self, default: bool) -> _Adder:
+        self.parser.add_argument(
+            "--verify",
+            action=argparse.BooleanOptionalAction,
+            default=default,
+            help="read every file and compare its SHA-256; without it only presence and size are checked "
+            f"(default: {'--verify' if default else '--no-verify'})",
+        )
+        return self
 
 
 def _whole(text: str) -> int:
@@ -183,4 +273,4 @@ def whoami() -> str:
     name = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
     with suppress(OSError, KeyError, ImportError):
         name = getpass.getuser()
-    return f"{name}@{socket.gethostname()}"
+    return f"{name}@{socket.gethostname()}"[:WHO_CHARS]

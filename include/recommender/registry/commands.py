@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import msgspec
+
 from ..errors import NotFound
 from . import text
+from .channels import MAIN_CHANNEL
 from .comparison import compare
-from .listing import fold_counts, live, summaries, summarize, whole_manifest
-from .moves import Move
+from .documents import PLAIN
+from .listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
+from .moves import Move, one_line
 from .registry import Registry
 from .retention import Retention, retire
 from .verification import verify_version
 
+log = logging.getLogger(__name__)
+
 CARD = "MODEL_CARD.md"
+UNREAD = "Its files were not read: only their presence and size were checked. `verify` reads them."
 
 
 @dataclass(frozen=True)
@@ -29,7 +38,9 @@ class Answer:
 
 def _resolve(registry: Registry, name: str) -> str:
     """A version's id: the name itself, or what the channel of that name points to."""
-    if "/" in name or registry.manifests([name]):
+    if not re.search(PLAIN, name):
+        raise NotFound(f"{name!r}: no version or channel has such a name. `list` names them all.")
+    if registry.manifests([name]):
         return name
     state = registry.channels.read(name)
     if state is None and registry.tombstone(name) is None:
@@ -40,29 +51,39 @@ def _resolve(registry: Registry, name: str) -> str:
     return state.model_id if state else name
 
 
+def _pointers(registry: Registry) -> Pointers:
+    """What channels point to; one that cannot be read is reported on stderr."""
+    found = pointers(registry)
+    for problem in found.problems:
+        log.warning("%s", problem)
+    return found
+
+
 def list_versions(registry: Registry, args: argparse.Namespace) -> Answer:
-    """All versions, newest first."""
-    rows = summaries(registry)
+    """All versions, the newest first by creation."""
+    rows = summaries(registry, _pointers(registry))
     return Answer([asdict(row) for row in rows], text.versions(rows, registry.objects.uri("models/")))
 
 
 def show(registry: Registry, args: argparse.Namespace) -> Answer:
     """One version, or what is kept of it after it was retired."""
     name = _resolve(registry, args.model)
-    pointers, retired = live(registry), None
+    there, retired = _pointers(registry), None
     try:
-        manifest = whole_manifest(registry, name)
+        manifest = registry.manifest(name)
     except NotFound:
         retired = registry.tombstone(name)
         if retired is None:
             raise
-        manifest = retired["manifest"]
-    counts = {} if retired else fold_counts(registry, name, manifest)
-    moves = [move for channel in registry.channels.names() for move in registry.channels.history(channel)]
-    moves = sorted((move for move in moves if name in (move.from_model, move.to_model)), key=lambda move: move.moved_at)
-    summary = summarize(name, manifest, pointers)
-    about = {"retired_at": retired["retired_at"], "retired_by": retired["who"]} if retired else {}
-    data = {**manifest, **about, "channels": summary.channels, "counts": counts, "moves": [asdict(m) for m in moves]}
+        manifest = retired.manifest
+    counts = {} if retired else fold_counts(registry, manifest)
+    moves, problems = moves_of(registry, name)
+    for problem in problems:
+        log.warning("%s", problem)
+    summary = summarize(name, manifest, there.to)
+    about = {"retired_at": retired.retired_at.isoformat(), "retired_by": retired.who} if retired else {}
+    known = {"known_until": summary.known_until, "channels": summary.channels, "counts": counts}
+    data = {**msgspec.to_builtins(manifest), **about, **known, "moves": [msgspec.to_builtins(move) for move in moves]}
     return Answer(data, text.version(summary, manifest, counts, about, moves))
 
 
@@ -74,8 +95,12 @@ def compare_versions(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def history(registry: Registry, args: argparse.Namespace) -> Answer:
     """All moves of a channel, newest first."""
-    moves = registry.channels.history(args.channel)[::-1][: args.limit]
-    return Answer([asdict(move) for move in moves], text.moves(moves) if moves else f"{args.channel} never moved")
+    moves = registry.channels.history(args.channel)[::-1]
+    if not moves and args.channel != MAIN_CHANNEL:
+        raise NotFound(registry.channels.unknown(args.channel))
+    shown = moves[: args.limit]
+    told = text.moves(shown) if moves else f"{args.channel} never moved"
+    return Answer([msgspec.to_builtins(move) for move in shown], told)
 
 
 def promote(registry: Registry, args: argparse.Namespace) -> Answer:
@@ -83,23 +108,33 @@ def promote(registry: Registry, args: argparse.Namespace) -> Answer:
     name = _resolve(registry, args.model)
     before = registry.channels.read(args.channel)
     taken_off = registry.was_rolled_back(args.channel, name)
-    state = registry.promote_by_hand(args.channel, name, who=args.who, why=args.why, allow_older=args.allow_older)
+    state = registry.promote_by_hand(
+        args.channel,
+        name,
+        who=args.who,
+        why=args.why,
+        allow_older=args.allow_older,
+        create=args.create,
+        verify=args.verify,
+    )
     if state == before:
-        return _moved(state.move, moved=False)
-    note = f"\nIt was rolled back by {taken_off.who}: {taken_off.why}" if taken_off else ""
-    done = _moved(state.move)
+        return _moved(state.move, verified=args.verify, moved=False)
+    note = f"\nIt was rolled back by {one_line(taken_off.who)}: {one_line(taken_off.why)}" if taken_off else ""
+    done = _moved(state.move, verified=args.verify)
     return replace(done, text=done.text + note)
 
 
 def rollback(registry: Registry, args: argparse.Namespace) -> Answer:
     """Point a channel to the version before, or to one further back."""
-    return _moved(registry.rollback(args.channel, args.to, who=args.who, why=args.why).move)
+    state = registry.rollback(args.channel, args.to, who=args.who, why=args.why, verify=args.verify)
+    done = _moved(state.move, verified=args.verify)
+    return done if args.verify else replace(done, text=f"{done.text}\n{UNREAD}")
 
 
-def _moved(move: Move, *, moved: bool = True) -> Answer:
+def _moved(move: Move, *, verified: bool, moved: bool = True) -> Answer:
     told = f"{move.channel}: {move.from_model or 'nothing'} -> {move.to_model} (move {move.number}, {move.kind})"
     still = f"{move.channel} points to {move.to_model} already"
-    return Answer({"moved": moved, **asdict(move)}, told if moved else still)
+    return Answer({"moved": moved, "verified": verified, **msgspec.to_builtins(move)}, told if moved else still)
 
 
 def retire_versions(registry: Registry, args: argparse.Namespace) -> Answer:
@@ -119,5 +154,5 @@ def verify(registry: Registry, args: argparse.Namespace) -> Answer:
 def card(registry: Registry, args: argparse.Namespace) -> Answer:
     """A version's model card."""
     name = _resolve(registry, args.model)
-    body = registry.read_file(registry.manifest(name), name, CARD).decode()
+    body = registry.read_file(registry.manifest(name), CARD).decode(errors="replace")
     return Answer({"model_id": name, "card": body}, body.rstrip())

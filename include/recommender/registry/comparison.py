@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.interactions import load_ids
-from .bundle import prior_of
-from .listing import fold_counts, whole_manifest
+from .bundle import Manifest, prior_of
+from .listing import fold_counts
 from .registry import Registry
 
 VOCABULARY = "published_items.parquet"
@@ -35,7 +35,7 @@ class Overlap:
 class Comparison:
     """Facts of two versions, as pairs (of a, of b).
 
-    facts : as_of, snapshot, cut, verdict, code version, counts of the published fold
+    facts : created_at, known_until, as_of, snapshot, cut, verdict, code version, counts of the published fold
     top_k : the K of the Recall@K that the gate decided on
     metrics : metric -> its values for the two candidates, each on its own holdout
     popularity : metric -> its values for the strongest popularity, each on its own holdout
@@ -58,43 +58,45 @@ class Comparison:
 
 def compare(registry: Registry, a: str, b: str) -> Comparison:
     """Two versions side by side; downloads their item vocabularies. Raises NotFound, DataError."""
-    one, two = whole_manifest(registry, a), whole_manifest(registry, b)
-    config = _differing(dict(_flat(one["config"])), dict(_flat(two["config"])))
+    one, two = registry.manifest(a), registry.manifest(b)
+    config = _differing(dict(_flat(one.config)), dict(_flat(two.config)))
     return Comparison(
         a,
         b,
-        facts=_paired(_facts(registry, a, one), _facts(registry, b, two)),
-        top_k=(one["verdict"]["top_k"], two["verdict"]["top_k"]),
-        metrics=_paired(one["metrics"]["candidate"], two["metrics"]["candidate"]),
-        popularity=_paired(*(body["metrics"][body["verdict"]["opponent"]] for body in (one, two))),
+        facts=_paired(_facts(registry, one), _facts(registry, two)),
+        top_k=(one.verdict["top_k"], two.verdict["top_k"]),
+        metrics=_paired(one.metrics["candidate"], two.metrics["candidate"]),
+        popularity=_paired(*(body.metrics[body.verdict["opponent"]] for body in (one, two))),
         config=config,
-        libraries=_differing(one["libraries"], two["libraries"]),
-        items=_overlap(registry, (a, one), (b, two)),
+        libraries=_differing(one.libraries, two.libraries),
+        items=_overlap(registry, one, two),
         warnings=_warnings(one, two, config),
     )
 
 
-def _facts(registry: Registry, model_id: str, manifest: dict[str, Any]) -> dict[str, Any]:
+def _facts(registry: Registry, manifest: Manifest) -> dict[str, Any]:
     return {
-        "as_of": manifest["as_of"],
-        "snapshot": manifest["snapshot"],
+        "created_at": manifest.created_at.isoformat(timespec="seconds"),
+        "known_until": manifest.known_until.isoformat(),
+        "as_of": manifest.as_of.isoformat(),
+        "snapshot": manifest.snapshot,
         "cut": cut_of(manifest),
-        "verdict": manifest["verdict"]["decision"],
-        "strongest popularity": manifest["verdict"]["opponent"],
-        "relative_lift": manifest["verdict"]["relative_lift"],
+        "verdict": manifest.verdict["decision"],
+        "strongest popularity": manifest.verdict["opponent"],
+        "relative_lift": manifest.verdict["relative_lift"],
         "item prior": prior_told(manifest),
-        "tuned": manifest.get("tuned") or "none",
-        "code_version": manifest["code_version"],
-        **fold_counts(registry, model_id, manifest),
+        "tuned": manifest.tuned or "none",
+        "code_version": manifest.code_version,
+        **fold_counts(registry, manifest),
     }
 
 
-def cut_of(manifest: dict[str, Any]) -> str:
+def cut_of(manifest: Manifest) -> str:
     """The instant between train and holdout, ISO 8601."""
-    return datetime.fromtimestamp(manifest["cut_s"], UTC).isoformat()
+    return datetime.fromtimestamp(manifest.cut_s, UTC).isoformat()
 
 
-def prior_told(manifest: dict[str, Any]) -> str:
+def prior_told(manifest: Manifest) -> str:
     """The item prior that the version scores with, learned or not."""
     prior = prior_of(manifest)
     return f"power {prior.power:g}, half-life {prior.half_life_days:g} days" if prior.power else "none"
@@ -114,22 +116,22 @@ def _differing(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Pair]:
     return {name: pair for name, pair in _paired(one, two).items() if pair[0] != pair[1]}
 
 
-def _overlap(registry: Registry, *versions: tuple[str, dict[str, Any]]) -> Overlap:
+def _overlap(registry: Registry, *versions: Manifest) -> Overlap:
     with tempfile.TemporaryDirectory(prefix="recommender-compare-") as directory:
         a, b = (
-            set(load_ids(registry.fetch_file(body, name, VOCABULARY, Path(directory) / name)).to_pylist())
-            for name, body in versions
+            set(load_ids(registry.fetch_file(body, VOCABULARY, Path(directory) / body.model_id)).to_pylist())
+            for body in versions
         )
     return Overlap(len(a), len(b), len(a & b))
 
 
-def _warnings(one: dict[str, Any], two: dict[str, Any], config: dict[str, Pair]) -> list[str]:
+def _warnings(one: Manifest, two: Manifest, config: dict[str, Pair]) -> list[str]:
     differing = []
-    if one["snapshot"] != two["snapshot"]:
-        differing.append(f"snapshot {one['snapshot']} and {two['snapshot']}")
-    elif one["reviews"] != two["reviews"]:
-        differing.append(f"the content of snapshot {one['snapshot']}")
-    if one["cut_s"] != two["cut_s"]:
+    if one.snapshot != two.snapshot:
+        differing.append(f"snapshot {one.snapshot} and {two.snapshot}")
+    elif one.reviews != two.reviews:
+        differing.append(f"the content of snapshot {one.snapshot}")
+    if one.cut_s != two.cut_s:
         differing.append(f"cut {cut_of(one)} and {cut_of(two)}")
     differing += [
         f"{name} {config[name][0]} and {config[name][1]}" for name in HOLDOUT_KNOBS + JUDGE_KNOBS if name in config

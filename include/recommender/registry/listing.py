@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..errors import DataError
 from ..storage.documents import parse_json
-from .moves import instant
+from .bundle import Manifest
+from .channels import ChannelState
+from .moves import Move
 from .parallel import at_once
 from .registry import Registry
-
-# What `upload_model` writes besides the files.
-ABOUT = ("as_of", "snapshot", "cut_s", "config", "metrics", "verdict", "run", "code_version", "libraries")
 
 
 @dataclass(frozen=True)
 class Summary:
     """One version: what it is, how it was judged, and who points to it.
 
+    created_at, known_until, as_of : ISO 8601
     problem : what is wrong with its manifest; all else is then unknown
     """
 
     model_id: str
+    created_at: str | None = None
+    known_until: str | None = None
     as_of: str | None = None
     snapshot: str | None = None
     verdict: str | None = None
@@ -37,64 +39,91 @@ class Summary:
     problem: str | None = None
 
 
+@dataclass(frozen=True)
+class Pointers:
+    """Channel -> the version that it points to, and what is wrong with those channels that cannot be read."""
+
+    to: dict[str, str]
+    problems: list[str] = field(default_factory=list)
+
+
 def live(registry: Registry) -> dict[str, str]:
-    """Channel -> the version that it points to."""
+    """Channel -> the version that it points to. Raises DataError where one channel cannot be read."""
     names = registry.channels.names()
     states = zip(names, at_once(registry.objects, registry.channels.read, names), strict=True)
     return {name: state.model_id for name, state in states if state is not None}
 
 
-def summaries(registry: Registry) -> list[Summary]:
-    """All versions, newest as_of first. A manifest that cannot be read is told of, and stops nothing."""
-    pointers = live(registry)
+def pointers(registry: Registry) -> Pointers:
+    """As `live`, but a channel that cannot be read stops nothing."""
+
+    def read(name: str) -> ChannelState | DataError | None:
+        try:
+            return registry.channels.read(name)
+        except DataError as error:
+            return error
+
+    names = registry.channels.names()
+    found = dict(zip(names, at_once(registry.objects, read, names), strict=True))
+    return Pointers(
+        {name: state.model_id for name, state in found.items() if isinstance(state, ChannelState)},
+        [str(error) for error in found.values() if isinstance(error, DataError)],
+    )
+
+
+def summaries(registry: Registry, there: Pointers) -> list[Summary]:
+    """All versions, the newest first by creation. A manifest that cannot be read is reported, and stops nothing."""
     found = registry.manifests(registry.objects.folders("models/"))
-    rows = [summarize(name, body, pointers) for name, body in found.items()]
-    return sorted(rows, key=lambda row: (instant(row.as_of or "0001-01-01"), row.model_id), reverse=True)
+    rows = [summarize(name, body, there.to) for name, body in found.items()]
+    return sorted(rows, key=lambda row: (row.created_at or "", row.model_id), reverse=True)
 
 
-def summarize(model_id: str, manifest: dict[str, Any] | DataError, pointers: dict[str, str]) -> Summary:
-    """One version at a glance; `pointers` is what `live` returned."""
+def summarize(model_id: str, manifest: Manifest | DataError, pointers: Mapping[str, str]) -> Summary:
+    """One version at a glance; `pointers` is channel -> version."""
     channels = tuple(name for name, target in pointers.items() if target == model_id)
     if isinstance(manifest, DataError):
         return Summary(model_id, channels=channels, problem=str(manifest))
-    verdict = manifest.get("verdict", {})
+    verdict = manifest.verdict
     return Summary(
         model_id,
-        as_of=manifest["as_of"],
-        snapshot=manifest.get("snapshot"),
-        verdict=verdict.get("decision"),
-        top_k=verdict.get("top_k"),
-        recall=verdict.get("candidate_recall"),
-        opponent=verdict.get("opponent"),
-        opponent_recall=verdict.get("opponent_recall"),
-        relative_lift=verdict.get("relative_lift"),
-        size_bytes=sum(entry["size_bytes"] for entry in manifest["files"].values()),
-        run=manifest.get("run"),
+        created_at=manifest.created_at.isoformat(),
+        known_until=manifest.known_until.isoformat(),
+        as_of=manifest.as_of.isoformat(),
+        snapshot=manifest.snapshot,
+        verdict=manifest.decision,
+        top_k=verdict["top_k"],
+        recall=verdict["candidate_recall"],
+        opponent=verdict["opponent"],
+        opponent_recall=verdict["opponent_recall"],
+        relative_lift=verdict["relative_lift"],
+        size_bytes=manifest.size_bytes,
+        run=manifest.run,
         channels=channels,
     )
 
 
-def whole_manifest(registry: Registry, model_id: str) -> dict[str, Any]:
-    """A version's manifest that tells all that is shown of one. Raises NotFound, DataError."""
-    manifest = registry.manifest(model_id)
-    missing = [name for name in ABOUT if name not in manifest]
-    if missing:
-        raise DataError(
-            f"{registry.objects.uri(f'models/{model_id}')}: its manifest lacks {', '.join(missing)}. Something else "
-            "than this project's upload_model wrote it."
-        )
-    return manifest
+def moves_of(registry: Registry, model_id: str) -> tuple[list[Move], list[str]]:
+    """All moves to or from a version, by time; and what is wrong with the histories that cannot be read."""
+    moves: list[Move] = []
+    problems: list[str] = []
+    for channel in registry.channels.names():
+        try:
+            moves += registry.channels.history(channel)
+        except DataError as error:
+            problems.append(str(error))
+    named = (move for move in moves if model_id in (move.from_model, move.to_model))
+    return sorted(named, key=lambda move: move.moved_at), problems
 
 
-def fold_counts(registry: Registry, model_id: str, manifest: dict[str, Any]) -> dict[str, int]:
+def fold_counts(registry: Registry, manifest: Manifest) -> dict[str, int]:
     """Users, items and interactions that the published factors were fitted on, and the size of the holdout."""
-    where = registry.objects.uri(f"models/{model_id}/fold.json")
-    fold = parse_json(registry.read_file(manifest, model_id, "fold.json"), where, "Compare with another version.")
+    where = registry.objects.uri(f"models/{manifest.model_id}/fold.json")
+    fold = parse_json(registry.read_file(manifest, "fold.json"), where, "Compare with another version.")
     published, judged = fold["published"], fold["judged"]
     return {
         "users": published["train_users"],
         "items": published["train_items"],
         "interactions": published["train"],
         "holdout_interactions": judged["holdout"],
-        "judged_users": manifest["verdict"]["n_users"],
+        "judged_users": manifest.verdict["n_users"],
     }

@@ -2,120 +2,83 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal
 
-from ..errors import DataError
-from ..storage.documents import parse_json
-from ..storage.names import name_problem
+import msgspec
+
+from .documents import Plain, read_document, write_document
 
 Kind = Literal["promote", "rollback", "force"]
 
 # Of the registry, in messages and its own help.
 COMMAND = "python -m include.recommender.registry"
+MAIN_CHANNEL = "production"
+WHO_CHARS, WHY_CHARS = 200, 4000  # kept for good, and read with every look at a channel
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-def promote_command(model_id: str) -> str:
+def promote_command(model_id: str, channel: str | None = None) -> str:
     """What a person types to point a channel to a version."""
-    return f"{COMMAND} promote {model_id} --why ..."
+    return f"{COMMAND} promote {model_id}{_option(channel)} --why ..."
 
 
-@dataclass(frozen=True)
-class Move:
+def rollback_command(model_id: str, channel: str) -> str:
+    """What a person types to go back to a version further down."""
+    return f"{COMMAND} rollback --to {model_id}{_option(channel)} --why ..."
+
+
+def _option(channel: str | None) -> str:
+    return f" --channel {channel}" if channel not in (None, MAIN_CHANNEL) else ""
+
+
+class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One movement of a channel: when, from where to where, who, why, on which verdict, by which run.
 
     moved_at : UTC, `YYYYMMDDTHHMMSS.ffffffZ`, by the clock of who moved it; it tells, and orders nothing
-    as_of : of the version moved to, ISO 8601
+    known_until : of the version moved to, the instant up to which it knows everything (`Manifest.known_until`)
+    who : the person, as Airflow or the operating system knows them, and from where
     kind : "promote"; "rollback"; or "force", a promotion that a rule forbade and a written reason forced
-    number : 1 for the first move of a channel, set when it is moved; 0 in entries written before moves were numbered
+    number : 1 for the first move of a channel, set when it is moved
     """
 
-    channel: str
-    moved_at: str
-    from_model: str | None
-    to_model: str
-    as_of: str
-    who: str
-    why: str
+    channel: Plain
+    moved_at: Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{8}T[0-9]{6}(\.[0-9]{6})?Z\Z")]
+    from_model: Plain | None
+    to_model: Plain
+    known_until: Instant
+    who: Annotated[str, msgspec.Meta(max_length=WHO_CHARS)]
+    why: Annotated[str, msgspec.Meta(max_length=WHY_CHARS)]
     verdict: str
     run: str
     kind: Kind = "promote"
-    number: int = 0
+    number: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        datetime.fromisoformat(self.moved_at)
 
     def to_json(self) -> bytes:
         """As the pointer and the history hold it."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True).encode()
+        return write_document(self)
 
     @classmethod
-    def from_json(cls, raw: bytes, where: str, mend: str) -> Move:
-        """Read and check what `to_json` wrote.
-
-        Parameters
-        ----------
-        where : URI, for the message
-        mend : what to do when it is damaged
-
-        Raises
-        ------
-        DataError
-            Naming every field that is unknown, missing or wrong.
-        """
-        body = parse_json(raw, f"{where}: not a move of a channel", mend)
-        if not isinstance(body, dict):
-            raise DataError(f"{where}: not a move of a channel: expected a JSON object. {mend}")
-        unknown = sorted(body.keys() - _NAMES)
-        if unknown:
-            names = ", ".join(unknown)
-            raise DataError(
-                f"{where}: unknown field {names}. If a newer version of the project wrote it: upgrade. {mend}"
-            )
-        missing = sorted(_REQUIRED - body.keys())
-        if missing:
-            raise DataError(f"{where}: missing field {', '.join(missing)}. {mend}")
-        wrong = _wrong(body)
-        if wrong:
-            raise DataError(f"{where}: {'; '.join(wrong)}. {mend}")
-        return cls(**body)
-
-
-_NAMES = {field.name for field in fields(Move)}
-_REQUIRED = {field.name for field in fields(Move) if field.default is MISSING}
-_TEXTS = _REQUIRED - {"from_model"}
-
-
-def _wrong(body: dict[str, Any]) -> list[str]:
-    problems = [f"{name}={body[name]!r}: expected text" for name in sorted(_TEXTS) if not isinstance(body[name], str)]
-    if not isinstance(body["from_model"], str | None):
-        problems.append(f"from_model={body['from_model']!r}: expected text or null")
-    if body.get("kind", "promote") not in get_args(Kind):
-        problems.append(f"kind={body['kind']!r}: expected one of {', '.join(get_args(Kind))}")
-    number = body.get("number", 0)
-    if type(number) is not int or number < 0:
-        problems.append(f"number={number!r}: expected a whole number from 0")
-    for name in ("channel", "to_model", "from_model"):
-        if isinstance(body[name], str) and name_problem(body[name]):
-            problems.append(f"{name}={ascii(body[name])[:80]}: {name_problem(body[name])}, expected a plain name")
-    for name in ("as_of", "moved_at"):
-        if isinstance(body[name], str) and not _is_instant(body[name]):
-            problems.append(f"{name}={body[name]!r}: expected a date and time in ISO 8601")
-    return problems
-
-
-def _is_instant(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    def from_json(cls, raw: bytes, where: str, fix: str) -> Move:
+        """Read and check what `to_json` wrote; `where` and `fix` are for the message. Raises DataError."""
+        return read_document(raw, cls, where, fix)
 
 
 def instant(text: str) -> datetime:
     """An instant written in ISO 8601; without an offset it is UTC."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def one_line(text: str) -> str:
+    """Stored text within a sentence."""
+    return " ".join(text.split())
 
 
 def moved_now() -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 from ..errors import ConfigError, DataError, NotFound
-from .channels import Channels, ChannelState, Kind, Move
-from .moves import instant, moved_now, replay
-from .versions import Versions, manifest_key
+from .bundle import Manifest
+from .channels import MAIN_CHANNEL, Channels, ChannelState, Kind, Move
+from .moves import WHO_CHARS, WHY_CHARS, moved_now, promote_command, replay, rollback_command
+from .versions import Versions
 
 log = logging.getLogger(__name__)
 
 BY_HAND = "by hand"
+NEWEST = 20  # versions that are looked at for one to take instead of a damaged one
 
 
 @dataclass(frozen=True)
@@ -25,28 +28,55 @@ class Registry(Versions):
         """The mutable pointers to versions."""
         return Channels(self.objects)
 
-    def promote(self, move: Move, seen: ChannelState | None) -> ChannelState:
-        """Move a channel to a version that exists; see `Channels.move`.
+    def promote(self, move: Move, seen: ChannelState | None, *, verify: bool = False) -> ChannelState:
+        """Move a channel to a version that exists, with every file; see `Channels.move`.
+
+        Parameters
+        ----------
+        verify : compare the SHA-256 of every file too
 
         Raises
         ------
         NotFound
             There is no such version (any more).
         ConfigError
-            It has an older as_of than the version that is live, and `move.kind` is "promote".
+            It knows less than the version that is live, and `move.kind` is "promote".
         DataError
-            The move tells another as_of than the version has.
+            A file of the version is missing or damaged, or the move tells another `known_until` than the version has.
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         """
-        manifest = self.manifest(move.to_model)
-        if instant(manifest["as_of"]) != instant(move.as_of):
-            raise DataError(f"{move.to_model} has as_of {manifest['as_of']}, but the move says {move.as_of}")
+        manifest = self._sound(move.channel, move.to_model, seen, verify=verify)
+        if manifest.known_until != move.known_until:
+            raise DataError(
+                f"{move.to_model} knows everything until {manifest.known_until.isoformat()}, but the move says "
+                f"{move.known_until.isoformat()}"
+            )
         if move.kind == "promote":
-            _refuse_older(move.channel, move.to_model, move.as_of, seen)
+            _refuse_older(manifest, move.channel, seen)
         state = self.channels.move(move, seen)
-        self._confirm(state, seen)
+        self._confirm(state)
         return state
+
+    def _sound(self, channel: str, model_id: str, seen: ChannelState | None, *, verify: bool) -> Manifest:
+        """The manifest of a whole version that is to become live."""
+        try:
+            return self.whole(model_id, verify=verify)
+        except NotFound:
+            raise
+        except DataError as error:
+            raise DataError(
+                f"{error}\n{model_id} is damaged, {_still(channel, seen)}. {self._instead(channel, model_id)}"
+            ) from error
+
+    def _instead(self, channel: str, damaged: str) -> str:
+        """Which version to take, where the one that was asked for is damaged."""
+        found = self.manifests(name for name in self.versions() if name != damaged)
+        others = [body for body in found.values() if not isinstance(body, DataError)]
+        for body in sorted(others, key=lambda body: body.created_at, reverse=True)[:NEWEST]:
+            if not self.wrong_files(body):
+                return f"The newest other version whose files are all there:\n{promote_command(body.model_id, channel)}"
+        return "No other version is whole. Run the DAG again, or restore files from the bucket's versions."
 
     def finish(self, state: ChannelState) -> None:
         """End a promotion whose process was killed after the pointer had moved: what `promote` does from there on.
@@ -55,115 +85,186 @@ class Registry(Versions):
         ------
         NotFound
             The version was retired in that moment.
+        DataError
+            A file of it is gone.
         """
         self.channels.tell(state)
-        self._confirm(state, None)
+        self._confirm(state)
 
-    def _confirm(self, state: ChannelState, seen: ChannelState | None) -> None:
-        """Move back where the version was retired in this very moment.
+    def _confirm(self, state: ChannelState) -> None:
+        """Move back where the version was retired, or lost a file, in this very moment.
 
         `retire` deletes a manifest and then looks at the channels; here the channel moves and then we look at the
         manifest. So one of the two sees the other, whatever their order.
         """
-        move = state.move
-        if self.objects.exists(manifest_key(move.to_model)):
-            return
-        if seen is not None:
-            kind: Kind = "promote" if move.kind == "rollback" else "rollback"
-            back = replace(seen.move, moved_at=moved_now(), from_model=move.to_model, who=move.who, run=move.run)
-            self.channels.move(replace(back, kind=kind, why=f"{move.to_model} was retired in this moment"), state)
-        raise NotFound(
-            f"{self.objects.uri(f'models/{move.to_model}')}: was retired while {move.channel} moved to it. "
-            f"{move.channel} points to {seen.model_id if seen else 'nothing that exists: promote another version'}."
-        )
+        try:
+            self.whole(state.model_id)
+        except NotFound as error:
+            told = f"{self.objects.uri(f'models/{state.model_id}')}: was retired while {state.move.channel} moved to it"
+            raise NotFound(f"{told}. {self._move_back(state, 'was retired')}") from error
+        except DataError as error:
+            raise DataError(f"{error}\n{self._move_back(state, 'lost a file')}") from error
+
+    def _move_back(self, state: ChannelState, what: str) -> str:
+        """Move to where the channel was before, where that is whole; return where it points now."""
+        move, before = state.move, state.move.from_model
+        if before is None:
+            return f"{move.channel} points to nothing that exists: promote another version."
+        try:
+            manifest = self.whole(before)
+        except DataError as error:
+            return f"{move.channel} still points to it, for {before} is no better ({error}): promote another version."
+        kind: Kind = "promote" if move.kind == "rollback" else "rollback"
+        why = f"{move.to_model} {what} in this moment"
+        back = _move(move.channel, manifest, state, who=move.who, why=why, run=move.run, kind=kind)
+        self.channels.move(back, state)
+        return f"{move.channel} points to {before}."
 
     def promote_by_hand(
-        self, channel: str, model_id: str, *, who: str, why: str, allow_older: bool = False, run: str = BY_HAND
+        self,
+        channel: str,
+        model_id: str,
+        *,
+        who: str,
+        why: str,
+        allow_older: bool = False,
+        create: bool = False,
+        verify: bool = False,
+        run: str = BY_HAND,
     ) -> ChannelState:
         """Promote a version because a person says so; nothing is moved where the channel points to it already.
 
-        The move's kind is "force" where the verdict was not PROMOTE, or where it goes to an older as_of.
-        Raises as `promote` does, and ConfigError where `why` is blank.
+        The move's kind is "force" where the verdict was not PROMOTE, or where it goes to older knowledge.
+        Raises as `promote` does, and ConfigError where `who` or `why` is blank or too long, or the channel is new.
+
+        Parameters
+        ----------
+        create : also a channel that does not exist yet; the main one needs no leave
         """
-        _require(why)
+        _require(who=who, why=why)
         seen = self.channels.read(channel)
+        if seen is None and not create and channel != MAIN_CHANNEL:
+            raise ConfigError(f"{self.channels.unknown(channel)} To create it: --create")
+        manifest = self._sound(channel, model_id, seen, verify=verify)
         if seen is not None and seen.model_id == model_id:
             return seen
-        manifest = self.manifest(model_id)
-        verdict, as_of = verdict_of(manifest), manifest["as_of"]
         if not allow_older:
-            _refuse_older(channel, model_id, as_of, seen)
-        kind: Kind = "force" if verdict != "PROMOTE" or is_older(as_of, seen) else "promote"
-        before = seen.model_id if seen else None
-        return self.promote(Move(channel, moved_now(), before, model_id, as_of, who, why, verdict, run, kind), seen)
+            _refuse_older(manifest, channel, seen)
+        forced = manifest.decision != "PROMOTE" or is_older(manifest.known_until, seen)
+        kind: Kind = "force" if forced else "promote"
+        return self.promote(_move(channel, manifest, seen, who=who, why=why, run=run, kind=kind), seen)
 
-    def rollback(self, channel: str, to: str | None = None, *, who: str, why: str, run: str = BY_HAND) -> ChannelState:
+    def rollback(
+        self, channel: str, to: str | None = None, *, who: str, why: str, run: str = BY_HAND, verify: bool = True
+    ) -> ChannelState:
         """Point a channel to the version that was live before, or to a named one further back.
 
-        A second rollback goes further back, not forth again. Versions that were retired meanwhile are passed over.
+        A second rollback goes further back, not forth again. Versions that were retired meanwhile are passed over; a
+        damaged one is not, for a person should know of it.
+
+        Parameters
+        ----------
+        verify : compare the SHA-256 of every file; otherwise only presence and size
 
         Raises
         ------
         ConfigError
-            There is nothing to go back to, `to` was not live below the present one, or `why` is blank.
+            There is nothing to go back to, `to` was not live below the present one, or `who` or `why` is blank or too
+            long.
         NotFound
             `to` was retired.
+        DataError
+            The version is damaged; nothing was moved.
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         """
-        _require(why)
+        _require(who=who, why=why)
         seen = self.channels.read(channel)
         if seen is None:
-            raise ConfigError(
-                f"{self.objects.uri(f'channels/{channel}.json')}: points nowhere yet, nothing to go back to"
-            )
+            raise ConfigError(f"{self.channels.unknown(channel)} There is nothing to go back to.")
         stack = replay(self.channels.history(channel)).stack
-        target, manifest = self._target(channel, stack, to)
-        verdict = verdict_of(manifest)
-        move = Move(
-            channel, moved_now(), seen.model_id, target, manifest["as_of"], who, why, verdict, run, kind="rollback"
-        )
-        return self.promote(move, seen)
+        manifest = self._target(channel, stack, to, verify=verify)
+        return self.promote(_move(channel, manifest, seen, who=who, why=why, run=run, kind="rollback"), seen)
 
-    def _target(self, channel: str, stack: tuple[str, ...], to: str | None) -> tuple[str, dict[str, Any]]:
-        below = [name for name in dict.fromkeys(reversed(stack[:-1])) if name != stack[-1]]
-        if to is not None:
-            if to not in below:
-                raise ConfigError(
-                    f"{to} was not live on {channel} below {stack[-1]}: a rollback goes to one of "
-                    f"{', '.join(below) or 'none'}. To go anywhere else, promote it by hand (with --allow-older)."
-                )
-            return to, self.manifest(to)
+    def _target(self, channel: str, stack: tuple[str, ...], to: str | None, *, verify: bool) -> Manifest:
+        live = stack[-1]
+        below = [name for name in dict.fromkeys(reversed(stack[:-1])) if name != live]
+        if to is not None and to not in below:
+            raise ConfigError(
+                f"{to} was not live on {channel} below {live}: a rollback goes to one of {', '.join(below) or 'none'}. "
+                "To go anywhere else, promote it by hand (with --allow-older)."
+            )
+        for name in [to] if to is not None else below:
+            try:
+                return self.whole(name, verify=verify)
+            except NotFound as error:
+                if to is not None:
+                    raise
+                log.warning("Passed over %s", error)
+            except DataError as error:
+                further = self._further(channel, below[below.index(name) + 1 :])
+                raise DataError(
+                    f"{error}\n{name} is damaged, {channel} was not moved and points to {live}. {further}"
+                ) from error
+        raise ConfigError(f"{channel}: no version below {live} is left to go back to. Promote one by hand.")
+
+    def _further(self, channel: str, below: Iterable[str]) -> str:
+        """How to go back further than to a damaged version."""
         for name in below:
             try:
-                return name, self.manifest(name)
-            except NotFound as error:
-                log.warning("Passed over %s", error)
-        raise ConfigError(f"{channel}: no version below {stack[-1]} is left to go back to. Promote one by hand.")
+                self.whole(name)
+            except DataError:
+                continue
+            return f"To go further back, to the next one whose files are all there:\n{rollback_command(name, channel)}"
+        return "No version further back is whole: promote another one by hand; `list` names them."
 
     def was_rolled_back(self, channel: str, model_id: str) -> Move | None:
         """The rollback that took a version off a channel, unless somebody brought it back since."""
         return replay(self.channels.history(channel)).rolled_back.get(model_id)
 
 
-def is_older(as_of: str, seen: ChannelState | None) -> bool:
-    """Whether a channel points to newer knowledge than as_of (ISO 8601)."""
-    return seen is not None and instant(as_of) < instant(seen.as_of)
+def is_older(known_until: datetime, seen: ChannelState | None) -> bool:
+    """Whether a channel points to a version that knows more: by the data, not by the dates of the runs.
+
+    Of two versions that know the same, neither is older. The gate then compares them on one holdout.
+    """
+    return seen is not None and known_until < seen.known_until
 
 
-def _refuse_older(channel: str, model_id: str, as_of: str, seen: ChannelState | None) -> None:
-    if seen is not None and is_older(as_of, seen):
+def _refuse_older(manifest: Manifest, channel: str, seen: ChannelState | None) -> None:
+    if seen is not None and is_older(manifest.known_until, seen):
         raise ConfigError(
-            f"{model_id} knows nothing after {as_of}, and {channel} has {seen.model_id}, which knows all before "
-            f"{seen.as_of}. To go back, roll back; or promote it by hand with --allow-older."
+            f"{manifest.model_id} knows everything until {manifest.known_until.isoformat()}, and {channel} has "
+            f"{seen.model_id}, which knows everything until {seen.known_until.isoformat()}. To go back, roll back; or "
+            "promote it by hand with --allow-older."
         )
 
 
-def verdict_of(manifest: dict[str, Any]) -> str:
-    """The gate's decision on a version; "unknown" where its manifest tells none."""
-    return str(manifest.get("verdict", {}).get("decision", "unknown"))
+def _still(channel: str, seen: ChannelState | None) -> str:
+    return f"{channel} was not moved and points to {seen.model_id}" if seen else f"{channel} still points nowhere"
 
 
-def _require(why: str) -> None:
-    if not why.strip():
-        raise ConfigError("why: expected a sentence; it is recorded for good")
+def _move(channel: str, to: Manifest, seen: ChannelState | None, *, who: str, why: str, run: str, kind: Kind) -> Move:
+    return Move(
+        channel=channel,
+        moved_at=moved_now(),
+        from_model=seen.model_id if seen else None,
+        to_model=to.model_id,
+        known_until=to.known_until,
+        who=who,
+        why=why,
+        verdict=to.decision,
+        run=run,
+        kind=kind,
+    )
+
+
+def _require(*, who: str, why: str) -> None:
+    problems = []
+    for name, text, limit in (("who", who, WHO_CHARS), ("why", why, WHY_CHARS)):
+        if not text.strip():
+            problems.append(f"{name}: expected text; it is recorded for good")
+        elif len(text) > limit:
+            problems.append(f"{name}: {len(text):,} characters, expected at most {limit:,}; it is recorded for good")
+    if problems:
+        raise ConfigError(problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import ConfigError, DataError, PreconditionFailed
 from ..storage.objects import ObjectInfo
-from .bundle import MANIFEST, object_name
+from .bundle import MANIFEST
+from .documents import write_document
 from .listing import live
-from .moves import instant
 from .parallel import at_once
 from .registry import Registry
-from .versions import manifest_key, tombstone_key
+from .versions import Tombstone, manifest_key, tombstone_key
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +26,7 @@ LEFTOVER_AGE = timedelta(days=1)
 class Retention:
     """What is never retired, besides what a channel points to.
 
-    keep_newest : so many versions with the newest as_of; of one as_of, those written last
+    keep_newest : so many versions that know the newest data; of those that know the same, the ones created last
     keep_moves : what the last so many moves of each channel went from or to
     leftover_age : files without a manifest (of a killed upload or retirement) are deleted when older
     """
@@ -45,10 +44,13 @@ class Retention:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One version or folder of leftovers: its size, and why it is kept; no reason means that it goes."""
+    """One version or folder of leftovers: its size, and why it is kept; no reason means that it goes.
+
+    known_until : ISO 8601
+    """
 
     model_id: str
-    as_of: str | None
+    known_until: str | None
     size_bytes: int
     n_files: int
     kept_because: tuple[str, ...] = ()
@@ -78,8 +80,9 @@ def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Re
     reasons = _reasons(registry, complete, rule)
     kept: list[Candidate] = []
     retired: list[Candidate] = []
-    for name, (as_of, why) in reasons.items():
-        row = Candidate(name, as_of, sum(each.size_bytes for each in complete[name]), len(complete[name]), tuple(why))
+    for name, (known_until, why) in reasons.items():
+        size = sum(each.size_bytes for each in complete[name])
+        row = Candidate(name, known_until, size, len(complete[name]), kept_because=tuple(why))
         (kept if why else retired).append(row)
     pointed = set(live(registry).values())
     leftovers = [
@@ -111,21 +114,16 @@ def _is_old(rows: Iterable[ObjectInfo], rule: Retention, now: datetime | None = 
 def _reasons(
     registry: Registry, complete: dict[str, list[ObjectInfo]], rule: Retention
 ) -> dict[str, tuple[str | None, list[str]]]:
-    """Version, newest first -> its as_of, and the reasons to keep it."""
+    """Version, newest first -> until when it knows everything, and the reasons to keep it."""
     manifests = registry.manifests(complete)
-    as_of = {name: body["as_of"] for name, body in manifests.items() if not isinstance(body, DataError)}
-
-    def age(name: str) -> tuple[datetime, datetime, str]:
-        written = _manifest_of(complete[name])
-        assert written is not None
-        assert written.modified_at is not None
-        return instant(as_of[name]), written.modified_at, name
-
-    ordered = sorted(as_of, key=age, reverse=True)
-    reasons: dict[str, tuple[str | None, list[str]]] = {name: (as_of[name], []) for name in ordered}
-    for name in ordered[: rule.keep_newest]:
-        reasons[name][1].append(f"among the {rule.keep_newest} newest")
-    reasons |= {name: (None, ["its manifest cannot be read"]) for name in manifests if name not in as_of}
+    whole = [body for body in manifests.values() if not isinstance(body, DataError)]
+    whole.sort(key=lambda body: (body.known_until, body.created_at, body.model_id), reverse=True)
+    reasons: dict[str, tuple[str | None, list[str]]] = {
+        body.model_id: (body.known_until.isoformat(), []) for body in whole
+    }
+    for body in whole[: rule.keep_newest]:
+        reasons[body.model_id][1].append(f"among the {rule.keep_newest} newest")
+    reasons |= {name: (None, ["its manifest cannot be read"]) for name in manifests if name not in reasons}
     for name, why in _named_by_channels(registry, rule):
         if name in reasons:
             reasons[name][1].append(why)
@@ -176,10 +174,12 @@ def retire(registry: Registry, rule: Retention, who: str, *, dry_run: bool = Tru
 
 def _bury(registry: Registry, names: list[str], who: str) -> None:
     """Write the tombstones."""
-    at = datetime.now(UTC).isoformat(timespec="seconds")
+    at = datetime.now(UTC).replace(microsecond=0)
     for name, manifest in registry.manifests(names).items():
-        body = {"retired_at": at, "who": who, "manifest": manifest}
-        registry.objects.write(tombstone_key(name), json.dumps(body, indent=1, sort_keys=True).encode())
+        if isinstance(manifest, DataError):
+            raise manifest
+        tombstone = Tombstone(retired_at=at, who=who, manifest=manifest)
+        registry.objects.write(tombstone_key(name), write_document(tombstone))
 
 
 def _bring_back(registry: Registry, names: Iterable[str]) -> list[str]:
@@ -189,19 +189,13 @@ def _bring_back(registry: Registry, names: Iterable[str]) -> list[str]:
         if registry.objects.exists(manifest_key(name)):
             continue
         tombstone = registry.tombstone(name)
-        if tombstone is None or not _is_whole(registry, name, tombstone["manifest"]):
+        if tombstone is None or registry.wrong_files(tombstone.manifest):
             continue
-        body = json.dumps(tombstone["manifest"], indent=1, sort_keys=True).encode()
         with suppress(PreconditionFailed):
-            registry.objects.write(manifest_key(name), body, create_only=True)
+            registry.objects.write(manifest_key(name), write_document(tombstone.manifest), create_only=True)
         log.warning("%s came to be pointed to while it was being retired; it is kept", name)
         found.append(name)
     return found
-
-
-def _is_whole(registry: Registry, name: str, manifest: dict[str, dict[str, dict[str, object]]]) -> bool:
-    there = {row.key.removeprefix(f"models/{name}/") for row in registry.objects.walk(f"models/{name}/")}
-    return there >= {object_name(file, entry) for file, entry in manifest["files"].items()}
 
 
 def _delete_files(registry: Registry, names: list[str], rule: Retention) -> list[str]:

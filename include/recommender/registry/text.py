@@ -7,18 +7,27 @@ from datetime import datetime
 from typing import Any
 
 from ..config import knobs
+from .bundle import Manifest
 from .comparison import Comparison, Pair, cut_of, prior_told
 from .listing import Summary
-from .moves import Move, instant
+from .moves import Move, instant, one_line
 from .retention import Candidate, Retirement
 from .verification import Verification
 
 NONE = "-"
 
 
+def printable(text: str) -> str:
+    """Text for a terminal: what would move the cursor, colour, hide or turn text around is written as an escape."""
+    return "".join(
+        each if each == "\n" or each.isprintable() else each.encode("unicode_escape").decode()
+        for each in text.expandtabs()
+    )
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable[int] = ()) -> str:
     """Aligned columns, two spaces between them; `right` holds the positions of columns of numbers."""
-    cells = [[str(cell) for cell in head], *([_cell(cell) for cell in row] for row in rows)]
+    cells = [[printable(str(cell)) for cell in head], *([_cell(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     flush = set(right)
 
@@ -37,7 +46,7 @@ def _cell(value: Any) -> str:
         return NONE
     if isinstance(value, float):
         return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else " ".join(str(value).split())
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else printable(one_line(str(value)))
 
 
 def minute(when: str | None) -> str | None:
@@ -68,16 +77,16 @@ def versions(rows: Sequence[Summary], where: str) -> str:
         return f"No versions yet below {where}"
     ks = {row.top_k for row in rows if row.top_k}
     recall = f"RECALL@{ks.pop()}" if len(ks) == 1 else "RECALL@K"
-    head = ["MODEL", "AS OF (UTC)", "SNAPSHOT", "VERDICT", recall, "POPULARITY", "LIFT", "SIZE", "CHANNELS"]
+    head = ["MODEL", "CREATED (UTC)", "KNOWS UNTIL (UTC)", "SNAPSHOT", "VERDICT", recall, "POPULARITY", "LIFT", "SIZE"]
     body = [
         [
-            *(row.model_id, minute(row.as_of), row.snapshot, row.verdict, row.recall, row.opponent_recall),
-            *(lift(row.relative_lift), size(row.size_bytes), _pointed(row.channels)),
+            *(row.model_id, minute(row.created_at), minute(row.known_until), row.snapshot, row.verdict, row.recall),
+            *(row.opponent_recall, lift(row.relative_lift), size(row.size_bytes), _pointed(row.channels)),
         ]
         for row in rows
     ]
     problems = [f"\n{row.model_id}: {row.problem}" for row in rows if row.problem]
-    return "\n".join([table(head, body, right=(4, 5, 6, 7)), *problems])
+    return "\n".join([table([*head, "CHANNELS"], body, right=(5, 6, 7, 8)), *problems])
 
 
 def _pointed(channels: Sequence[str]) -> str:
@@ -98,38 +107,40 @@ def moves(rows: Sequence[Move]) -> str:
 
 
 def version(
-    summary: Summary, manifest: dict[str, Any], counts: dict[str, int], about: dict[str, str], told: Sequence[Move]
+    summary: Summary, manifest: Manifest, counts: dict[str, int], about: dict[str, str], told: Sequence[Move]
 ) -> str:
     """`show`."""
-    verdict = manifest["verdict"]
+    verdict = manifest.verdict
     facts = {
         "model": summary.model_id,
         **about,
         "channels": ", ".join(summary.channels),
-        "as_of": manifest["as_of"],
-        "snapshot": manifest["snapshot"],
+        "created_at": manifest.created_at.isoformat(timespec="seconds"),
+        "known_until": manifest.known_until.isoformat(),
+        "as_of": manifest.as_of.isoformat(),
+        "snapshot": manifest.snapshot,
         "cut": cut_of(manifest),
         "item prior": prior_told(manifest),
-        "tuned": manifest.get("tuned"),
+        "tuned": manifest.tuned,
         **counts,
         "size": size(summary.size_bytes),
-        "run": manifest["run"],
-        "code": manifest["code_version"],
-        "libraries": ", ".join(f"{name} {number}" for name, number in manifest["libraries"].items()),
+        "run": manifest.run,
+        "code": manifest.code_version,
+        "libraries": ", ".join(f"{name} {number}" for name, number in manifest.libraries.items()),
         "verdict": f"{verdict['decision']}: {'; '.join(verdict['reasons'])}",
         "forced": verdict.get("forced"),
     }
     width = max(map(len, facts))
     lines = [f"{name:<{width}}  {_cell(value)}" for name, value in facts.items() if value not in (None, "")]
-    metrics = manifest["metrics"]
+    metrics = manifest.metrics
     columns = [name for name in metrics["candidate"] if name.endswith(f"@{verdict['top_k']}")]
-    ordered = sorted(metrics, key=lambda name: -metrics[name][f"recall@{verdict['top_k']}"])
+    ordered = sorted(metrics, key=lambda name: -metrics[name].get(f"recall@{verdict['top_k']}", 0.0))
     starred = {verdict["opponent"]: f"{verdict['opponent']} *"}
     body = [[starred.get(name, name), *(metrics[name].get(column) for column in columns)] for name in ordered]
     parameters = {(each.section, each.field): each.param for each in knobs()}
     config = [
         f"{section}: " + ", ".join(f"{parameters.get((section, field), field)}={v}" for field, v in values.items())
-        for section, values in manifest["config"].items()
+        for section, values in manifest.config.items()
         if values
     ]
     parts = [
@@ -174,7 +185,7 @@ def _metrics(found: Comparison) -> str:
 def retirement(done: Retirement) -> str:
     """`retire`."""
     verb = "Would retire" if done.dry_run else "Retired"
-    head = ["MODEL", "AS OF (UTC)", "SIZE", "KEPT BECAUSE"]
+    head = ["MODEL", "KNOWS UNTIL (UTC)", "SIZE", "KEPT BECAUSE"]
     parts = [table(head, [_row(row) for row in done.kept], right=(2,))] if done.kept else []
     if done.retired:
         parts.append(table([verb.upper(), *head[1:3]], [_row(row)[:3] for row in done.retired], right=(2,)))
@@ -191,7 +202,7 @@ def retirement(done: Retirement) -> str:
 
 
 def _row(row: Candidate) -> list[Any]:
-    return [row.model_id, minute(row.as_of), size(row.size_bytes), "; ".join(row.kept_because)]
+    return [row.model_id, minute(row.known_until), size(row.size_bytes), "; ".join(row.kept_because)]
 
 
 def verification(found: Verification) -> str:

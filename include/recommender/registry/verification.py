@@ -6,10 +6,9 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError, NotFound
-from .bundle import MANIFEST, ModelPart, is_judgement, load_seen, object_name
+from .bundle import MANIFEST, Manifest, ModelPart, is_judgement, load_seen
 from .registry import Registry
 
 PARTS = ("judged", "published")
@@ -44,16 +43,16 @@ def verify_version(registry: Registry, model_id: str) -> Verification:
     """
     manifest = registry.manifest(model_id)
     with tempfile.TemporaryDirectory(prefix="recommender-verify-") as directory:
-        rows = [_fetched(registry, manifest, model_id, name, Path(directory)) for name in manifest["files"]]
+        rows = [_fetched(registry, manifest, name, Path(directory)) for name in manifest.files]
         if all(row.problem is None for row in rows):
             rows += _loaded(Path(directory))
-    return Verification(model_id, rows + list(_strangers(registry, manifest, model_id)))
+    return Verification(model_id, rows + list(_strangers(registry, manifest)))
 
 
-def _fetched(registry: Registry, manifest: dict[str, Any], model_id: str, name: str, directory: Path) -> Checked:
-    size = manifest["files"][name]["size_bytes"]
+def _fetched(registry: Registry, manifest: Manifest, name: str, directory: Path) -> Checked:
+    size = manifest.files[name].size_bytes
     try:
-        registry.fetch_file(manifest, model_id, name, directory)
+        registry.fetch_file(manifest, name, directory)
     except NotFound:
         return Checked(name, size, "is not there")
     except DataError as error:
@@ -69,19 +68,20 @@ def _loaded(directory: Path) -> Iterator[Checked]:
             loaded = ModelPart.load(directory, part)
             shape = (len(loaded.user_ids), len(loaded.item_ids))
             yield Checked(f"{part}: {shape[0]:,} users, {shape[1]:,} items load", None)
-        except (DataError, OSError, ValueError) as error:
+        except DataError as error:
             yield Checked(f"{part} factors", None, str(error))
     try:
         seen = load_seen(directory, shape or (0, 0))
         yield Checked(f"seen: {seen.nnz:,} interactions load", None)
-    except (DataError, OSError, ValueError) as error:
+    except DataError as error:
         yield Checked("seen items", None, str(error))
 
 
-def _strangers(registry: Registry, manifest: dict[str, Any], model_id: str) -> Iterator[Checked]:
-    known = {MANIFEST, *(object_name(name, entry) for name, entry in manifest["files"].items())}
-    for row in registry.objects.walk(f"models/{model_id}/"):
-        name = row.key.removeprefix(f"models/{model_id}/")
+def _strangers(registry: Registry, manifest: Manifest) -> Iterator[Checked]:
+    known = {MANIFEST, *(entry.stored_as for entry in manifest.files.values())}
+    folder = f"models/{manifest.model_id}/"
+    for row in registry.objects.walk(folder):
+        name = row.key.removeprefix(folder)
         # Another run that made the same model may have left its own card beside that of the first.
         if name not in known and not is_judgement(name):
             yield Checked(name, row.size_bytes, "the manifest does not name it; nothing reads it")

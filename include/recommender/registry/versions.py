@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import re
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from ..errors import DataError, NotFound, PreconditionFailed
-from ..storage.documents import parse_json
+import msgspec
+
+from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
 from ..storage.objects import ObjectStore, file_sha256
-from .bundle import JUDGEMENT, MANIFEST, object_name, read_manifest
+from .bundle import JUDGEMENT, MANIFEST, BundleFile, Manifest, read_manifest
+from .documents import PLAIN, read_document, write_document
+from .moves import one_line
 from .parallel import read_each
 
 log = logging.getLogger(__name__)
+
+
+class Tombstone(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is kept of a version that was retired: when it went, who did it, and what it was."""
+
+    retired_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    who: str
+    manifest: Manifest
 
 
 @dataclass(frozen=True)
@@ -26,80 +39,125 @@ class Versions:
     objects: ObjectStore
 
     def versions(self) -> list[str]:
-        """Ids of all complete versions, by as_of date."""
+        """Ids of all complete versions, by the date of the newest review that they know."""
         keys = (row.key.split("/") for row in self.objects.walk("models/"))
         return [parts[1] for parts in keys if len(parts) == 3 and parts[2] == MANIFEST]
 
-    def manifest(self, model_id: str) -> dict[str, Any]:
-        """A version's manifest. Raises NotFound, saying when it was retired if it was."""
+    def manifest(self, model_id: str) -> Manifest:
+        """A version's manifest. Raises DataError; NotFound, saying when it was retired if it was."""
+        _require_plain(model_id)
         key = manifest_key(model_id)
         try:
-            return read_manifest(self.objects.read(key), self.objects.uri(key))
+            return read_manifest(self.objects.read(key), self.objects.uri(key), model_id)
         except NotFound as error:
             gone = self.tombstone(model_id)
             where = self.objects.uri(f"models/{model_id}")
             if gone is None:
                 raise NotFound(f"{where}: there is no such version. The command `list` names them all.") from error
-            raise NotFound(f"{where}: was retired at {gone['retired_at']} by {gone['who']}") from error
+            raise NotFound(f"{where}: was retired at {gone.retired_at.isoformat()} by {one_line(gone.who)}") from error
 
-    def manifests(self, model_ids: Iterable[str]) -> dict[str, dict[str, Any] | DataError]:
+    def manifests(self, model_ids: Iterable[str]) -> dict[str, Manifest | DataError]:
         """Manifests of many versions at once: what is wrong with it for one that cannot be read; none for one gone."""
         keys = {name: manifest_key(name) for name in model_ids}
         raws = zip(keys, read_each(self.objects, keys.values()), strict=True)
-        return {name: self._read(raw, keys[name]) for name, raw in raws if raw is not None}
+        return {name: self._read(raw, name) for name, raw in raws if raw is not None}
 
-    def _read(self, raw: bytes, key: str) -> dict[str, Any] | DataError:
+    def _read(self, raw: bytes, model_id: str) -> Manifest | DataError:
         try:
-            return read_manifest(raw, self.objects.uri(key))
+            return read_manifest(raw, self.objects.uri(manifest_key(model_id)), model_id)
         except DataError as error:
             return error
 
-    def tombstone(self, model_id: str) -> dict[str, Any] | None:
-        """What is kept of a retired version: `retired_at`, `who`, and its `manifest`."""
-        where = self.objects.uri(tombstone_key(model_id))
-        remedy = "Delete it: the version stays retired."
+    def tombstone(self, model_id: str) -> Tombstone | None:
+        """What is kept of a retired version. Raises DataError where that is damaged."""
+        key = tombstone_key(model_id)
         try:
-            body: dict[str, Any] = parse_json(self.objects.read(tombstone_key(model_id)), where, remedy)
+            raw = self.objects.read(key)
         except NotFound:
             return None
-        told = isinstance(body, dict) and isinstance(body.get("retired_at"), str) and isinstance(body.get("who"), str)
-        if not told or body.keys() != {"retired_at", "who", "manifest"}:
-            raise DataError(f"{where}: not the record of a retired version. {remedy}")
-        read_manifest(json.dumps(body["manifest"]).encode(), where)
-        return body
+        where = self.objects.uri(key)
+        found = read_document(raw, Tombstone, where, "Restore it from the bucket's versions, or delete it.")
+        if found.manifest.model_id != model_id:
+            raise DataError(f"{where}: is what is kept of {found.manifest.model_id}, which was copied here. Delete it.")
+        return found
 
-    def publish(self, model_id: str, directory: Path, manifest: dict[str, Any]) -> bool:
+    def publish(self, directory: Path, manifest: Manifest) -> bool:
         """Write a version, manifest last; return False when it was there already.
 
-        Files of a version that a killed run left behind are overwritten with the same bytes. What two runs say of one
-        model lies under different names, and the manifest that came first names its own.
+        Files of a version that a killed run left behind are overwritten with the same bytes, and files that a version
+        has lost are written again. What two runs say of one model lies under different names, and the manifest that
+        came first names its own.
 
         Raises
         ------
         DataError
             The id exists with other content.
         """
+        model_id = manifest.model_id
         existing = self.manifests([model_id]).get(model_id)
         if existing is None:
-            for name, entry in manifest["files"].items():
-                self.objects.upload(directory / name, file_key(model_id, name, entry))
-            body = json.dumps(manifest, indent=1, sort_keys=True).encode()
+            for name, entry in manifest.files.items():
+                self.objects.upload(directory / name, file_key(model_id, entry))
             try:
-                self.objects.write(manifest_key(model_id), body, create_only=True)
+                self.objects.write(manifest_key(model_id), write_document(manifest), create_only=True)
                 return True
             except PreconditionFailed:
                 existing = self.manifest(model_id)
         if isinstance(existing, DataError):
             raise existing
-        model = {name: entry for name, entry in manifest["files"].items() if name not in JUDGEMENT}
-        if any(existing["files"].get(name) != entry for name, entry in model.items()):
+        if _model_files(existing) != _model_files(manifest):
             raise DataError(
                 f"{self.objects.uri(f'models/{model_id}')}: exists with other content than this run made. Versions are "
                 "immutable: something outside this project wrote there, or libraries differ between two runs."
             )
+        self._restore(directory, manifest, existing)
         return False
 
-    def fetch(self, model_id: str, directory: Path) -> dict[str, Any]:
+    def _restore(self, directory: Path, made: Manifest, existing: Manifest) -> None:
+        """Write files again that a version has lost and this run has made."""
+        for name in self.wrong_files(existing):
+            if made.files.get(name) == existing.files[name]:
+                log.warning("%s had lost its %s; it is written again", existing.model_id, name)
+                self.objects.upload(directory / name, file_key(existing.model_id, existing.files[name]))
+
+    def wrong_files(self, manifest: Manifest) -> dict[str, str]:
+        """Files of a version that are missing or have another size -> what is wrong; one listing, nothing is read."""
+        folder = f"models/{manifest.model_id}/"
+        sizes = {row.key: row.size_bytes for row in self.objects.walk(folder)}
+        problems = {}
+        for name, entry in manifest.files.items():
+            key = file_key(manifest.model_id, entry)
+            if key not in sizes:
+                problems[name] = f"{self.objects.uri(key)}: is not there, expected {entry.size_bytes:,} bytes"
+            elif sizes[key] != entry.size_bytes:
+                problems[name] = f"{self.objects.uri(key)}: {sizes[key]:,} bytes, expected {entry.size_bytes:,}"
+        return problems
+
+    def whole(self, model_id: str, *, verify: bool = False) -> Manifest:
+        """The manifest of a version whose every file is there.
+
+        Parameters
+        ----------
+        verify : also read every file and compare its SHA-256; needs disk for the largest of them
+
+        Raises
+        ------
+        NotFound
+            There is no such version (any more).
+        DataError
+            Naming every file that is missing or has the wrong size, or the first one whose content is wrong.
+        """
+        manifest = self.manifest(model_id)
+        problems = self.wrong_files(manifest)
+        if problems:
+            raise DataError("\n".join(problems.values()))
+        if verify:
+            with tempfile.TemporaryDirectory(prefix="recommender-verify-") as directory:
+                for name in manifest.files:
+                    self.fetch_file(manifest, name, Path(directory)).unlink()
+        return manifest
+
+    def fetch(self, model_id: str, directory: Path) -> Manifest:
         """A version's verified files into a directory (files that are there and right are kept); return the manifest.
 
         Raises
@@ -108,44 +166,58 @@ class Versions:
             Naming the file whose size or SHA-256 is wrong.
         """
         manifest = self.manifest(model_id)
-        for name in manifest["files"]:
-            self.fetch_file(manifest, model_id, name, directory)
+        for name in manifest.files:
+            self.fetch_file(manifest, name, directory)
         return manifest
 
-    def fetch_file(self, manifest: dict[str, Any], model_id: str, name: str, directory: Path) -> Path:
+    def fetch_file(self, manifest: Manifest, name: str, directory: Path) -> Path:
         """One verified file of a version into a directory; see `fetch`."""
-        entry, path = self._entry(manifest, model_id, name), directory / name
-        if path.exists() and file_sha256(path) == entry["sha256"]:
+        entry, path = self._entry(manifest, name), directory / name
+        if path.exists() and file_sha256(path) == entry.sha256:
             return path
-        info = self.objects.head(file_key(model_id, name, entry))
-        if info.size_bytes != entry["size_bytes"]:
+        info = self.objects.head(file_key(manifest.model_id, entry))
+        if info.size_bytes != entry.size_bytes:
             raise DataError(
-                f"{self.objects.uri(info.key)}: {info.size_bytes} bytes, the manifest says {entry['size_bytes']}. "
+                f"{self.objects.uri(info.key)}: {info.size_bytes} bytes, the manifest says {entry.size_bytes}. "
                 "The bundle is corrupt: roll the channel back to another version."
             )
-        self.objects.download(info, path, sha256=entry["sha256"])
+        try:
+            self.objects.download(info, path, sha256=entry.sha256)
+        except OSError as error:
+            raise ConfigError(
+                f"Cannot write {path}: {error.strerror}. Free some space there, or set TMPDIR."
+            ) from error
         return path
 
-    def read_file(self, manifest: dict[str, Any], model_id: str, name: str) -> bytes:
+    def read_file(self, manifest: Manifest, name: str) -> bytes:
         """The verified bytes of one small file of a version. Raises DataError."""
-        entry = self._entry(manifest, model_id, name)
-        key = file_key(model_id, name, entry)
+        entry = self._entry(manifest, name)
+        key = file_key(manifest.model_id, entry)
         data = self.objects.read(key)
         found = sha256(data).hexdigest()
-        if found != entry["sha256"]:
-            raise DataError(f"{self.objects.uri(key)}: SHA-256 is {found}, the manifest says {entry['sha256']}")
+        if found != entry.sha256:
+            raise DataError(f"{self.objects.uri(key)}: SHA-256 is {found}, the manifest says {entry.sha256}")
         return data
 
-    def _entry(self, manifest: dict[str, Any], model_id: str, name: str) -> dict[str, Any]:
-        entry: dict[str, Any] | None = manifest["files"].get(name)
+    def _entry(self, manifest: Manifest, name: str) -> BundleFile:
+        entry = manifest.files.get(name)
         if entry is None:
-            raise NotFound(f"{self.objects.uri(manifest_key(model_id))}: names no file {name}")
+            raise NotFound(f"{self.objects.uri(manifest_key(manifest.model_id))}: names no file {name}")
         return entry
 
 
-def file_key(model_id: str, name: str, entry: dict[str, Any]) -> str:
+def _model_files(manifest: Manifest) -> dict[str, BundleFile]:
+    return {name: entry for name, entry in manifest.files.items() if name not in JUDGEMENT}
+
+
+def _require_plain(model_id: str) -> None:
+    if not re.search(PLAIN, model_id):
+        raise NotFound(f"{model_id!r}: no version has such a name. The command `list` names them all.")
+
+
+def file_key(model_id: str, entry: BundleFile) -> str:
     """Where a file of a version is."""
-    return f"models/{model_id}/{object_name(name, entry)}"
+    return f"models/{model_id}/{entry.stored_as}"
 
 
 def manifest_key(model_id: str) -> str:

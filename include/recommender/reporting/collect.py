@@ -13,8 +13,9 @@ from ..config import GateConfig, RetrainConfig, knobs
 from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
-from ..registry.bundle import MANIFEST, read_manifest
+from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
+from ..registry.registry import Registry
 from ..storage.artifacts import ArtifactStore
 from ..storage.objects import ObjectStore
 from .journal import MAIN_DAG, Journal, RunFacts, TaskRecord, folder_id, run_name
@@ -68,8 +69,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
     if unchanged:
         manifest = sources.attempt("unchanged", lambda: _manifest(artifacts, unchanged))
         judgement["table"] = sources.attempt("unchanged", lambda: _table_of(manifest)) if manifest else None
-        published_by = manifest.get("run") if manifest else None
-        unchanged_report = run_name(folder_id(MAIN_DAG, str(published_by))) if published_by else None
+        unchanged_report = run_name(folder_id(MAIN_DAG, manifest.run)) if manifest else None
     return {
         "format": FORMAT,
         "run": asdict(run) if run else None,
@@ -166,15 +166,14 @@ def _judgement(sources: Sources, config: RetrainConfig) -> dict[str, Any]:
     }
 
 
-def _manifest(artifacts: ArtifactStore, model_id: str) -> dict[str, Any]:
-    key = f"models/{model_id}/{MANIFEST}"
-    return read_manifest(artifacts.objects.read(key), artifacts.objects.uri(key))
+def _manifest(artifacts: ArtifactStore, model_id: str) -> Manifest:
+    return Registry(artifacts.objects).manifest(model_id)
 
 
-def _table_of(manifest: Mapping[str, Any]) -> str:
+def _table_of(manifest: Manifest) -> str:
     """The table on which an earlier run decided for a published model."""
-    judged = {name: {"means": means} for name, means in manifest["metrics"].items()}
-    return render_verdict(judged, manifest["verdict"], manifest.get("champion"))
+    judged = {name: {"means": means} for name, means in manifest.metrics.items()}
+    return render_verdict(judged, manifest.verdict, manifest.champion)
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.interactions import ITEMS, USERS, load_ids
 from ..evaluation.champion import Champion, Histories, rows_in
-from ..registry.bundle import ModelPart, prior_of
+from ..registry.bundle import Manifest, ModelPart, prior_of
 from ..registry.channels import ChannelState
 from ..storage.artifacts import Artifact
 from .fit import Fitted, as_learned, fit_popularity, load_als, load_prior, prior_identity, train_als
@@ -51,9 +51,9 @@ def compare_with(
     name = state.model_id
     manifest = workspace.registry.manifest(name)
     theirs = their_config(manifest, config)
-    if is_candidate(manifest["identity"], fitted, config):
+    if is_candidate(manifest.identity, fitted, config):
         return Comparison("none", name, f"{name} is this very candidate", {}, same=True), theirs
-    if manifest["cut_s"] <= fitted.encoded.counts["cut_s"]:
+    if manifest.cut_s <= fitted.encoded.counts["cut_s"]:
         note = f"{name}: its judged factors, which were trained before this cut"
         return Comparison("published", name, note, {"champion": name}), theirs
     if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
@@ -63,9 +63,9 @@ def compare_with(
     return Comparison("refitted", name, note, {"champion": name, "how": "refitted"}), theirs
 
 
-def their_config(manifest: Mapping[str, Any], config: RetrainConfig) -> RetrainConfig:
+def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
     """The configuration of a version, on the split of this run; how its own gate decided is none of it."""
-    theirs = RetrainConfig.from_dict({**manifest["config"], "gate": {}})
+    theirs = RetrainConfig.from_dict({**manifest.config, "gate": {}})
     theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
     return replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
 

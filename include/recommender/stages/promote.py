@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from ..errors import GateRejected, PreconditionFailed, TransientError
 from ..registry.channels import ChannelState, Kind, Move
-from ..registry.moves import moved_now, promote_command
+from ..registry.moves import WHO_CHARS, WHY_CHARS, moved_now, one_line, promote_command
 from ..registry.registry import is_older
 from ..storage.artifacts import Artifact
 from .publish import Published
@@ -104,16 +105,16 @@ def _moved(
     """Compare and swap; False when somebody else moved the channel in this very moment."""
     kind: Kind = "promote" if published.verdict == "PROMOTE" and not forced else "force"
     move = Move(
-        channel,
-        moved_now(),
-        _champion(state),
-        published.model_id,
-        published.as_of,
-        who,
-        why,
-        published.verdict,
-        run,
-        kind,
+        channel=channel,
+        moved_at=moved_now(),
+        from_model=_champion(state),
+        to_model=published.model_id,
+        known_until=datetime.fromisoformat(published.known_until),
+        who=_cut(who, WHO_CHARS),
+        why=_cut(why, WHY_CHARS),
+        verdict=published.verdict,
+        run=run,
+        kind=kind,
     )
     try:
         workspace.registry.promote(move, state)
@@ -121,6 +122,11 @@ def _moved(
         log.info("%s", error)
         return False
     return True
+
+
+def _cut(text: str, limit: int) -> str:
+    """A long note of a person must not fail a promotion at its very end."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _judge_again(
@@ -150,15 +156,16 @@ def _objection(
         return None
     if state.model_id == published.model_id:
         return f"{channel} points to {published.model_id} already"
-    if is_older(published.as_of, state):
+    if is_older(datetime.fromisoformat(published.known_until), state):
         return (
-            f"{published.model_id} knows nothing after {published.as_of}, and {channel} has {state.model_id}, "
-            f"which knows all before {state.as_of}"
+            f"{published.model_id} knows everything until {published.known_until}, and {channel} has "
+            f"{state.model_id}, which knows everything until {state.known_until.isoformat()}: an older one is promoted "
+            f"by hand only, with --allow-older"
         )
     rollback = None if forced else workspace.registry.was_rolled_back(channel, published.model_id)
     if rollback is not None:
         return (
-            f"{published.model_id} was rolled back by {rollback.who} ({rollback.why}). To bring it back: "
-            + promote_command(published.model_id)
+            f"{published.model_id} was rolled back by {one_line(rollback.who)} ({one_line(rollback.why)}). "
+            "To bring it back: " + promote_command(published.model_id, channel)
         )
     return None

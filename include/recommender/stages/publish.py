@@ -68,11 +68,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Published:
-    """A model version in the registry; `fresh` is False when an earlier run had published it."""
+    """A model version in the registry; `fresh` is False when an earlier run had published it.
+
+    known_until : ISO 8601, the instant up to which it knows everything: follows from its data, whoever published it
+    """
 
     model_id: str
     uri: str
-    as_of: str
+    known_until: str
     verdict: str
     fresh: bool
 
@@ -114,12 +117,11 @@ def upload_model(
     }
     with workspace.artifacts.workdir() as directory:
         _write_bundle(workspace, made, directory, about)
-        fresh = workspace.registry.publish(name, directory, describe(directory, about))
+        manifest = describe(directory, about)
+        fresh = workspace.registry.publish(directory, manifest)
     uri = workspace.root.uri(f"models/{name}")
     log.info("%s %s", "Published" if fresh else "Already published:", uri)
-    # Of a model that an earlier run had published, the registry holds that run's as_of.
-    known_as_of = about["as_of"] if fresh else workspace.registry.manifest(name)["as_of"]
-    return Published(name, uri, known_as_of, verdict["decision"], fresh)
+    return Published(name, uri, manifest.known_until.isoformat(), manifest.decision, fresh)
 
 
 def _write_bundle(workspace: Workspace, made: Made, directory: Path, about: Mapping[str, Any]) -> None:

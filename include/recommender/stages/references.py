@@ -7,12 +7,12 @@ gate's reference is the best of the channel's recent versions.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..config import RetrainConfig
 from ..errors import ConfigError, DataError
+from ..registry.bundle import Manifest
 from ..registry.channels import ChannelState
 from ..registry.moves import Move, replay
 from ..storage.artifacts import Artifact
@@ -116,7 +116,7 @@ def _before_champion(history: Sequence[Move]) -> list[str]:
 
 def _sort(
     name: str,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     parsed: Artifact,
     fitted: Fitted,
     config: RetrainConfig,
@@ -125,9 +125,9 @@ def _sort(
 ) -> None:
     """Put a version with those that may be judged, or say why it may not."""
     try:
-        if is_candidate(manifest["identity"], fitted, config):
+        if is_candidate(manifest.identity, fitted, config):
             return
-        if manifest["cut_s"] > fitted.encoded.counts["cut_s"]:
+        if manifest.cut_s > fitted.encoded.counts["cut_s"]:
             left_out.append((name, "it has seen this holdout"))
             return
         note = f"{name}: live earlier, its judged factors, which were trained before this cut"
@@ -137,12 +137,12 @@ def _sort(
         left_out.append((name, f"its manifest cannot be used: {type(error).__name__}: {error}"))
 
 
-def _on_record(manifest: Mapping[str, Any], parsed: Artifact, fitted: Fitted, config: RetrainConfig) -> float | None:
-    theirs = manifest["identity"]["ids"], manifest["cut_s"], manifest["published_cut_s"]
+def _on_record(manifest: Manifest, parsed: Artifact, fitted: Fitted, config: RetrainConfig) -> float | None:
+    theirs = manifest.identity["ids"], manifest.cut_s, manifest.published_cut_s
     counts = fitted.encoded.counts
     if theirs != (parsed.digest, counts["cut_s"], counts["last_s"] + 1):
         return None
-    recall = manifest["metrics"]["candidate"].get(f"recall@{config.evaluate.top_k}")
+    recall = manifest.metrics["candidate"].get(f"recall@{config.evaluate.top_k}")
     return None if recall is None else float(recall)
 
 

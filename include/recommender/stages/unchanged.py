@@ -18,9 +18,10 @@ def unchanged(
     if state is None:
         return None
     manifest = workspace.registry.manifest(state.model_id)
-    made_from = (manifest.get("reviews"), manifest["config"], manifest.get("code_version"), manifest.get("libraries"))
+    made_from = (manifest.reviews, manifest.config, manifest.code_version, manifest.libraries)
     if made_from != (downloaded.digest, config.as_dict(), code_version(), library_versions()):
         return None
-    end_s = manifest["last_s"] + 1
-    ours, theirs = (min(when.timestamp(), end_s) for when in (as_of, datetime.fromisoformat(manifest["as_of"])))
+    # Of the same reviews: an as_of beyond the newest of them changes nothing.
+    end_s = manifest.last_s + 1
+    ours, theirs = (min(when.timestamp(), end_s) for when in (as_of, manifest.as_of))
     return state.model_id if ours == theirs else None

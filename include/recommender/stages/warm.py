@@ -39,11 +39,11 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
     if state is None:
         return None
     manifest, cut_s = workspace.registry.manifest(state.model_id), encoded.counts["cut_s"]
-    if manifest["config"]["train"]["factors"] != config.factors:
+    if manifest.config["train"]["factors"] != config.factors:
         log.info("Cold start: %s has another number of factors", state.model_id)
         return None
     # Strictly before: a run over the very same fold starts cold, and makes the same bytes again.
-    ends = {"published": manifest["published_cut_s"], "judged": manifest["cut_s"]}
+    ends = {"published": manifest.published_cut_s, "judged": manifest.cut_s}
     part = next((name for name, end in ends.items() if end < cut_s), None)
     if part is None:
         log.info("Cold start: the factors of %s were trained beyond this cut", state.model_id)

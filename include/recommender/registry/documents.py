@@ -1,0 +1,76 @@
+"""JSON documents of the registry that check themselves: manifests, moves, tombstones.
+
+A document holds the digest of everything else in it. So a bit that flips, a field that is edited and a value of another
+type are refused, and no reader has to look for them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, NoReturn, TypeVar
+
+import msgspec
+
+from ..errors import DataError
+from ..storage.artifacts import canonical_hash
+
+DIGEST = "digest"
+
+# The name of a version, a channel or a file, which becomes part of a key and of a path on disk.
+PLAIN = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
+Plain = Annotated[str, msgspec.Meta(pattern=PLAIN)]
+
+Document = TypeVar("Document", bound=msgspec.Struct)
+
+
+def write_document(document: msgspec.Struct) -> bytes:
+    """JSON of a document and its digest; the same document gives the same bytes. Raises DataError on NaN."""
+    body = msgspec.to_builtins(document)
+    try:
+        return json.dumps({**body, DIGEST: canonical_hash(body)}, indent=1, sort_keys=True, allow_nan=False).encode()
+    except ValueError as error:
+        raise DataError(f"{type(document).__name__}: holds a number that JSON cannot keep ({error})") from error
+
+
+def read_document(raw: bytes, kind: type[Document], where: str, fix: str) -> Document:
+    """Read and check what `write_document` wrote.
+
+    Parameters
+    ----------
+    where : URI, for the message
+    fix : what to do when it is damaged
+
+    Raises
+    ------
+    DataError
+        It is no JSON, a field is unknown, missing or wrong, or the content is not that of the digest.
+    """
+    what = f"{where}: not a {kind.__name__.lower()}"
+    try:
+        body = json.loads(raw, parse_constant=_refuse)
+        if not isinstance(body, dict):
+            raise ValueError("expected a JSON object")
+        claimed, found = body.pop(DIGEST, None), canonical_hash(body)
+        _check_format(body.get("format"), kind)
+        document = msgspec.convert(body, kind)
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise DataError(f"{what}: {error}. {fix}") from error
+    if claimed != found:
+        raise DataError(
+            f"{what} as it was written: its digest is {claimed!r}, its content has {found}. Something changed it "
+            f"afterwards. {fix}"
+        )
+    return document
+
+
+def _check_format(found: object, kind: type[msgspec.Struct]) -> None:
+    """A document of another version of the project is told apart from a damaged one."""
+    expected = next((field.default for field in msgspec.structs.fields(kind) if field.name == "format"), found)
+    if isinstance(found, int) and found != expected:
+        raise ValueError(
+            f"format {found}, this code reads format {expected}; use the version of the project that wrote it"
+        )
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")

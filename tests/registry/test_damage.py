@@ -1,0 +1,322 @@
+"""Documents and files of the registry that something has changed: each is refused, by name, and nothing is moved."""
+
+import json
+import random
+from contextlib import suppress
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from include.recommender.errors import DataError, NotFound
+from include.recommender.registry.bundle import ModelPart, load_seen, read_manifest
+from include.recommender.registry.documents import read_document, write_document
+from include.recommender.registry.versions import Tombstone, file_key, manifest_key, tombstone_key
+from include.recommender.storage.artifacts import canonical_hash
+
+from .makers import CREATED, M1, M2, M3, make, move, moving, publish, version
+
+BY = {"who": "ann@shop", "why": "sells nothing"}
+N_FLIPS = 1500
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("made"), M1)
+
+
+@pytest.fixture
+def registry(workspace):
+    return workspace.registry
+
+
+def line(registry):
+    for name in (M1, M2, M3):
+        publish(registry, name)
+        move(registry, name)
+
+
+def documents(manifest):
+    return {
+        "manifest": manifest,
+        "move": msgspec.structs.replace(moving(M2, M2.known_until, M1), number=7),
+        "tombstone": Tombstone(retired_at=CREATED, who="ann", manifest=manifest),
+    }
+
+
+@pytest.mark.parametrize("kind", ["manifest", "move", "tombstone"])
+def test_a_flipped_bit_or_a_cut_is_refused_or_means_the_same(manifest, kind):
+    document = documents(manifest)[kind]
+    raw = write_document(document)
+    rng = random.Random(20_181)
+    flips = [(rng.randrange(len(raw)), 1 << rng.randrange(8)) for _ in range(N_FLIPS)]
+    damaged = [raw[:at] + bytes([raw[at] ^ bit]) + raw[at + 1 :] for at, bit in flips]
+    taken = 0
+    for each in [*damaged, *(raw[:end] for end in range(0, len(raw), 41))]:
+        with suppress(DataError):
+            assert read_document(each, type(document), "s3://b/x", "Fix it.") == document
+            taken += 1
+    assert taken < N_FLIPS * 0.05  # white space for white space, and the case of an escape or exponent
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"model_id": "20180831-000000000000"}, "its identity gives"),
+        ({"published_cut_s": 1_500_000_000}, "its identity gives"),
+        ({"identity": {"label": "other"}}, "its identity gives"),
+        ({"as_of": "2018-01-01T00:00:00+00:00"}, "expected an instant from 2018-09-01"),
+        ({"as_of": "9018-09-01T00:00:00+00:00"}, "expected an instant from"),
+        ({"as_of": "2018-09-01T00:00:00"}, "at `$.as_of`"),
+        ({"as_of": 7}, "at `$.as_of`"),
+        ({"cut_s": 1_600_000_000}, "expected in this order"),
+        ({"cut_s": "1530000000"}, "Expected `int`, got `str` - at `$.cut_s`"),
+        ({"last_s": 1_400_000_000}, "expected in this order"),
+        ({"metrics": {}}, "lacks candidate"),
+        ({"verdict": {}}, "verdict: Object missing required field"),
+        ({"colour": "red"}, "unknown field `colour`"),
+        ({"format": 1}, "format 1, this code reads format 2"),
+        ({"libraries": [1]}, "at `$.libraries`"),
+    ],
+)
+def test_a_manifest_with_the_right_digest_of_a_wrong_content_names_it(manifest, change, says):
+    body = {**msgspec.to_builtins(manifest), **change}
+    raw = json.dumps({**body, "digest": canonical_hash(body)}).encode()
+    with pytest.raises(DataError, match="s3://b/m: not a manifest") as caught:
+        read_manifest(raw, "s3://b/m", M1)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        ("../../dags/x.py", {}),
+        ("fold.json", {"stored_as": "../../x"}),
+        ("fold.json", {"stored_as": "verdict.json"}),
+        ("fold.json", {"stored_as": "fold.json\n"}),
+        ("fold.json", {"sha256": "x"}),
+        ("fold.json", {"size_bytes": -1}),
+        (".hidden", {}),
+        ("manifest.json", {}),
+    ],
+)
+def test_a_manifest_names_plain_files_only(manifest, name, entry):
+    body = msgspec.to_builtins(manifest)
+    body["files"][name] = {"size_bytes": 1, "sha256": "0" * 64, "stored_as": name, **entry}
+    with pytest.raises(DataError):
+        read_manifest(json.dumps({**body, "digest": canonical_hash(body)}).encode(), "s3://b/m", M1)
+
+
+def test_documents_that_were_copied_to_another_name_are_refused(registry):
+    line(registry)
+    objects = registry.objects
+    objects.write(manifest_key(M2), objects.read(manifest_key(M1)))
+    with pytest.raises(DataError, match=rf"models/{M2}/manifest.json: is the manifest of {M1}"):
+        registry.manifest(M2)
+    objects.write(
+        tombstone_key(M2), write_document(Tombstone(retired_at=CREATED, who="x", manifest=registry.manifest(M1)))
+    )
+    with pytest.raises(DataError, match=f"is what is kept of {M1}"):
+        registry.tombstone(M2)
+    first, second = (row.key for row in list(objects.walk("channels/production/history/"))[:2])
+    objects.write(second, objects.read(first))
+    with pytest.raises(DataError, match=f"{second}: holds move 1, of {first}"):
+        registry.channels.history("production")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "m\n", "m\x1b[2J", "..", "x" * 200])
+def test_no_name_leaves_the_folder_of_versions(registry, name):
+    with pytest.raises(NotFound, match="no version has such a name"):
+        registry.manifest(name)
+
+
+def damage(registry, model_id, name, how):
+    """Change one file of a version; return its key."""
+    entry = registry.manifest(model_id).files[name]
+    key, whole = file_key(model_id, entry), registry.objects.read(file_key(model_id, entry))
+    if how == "gone":
+        registry.objects.delete([key])
+    else:
+        flipped = bytes([whole[0] ^ 1]) + whole[1:]
+        registry.objects.write(key, {"empty": b"", "short": whole[:-1], "long": whole + b"x", "flipped": flipped}[how])
+    return key
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "short", "long"])
+def test_a_version_with_a_damaged_file_never_becomes_live(registry, how):
+    line(registry)
+    publish(registry, ahead := version("ahead", 9))
+    for name in ("published_item_factors.npy", "MODEL_CARD.md"):
+        for model_id in (M2, ahead):
+            key = damage(registry, model_id, name, how)
+    before = registry.channels.read("production")
+    says = rf"(?s){key}: .*expected .*bytes.*{ahead} is damaged, production was not moved and points to {M3}"
+    with pytest.raises(DataError, match=says + rf".*\n.* promote {M3} --why"):
+        registry.promote_by_hand("production", ahead, **BY)
+    with pytest.raises(DataError, match=says):
+        move(registry, ahead)
+    for verify in (True, False):
+        says = rf"(?s){M2} is damaged, production was not moved and points to {M3}.*rollback --to {M1} --why"
+        with pytest.raises(DataError, match=says):
+            registry.rollback("production", **BY, verify=verify)
+    assert registry.channels.read("production") == before
+    assert registry.rollback("production", M1, **BY).model_id == M1
+
+
+def test_a_flipped_bit_is_found_where_the_files_are_read(registry):
+    line(registry)
+    damage(registry, M2, "published_prior.npy", "flipped")
+    with pytest.raises(DataError, match=rf"(?s){M2}/published_prior.npy: SHA-256.*{M2} is damaged.*--to {M1}"):
+        registry.rollback("production", **BY)
+    assert registry.channels.read("production").model_id == M3
+    assert registry.rollback("production", **BY, verify=False).model_id == M2
+    with pytest.raises(DataError, match="SHA-256"):
+        registry.promote_by_hand("staging", M2, **BY, create=True, verify=True)
+    assert registry.promote_by_hand("staging", M2, **BY, create=True).model_id == M2
+
+
+def test_files_that_changed_places_between_two_versions_are_found(registry):
+    publish(registry, M1)
+    publish(registry, M2, items=("05", "06", "07", "08"))
+    move(registry, M1)
+    move(registry, M2)
+    name = "published_items.parquet"
+    one, two = (file_key(each, registry.manifest(each).files[name]) for each in (M1, M2))
+    first, second = registry.objects.read(one), registry.objects.read(two)
+    assert first != second
+    registry.objects.write(one, second)
+    registry.objects.write(two, first)
+    with pytest.raises(DataError, match=rf"{M1}/{name}"):
+        registry.rollback("production", **BY)
+
+
+def test_a_damaged_manifest_is_no_way_back_and_the_next_one_is_named(registry):
+    line(registry)
+    registry.objects.write(manifest_key(M2), b"{}")
+    with pytest.raises(DataError, match=rf"(?s){M2}/manifest.json: not a manifest.*{M2} is damaged.*--to {M1}"):
+        registry.rollback("production", **BY)
+
+
+def test_where_nothing_whole_is_left_the_message_says_so(registry):
+    publish(registry, M1)
+    damage(registry, M1, "fold.json", "gone")
+    with pytest.raises(DataError, match=r"production still points nowhere\. No other version is whole"):
+        registry.promote_by_hand("production", M1, **BY)
+    with pytest.raises(DataError, match="No other version is whole"):
+        move(registry, M1)
+    assert registry.channels.read("production") is None
+
+
+def test_a_killed_promotion_that_is_ended_over_a_damaged_version_moves_back(registry):
+    line(registry)
+    publish(registry, ahead := version("ahead", 9))
+    state = registry.channels.move(moving(ahead, ahead.known_until, M3), registry.channels.read("production"))
+    damage(registry, ahead, "fold.json", "gone")
+    with pytest.raises(DataError, match=rf"(?s)fold.json: is not there.*production points to {M3}\."):
+        registry.finish(state)
+    last = registry.channels.history("production")[-1]
+    assert (last.kind, last.from_model, last.to_model) == ("rollback", ahead, M3)
+    assert last.known_until == M3.known_until
+
+
+def test_nobody_moves_back_to_what_is_damaged_too(registry):
+    line(registry)
+    publish(registry, ahead := version("ahead", 9))
+    state = registry.channels.move(moving(ahead, ahead.known_until, M3), registry.channels.read("production"))
+    damage(registry, ahead, "fold.json", "gone")
+    damage(registry, M3, "fold.json", "gone")
+    with pytest.raises(DataError, match=rf"still points to it, for {M3} is no better"):
+        registry.finish(state)
+    assert registry.channels.read("production").model_id == ahead
+
+
+# Loading: the hashes are those of the manifest, but what the files hold is wrong.
+
+
+def header(shape, dtype="<f4", fortran="False"):
+    """An array file whose header claims a shape, with no data."""
+    text = f"{{'descr': '{dtype}', 'fortran_order': {fortran}, 'shape': {shape}, }}"
+    padded = text.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded.encode()
+
+
+def pickled(path):
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("published_user_factors.npy", b"", "not an array file"),
+        ("published_user_factors.npy", b"\x93NUMPX" + bytes(200), "magic string"),
+        ("published_user_factors.npy", b"\x93NUMPY\x03\x00" + bytes(200), "version"),
+        ("published_user_factors.npy", header((10**12, 2)), "needs 8,000,000,000,128"),
+        ("published_user_factors.npy", header((2**62, 2**62)), "needs"),
+        ("published_user_factors.npy", header((-3, 2)), "shape"),
+        ("published_user_factors.npy", header((3, 2), fortran="True") + bytes(24), "by columns"),
+        ("published_user_factors.npy", header((3, 2), "|O") + bytes(24), "object"),
+        ("published_user_factors.npy", header((3, 2), ">f4") + bytes(24), "expected float32"),
+        ("published_user_factors.npy", header((3, 2)) + bytes(25), "153 bytes, its header"),
+        ("published_user_factors.npy", header((3, 2)) + bytes(23), "151 bytes, its header"),
+        ("published_user_factors.npy", header((2, 2)) + bytes(16), "published_users.parquet: 3 ids, expected 2"),
+        ("published_item_factors.npy", header((4, 3)) + bytes(48), "shape"),
+        ("published_item_factors.npy", pickled, "object"),
+        ("published_prior.npy", np.array([0.0, 1.0, -1.0, 2.0]), "below 0"),
+        ("published_prior.npy", np.array([0.0, 1.0, np.inf, 2.0]), "not finite"),
+        ("published_prior.npy", None, "No such file"),
+        ("published_users.parquet", b"PAR1" + bytes(40) + b"PAR1", "not a vocabulary"),
+        ("published_users.parquet", b"", "not a vocabulary"),
+        ("published_users.parquet", None, "not a vocabulary"),
+        ("published_users.parquet", pa.table({"name": ["a", "b", "c"]}), "not a vocabulary"),
+        ("published_users.parquet", pa.table({"id": [1, 2, 3]}), "expected text"),
+        ("published_users.parquet", pa.table({"id": ["a", None, "c"]}), "1 nulls"),
+        ("published_users.parquet", pa.table({"id": ["a", "c", "b"]}), "ascending"),
+        ("published_users.parquet", pa.table({"id": ["a", "a", "b"]}), "each once"),
+        ("published_users.parquet", pa.table({"id": ["a"] * 100_000}), "100,000 ids, expected 3"),
+    ],
+)
+def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, says):
+    make(tmp_path, M1)
+    path = tmp_path / name
+    if content is None:
+        path.unlink()
+    elif callable(content):
+        content(path)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    elif isinstance(content, pa.Table):
+        pq.write_table(content, path)
+    else:
+        np.save(path, content)
+    with pytest.raises(DataError, match=r"\.(npy|parquet): ") as caught:
+        ModelPart.load(tmp_path, "published")
+    assert says in str(caught.value)
+    assert name in str(caught.value) or "published_users" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "says"),
+    [
+        ("seen_indptr.npy", np.array([0, 2, 2], np.int64), "shape"),
+        ("seen_indptr.npy", np.array([0, 3, 2, 3], np.int64), "does not describe"),
+        ("seen_indptr.npy", np.array([1, 2, 2, 3], np.int64), "does not describe"),
+        ("seen_indptr.npy", np.array([0, 2, 2, 9], np.int64), "does not describe"),
+        ("seen_indices.npy", np.array([0, 2, 4], np.int32), "outside 0..3"),
+        ("seen_indices.npy", np.array([0, 2, -1], np.int32), "outside 0..3"),
+        ("seen_indices.npy", np.array([0.0, 2, 2], np.float32), "expected int32"),
+    ],
+)
+def test_seen_items_that_do_not_fit_are_refused(tmp_path, name, array, says):
+    make(tmp_path, M1)
+    np.save(tmp_path / name, array)
+    with pytest.raises(DataError, match=f"{name}: .*{says}"):
+        load_seen(tmp_path, (3, 4))
+
+
+def test_what_makes_no_version_is_not_published(tmp_path):
+    with pytest.raises(DataError, match="make no version"):
+        make(tmp_path, M1, as_of="1970-01-01T00:00:00+00:00")
+    with pytest.raises(DataError, match="number that JSON cannot keep"):
+        write_document(make(tmp_path, M1, metrics={"candidate": {"a": float("nan")}, "popularity_all_time": {}}))

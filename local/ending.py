@@ -58,7 +58,7 @@ def _tasks(tasks: list[Mapping[str, Any]]) -> str:
 def _result(report: Mapping[str, Any], uri: str) -> list[str]:
     error, verdict, model = report["error"], report["verdict"], report["model"]
     if error:
-        told = [f"Error in {error['task']}: {error['kind']}: {error['message']}"]
+        told = [f"Error in {error['task']}: {error['kind']}: {_for_make(error['message'])}"]
         return told + (_model(model["model_id"], model["uri"]) if model else ["Model:   none published"])
     if report.get("unchanged"):
         model_id, root = report["unchanged"], uri.partition("/reports/")[0]

@@ -51,8 +51,8 @@ class Candidate:
         judge.require_promotion(self.workspace, gated)
         return evaluated
 
-    def promote(self, **more):
-        told = ("dag", f"run {self.as_of}", "verdict PROMOTE")
+    def promote(self, who="dag", why="verdict PROMOTE", **more):
+        told = (who, f"run {self.as_of}", why)
         return promote.promote_model(
             self.workspace, self.published, self.channel, self.evaluated, *told, self.judge_again, **more
         )

@@ -22,7 +22,11 @@ def test_a_command_uses_the_server_that_runs(home, port, capfd):
     with home.own("make up"), store.serve(home, port) as server:
         remember(home, server.endpoint)
         assert registry.registry(home, port, ["--json", "list"]) == 0
-    assert capfd.readouterr().out.strip() == "[]"
+        assert capfd.readouterr().out.strip() == "[]"
+        assert registry.registry(home, port, ["promote", "--help"]) == 0
+    help_ = capfd.readouterr().out
+    assert help_.startswith("usage: make registry ARGS='promote [-h]")
+    assert "  make registry ARGS='promote 2018" in help_
 
 
 def test_before_any_run_it_says_what_comes_first(home, port):

@@ -4,7 +4,9 @@ import threading
 
 import pytest
 
-from include.recommender.errors import GateRejected
+from include.recommender.errors import DataError, GateRejected
+from include.recommender.registry.moves import WHY_CHARS
+from include.recommender.registry.versions import file_key
 
 from ..candidates import AUGUST, CHANNEL, JULY, SEPTEMBER, Candidate
 
@@ -77,3 +79,25 @@ def test_a_model_that_is_judged_anew_against_another_champion_is_the_same_versio
     assert (first.evaluated.counts["champion_how"], again.evaluated.counts["champion_how"]) == ("published", "none")
     assert (again.model_id, again.published.fresh) == (first.model_id, False)
     assert workspace.registry.manifest(first.model_id) == kept
+
+
+def test_a_version_that_lost_a_file_is_not_promoted_and_is_whole_again_once_it_is_made_anew(workspace):
+    Candidate(workspace, JULY).promote()
+    second = Candidate(workspace, SEPTEMBER)
+    before, manifest = live(workspace), workspace.registry.manifest(second.model_id)
+    key = file_key(second.model_id, manifest.files["published_item_factors.npy"])
+    workspace.root.delete([key])
+    with pytest.raises(DataError, match=rf"{key}: is not there, expected .* bytes(.|\n)*{CHANNEL} was not moved"):
+        second.promote()
+    assert live(workspace) == before
+    assert not Candidate(workspace, SEPTEMBER).published.fresh
+    assert second.promote().moved
+
+
+def test_who_and_why_are_stored_as_given_and_a_long_note_fails_no_promotion(workspace):
+    candidate = Candidate(workspace, JULY)
+    who, why = "Änne O'Neil <ann@shop.example> (recommender_retrain, manual)", "approved: " + "looks good. " * 1000
+    candidate.promote(who=who, why=why)
+    move = workspace.registry.channels.history(CHANNEL)[-1]
+    assert move.who == who
+    assert (move.why[:-1], move.why[-1]) == (why[: WHY_CHARS - 1], "…")

@@ -5,13 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
-from include.recommender.registry.cli import main
+from include.recommender.registry.cli import Typed, main, parser
 
 from ..conftest import ROOT
-from .makers import M1, M2, M3, OLD, line, move, publish, version
+from .makers import CREATED, M1, M2, M3, OLD, line, move, publish, version
 
 
 @pytest.fixture
@@ -268,3 +269,126 @@ def test_the_command_line_brings_no_airflow_and_no_trainer():
     code = "import sys, include.recommender.registry.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"airflow", "implicit", "matplotlib"} & set(ended.stdout.split())
+
+
+def test_list_is_by_creation_whatever_a_version_knows(registry, run, ask):
+    for hours, name in enumerate((M2, M3, M1)):
+        publish(registry, name, created_at=CREATED + timedelta(hours=hours))
+    assert [row["model_id"] for row in ask("list")[1]] == [M1, M3, M2]
+    head, first = run("list")[1].splitlines()[:2]
+    assert "CREATED (UTC)     KNOWS UNTIL (UTC)" in head
+    assert first.startswith(f"{M1}  2026-11-01 02:00  2018-09-01 00:00")
+
+
+def test_list_and_show_go_on_past_a_damaged_channel(registry, run, ask, caplog):
+    line(registry, M1, M2)
+    move(registry, M1, channel="staging")
+    registry.objects.write("channels/staging.json", b"{}")
+    status, body = ask("list")
+    assert (status, [row["channels"] for row in body]) == (0, [["production"], []])
+    assert "channels/staging.json: not a move" in caplog.text
+    status, body = ask("show", M1)
+    assert (status, len(body["moves"])) == (0, 2)
+    assert run("history")[0] == 0
+    assert run("retire")[0] == 1
+
+
+def test_a_misspelt_channel_is_not_created(registry, run):
+    line(registry, M1, M2)
+    move(registry, M1, channel="staging")
+    status, out, err = run("promote", M1, "--channel", "stagin", "--why", "x")
+    assert (status, out) == (1, "")
+    assert "there is no channel stagin" in err
+    assert "Did you mean staging?" in err
+    assert "Channels: production, staging." in err
+    assert "--create" in err
+    for words in (["rollback", "--why", "x"], ["history"]):
+        status, _, err = run(*words, "--channel", "stagin")
+        assert (status, "Did you mean staging?" in err) == (1, True)
+    assert registry.channels.names() == ["production", "staging"]
+    assert run("promote", M1, "--channel", "stagin", "--why", "x", "--create")[0] == 0
+    assert registry.channels.read("stagin").model_id == M1
+
+
+def test_the_first_promotion_creates_the_main_channel_and_no_other(registry, run):
+    publish(registry, M1)
+    assert run("promote", M1, "--channel", "prod", "--why", "x")[0] == 1
+    assert run("promote", M1, "--why", "x")[0] == 0
+    assert registry.channels.names() == ["production"]
+
+
+def test_rollback_reads_the_files_unless_told_not_to(registry, run, ask):
+    line(registry, M1, M2, M3)
+    key = f"models/{M2}/judged_prior.npy"
+    whole = registry.objects.read(key)
+    registry.objects.write(key, whole[:-1] + b"\x00")
+    status, _, err = run("rollback", "--why", "x")
+    assert status == 1
+    assert f"{key}: SHA-256 is" in err
+    assert f"\npython -m include.recommender.registry rollback --to {M1} --why ...\n" in err
+    status, out, _ = run("rollback", "--why", "x", "--no-verify")
+    assert status == 0
+    assert "Its files were not read" in out
+    assert ask("rollback", "--why", "y")[1]["verified"] is True
+
+
+def test_control_characters_of_stored_text_never_reach_the_terminal(registry, run, ask):
+    line(registry, M1, M2)
+    nasty = "\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\nm9 is fine\r\x9b31m"
+    assert run("rollback", "--why", nasty, "--who", nasty[:50])[0] == 0
+    _, out, _ = run("history")
+    _, again, _ = run("promote", M2, "--why", "x")
+    _, missing, err = run("show", "\x1b[2J")
+    shown = out + again + missing + err + run("show", M1)[1]
+    assert not {"\x1b", "\x07", "\r", "\x9b", "\u202e"} & set(shown)
+    assert "\\x1b[2J" in out
+    assert len(out.splitlines()) == 4
+    assert ask("history")[1][1]["why"] == nasty
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--why", " "], "why: expected text"),
+        (["--why", "x", "--who", ""], "who: expected text"),
+        (["--why", "x" * 4001], "why: 4,001 characters, expected at most 4,000"),
+        (["--why", "x", "--who", "y" * 201], "who: 201 characters"),
+    ],
+)
+def test_what_is_kept_for_good_is_bounded(registry, run, words, says):
+    line(registry, M1, M2)
+    for command in (["rollback"], ["promote", M1, "--allow-older"]):
+        status, _, err = run(*command, *words)
+        assert (status, says in err) == (1, True)
+    assert registry.channels.read("production").move.number == 2
+
+
+MAKE, QUOTE = "make registry ARGS='{}'", "'"
+
+
+@pytest.mark.parametrize("typed", [Typed(), Typed(MAKE)])
+def test_the_help_shows_commands_as_they_are_typed(typed, capsys):
+    top = parser(typed).format_help()
+    for name in ("list", "show", "compare", "history", "promote", "rollback", "retire", "verify", "card"):
+        with pytest.raises(SystemExit) as raised:
+            main([name, "--help"], typed)
+        assert raised.value.code == 0
+        text = capsys.readouterr().out
+        example = f"  {typed(name).removesuffix(QUOTE)}"
+        assert example in text.partition("examples:")[2]
+        assert example in top.partition("examples:")[2]
+        for shown in (top, text):
+            assert ("python -m" in shown) == (typed == Typed())
+            assert ("make registry" in shown) == (typed != Typed())
+    if typed != Typed():
+        assert top.startswith("usage: make registry ARGS='[-h]")
+        with pytest.raises(SystemExit):
+            main(["promote"], typed)
+        assert "make registry ARGS='promote': error: the following arguments" in capsys.readouterr().err
+
+
+def test_messages_name_commands_as_they_are_typed(registry, capsys):
+    line(registry, M1, M2, M3)
+    registry.objects.delete([f"models/{M2}/fold.json"])
+    assert main(["rollback", "--why", "x"], Typed(MAKE)) == 1
+    assert capsys.readouterr().err.endswith(f"\nmake registry ARGS='rollback --to {M1} --why ...'\n")

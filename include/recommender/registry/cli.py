@@ -155,7 +155,7 @@ def _add_moving(add: _Adder) -> None:
     promote.add_argument(
         "--create",
         action="store_true",
-        help=f"create the channel, where it does not exist ({MAIN_CHANNEL} needs no leave)",
+        help=f"create the channel where it does not exist (not needed for {MAIN_CHANNEL})",
     )
     text = "point a channel to the version before, once every file of that was read and found whole"
     example = 'rollback --why "recommends one item to everybody since Tuesday"'
@@ -181,7 +181,7 @@ def _examples(typed: Typed, words: Sequence[str]) -> str:
 
 def _type_as(parser: argparse.ArgumentParser, typed: Typed, words: str) -> None:
     """The usage line as a person types it here."""
-    label, parser.prog = typed(words).strip(), words
+    label, parser.prog = typed(words or "COMMAND"), words
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
     wrapped = textwrap.fill(typed(usage), HELP_COLUMNS, subsequent_indent=" " * 7, break_on_hyphens=False)
     parser.usage, parser.prog = wrapped.replace("%", "%%"), label

@@ -145,9 +145,8 @@ def attack(workspace, reader, documents):
         workspace.root.write(key, raw)
         try:
             read()
-        except RecommenderError as error:
+        except RecommenderError:
             refused += 1
-            assert str(error), what
         except Exception as error:
             raise AssertionError(f"{key} {what}: {type(error).__name__}: {error}") from error
         assert outside(workspace) == before, what

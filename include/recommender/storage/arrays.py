@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError
 
+MAGIC = b"\x93NUMPY"
 REMEDY = "Delete the artifact or version that it belongs to, and run the task that made it again."
 
 
@@ -29,15 +31,23 @@ def load_array(
         There is no such file, it is none of numpy's, or its dtype or shape is another.
     """
     try:
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:  # numpy would take a ZIP archive too
+                raise ValueError("it does not begin as one")
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file. {REMEDY}") from None
-    except (ValueError, EOFError, SyntaxError, MemoryError, OverflowError) as error:
-        raise DataError(f"{path}: not an array of numpy ({error}). {REMEDY}") from error
+    except (ValueError, EOFError, SyntaxError, TokenError, MemoryError, OverflowError, TypeError) as error:
+        raise DataError(f"{path}: not an array of numpy ({_line(error)}). {REMEDY}") from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype or not _fits(array.shape, shape):
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         raise DataError(f"{path}: {found}, expected {np.dtype(dtype)} {shape}. {REMEDY}")
     return array
+
+
+def _line(error: BaseException) -> str:
+    """An error's text in one line of some length."""
+    return " ".join(str(error).split())[:200]
 
 
 def _fits(found: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
@@ -87,7 +97,7 @@ def load_table(path: Path, columns: dict[str, tuple[str, ...]]) -> pa.Table:
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file. {REMEDY}") from None
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise DataError(f"{path}: not a Parquet table ({error}). {REMEDY}") from error
+        raise DataError(f"{path}: not a Parquet table ({_line(error)}). {REMEDY}") from error
     for name, types in columns.items():
         found = table.column(name) if name in table.column_names else None
         if found is None or str(found.type) not in types or found.null_count:

@@ -25,7 +25,7 @@ from ..errors import DataError, NotFound, PreconditionFailed
 from .cache import entry_path, mark_entry, used
 from .disk import guarded
 from .documents import Count, Sha256, checked, parse_json
-from .names import plain_name
+from .names import name_problem
 from .objects import ObjectInfo, ObjectStore, file_sha256
 from .scratch import scratch_directory
 
@@ -57,8 +57,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     checksum: Sha256
 
     def __post_init__(self) -> None:
-        for name in self.files:
-            plain_name(name)
+        wrong = [problem for name in self.files if (problem := name_problem(name))]
+        if wrong:
+            raise ValueError(f"files: a name {'; a name '.join(wrong[:3])}, expected plain file names")
 
 
 @dataclass(frozen=True)

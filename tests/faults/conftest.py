@@ -17,9 +17,11 @@ from .zygote import Zygote
 
 
 @pytest.fixture
-def faulty(s3, s3_endpoint, tmp_path):
-    """(workspace, script): the stores behind the proxy, and its script."""
+def faulty(s3, s3_endpoint, tmp_path, monkeypatch):
+    """(workspace, script): the stores behind the proxy, and its script; the race for their keys was run before."""
     server, script = proxy.serve(s3_endpoint)
+    endpoints = (f"http://127.0.0.1:{server.server_address[1]}", s3_endpoint)
+    monkeypatch.setattr("include.recommender.registry.atomicity._proven", {(each, BUCKET) for each in endpoints})
     client = boto3.client(
         "s3",
         endpoint_url=f"http://127.0.0.1:{server.server_address[1]}",

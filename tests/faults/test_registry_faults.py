@@ -83,26 +83,37 @@ def test_who_loses_against_a_write_after_a_lost_one_is_told_who_won(faulty, dire
     assert told(direct)[-1] == (3, M3)
 
 
+@pytest.fixture
+def untried(faulty, monkeypatch):
+    """The store was not tried before."""
+    monkeypatch.setattr("include.recommender.registry.atomicity._proven", set())
+
+
+@pytest.mark.usefixtures("untried")
 @pytest.mark.parametrize(("kind", "times"), [("409", 8), ("409", 3), ("503", 20), ("reset", 8), ("lost", 8)])
 def test_faults_while_the_store_is_tried_do_not_make_it_look_unsafe(faulty, direct, kind, times):
     workspace, script = faulty
     script.faults = [Fault("PUT", r"channels/\.probe", kind, times=times)]
     workspace.registry.channels.probe()
+    assert script.faults[0].times == 0
     assert list(direct.objects.walk("channels/")) == []
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_store_is_tried_once_by_a_process(faulty):
     workspace, script = faulty
     workspace.registry.channels.probe()
-    asked = script.count("", "probe") + len(script.seen)
+    asked = len(script.seen)
     workspace.registry.channels.probe()
-    assert script.count("", "probe") + len(script.seen) == asked
+    assert len(script.seen) == asked > 0
 
 
+@pytest.mark.usefixtures("untried")
 def test_a_role_that_may_not_delete_can_try_the_store(faulty):
     workspace, script = faulty
     script.faults = [Fault("POST", "delete", "403", times=9)]
     workspace.registry.channels.probe()
+    assert script.count("POST", "delete") == 1
 
 
 def test_a_version_that_is_retired_while_it_is_promoted_is_not_live_afterwards(faulty, direct):

@@ -1,0 +1,177 @@
+"""`make up` for real: in a path with blanks and quotes, in a hostile environment, and under kill -9."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+import psutil
+import pytest
+
+from local import store
+from local.environment import PROJECT
+from local.home import LEASH, Home
+
+from .. import worlds
+from .test_environment import HOSTILE
+
+pytestmark = pytest.mark.slow
+
+CONF = '{"factors": 8, "iterations": 2, "force_reason": "a test of make up", "min_users": 1}'
+FOLDERS = ("include", "local", "dags", "plugins", "samples")
+UP_S, RUN_S, END_S = 300, 300, 90
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the project where paths hurt, with the environment of this one; what it started is ended."""
+    copy = tmp_path / 'my project\'s "copy" of $x ü #1'
+    copy.mkdir()
+    for name in FOLDERS:
+        if (PROJECT / name).exists():
+            shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", "requirements.txt", "requirements-local.txt", "constraints.txt"):
+        shutil.copy2(PROJECT / name, copy)
+    (copy / ".venv").symlink_to(PROJECT / ".venv")
+    (copy / "reviews of mine.json").write_bytes(worlds.lines(worlds.reviews()))
+    yield copy
+    for left in Home(copy / ".local").leftovers():
+        left.kill()
+
+
+def ports(n):
+    """Ports that nobody uses."""
+    import socket
+
+    probes = [socket.create_server((store.HOST, 0)) for _ in range(n)]
+    found = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return found
+
+
+def make(project, *words):
+    """`make`, started as a person would who has a lot set."""
+    hostile = {name: value for name, value in HOSTILE.items() if name != "MAKEFLAGS"}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.Popen(
+        ["make", "--old-file=.venv/.ready", *words],
+        env=hostile | kept | {"RECOMMENDER_TRAINING_POOL": "mine", "PYTHONUNBUFFERED": "1"},
+        cwd=project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def read_until(process, pattern, timeout_s):
+    """What it prints up to a line that matches; fails where it ends before."""
+    seen, deadline = "", time.monotonic() + timeout_s
+    for line in process.stdout:
+        seen += line
+        if re.search(pattern, line):
+            return seen
+        assert time.monotonic() < deadline, seen
+    raise AssertionError(seen)
+
+
+def part(project, name):
+    """The process that a leash of this name holds."""
+    for process in Home(project / ".local").leftovers():
+        words = process.cmdline()
+        if LEASH in words and words[words.index("--name") + 1] == name:
+            return process.children()[0]
+    raise AssertionError(name)
+
+
+def nothing_is_left(project, used):
+    """Whether all processes have ended, soon, and the ports are free."""
+    deadline = time.monotonic() + END_S
+    while Home(project / ".local").leftovers():
+        assert time.monotonic() < deadline, Home(project / ".local").leftovers()
+        time.sleep(0.2)
+    for port in used:
+        store.check_port(port, "PORT")
+
+
+def call(address, token, path):
+    request = urllib.request.Request(f"{address}{path}", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def login(address, said):
+    password = re.search(r"password (\S+)", said)[1]
+    body = json.dumps({"username": "admin", "password": password}).encode()
+    request = urllib.request.Request(f"{address}/auth/token", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["access_token"]
+
+
+def test_make_up_runs_what_is_asked_for_and_survives_kills_of_its_parts(project):
+    used = ui, s3 = ports(2)
+    words = [f"PORT={ui}", f"S3_PORT={s3}"]
+    asked = ["up", "REVIEWS=reviews of mine.json", f"CONF={CONF}", *words]
+    address = f"http://{store.HOST}:{ui}"
+
+    up = make(project, *asked)
+    said = read_until(up, "Triggered with your REVIEWS", UP_S)
+    run = re.search(rf"{address}/dags/recommender_retrain/runs/(\S+)", said)[1]
+    token, state, deadline = login(address, said), "", time.monotonic() + RUN_S
+    while state not in {"success", "failed"}:
+        assert time.monotonic() < deadline
+        state = call(address, token, f"/api/v2/dags/recommender_retrain/dagRuns/{run}")["state"]
+        time.sleep(0.5)
+    assert state == "success"
+    assert {row["name"] for row in call(address, token, "/api/v2/pools")["pools"]} >= {"mine"}
+
+    part(project, "scheduler").kill()
+    said = up.communicate(timeout=END_S)[0]
+    assert up.returncode
+    assert "Error: scheduler was ended by SIGKILL" in said
+    nothing_is_left(project, used)
+
+    listed = make(project, "registry", "ARGS=--json list", f"S3_PORT={s3}")
+    (version,) = json.loads(listed.communicate(timeout=END_S)[0])
+    assert version["channels"] == ["production"]
+
+    up = make(project, "up", *words)
+    read_until(up, "ends everything", UP_S)
+    part(project, "postgres").kill()
+    assert "Error: postgres was ended by SIGKILL" in up.communicate(timeout=END_S)[0]
+    nothing_is_left(project, used)
+
+    up = make(project, "up", *words)
+    read_until(up, "ends everything", UP_S)
+    Home(project / ".local").holder_process().kill()
+    up.communicate(timeout=END_S)
+    down = make(project, "down")
+    assert "Nothing was running" not in down.communicate(timeout=END_S)[0]
+    nothing_is_left(project, used)
+    assert make(project, "down").communicate(timeout=END_S)[0].rstrip().endswith("Nothing was running")
+
+
+def test_make_run_ends_in_a_hostile_environment_and_path_as_in_a_clean_one(project):
+    (s3,) = ports(1)
+    run = make(project, "run", "REVIEWS=reviews of mine.json", f"CONF={CONF}", f"S3_PORT={s3}")
+    said = run.communicate(timeout=RUN_S)[0]
+    assert run.returncode == 0, said
+    assert "production points to it now" in said
+    assert "RECOMMENDER_TRAINING_POOL changes nothing in a single run" in said
+    nothing_is_left(project, [s3])
+
+
+def test_sigterm_of_make_up_leaves_nothing(project):
+    used = ui, s3 = ports(2)
+    up = make(project, "up", f"PORT={ui}", f"S3_PORT={s3}")
+    read_until(up, "ends everything", UP_S)
+    whole = Home(project / ".local").leftovers()
+    Home(project / ".local").holder_process().send_signal(signal.SIGTERM)
+    assert "all data is kept" in up.communicate(timeout=END_S)[0]
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in whole)
+    nothing_is_left(project, used)

@@ -37,22 +37,22 @@ def look_at_pools(dag_run: Any) -> None:
     from airflow.models.pool import Pool
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.xcom import XComModel
-    from sqlalchemy import delete, select
+    from sqlalchemy import select
     from sqlalchemy.orm import object_session
 
     session = object_session(dag_run)
     if session is None:
         return
     about = {"dag_id": dag_run.dag_id, "run_id": dag_run.run_id, "task_id": HOLDER}
-    with session.begin_nested():
-        mine = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
-        used = session.scalars(select(TaskInstance.pool).where(*mine).distinct())
-        slots = {str(pool.pool): pool.slots for pool in session.scalars(select(Pool))}
-        problem = pool_problem(sorted(used), slots)
-        session.execute(delete(XComModel).filter_by(key=KEY, **about))
-        if problem:
-            log.error("%s, run %s: %s", dag_run.dag_id, dag_run.run_id, problem)
-            XComModel.set(key=KEY, value=problem, session=session, **about)
+    mine = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
+    used = session.scalars(select(TaskInstance.pool).where(*mine).distinct())
+    slots = {str(pool.pool): pool.slots for pool in session.scalars(select(Pool))}
+    problem = pool_problem(sorted(used), slots)
+    if problem:
+        log.error("%s, run %s: %s", dag_run.dag_id, dag_run.run_id, problem)
+    # Also where nothing is wrong: Airflow logs an XCom that is not there as an error. No savepoint: the scheduler
+    # forbids whoever shares its transaction to commit, savepoints included.
+    XComModel.set(key=KEY, value=problem or "", session=session, **about)
 
 
 def pool_problem(used: list[str], slots: dict[str, int]) -> str | None:

@@ -200,7 +200,7 @@ def promote_model() -> dict[str, Any]:
         published = Published(**run.of("upload_model"))
         if run.facts.params.get("promotion") == BY_HAND:
             raise AirflowSkipException(_left_to_a_person(run, published.model_id))
-        reason, approved = run.facts.params.get("force_reason"), run.pull(ASK) or {}
+        reason, approved = run.facts.params.get("force_reason"), _approved(run)
         promotion = promote.promote_model(
             run.workspace,
             published,
@@ -226,6 +226,11 @@ def _announce(promotion: Promotion, uri: str) -> None:
     about: dict[str, Any] = {"model_id": promotion.model_id, "channel": promotion.channel, "uri": uri}
     events = get_current_context()["outlet_events"]
     events[CHANNELS].add(Asset(f"recommender_{promotion.channel}"), extra=about)
+
+
+def _approved(run: Run) -> dict[str, str]:
+    """Who approved, and the note; empty where nobody was asked."""
+    return (run.pull(ASK) or {}) if get_current_context()["dag"].has_task(ASK) else {}
 
 
 def _judged(run: Run) -> Fitted:

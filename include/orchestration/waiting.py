@@ -1,7 +1,7 @@
 """Waiting for a run's snapshot without holding a worker: the task is deferred to Airflow's triggerer.
 
 The amazon provider's deferrable S3KeySensor needs aiobotocore, which pins boto3 to an old release, and retries its own
-timeout; a look at one prefix a minute needs neither.
+timeout; a look at one prefix a minute needs neither. Light to import, as the DAG file does it.
 """
 
 from __future__ import annotations
@@ -10,19 +10,16 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Context
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from include.recommender.data.names import ENDINGS
-from include.recommender.data.snapshots import has_landed
 from include.recommender.errors import NotFound, RecommenderError, TransientError
-from include.recommender.storage.objects import ObjectStore
 
-from .run import Run, run_task
-from .settings import Settings, s3_client
+if TYPE_CHECKING:
+    from .run import Run
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +40,17 @@ class WaitForSnapshot(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Look once; defer where there is nothing yet."""
+        from .run import run_task
+
         began = context["dag_run"].start_date or datetime.now(UTC)
         deadline = began + self.patience
         run_task(lambda run: self._look(run, deadline))
 
     def _look(self, run: Run, deadline: datetime) -> None:
+        from include.recommender.data.snapshots import has_landed
+
+        from .settings import Settings
+
         wanted = run.facts.snapshot or run.run_date.date().isoformat()
         run.note(waits_for=wanted)
         if has_landed(run.workspace.snapshots, wanted):
@@ -61,6 +64,8 @@ class WaitForSnapshot(BaseOperator):
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> None:
         """Go on, or fail without retries, as the trigger says."""
+        from .run import run_task
+
         run_task(lambda run: _conclude(run, event))
 
 
@@ -110,6 +115,11 @@ class SnapshotTrigger(BaseTrigger):
 
     def _look(self) -> tuple[bool, str | None]:
         """Whether it has landed, and what is wrong that waiting does not mend."""
+        from include.recommender.data.snapshots import has_landed
+        from include.recommender.storage.objects import ObjectStore
+
+        from .settings import s3_client
+
         snapshots = str(self.about["snapshots"])
         try:
             store = ObjectStore.at(s3_client(str(self.about["aws_conn_id"])), snapshots)
@@ -121,6 +131,8 @@ class SnapshotTrigger(BaseTrigger):
             return False, str(error)
 
     def _late(self) -> str:
+        from include.recommender.data.names import ENDINGS
+
         where = f"{self.about['snapshots']}/{self.about['snapshot']}/"
         return (
             f"{where}: no review file (ending in {', '.join(ENDINGS)}) had landed by {self.about['deadline']}. "

@@ -25,6 +25,13 @@ RETRAIN = [
     "promote_model",
     "write_report",
 ]
+EVERYTHING = {
+    "RECOMMENDER_APPROVAL": "1",
+    "RECOMMENDER_WAIT_HOURS": "1",
+    "RECOMMENDER_SCHEDULE": "0 6 * * 1",
+    "RECOMMENDER_SCHEDULE_TIMEZONE": "Europe/Berlin",
+    "RECOMMENDER_SNS_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:recommender",
+}
 FILES = sorted((ROOT / "dags").glob("*.py"))
 
 
@@ -57,8 +64,11 @@ def test_two_trainings_never_run_at_once(airflow_database):
     assert {task.pool for task in tasks} == {"default_pool"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_dag_file_imports_nothing_heavy_and_needs_no_environment(airflow_database, path):
+@pytest.mark.parametrize("path", [*FILES, ROOT / "plugins" / "recommender.py"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "settings", [{}, {"RECOMMENDER_APPROVAL": "1", "RECOMMENDER_SCHEDULE_TIMEZONE": "Europe/Berlin"}]
+)
+def test_a_dag_file_imports_nothing_heavy_and_needs_no_environment(airflow_database, path, settings):
     code = f"""
 import sys, socket
 def refuse(*_): raise AssertionError("a DAG file opened a connection")
@@ -71,7 +81,6 @@ loaded = heavy & {{name.split(".")[0] for name in set(sys.modules) - before}}
 assert not loaded, loaded
 """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RECOMMENDER_")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
+    environment |= {**settings, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -184,7 +184,7 @@ def test_other_methods_are_refused(server, method):
         ({"at": datetime.now(UTC) - timedelta(minutes=20)}, "RequestTimeTooSkewed"),
         ({"at": datetime.now(UTC) + timedelta(minutes=20)}, "RequestTimeTooSkewed"),
     ],
-    ids=str,
+    ids=["key id", "secret", "region", "an old date", "a date to come"],
 )
 def test_a_wrong_signature_is_refused_with_its_cause(server, change, code):
     if change.get("key") == "other secret":

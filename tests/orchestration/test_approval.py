@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from include.orchestration import run as run_module
-from include.orchestration.approval import NOTE_CHARS, body, plain, stays, subject
+from include.orchestration.approval import NOTE_CHARS
 from include.orchestration.approval import answer as answered
+from include.orchestration.approval_page import body, plain, stays, subject
 from include.orchestration.failures import ResultReached
 from include.orchestration.run import open_run
 from include.recommender.reporting.journal import Journal

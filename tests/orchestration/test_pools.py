@@ -55,6 +55,7 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
     from airflow.models.pool import Pool
     from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
+    from airflow.utils.sqlalchemy import prohibit_commit
     from sqlalchemy import select
 
     monkeypatch.setenv("RECOMMENDER_TRAINING_POOL", "no_such_pool")
@@ -63,18 +64,21 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
         rows = session.scalars(select(XComModel).filter_by(key=KEY, run_id=run.run_id, task_id=HOLDER))
         return [XComModel.deserialize_value(row) for row in rows]
 
-    with create_session() as session:
+    hook = get_listener_manager().hook
+    with create_session() as session, prohibit_commit(session) as guard:  # as the scheduler calls listeners
         run = waiting_run(session, "no_such_pool")
-        hook = get_listener_manager().hook
         hook.on_dag_run_running(dag_run=run, msg="started")
+        guard.commit()
         (problem,) = left(session, run)
         assert "the pool no_such_pool does not exist" in problem
         hook.on_dag_run_running(dag_run=run, msg="started")
         assert left(session, run) == [problem]
-        Pool.create_or_update_pool("no_such_pool", 1, "test", include_deferred=False, session=session)
+        Pool.create_or_update_pool("no_such_pool", 0, "test", include_deferred=False, session=session)
         hook.on_dag_run_running(dag_run=run, msg="started")
-        assert left(session, run) == []
-        Pool.delete_pool("no_such_pool", session=session)
+        assert "the pool no_such_pool has no slots" in left(session, run)[0]
+        session.scalar(select(Pool).where(Pool.pool == "no_such_pool")).slots = 1
+        hook.on_dag_run_running(dag_run=run, msg="started")
+        assert left(session, run) == [""]
         session.rollback()
 
 

@@ -25,14 +25,16 @@ def test_a_candidate_is_judged_again_against_whoever_was_promoted_meanwhile(work
     assert workspace.registry.channels.history(CHANNEL)[-1].from_model == first.model_id
 
 
-def test_one_that_does_not_pass_against_the_new_champion_is_refused_with_the_new_table(workspace):
+def test_one_that_does_not_pass_against_the_new_champion_is_refused_in_one_line(workspace):
     weak, strong = Candidate(workspace, SEPTEMBER, factors=2), Candidate(workspace, AUGUST)
     assert weak.published.verdict == "PROMOTE"
     strong.promote()
     with pytest.raises(GateRejected) as caught:
         weak.promote()
     assert "Judged again, it does not pass" in str(caught.value)
-    assert "Verdict: REJECT: worse than the champion" in str(caught.value)
+    last = str(caught.value).splitlines()[-1]
+    assert last.startswith("REJECT: worse than the champion")
+    assert last.endswith("Nothing is published.")
     assert live(workspace) == strong.model_id
 
 

@@ -35,6 +35,9 @@ class Version(str):
         made.label, made.known_until = label, instant
         return made
 
+    def __reduce__(self):
+        return str, (str(self),)
+
 
 def version(label, number=3):
     """A version that knows everything until a day in September 2018."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,9 @@ from .coding import CODED, GROUP_IDS, IDS, Coder, GroupWriter
 from .formats import likeness
 from .funnel import LAYOUT, Funnel
 from .lines import read_blocks
-from .reviews import BadLine, Parsed, parse_block
+from .quality import mixed_ids
+from .quarantine import Quarantine
+from .reviews import Parsed, parse_block
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +100,9 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
         with (
             # Arrow's own zlib: that of the system differs from machine to machine in its bytes.
             pa.OSFile(str(directory / QUARANTINE), "wb") as raw,
-            pa.CompressedOutputStream(raw, "gzip") as quarantine,
+            pa.CompressedOutputStream(raw, "gzip") as packed,
         ):
+            quarantine = Quarantine(packed)
             for name, path in files:
                 parts = _parse_file(name, path, config, funnel)
                 for rows in _gather(_keep_bad(parts, name, quarantine)):
@@ -108,7 +110,16 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
                     coder.write(rows)
         funnel.check(", ".join(name for name, _ in files), config)
         coded = coder.finish(directory / USERS, directory / ITEMS, directory / REVIEWS)
-        return {**funnel.as_counts(), "users": coded.users, "items": coded.items}
+    counts = {
+        **funnel.as_counts(),
+        "quarantined": quarantine.n_kept,
+        "users": coded.users,
+        "items": coded.items,
+        "users_by_layout": {"older": coded.old_users, "newer": coded.new_users, "both": coded.shared_users},
+    }
+    if mixed := mixed_ids(counts):
+        log.warning("%s", mixed)
+    return counts
 
 
 def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> Iterator[Parsed]:
@@ -116,7 +127,7 @@ def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> It
     funnel, n_bytes, head = Funnel(), 0, b""
     for block in read_blocks(path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion):
         for parsed in parse_block(block):
-            funnel.add_lines(parsed)
+            funnel.add_lines(parsed, name)
             yield parsed
         n_bytes += len(block.data)
         head = head or block.data[:4096]
@@ -132,15 +143,11 @@ def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> It
         raise DataError(f"{name}: not one usable review ({funnel.commonest}). {likeness(head)} {LAYOUT}")
 
 
-def _keep_bad(parts: Iterator[Parsed], name: str, quarantine: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+def _keep_bad(parts: Iterator[Parsed], name: str, quarantine: Quarantine) -> Iterator[pa.RecordBatch]:
     for parsed in parts:
         for bad in parsed.bad:
-            quarantine.write(_quarantined(name, bad))
+            quarantine.add(name, bad)
         yield parsed.rows
-
-
-def _quarantined(name: str, bad: BadLine) -> bytes:
-    return json.dumps({"file": name, "line": bad.line, "reason": bad.reason, "excerpt": bad.excerpt}).encode() + b"\n"
 
 
 def _gather(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from ..config import shown
 from ..errors import ConfigError, DataError, NotFound
 from ..storage.objects import ObjectInfo, ObjectStore
 
@@ -74,13 +75,13 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
 def _is_date(text: str) -> bool:
     try:
         return date.fromisoformat(text).isoformat() == text
-    except ValueError:
+    except (ValueError, TypeError):
         return False
 
 
 def _check_date(name: str) -> None:
     if not _is_date(name):
-        raise ConfigError(f"snapshot={name!r}: expected a date as YYYY-MM-DD")
+        raise ConfigError(f"snapshot={shown(name)}: expected a date as YYYY-MM-DD")
 
 
 @dataclass(frozen=True)

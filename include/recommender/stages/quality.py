@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from ..config import QualityConfig
-from ..data.quality import Check, compare
+from ..data.quality import Check, compare, warnings
 from ..errors import DataError
 from ..storage.artifacts import Artifact
 from .workspace import Workspace
@@ -33,6 +33,8 @@ def check_snapshot(workspace: Workspace, snapshot: str, parsed: Artifact, config
         log.info("No earlier snapshot has been processed yet: nothing to compare with")
     for check in checks:
         log.info("%s", check)
+    for text in warnings(before["counts"] if before else None, parsed.counts):
+        log.warning("%s", text)
     failed = [check for check in checks if not check.passed]
     if failed and config.check_quality:
         raise DataError(

@@ -48,6 +48,7 @@ def test_counts(tmp_path):
         "layouts": {"2014": 2, "2018": 1, "2023": 1},
         "layout_files": {"2014": ["a.json", "b.json"], "2018": ["a.json"], "2023": ["b.json"]},
         "reasons": {"not JSON": 1},
+        "newest_s": 1_600_000_000,
         "quarantined": 1,
         "users": 2,
         "items": 2,

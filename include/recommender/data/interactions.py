@@ -23,6 +23,7 @@ from .lines import read_blocks
 from .quality import mixed_ids
 from .quarantine import Quarantine
 from .reviews import Parsed, parse_block
+from .times import day, plausible_end
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,12 @@ class Reviews:
         """Read what `parse_files` wrote."""
         table = pq.read_table(directory / REVIEWS)
         return cls(*(table.column(name).to_numpy() for name in CODED.names))
+
+
+def load_times(directory: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Only the times of what `parse_files` wrote: int64 seconds, shape (n_reviews,)."""
+    found: np.ndarray[Any, np.dtype[np.int64]] = pq.read_table(directory / REVIEWS, columns=["time"])["time"].to_numpy()
+    return found
 
 
 def load_ids(path: Path) -> pa.LargeStringArray:
@@ -112,6 +119,7 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
         coded = coder.finish(directory / USERS, directory / ITEMS, directory / REVIEWS)
     counts = {
         **funnel.as_counts(),
+        "newest_s": _newest(load_times(directory)),
         "quarantined": quarantine.n_kept,
         "users": coded.users,
         "items": coded.items,
@@ -120,6 +128,23 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
     if mixed := mixed_ids(counts):
         log.warning("%s", mixed)
     return counts
+
+
+def _newest(times: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """Time of the newest review, but for odd ones, which are named; at least one review."""
+    end = plausible_end(times)
+    odd = times[times >= end]
+    if len(odd):
+        log.warning(
+            "%d of %s reviews are dated %s to %s, far behind all others, which end on %s: they are left out of "
+            "training and judging. Look at the clocks or units of their source.",
+            len(odd),
+            f"{len(times):,}",
+            day(odd.min()),
+            day(odd.max()),
+            day(end - 1),
+        )
+    return end - 1
 
 
 def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> Iterator[Parsed]:

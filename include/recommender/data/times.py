@@ -73,7 +73,7 @@ def _seconds(position: int | None, backwards: bool = False) -> int | None:
 ODD_GAP_S, ODD_GAPS = 365 * DAY_S, 20
 
 
-def plausible_end(times: Times) -> int | None:
+def plausible_end(times: Times) -> int:
     """The second after the newest review, but for a few that lie far behind all others: a clock or a unit mistaken.
 
     One such review would else date the model, and everything else would count as years old at its time. Only the newest
@@ -85,11 +85,11 @@ def plausible_end(times: Times) -> int | None:
 
     Returns
     -------
-    seconds since 1970 UTC, or None if there is no review
+    seconds since 1970 UTC; 0 if there is no review
     """
     n = len(times)
     if not n:
-        return None
+        return 0
     most = n // ONE_IN
     if not most:
         return int(times.max()) + 1

@@ -12,7 +12,7 @@ from include.recommender.registry.registry import is_older
 from include.recommender.reporting.checks import span
 from include.recommender.reporting.sentence import verdict_sentence
 from include.recommender.reporting.tables import COLUMNS, ranked
-from include.recommender.stages import judge
+from include.recommender.stages import judge, prepare
 
 from .fields import BY_HAND
 from .links import report_url
@@ -33,8 +33,9 @@ def stays(run: Run, state: ChannelState | None) -> str | None:
 
 
 def _known_until(run: Run) -> datetime:
-    """As_of, or the instant after the newest review where that is earlier."""
-    return min(run.as_of, datetime.fromtimestamp(run.made("parse_reviews").counts["last_s"] + 1, UTC))
+    """The instant up to which this run knows everything, by its data."""
+    known_s = prepare.known_until(run.workspace, run.made("parse_reviews"), run.as_of)
+    return min(run.as_of, datetime.fromtimestamp(known_s, UTC))
 
 
 def subject(run: Run) -> str:

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from include.recommender.config import Knob, knobs, tune_knobs
+from include.recommender.config import MOST_WINDOWS, Knob, knobs, tune_knobs
 
 # Of recommender_tune. Dynamic mapping cannot loop, so the rounds are written out; those not needed are skipped.
 ROUNDS = 12
 AUTOMATIC, BY_HAND = "automatic", "by_hand"
-FORCE_REASON_CHARS = 10
+FORCE_REASON_CHARS, MOST_REASON_CHARS = 10, 500
+# An instant with microseconds and zone has 32.
+MOST_AS_OF_CHARS = 40
 # In the words that Python and JavaScript share; Python's `$` alone would let a line feed pass.
 END = r"$(?![\s\S])"
 DAY = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -62,6 +64,7 @@ def tune_fields() -> dict[str, Field]:
         None,
         type=["null", "array"],
         items={"type": "string", "enum": list(SPACE)},
+        maxItems=len(SPACE),
         examples=list(SPACE),
         title="Parameters to search",
         description="Empty: factors, regularization, alpha, half_life_days, prior_short_history, and the weight of "
@@ -79,6 +82,7 @@ def _run_fields() -> dict[str, Field]:
             None,
             type=["null", "string"],
             format="date",
+            maxLength=len("2018-10-01"),
             title="Snapshot",
             description="Date of the snapshot to train on. Empty: the newest dated on or before the run's date.",
             section=RUN,
@@ -87,6 +91,7 @@ def _run_fields() -> dict[str, Field]:
             None,
             type=["null", "string"],
             pattern=AS_OF,
+            maxLength=MOST_AS_OF_CHARS,
             title="As of",
             description="Nothing at or after this instant may be known: a date (its midnight, UTC) or a date-time. "
             "Empty: the run's date.",
@@ -96,6 +101,7 @@ def _run_fields() -> dict[str, Field]:
             None,
             type=["null", "string"],
             pattern=TUNED,
+            maxLength=len("20181001-0123456789ab"),
             examples=["newest"],
             title="Tuned configuration",
             description="An id of recommender_tune, or `newest`: the newest that was better than the defaults, with an "
@@ -107,6 +113,7 @@ def _run_fields() -> dict[str, Field]:
             "production",
             type="string",
             pattern=CHANNEL,
+            maxLength=40,
             examples=["production", "staging"],
             title="Channel",
             description="The pointer that is moved to the new model when the gate says PROMOTE.",
@@ -135,6 +142,7 @@ def _run_fields() -> dict[str, Field]:
             None,
             type=["null", "string"],
             minLength=FORCE_REASON_CHARS,
+            maxLength=MOST_REASON_CHARS,
             title="Promote whatever the verdict",
             description="A written reason, kept in the history for good. Empty: the gate decides.",
             section=RUN,
@@ -157,7 +165,9 @@ def _knob_field(knob: Knob) -> Field:
     if knob.is_flag:
         return _field(knob.default, type="boolean", **about)
     if knob.is_list:
-        return _field(list(knob.default), type="array", items={"type": kind, **bounds}, minItems=1, **about)
+        return _field(
+            list(knob.default), type="array", items={"type": kind, **bounds}, minItems=1, maxItems=MOST_WINDOWS, **about
+        )
     return _field(knob.default, type=kind, **bounds, **about)
 
 
@@ -174,9 +184,9 @@ def allowed(about: Mapping[str, Any]) -> str:
     if about.get("pattern"):
         return IN_WORDS[about["pattern"]]
     if "items" in about:
-        return f"a list of: {allowed(about['items'])}"
+        return f"a list of at most {about['maxItems']}: {allowed(about['items'])}"
     if about.get("minLength"):
-        return f"text of at least {about['minLength']} characters"
+        return f"text of {about['minLength']} to {about['maxLength']} characters"
     kind = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}[str(about["type"])]
     low, high = about.get("minimum"), about.get("maximum")
     return kind + ("" if low is None else f" from {low:,}") + ("" if high is None else f" to {high:,}")

@@ -6,15 +6,28 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from include.recommender.config import SHOWN_CHARS, shown
+
 from .fields import Field, allowed
 
 PAGE = "docs/parameters.md"
+MOST_NAMED, MOST_UNKNOWN = 5, 20
 
 
 def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
     """A line for each name that is no parameter, with the one that was probably meant."""
     known = list(known)
-    return [f"{name}: there is no such parameter{_near(name, known)}" for name in sorted(set(names) - set(known))]
+    strange = sorted(set(names) - set(known))
+    more = (
+        [f"and {len(strange) - MOST_UNKNOWN:,} more names that are no parameters"]
+        if len(strange) > MOST_UNKNOWN
+        else []
+    )
+    return [f"{_cut(name)}: there is no such parameter{_near(name, known)}" for name in strange[:MOST_UNKNOWN]] + more
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= SHOWN_CHARS else shown(name)
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -23,7 +36,7 @@ def _near(name: str, known: list[str]) -> str:
 
 
 def _like(name: str, known: list[str]) -> list[str]:
-    return get_close_matches(name.lower().replace("-", "_"), known, n=1)
+    return get_close_matches(name[:SHOWN_CHARS].lower().replace("-", "_"), known, n=1)
 
 
 def problems(conf: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
@@ -36,7 +49,7 @@ def problems(conf: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
             continue
         about = fields[name].schema
         if not Draft7Validator(about, format_checker=FormatChecker()).is_valid(value):
-            found.append(f"{name}={value!r}: {_strange(value, about)}expected {allowed(about)}")
+            found.append(f"{name}={shown(value)}: {_strange(value, about)}expected {allowed(about)}")
     return found
 
 
@@ -45,6 +58,6 @@ def _strange(value: object, about: Mapping[str, Any]) -> str:
     names = about.get("items", {}).get("enum")
     if not names or not isinstance(value, list):
         return ""
-    strange = [str(each) for each in value if each not in names]
+    strange = [str(each)[:SHOWN_CHARS] for each in value if each not in names][:MOST_NAMED]
     told = [f"{each!r}{f' (did you mean {near[0]}?)' if (near := _like(each, names)) else ''}" for each in strange]
     return f"not among them {', '.join(told)}; " if told else ""

@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
-from include.recommender.config import RetrainConfig, TuneConfig
+from include.recommender.config import RetrainConfig, TuneConfig, shown
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
@@ -23,7 +23,7 @@ from include.recommender.tuning.space import chosen
 from include.recommender.tuning.tuned import with_tuned
 
 from .failures import to_airflow
-from .fields import CHANNEL, FORCE_REASON_CHARS, ROUNDS
+from .fields import CHANNEL, FORCE_REASON_CHARS, IN_WORDS, MOST_AS_OF_CHARS, MOST_REASON_CHARS, ROUNDS, TUNED
 from .parameters import unknown
 from .settings import Settings
 from .tuned import NONE_YET, find_tuned
@@ -243,31 +243,44 @@ def _other_problems(params: Mapping[str, Any], unknown_names: Sequence[str]) -> 
     problems = list(unknown_names)
     channel, reason = params.get("channel") or "production", params.get("force_reason")
     if not isinstance(channel, str) or not re.fullmatch(CHANNEL, channel):
-        problems.append(f"channel={channel!r}: expected a name such as production, of a-z, 0-9, _ and -")
-    if reason is not None and len(str(reason).strip()) < FORCE_REASON_CHARS:
+        problems.append(f"channel={shown(channel)}: expected a name such as production, of a-z, 0-9, _ and -")
+    tuned = params.get("tuned")
+    if tuned is not None and (not isinstance(tuned, str) or not re.fullmatch(TUNED.removesuffix("$"), tuned)):
+        problems.append(f"tuned={shown(tuned)}: expected {IN_WORDS[TUNED]}")
+    if reason is not None and not _is_reason(reason):
         problems.append(
-            f"force_reason={reason!r}: expected a sentence of at least {FORCE_REASON_CHARS} characters; it is kept "
-            "for good"
+            f"force_reason={shown(reason)}: expected a sentence of {FORCE_REASON_CHARS} to {MOST_REASON_CHARS} "
+            "characters; it is kept for good"
         )
     return problems
+
+
+def _is_reason(reason: object) -> bool:
+    if not isinstance(reason, str) or len(reason) > MOST_REASON_CHARS:
+        return False
+    return len(reason.strip()) >= FORCE_REASON_CHARS
 
 
 def _as_of(text: str, latest: datetime) -> datetime:
     """An instant that is not after the run: a model that claims to know the future would never be followed."""
     found = _instant(text)
     if found > latest:
-        raise ConfigError(f"as_of={text!r}: lies after the run's date, {latest.isoformat()}; expected that or earlier")
+        raise ConfigError(
+            f"as_of={shown(text)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
+        )
     return found
 
 
 def _instant(text: str) -> datetime:
     """An ISO date (its midnight, UTC) or date-time (UTC where it names no zone)."""
     try:
+        if len(text) > MOST_AS_OF_CHARS:
+            raise ValueError
         if len(text) == len("2018-01-01"):
             return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
         found = datetime.fromisoformat(text)
     except (ValueError, TypeError):
         raise ConfigError(
-            f"as_of={text!r}: expected a date such as 2018-10-01, or a date-time such as 2018-10-01T12:00:00Z"
+            f"as_of={shown(text)}: expected a date such as 2018-10-01, or a date-time such as 2018-10-01T12:00:00Z"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

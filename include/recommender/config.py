@@ -18,6 +18,11 @@ from .errors import ConfigError
 
 MIB = 1 << 20
 LEAST_BEYOND = 100  # resamples beyond an end of the gate's interval
+# A century: older than any review, and ages stay far within a float.
+MOST_DAYS = 36_500
+MOST_COUNT = 2**31 - 1
+MOST_WINDOWS = 20
+SHOWN_CHARS = 40
 
 
 def knob(
@@ -35,9 +40,11 @@ class ParseConfig:
     """How review files become interactions."""
 
     max_bad_share: float = knob(0.01, "Largest share of unusable lines before the parse fails", low=0.0, high=1.0)
-    max_line_bytes: int = knob(4 * MIB, "Longest review line in bytes; a longer one is quarantined", low=1024)
+    max_line_bytes: int = knob(
+        4 * MIB, "Longest review line in bytes; a longer one is quarantined", low=1024, high=64 * MIB
+    )
     max_expansion: float = knob(
-        300.0, "Largest ratio of unpacked to packed bytes of a gzip file (a bomb guard)", low=2.0
+        300.0, "Largest ratio of unpacked to packed bytes of a gzip file (a bomb guard)", low=2.0, high=10_000.0
     )
 
 
@@ -60,8 +67,8 @@ class EncodeConfig:
     holdout_fraction: float = knob(
         0.1, "Share of the newest interactions before as_of held out for judging", low=0.001, high=0.5
     )
-    min_user_interactions: int = knob(1, "Train users with fewer interactions are left out", low=1)
-    min_item_interactions: int = knob(1, "Train items with fewer interactions are left out", low=1)
+    min_user_interactions: int = knob(1, "Train users with fewer interactions are left out", low=1, high=1_000_000)
+    min_item_interactions: int = knob(1, "Train items with fewer interactions are left out", low=1, high=1_000_000)
     alpha: float = knob(100.0, "Confidence of an interaction is 1 + alpha * weight", low=0.0, high=10_000.0)
     verified_weight: float = knob(1.0, "Weight of a verified purchase", low=0.0, high=100.0)
     unverified_weight: float = knob(0.5, "Weight of a review without a verified purchase", low=0.0, high=100.0)
@@ -75,7 +82,10 @@ class EncodeConfig:
         high=1.0,
     )
     half_life_days: float = knob(
-        120.0, "Age, counted back from the cut, at which a weight has halved, above age_floor; 0: nothing ages", low=0.0
+        120.0,
+        "Age, counted back from the cut, at which a weight has halved, above age_floor; 0: nothing ages",
+        low=0.0,
+        high=MOST_DAYS,
     )
     age_floor: float = knob(
         0.02,
@@ -122,6 +132,7 @@ class PriorConfig:
         30.0,
         "Half-life in days of the decayed popularity that is the item prior",
         low=0.1,
+        high=MOST_DAYS,
         param="prior_half_life_days",
     )
 
@@ -134,9 +145,11 @@ NO_PRIOR: Mapping[str, Any] = {"power": 0.0, "fit": False}
 class PopularityConfig:
     """The opponents: all-time, recent windows and decayed counts."""
 
-    windows_days: tuple[int, ...] = knob((30, 90, 365), "Windows of recent popularity, in days before the cut", low=1)
+    windows_days: tuple[int, ...] = knob(
+        (30, 90, 365), "Windows of recent popularity, in days before the cut", low=1, high=MOST_DAYS
+    )
     half_life_days: float = knob(
-        90.0, "Half-life in days of the decayed popularity", low=0.1, param="popularity_half_life_days"
+        90.0, "Half-life in days of the decayed popularity", low=0.1, high=MOST_DAYS, param="popularity_half_life_days"
     )
 
 
@@ -145,7 +158,9 @@ class EvaluateConfig:
     """Who is judged, at which K."""
 
     top_k: int = knob(10, "K of the Recall@K that the gate decides on", low=1, high=100)
-    max_users: int = knob(50_000, "Holdout users judged at most (a seeded sample of them); 0 takes all", low=0)
+    max_users: int = knob(
+        50_000, "Holdout users judged at most (a seeded sample of them); 0 takes all", low=0, high=MOST_COUNT
+    )
     seed: int = knob(7, "Seed of the sample of users", low=0, high=2**31 - 1, param="sample_seed")
 
     @property
@@ -163,7 +178,7 @@ class GateConfig:
     min_relative_lift: float = knob(
         0.05, "Relative lift of Recall@K over the strongest popularity that is asked for", low=0.0, high=10.0
     )
-    min_users: int = knob(100, "Fewer judged users than this is no evidence: HOLD", low=1)
+    min_users: int = knob(100, "Fewer judged users than this is no evidence: HOLD", low=1, high=MOST_COUNT)
     champion_tolerance: float = knob(
         0.05, "Relative loss of Recall@K against the champion that is still accepted", low=0.0, high=1.0
     )
@@ -314,20 +329,22 @@ class Knob:
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, or None."""
         if self.is_flag:
-            return None if isinstance(value, bool) else f"{self.param}={value!r}: expected true or false"
+            return None if isinstance(value, bool) else f"{self.param}={shown(value)}: expected true or false"
         if not self.is_list:
             return self._number_problem(value)
         if not isinstance(value, (list, tuple)) or not value:
-            return f"{self.param}={value!r}: expected a list of one or more numbers"
+            return f"{self.param}={shown(value)}: expected a list of one or more numbers"
+        if len(value) > MOST_WINDOWS:
+            return f"{self.param}: {len(value)} numbers, expected at most {MOST_WINDOWS}"
         return next(filter(None, map(self._number_problem, value)), None)
 
     def _number_problem(self, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
-            return f"{self.param}={str(value)[:40]}: expected a finite number"
+            return f"{self.param}={shown(value)}: expected a finite number"
         if self.is_whole and value != int(value):
-            return f"{self.param}={value!r}: expected a whole number"
+            return f"{self.param}={shown(value)}: expected a whole number"
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            return f"{self.param}={value!r}: expected {_interval(self.low, self.high)}"
+            return f"{self.param}={shown(value)}: expected {_interval(self.low, self.high)}"
         return None
 
     def coerce(self, value: Any) -> Any:
@@ -358,6 +375,19 @@ def _knobs_of(section: str, config: Any) -> list[Knob]:
         name = about["param"] or item.name
         found.append(Knob(section, item.name, name, item.default, about["description"], about["low"], about["high"]))
     return found
+
+
+def shown(value: Any) -> str:
+    """A value for a message, whatever it is: cut where it is long."""
+    if isinstance(value, int) and abs(value) >= 10**SHOWN_CHARS:
+        return f"a whole number of about 2^{value.bit_length()}"  # Python refuses to write thousands of digits
+    if isinstance(value, str):
+        return repr(value) if len(value) <= SHOWN_CHARS else f"{value[:SHOWN_CHARS]!r}... ({len(value):,} characters)"
+    if isinstance(value, (list, tuple)):
+        first = ", ".join(shown(each) if not isinstance(each, (list, tuple, dict)) else "..." for each in value[:3])
+        return f"[{first}]" if len(value) <= 3 else f"[{first}, ...] ({len(value):,} values)"
+    text = repr(value) if not isinstance(value, dict) else f"an object of {len(value)} keys"
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
 
 
 def _interval(low: float | None, high: float | None) -> str:

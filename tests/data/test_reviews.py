@@ -40,14 +40,20 @@ def test_counts(tmp_path):
         "bad": 1,
         "first_s": 1_300_000_000,
         "last_s": 1_600_000_000,
+        "ends": {"first_s": None, "last_s": None, "deep_first_s": None, "deep_last_s": None},
+        "years": {"2011": 1, "2014": 2, "2020": 1},
         "verified": 1,
         "unverified": 1,
         "verified_unknown": 2,
         "ratings": {"3.5": 1, "4.0": 1, "5.0": 2},
         "layouts": {"2014": 2, "2018": 1, "2023": 1},
+        "layout_files": {"2014": ["a.json", "b.json"], "2018": ["a.json"], "2023": ["b.json"]},
         "reasons": {"not JSON": 1},
+        "newest_s": 1_600_000_000,
+        "quarantined": 1,
         "users": 2,
         "items": 2,
+        "users_by_layout": {"older": 1, "newer": 1, "both": 0},
     }
 
 
@@ -149,3 +155,40 @@ def test_memory_does_not_grow_with_an_endless_line_or_many_bad_ones(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 16 << 20, name
+
+
+def test_a_file_of_bad_lines_fills_no_quarantine(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("include.recommender.data.quarantine.KEPT_A_REASON", 3)
+    data = lines(OLD, *[b"{oops"] * 50, *[b"5"] * 2, OLD)
+    counts = parse(tmp_path, {"a.json": data}, max_bad_share=1.0)
+    kept = [json.loads(line) for line in gzip.decompress((tmp_path / QUARANTINE).read_bytes()).splitlines()]
+    assert [(row["line"], row["reason"]) for row in kept] == [
+        *((n, "not JSON") for n in (2, 3, 4)),
+        *((n, "not a JSON object") for n in (52, 53)),
+    ]
+    assert (counts["bad"], counts["quarantined"]) == (52, 5)
+    assert counts["reasons"] == {"not JSON": 50, "not a JSON object": 2}
+    assert "the quarantine keeps 3 such lines" in caplog.text
+
+
+def two_generations(n_shared):
+    """Reviews of 200 users in the 2018 layout and of 100 in that of 2023, some of them the same."""
+    old = [{**MID, "reviewerID": f"A{n}"} for n in range(200)]
+    return lines(*old), lines(*({**NEW, "user_id": f"A{n}" if n < n_shared else f"AE{n}"} for n in range(100)))
+
+
+@pytest.mark.parametrize(("n_shared", "warned"), [(0, True), (1, False), (60, False)])
+@pytest.mark.parametrize("apart", [True, False])
+def test_generations_whose_users_do_not_meet_are_named(tmp_path, caplog, n_shared, warned, apart):
+    old, new = two_generations(n_shared)
+    counts = parse(tmp_path, {"old.json": old, "new.json": new} if apart else {"both.json": old + new})
+    assert counts["users_by_layout"] == {"older": 200, "newer": 100, "both": n_shared}
+    assert ("users do not meet: 200 users in the 2014 or 2018 layout, 100 in that of 2023" in caplog.text) == warned
+    if warned and apart:
+        assert "2018: old.json; 2023: new.json" in caplog.text
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_generation_alone_warns_of_nothing(tmp_path, caplog, which):
+    parse(tmp_path, {"a.json": two_generations(0)[which]})
+    assert "do not meet" not in caplog.text

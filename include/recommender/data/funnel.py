@@ -13,14 +13,19 @@ from ..config import ParseConfig
 from ..errors import DataError
 from .formats import likeness
 from .reviews import UNKNOWN, UNVERIFIED, VERIFIED, Parsed
+from .times import Days
 
 N_COMMONEST = 5
+N_FILES = 3
 LAYOUT = "Expected one JSON object a line, in the 2014, 2018 or 2023 layout of the Amazon reviews."
 
 
 @dataclass
 class Funnel:
-    """n_lines = n_blank + n_bad + n_reviews. `first_s` and `last_s` bound the times; seconds since 1970 UTC."""
+    """n_lines = n_blank + n_bad + n_reviews. `first_s` and `last_s` bound the times; seconds since 1970 UTC.
+
+    layout_files : the first files with each layout
+    """
 
     n_lines: int = 0
     n_blank: int = 0
@@ -32,15 +37,24 @@ class Funnel:
     reasons: Counter[str] = field(default_factory=Counter)
     ratings: Counter[float] = field(default_factory=Counter)
     verified: Counter[int] = field(default_factory=Counter)
+    days: Days = field(default_factory=Days)
+    layout_files: dict[str, list[str]] = field(default_factory=dict)
 
-    def add_lines(self, parsed: Parsed) -> None:
-        """Count some lines."""
+    def add_lines(self, parsed: Parsed, name: str = "") -> None:
+        """Count some lines, of a file whose name is kept if it has one."""
         self.n_lines += parsed.n_lines
         self.n_blank += parsed.n_blank
         self.n_reviews += parsed.rows.num_rows
         self.n_bad += len(parsed.bad)
         self.layouts.update(parsed.layouts)
         self.reasons.update(bad.reason for bad in parsed.bad)
+        for layout in parsed.layouts:
+            self._note_file(layout, name)
+
+    def _note_file(self, layout: str, name: str) -> None:
+        names = self.layout_files.setdefault(layout, [])
+        if name and name not in names and len(names) < N_FILES:
+            names.append(name)
 
     def add_values(self, rows: pa.RecordBatch) -> None:
         """Count the values of some reviews, at least one."""
@@ -48,6 +62,7 @@ class Funnel:
         first, last = int(times.min()), int(times.max())
         self.first_s = first if self.first_s is None else min(first, self.first_s)
         self.last_s = last if self.last_s is None else max(last, self.last_s)
+        self.days.add(times)
         # Ratings come in halves; others are counted with the nearest half, so that the histogram stays small.
         halves = np.rint(rows.column("rating").to_numpy() * 2).astype(np.int64)
         self.ratings.update({half / 2: int(n) for half, n in enumerate(np.bincount(halves)) if n})
@@ -62,6 +77,9 @@ class Funnel:
         self.n_bad += other.n_bad
         self.layouts.update(other.layouts)
         self.reasons.update(other.reasons)
+        for layout, names in other.layout_files.items():
+            for name in names:
+                self._note_file(layout, name)
 
     def check_file(self, name: str, head: bytes) -> None:
         """Refuse a file that holds lines and no usable review, whose counts these are; `head` is its beginning.
@@ -99,11 +117,14 @@ class Funnel:
             "bad": self.n_bad,
             "first_s": self.first_s,
             "last_s": self.last_s,
+            "ends": self.days.ends(),
+            "years": self.days.years(),
             "verified": self.verified[VERIFIED],
             "unverified": self.verified[UNVERIFIED],
             "verified_unknown": self.verified[UNKNOWN],
             "ratings": {f"{rating:.1f}": n for rating, n in sorted(self.ratings.items())},
             "layouts": dict(sorted(self.layouts.items())),
+            "layout_files": dict(sorted(self.layout_files.items())),
             "reasons": dict(self.reasons.most_common()),
         }
 

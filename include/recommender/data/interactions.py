@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,10 @@ from .coding import CODED, GROUP_IDS, IDS, Coder, GroupWriter
 from .formats import HEAD_BYTES
 from .funnel import Funnel
 from .lines import read_blocks
-from .reviews import BadLine, Parsed, parse_block
+from .quality import mixed_ids
+from .quarantine import Quarantine
+from .reviews import Parsed, parse_block
+from .times import day, plausible_end
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +62,13 @@ class Reviews:
         """Read what `parse_files` wrote."""
         table = load_table(directory / REVIEWS, {field.name: (str(field.type),) for field in CODED})
         return cls(*(table.column(name).to_numpy() for name in CODED.names))
+
+
+def load_times(directory: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Only the times of what `parse_files` wrote: int64 seconds, shape (n_reviews,)."""
+    table = load_table(directory / REVIEWS, {"time": ("int64",)})
+    found: np.ndarray[Any, np.dtype[np.int64]] = table["time"].to_numpy()
+    return found
 
 
 def load_ids(path: Path) -> pa.LargeStringArray:
@@ -106,8 +115,9 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
         with (
             # Arrow's own zlib: that of the system differs from machine to machine in its bytes.
             pa.OSFile(str(directory / QUARANTINE), "wb") as raw,
-            pa.CompressedOutputStream(raw, "gzip") as quarantine,
+            pa.CompressedOutputStream(raw, "gzip") as packed,
         ):
+            quarantine = Quarantine(packed)
             for number, (name, path) in enumerate(files, 1):
                 log.info("Parsing %d of %d: %s", number, len(files), shown(name))
                 parts = _parse_file(shown(name), path, config, funnel)
@@ -116,7 +126,35 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
                     coder.write(rows)
         funnel.check(", ".join(shown(name) for name, _ in files), config)
         coded = coder.finish(directory / USERS, directory / ITEMS, directory / REVIEWS)
-        return {"files": len(files), **funnel.as_counts(), "users": coded.users, "items": coded.items}
+    counts = {
+        "files": len(files),
+        **funnel.as_counts(),
+        "newest_s": _newest(load_times(directory)),
+        "quarantined": quarantine.n_kept,
+        "users": coded.users,
+        "items": coded.items,
+        "users_by_layout": {"older": coded.old_users, "newer": coded.new_users, "both": coded.shared_users},
+    }
+    if mixed := mixed_ids(counts):
+        log.warning("%s", mixed)
+    return counts
+
+
+def _newest(times: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """Time of the newest review, but for odd ones, which are named; at least one review."""
+    end = plausible_end(times)
+    odd = times[times >= end]
+    if len(odd):
+        log.warning(
+            "%d of %s reviews are dated %s to %s, far behind all others, which end on %s: they are left out of "
+            "training and judging. Look at the clocks or units of their source.",
+            len(odd),
+            f"{len(times):,}",
+            day(odd.min()),
+            day(odd.max()),
+            day(end - 1),
+        )
+    return end - 1
 
 
 def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> Iterator[Parsed]:
@@ -125,7 +163,7 @@ def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> It
     blocks = read_blocks(path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion, name=name)
     for block in blocks:
         for parsed in parse_block(block):
-            funnel.add_lines(parsed)
+            funnel.add_lines(parsed, name)
             yield parsed
         n_bytes += len(block.data)
         head = head or block.data[:HEAD_BYTES]
@@ -140,15 +178,11 @@ def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> It
     funnel.check_file(name, head)
 
 
-def _keep_bad(parts: Iterator[Parsed], name: str, quarantine: pa.NativeFile) -> Iterator[pa.RecordBatch]:
+def _keep_bad(parts: Iterator[Parsed], name: str, quarantine: Quarantine) -> Iterator[pa.RecordBatch]:
     for parsed in parts:
         for bad in parsed.bad:
-            quarantine.write(_quarantined(name, bad))
+            quarantine.add(name, bad)
         yield parsed.rows
-
-
-def _quarantined(name: str, bad: BadLine) -> bytes:
-    return json.dumps({"file": name, "line": bad.line, "reason": bad.reason, "excerpt": bad.excerpt}).encode() + b"\n"
 
 
 def _gather(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from ..config import shown
 from ..errors import ConfigError, DataError, NotFound
 from ..plain_text import shown
 from ..storage.cache import entry_path, make_entry
@@ -155,13 +156,13 @@ def has_landed(snapshots: ObjectStore, name: str) -> bool:
 def _is_date(text: str) -> bool:
     try:
         return date.fromisoformat(text).isoformat() == text
-    except ValueError:
+    except (ValueError, TypeError):
         return False
 
 
 def _check_date(name: str) -> None:
     if not _is_date(name):
-        raise ConfigError(f"snapshot={name!r}: expected a date as YYYY-MM-DD")
+        raise ConfigError(f"snapshot={shown(name)}: expected a date as YYYY-MM-DD")
 
 
 @dataclass(frozen=True)

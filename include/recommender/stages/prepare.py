@@ -17,8 +17,10 @@ import msgspec
 from ..config import EncodeConfig, ParseConfig
 from ..data import snapshots
 from ..data.encoding import encode
-from ..data.interactions import QUARANTINE, Reviews, parse_files
+from ..data.interactions import QUARANTINE, Reviews, load_times, parse_files
+from ..data.times import plausible_end
 from ..errors import ConfigError, DataError
+from ..models.memory import require_memory
 from ..plain_text import shown
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
@@ -30,6 +32,8 @@ from .workspace import Outcome, Workspace, run_once
 log = logging.getLogger(__name__)
 
 SPACE_RATIO = 5
+# Peak of encoding, a review: its columns, their copies sorted and without repetitions, and the matrix.
+ENCODE_BYTES = 190
 FOLD = ("train", "holdout", "cut_s")
 
 
@@ -160,14 +164,33 @@ def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRo
     return list(zip(files, objects, strict=True))
 
 
+def known_until(workspace: Workspace, parsed: Artifact, as_of: datetime) -> int:
+    """The second after the newest review before as_of: what a run knows, by its data.
+
+    All runs that know the same share their artifacts, also where there are reviews after as_of. A few reviews dated far
+    behind all others do not count (`times.plausible_end`), and are left out like those after as_of.
+    """
+    as_of_s = int(as_of.timestamp())
+    if as_of_s > parsed.counts["last_s"]:
+        return int(parsed.counts["newest_s"]) + 1
+    times = load_times(workspace.artifacts.path(parsed))
+    return plausible_end(times[times < as_of_s]) or as_of_s
+
+
 def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime, config: EncodeConfig) -> Outcome:
     """The fold: train as a confidence matrix, the holdout, fold.json with its statistics.
 
-    An as_of beyond the newest review changes nothing, so all such runs share one artifact.
+    An as_of beyond the newest review that it lets in changes nothing, so all such runs share one artifact.
     """
-    as_of_s = min(int(as_of.timestamp()), parsed.counts["last_s"] + 1)
+    as_of_s = known_until(workspace, parsed, as_of)
 
     def make(directory: Path) -> dict[str, Any]:
+        n = parsed.counts["reviews"]
+        require_memory(
+            n * ENCODE_BYTES,
+            f"{n:,} reviews, to be encoded at about {ENCODE_BYTES} bytes each,",
+            "Bring fewer reviews, or use a larger machine.",
+        )
         fold = encode(Reviews.load(workspace.artifacts.path(parsed)), as_of_s, config)
         fold.save(directory)
         return fold.stats

@@ -101,7 +101,7 @@ def upload_model(
         "snapshot": made.resolved.counts["snapshot"],
         "cut_s": made.judged.encoded.counts["cut_s"],
         "reviews": made.downloaded.digest,
-        "last_s": made.parsed.counts["last_s"],
+        "last_s": made.parsed.counts["newest_s"],
         "published_cut_s": made.published.encoded.counts["cut_s"],
         "config": config.as_dict(),
         "prior": asdict(as_learned(config.prior, made.judged.popularity)),

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..config import QualityConfig
-from ..data.quality import Check, compare
+from ..data.quality import Check, compare, warnings
 from ..errors import DataError
 from ..storage.artifacts import Artifact
 from ..storage.documents import checked, parse_json
@@ -40,6 +40,8 @@ def check_snapshot(workspace: Workspace, snapshot: str, parsed: Artifact, config
         log.info("No earlier snapshot has been processed yet: nothing to compare with")
     for check in checks:
         log.info("%s", check)
+    for text in warnings(before["counts"] if before else None, parsed.counts):
+        log.warning("%s", text)
     failed = [check for check in checks if not check.passed]
     if failed and config.check_quality:
         raise DataError(

@@ -18,7 +18,7 @@ from ..data.interactions import Reviews
 from ..errors import ConfigError, DataError
 from ..evaluation.gate import Interval, paired_interval
 from ..evaluation.metrics import Floats
-from ..stages.prepare import encode_interactions
+from ..stages.prepare import encode_interactions, known_until
 from ..stages.workspace import Workspace, run_once
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
@@ -70,7 +70,7 @@ def plan(
         Train is too short.
     """
     reviews = Reviews.load(workspace.artifacts.path(parsed))
-    as_of_s = min(int(as_of.timestamp()), parsed.counts["last_s"] + 1)
+    as_of_s = known_until(workspace, parsed, as_of)
     instants = inner_instants(reviews, as_of_s, base.encode, config.cuts)
     # Trials weigh anew, and filter; so the folds do not depend on the run's own weights.
     everybody = EncodeConfig(holdout_fraction=base.encode.holdout_fraction)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from include.recommender.config import SHOWN_CHARS, shown
+from include.recommender.config import SHOWN_CHARS, shown_value
 
 from .fields import Field, allowed
 
@@ -27,7 +27,7 @@ def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= SHOWN_CHARS else shown(name)
+    return name if len(name) <= SHOWN_CHARS else shown_value(name)
 
 
 def _near(name: str, known: list[str]) -> str:
@@ -49,7 +49,7 @@ def problems(conf: Mapping[str, Any], fields: Mapping[str, Field]) -> list[str]:
             continue
         about = fields[name].schema
         if not Draft7Validator(about, format_checker=FormatChecker()).is_valid(value):
-            found.append(f"{name}={shown(value)}: {_strange(value, about)}expected {allowed(about)}")
+            found.append(f"{name}={shown_value(value)}: {_strange(value, about)}expected {allowed(about)}")
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 
-from include.recommender.config import RetrainConfig, TuneConfig, shown
+from include.recommender.config import RetrainConfig, TuneConfig, shown_value
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
@@ -243,13 +243,13 @@ def _other_problems(params: Mapping[str, Any], unknown_names: Sequence[str]) -> 
     problems = list(unknown_names)
     channel, reason = params.get("channel") or "production", params.get("force_reason")
     if not isinstance(channel, str) or not re.fullmatch(CHANNEL, channel):
-        problems.append(f"channel={shown(channel)}: expected a name such as production, of a-z, 0-9, _ and -")
+        problems.append(f"channel={shown_value(channel)}: expected a name such as production, of a-z, 0-9, _ and -")
     tuned = params.get("tuned")
     if tuned is not None and (not isinstance(tuned, str) or not re.fullmatch(TUNED.removesuffix("$"), tuned)):
-        problems.append(f"tuned={shown(tuned)}: expected {IN_WORDS[TUNED]}")
+        problems.append(f"tuned={shown_value(tuned)}: expected {IN_WORDS[TUNED]}")
     if reason is not None and not _is_reason(reason):
         problems.append(
-            f"force_reason={shown(reason)}: expected a sentence of {FORCE_REASON_CHARS} to {MOST_REASON_CHARS} "
+            f"force_reason={shown_value(reason)}: expected a sentence of {FORCE_REASON_CHARS} to {MOST_REASON_CHARS} "
             "characters; it is kept for good"
         )
     return problems
@@ -266,7 +266,7 @@ def _as_of(text: str, latest: datetime) -> datetime:
     found = _instant(text)
     if found > latest:
         raise ConfigError(
-            f"as_of={shown(text)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
+            f"as_of={shown_value(text)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
         )
     return found
 
@@ -281,6 +281,6 @@ def _instant(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except (ValueError, TypeError):
         raise ConfigError(
-            f"as_of={shown(text)}: expected a date such as 2018-10-01, or a date-time such as 2018-10-01T12:00:00Z"
+            f"as_of={shown_value(text)}: expected a date such as 2018-10-01, or a date-time such as 2018-10-01T12:00:00Z"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -329,22 +329,22 @@ class Knob:
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value, or None."""
         if self.is_flag:
-            return None if isinstance(value, bool) else f"{self.param}={shown(value)}: expected true or false"
+            return None if isinstance(value, bool) else f"{self.param}={shown_value(value)}: expected true or false"
         if not self.is_list:
             return self._number_problem(value)
         if not isinstance(value, (list, tuple)) or not value:
-            return f"{self.param}={shown(value)}: expected a list of one or more numbers"
+            return f"{self.param}={shown_value(value)}: expected a list of one or more numbers"
         if len(value) > MOST_WINDOWS:
             return f"{self.param}: {len(value)} numbers, expected at most {MOST_WINDOWS}"
         return next(filter(None, map(self._number_problem, value)), None)
 
     def _number_problem(self, value: Any) -> str | None:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
-            return f"{self.param}={shown(value)}: expected a finite number"
+            return f"{self.param}={shown_value(value)}: expected a finite number"
         if self.is_whole and value != int(value):
-            return f"{self.param}={shown(value)}: expected a whole number"
+            return f"{self.param}={shown_value(value)}: expected a whole number"
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
-            return f"{self.param}={shown(value)}: expected {_interval(self.low, self.high)}"
+            return f"{self.param}={shown_value(value)}: expected {_interval(self.low, self.high)}"
         return None
 
     def coerce(self, value: Any) -> Any:
@@ -377,14 +377,16 @@ def _knobs_of(section: str, config: Any) -> list[Knob]:
     return found
 
 
-def shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """A value for a message, whatever it is: cut where it is long."""
     if isinstance(value, int) and abs(value) >= 10**SHOWN_CHARS:
         return f"a whole number of about 2^{value.bit_length()}"  # Python refuses to write thousands of digits
     if isinstance(value, str):
         return repr(value) if len(value) <= SHOWN_CHARS else f"{value[:SHOWN_CHARS]!r}... ({len(value):,} characters)"
     if isinstance(value, (list, tuple)):
-        first = ", ".join(shown(each) if not isinstance(each, (list, tuple, dict)) else "..." for each in value[:3])
+        first = ", ".join(
+            shown_value(each) if not isinstance(each, (list, tuple, dict)) else "..." for each in value[:3]
+        )
         return f"[{first}]" if len(value) <= 3 else f"[{first}, ...] ({len(value):,} values)"
     text = repr(value) if not isinstance(value, dict) else f"an object of {len(value)} keys"
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..config import shown
+from ..config import shown_value
 from ..errors import ConfigError, DataError, NotFound
 from ..plain_text import shown
 from ..storage.cache import entry_path, make_entry
@@ -162,7 +162,7 @@ def _is_date(text: str) -> bool:
 
 def _check_date(name: str) -> None:
     if not _is_date(name):
-        raise ConfigError(f"snapshot={shown(name)}: expected a date as YYYY-MM-DD")
+        raise ConfigError(f"snapshot={shown_value(name)}: expected a date as YYYY-MM-DD")
 
 
 @dataclass(frozen=True)

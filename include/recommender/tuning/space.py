@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config import Knob, RetrainConfig, knobs, shown
+from ..config import Knob, RetrainConfig, knobs, shown_value
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
         search = (*ALWAYS, WITH_BOTH_KINDS) if both_kinds else ALWAYS
     if isinstance(search, str) or not isinstance(search, Sequence) or len(search) > len(SPACE):
         raise ConfigError(
-            f"search={shown(search)}: expected a list of at most {len(SPACE)} names among {', '.join(SPACE)}"
+            f"search={shown_value(search)}: expected a list of at most {len(SPACE)} names among {', '.join(SPACE)}"
         )
     strange = [name for name in search if not isinstance(name, str) or name not in SPACE]
     if strange:
-        raise ConfigError(f"search={shown(strange)}: cannot be searched; expected names among {', '.join(SPACE)}")
+        raise ConfigError(f"search={shown_value(strange)}: cannot be searched; expected names among {', '.join(SPACE)}")
     return [name for name in SPACE if name in search]
 
 

@@ -110,6 +110,7 @@ def test_what_is_left_when_owner_and_leash_are_killed_at_once_ends_with_the_next
     leash = next(process for process in home.leftovers() if LEASH in process.cmdline())
     os.kill(leash.pid, signal.SIGSTOP)  # so that it cannot act on its owner's end
     owner.kill()
+    owner.wait()
     leash.kill()
     with home.own("make down") as left:
         assert left

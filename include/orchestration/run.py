@@ -281,6 +281,6 @@ def _instant(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except (ValueError, TypeError):
         raise ConfigError(
-            f"as_of={shown_value(text)}: expected a date such as 2018-10-01, or a date-time such as 2018-10-01T12:00:00Z"
+            f"as_of={shown_value(text)}: expected a date such as 2018-10-01, or an instant such as 2018-10-01T12:00:00Z"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -384,9 +384,8 @@ def shown_value(value: Any) -> str:
     if isinstance(value, str):
         return repr(value) if len(value) <= SHOWN_CHARS else f"{value[:SHOWN_CHARS]!r}... ({len(value):,} characters)"
     if isinstance(value, (list, tuple)):
-        first = ", ".join(
-            shown_value(each) if not isinstance(each, (list, tuple, dict)) else "..." for each in value[:3]
-        )
+        nested = (list, tuple, dict)
+        first = ", ".join("..." if isinstance(each, nested) else shown_value(each) for each in value[:3])
         return f"[{first}]" if len(value) <= 3 else f"[{first}, ...] ({len(value):,} values)"
     text = repr(value) if not isinstance(value, dict) else f"an object of {len(value)} keys"
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."

@@ -15,6 +15,7 @@ from include.recommender.reporting.collect import collect
 from include.recommender.reporting.journal import Journal
 from include.recommender.stages import quality
 from include.recommender.stages.workspace import run_once
+from include.recommender.storage.names import plain_name
 from include.recommender.tuning.tuned import list_tuned, newest_tuned, read_tuned, write_tuned
 from local.dag_run import copy_pages
 
@@ -106,7 +107,8 @@ def pointer(workspace):
 
     def read():
         state = workspace.registry.channels.read("production")
-        workspace.registry.fetch(state.model_id, workspace.cache / "models" / state.model_id)
+        plain_name(state.model_id)
+        workspace.registry.channels.history("production")
 
     return "channels/production.json", read
 
@@ -114,7 +116,14 @@ def pointer(workspace):
 def bundle(workspace):
     name = makers.publish(Registry(workspace.root), "20180901-0123456789ab")
     target = workspace.cache / "models" / name
-    return f"models/{name}/manifest.json", lambda: workspace.registry.fetch(name, target)
+
+    def read():
+        found = workspace.registry.manifest(name)
+        for file in found["files"]:
+            if file not in ALL_THE_SAME:
+                workspace.registry.fetch_file(found, name, file, target)
+
+    return f"models/{name}/manifest.json", read
 
 
 def tombstone(workspace):
@@ -125,6 +134,9 @@ def tombstone(workspace):
     return f"retired/{name}.json", lambda: registry.tombstone(name)
 
 
+FILES = ("user_factors.npy", "item_factors.npy", "prior.npy", "users.parquet", "items.parquet")
+# Files of the bundle that need not be fetched for each attack.
+ALL_THE_SAME = {f"{part}_{each}" for part in ("judged", "published") for each in FILES} | {"MODEL_CARD.md"}
 READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]
 by_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 
@@ -155,7 +167,7 @@ def attack(workspace, reader, documents):
 
 @by_reader
 def test_each_field_is_checked(workspace, reader):
-    attack(workspace, reader, lambda body: mutations(body, per_place=2))
+    attack(workspace, reader, lambda body: mutations(body, per_place=1))
 
 
 @pytest.mark.slow

@@ -41,6 +41,10 @@ class Parsed(msgspec.Struct):
     verified_unknown: Count
     ratings: dict[str, Count]
 
+    def __post_init__(self) -> None:
+        if not any(self.ratings.values()):
+            raise ValueError("ratings: counts no review")
+
 
 class Encoded(msgspec.Struct):
     """Of encode_interactions: the instants of the fold, and its sizes."""

@@ -1,5 +1,6 @@
 """The page: whole, self-contained, safe, the same bytes, and there for every run."""
 
+import copy
 import re
 from html.parser import HTMLParser
 
@@ -274,7 +275,7 @@ def test_what_a_person_refused_is_told_once_in_their_words(report):
 
 
 def test_without_a_prior_that_does_anything_the_report_says_why_a_row_is_missing(report):
-    del report["judged"]["without_prior"]
+    report["judged"].pop("without_prior", None)
     none = report["prior"] | {"power": 0.0, "why": "no prior is as good as any"}
     told = plain(report | {"prior": none})
     assert "There is no row “candidate without prior”: its power is 0 (no prior is as good as any)" in told
@@ -282,6 +283,7 @@ def test_without_a_prior_that_does_anything_the_report_says_why_a_row_is_missing
 
 
 def test_with_a_prior_nothing_is_said_of_a_missing_row(report):
+    report["judged"]["without_prior"] = copy.deepcopy(report["judged"]["candidate"])
     assert "There is no row" not in plain(report)
 
 

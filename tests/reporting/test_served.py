@@ -60,14 +60,15 @@ def test_the_page_tells_who_is_served_and_what_the_prior_weighs(report):
     assert "1 (hits)" in page
     assert "half-life of 15 days, enters the score with the power 0.35: nearest &lt;by&gt; far, on 71 users" in page
     assert f"<mark>{0.35 / 15:.4f}</mark>" in page
-    assert f'<td class="num far">{0.35 / 60:.4f}</td>' in page
+    assert f'<td class="num far">({0.35 / 60:.4f})</td>' in page
     assert page.count("<mark>") == 1
 
 
-def test_reports_of_before_there_were_slices_are_shown(report):
+def test_without_slices_and_prior_the_section_is_left_out(report):
     judged = {
         name: {key: value for key, value in body.items() if key != "slices"} for name, body in report["judged"].items()
     }
     page = render_html({**report, "judged": judged, "prior": None})
     assert served.compared({**report, "judged": judged}) == []
-    assert "The run did not come to judging." in page
+    assert 'id="served"' not in page
+    assert 'id="beyond"' in page

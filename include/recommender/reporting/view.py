@@ -258,7 +258,8 @@ def sections(report: Report) -> dict[str, str]:
         shown |= {"data": "Data"} if data else {}
         shown |= {"training": "Training"} if report.get("training") or unreadable(report, "training") else {}
         shown |= {"history": "History length"} if by_history(report) else {}
-        shown |= {"served": "Who is served"} if report.get("judged") or report.get("prior") else {}
+        sliced = any("slices" in row for row in (report.get("judged") or {}).values())
+        shown |= {"served": "Who is served"} if sliced or report.get("prior") else {}
         shown |= {"beyond": "Beyond accuracy"} if report.get("judged") else {}
     return shown | {"lineage": "Lineage", "tasks": "Tasks"}
 

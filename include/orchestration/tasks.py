@@ -76,7 +76,7 @@ def check_snapshot(resolved: Handle, parsed: Handle) -> None:
     def body(run: Run) -> None:
         snapshot = run.open(resolved).counts["snapshot"]
         checks = quality.check_snapshot(run.workspace, snapshot, run.open(parsed), run.config.quality)
-        run.note(checks=[str(check) for check in checks])
+        run.note(compared=[asdict(check) for check in checks])
 
     run_task(body)
 

@@ -94,7 +94,7 @@ def check_snapshot() -> None:
     def body(run: Run) -> None:
         snapshot = run.made("resolve_snapshot").counts["snapshot"]
         checks = quality.check_snapshot(run.workspace, snapshot, run.made("parse_reviews"), run.config.quality)
-        run.note(checks=[str(check) for check in checks])
+        run.note(compared=[asdict(check) for check in checks])
 
     run_task(body)
 

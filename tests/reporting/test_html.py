@@ -57,6 +57,26 @@ def test_it_has_all_sections_and_plots_and_each_plot_is_described(report):
     assert "popularity, all time" in page.text
 
 
+def test_it_shows_what_the_snapshot_checks_compared(report):
+    checks = [
+        {"what": "reviews", "before": "1,000", "now": "1,100", "allowed": "at least 800", "passed": True},
+        {"what": "items", "before": "100", "now": "10", "allowed": "at least 80", "passed": False},
+    ]
+    assert "Against the snapshot before" not in Page(render_html(report)).text
+    task = {**report["tasks"][0], "task": "check_snapshot", "facts": {"compared": checks}}
+    page = Page(render_html({**report, "tasks": [*report["tasks"], task]}))
+    words = " ".join(page.text.split())
+    assert "reviews 1,000 1,100 at least 800 ok" in words
+    assert "items 100 10 at least 80 collapsed" in words
+
+
+def test_it_warns_of_users_of_two_generations_that_do_not_meet(report):
+    assert "users do not meet" not in Page(render_html(report)).text
+    mixed = {"users_by_layout": {"older": 9, "newer": 8, "both": 0}, "layout_files": {"2018": ["a"], "2023": ["b"]}}
+    text = Page(render_html({**report, "funnel": {**report["funnel"], **mixed}})).text
+    assert "The snapshot mixes layouts whose users do not meet: 9 users" in text
+
+
 def test_it_needs_nothing_from_outside_and_runs_nothing(report):
     text = render_html(report)
     page = Page(text)

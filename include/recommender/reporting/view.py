@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+from ..data.quality import mixed_ids
 from ..evaluation.evaluate import HISTORY_EDGES
 from ..evaluation.gate import CANDIDATE, CHAMPION, POPULARITY, strongest_popularity
 from .checks import reference_name, share
@@ -190,6 +191,22 @@ def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
             ("judged", fold["judged_interactions"], f"{fold['holdout_of_cold_users']:,} of cold users"),
         ]
     return steps
+
+
+def compared(report: Report) -> list[dict[str, Any]]:
+    """What the snapshot checks compared: rows of what, before, now, allowed, passed; none for a first snapshot."""
+    rows = (
+        (task.get("facts") or {}).get("compared")
+        for task in report.get("tasks") or []
+        if task["task"] == "check_snapshot"
+    )
+    return next(filter(None, rows), [])
+
+
+def unjoined(report: Report) -> str | None:
+    """A warning where the snapshot mixes generations of user ids."""
+    funnel = report.get("funnel")
+    return mixed_ids(funnel) if funnel and "users_by_layout" in funnel else None
 
 
 def _left_of_train(fold: Mapping[str, Any]) -> str:

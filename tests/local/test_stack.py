@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 CONF = '{"factors": 8, "iterations": 2, "force_reason": "a test of make up", "min_users": 1}'
 FOLDERS = ("include", "local", "dags", "plugins", "samples")
-UP_S, RUN_S, END_S = 300, 300, 90
+UP_S, RUN_S, END_S = 600, 900, 120
 
 
 @pytest.fixture
@@ -135,6 +135,8 @@ def test_make_up_runs_what_is_asked_for_and_survives_kills_of_its_parts(project)
         state = call(address, token, f"/api/v2/dags/recommender_retrain/dagRuns/{run}")["state"]
         time.sleep(0.5)
     assert state == "success"
+    runs = call(address, token, "/api/v2/dags/recommender_retrain/dagRuns")["dag_runs"]
+    assert [row["dag_run_id"] for row in runs] == [run]
     assert {row["name"] for row in call(address, token, "/api/v2/pools")["pools"]} >= {"mine"}
 
     part(project, "scheduler").kill()

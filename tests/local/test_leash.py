@@ -23,11 +23,11 @@ if os.fork() == 0:
     if os.fork():
         os._exit(0)
     setproctitle.setproctitle("renamed " * 2000)
-    print("orphan", os.getpid(), flush=True)
+    os.write(1, b"orphan %d\\n" % os.getpid())
     time.sleep(600)
 os.wait()
 setproctitle.setproctitle("renamed " * 2000)
-print("top", os.getpid(), flush=True)
+os.write(1, b"top %d\\n" % os.getpid())
 time.sleep(600)
 """
 OWNER = """

@@ -6,8 +6,10 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,13 +25,17 @@ pytestmark = pytest.mark.slow
 
 CONF = '{"factors": 8, "iterations": 2, "force_reason": "a test of make up", "min_users": 1}'
 FOLDERS = ("include", "local", "dags", "plugins", "samples")
-UP_S, RUN_S, END_S = 300, 300, 90
+UP_S, RUN_S, END_S = 600, 900, 120
 
 
 @pytest.fixture
-def project(tmp_path):
-    """A copy of the project where paths hurt, with the environment of this one; what it started is ended."""
-    copy = tmp_path / 'my project\'s "copy" of $x ü #1'
+def project():
+    """A copy of the project where paths hurt, with the environment of this one; what it started is ended.
+
+    Not below pytest's folder: each start of pytest closes that to other users, so to PostgreSQL's where we are root.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="recommender-up-"))
+    copy = folder / 'my project\'s "copy" of $x ü #1'
     copy.mkdir()
     for name in FOLDERS:
         if (PROJECT / name).exists():
@@ -41,6 +47,7 @@ def project(tmp_path):
     yield copy
     for left in Home(copy / ".local").leftovers():
         left.kill()
+    shutil.rmtree(folder)
 
 
 def ports(n):
@@ -101,7 +108,7 @@ def nothing_is_left(project, used):
 
 def call(address, token, path):
     request = urllib.request.Request(f"{address}{path}", headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=RUN_S) as answer:
         return json.load(answer)
 
 
@@ -109,7 +116,7 @@ def login(address, said):
     password = re.search(r"password (\S+)", said)[1]
     body = json.dumps({"username": "admin", "password": password}).encode()
     request = urllib.request.Request(f"{address}/auth/token", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=RUN_S) as answer:
         return json.load(answer)["access_token"]
 
 
@@ -128,6 +135,8 @@ def test_make_up_runs_what_is_asked_for_and_survives_kills_of_its_parts(project)
         state = call(address, token, f"/api/v2/dags/recommender_retrain/dagRuns/{run}")["state"]
         time.sleep(0.5)
     assert state == "success"
+    runs = call(address, token, "/api/v2/dags/recommender_retrain/dagRuns")["dag_runs"]
+    assert [row["dag_run_id"] for row in runs] == [run]
     assert {row["name"] for row in call(address, token, "/api/v2/pools")["pools"]} >= {"mine"}
 
     part(project, "scheduler").kill()

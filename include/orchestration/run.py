@@ -31,6 +31,7 @@ from .tuned import NONE_YET, find_tuned
 log = logging.getLogger(__name__)
 
 Handle = dict[str, Any]
+NO_PERSON = "dag_test"  # the user of a run by `dag.test()`, as `make run` makes it
 
 
 @dataclass
@@ -220,7 +221,8 @@ def _started_by(dag_run: Any) -> str:
     """The person whom Airflow knows: of a trigger, or of the backfill that the run belongs to; else what started it."""
     kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
     others = {"scheduled": "schedule", "asset_triggered": "asset", "operator_triggered": "another DAG"}
-    return getattr(dag_run, "triggering_user_name", None) or others.get(kind, kind)
+    name = getattr(dag_run, "triggering_user_name", None)
+    return name if name and name != NO_PERSON else others.get(kind, kind)
 
 
 def _search_problems(params: Mapping[str, Any]) -> list[str]:

@@ -34,7 +34,6 @@ def waiting_run(session, pool):
     from airflow.utils.types import DagRunTriggeredByType, DagRunType
     from pendulum import now
 
-    sync_dags()
     dag = SerializedDagModel.get("recommender_tune", session=session).dag
     return dag.create_dagrun(
         run_id=f"pool_{pool}",
@@ -65,6 +64,7 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
         return [XComModel.deserialize_value(row) for row in rows]
 
     hook = get_listener_manager().hook
+    sync_dags()
     with create_session() as session, prohibit_commit(session) as guard:  # as the scheduler calls listeners
         run = waiting_run(session, "no_such_pool")
         hook.on_dag_run_running(dag_run=run, msg="started")
@@ -74,9 +74,11 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
         hook.on_dag_run_running(dag_run=run, msg="started")
         assert left(session, run) == [problem]
         Pool.create_or_update_pool("no_such_pool", 0, "test", include_deferred=False, session=session)
+        session.flush()
         hook.on_dag_run_running(dag_run=run, msg="started")
         assert "the pool no_such_pool has no slots" in left(session, run)[0]
         session.scalar(select(Pool).where(Pool.pool == "no_such_pool")).slots = 1
+        session.flush()
         hook.on_dag_run_running(dag_run=run, msg="started")
         assert left(session, run) == [""]
         session.rollback()

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from include.orchestration.failures import RESULTS_ARE_FINAL, to_airflow
 from include.orchestration.form import retrain_params
 from include.orchestration.run import open_run
 from include.recommender.config import RetrainConfig, knobs
-from include.recommender.errors import ConfigError
+from include.recommender.errors import ConfigError, DataError, GateRejected, TransientError
 
 MONDAY = datetime(2018, 9, 3, tzinfo=UTC)
 
@@ -83,3 +84,38 @@ def test_no_run_may_claim_to_know_the_future(workspace):
     open_run(context(as_of="2018-09-04"), workspace).check()
     with pytest.raises(ConfigError, match="as_of='2018-09-05': lies after the run's date"):
         open_run(context(as_of="2018-09-05"), workspace).check()
+
+
+@pytest.mark.parametrize(
+    ("kind", "user", "who"),
+    [
+        ("manual", "ann", "ann"),
+        ("backfill", "ann", "ann"),
+        ("scheduled", None, "schedule"),
+        ("asset_triggered", None, "asset"),
+        ("operator_triggered", None, "another DAG"),
+        ("manual", "dag_test", "manual"),
+        ("manual", None, "manual"),
+    ],
+)
+def test_who_started_a_run_is_the_person_whom_airflow_knows(workspace, kind, user, who):
+    about = context()
+    about["dag_run"].run_type, about["dag_run"].triggering_user_name = kind, user
+    assert open_run(about, workspace).facts.started_by == who
+
+
+def test_a_task_whose_predecessor_handed_nothing_on_says_what_to_clear(workspace):
+    about = context() | {"ti": SimpleNamespace(task_id="evaluate", try_number=1, xcom_pull=lambda **_: None)}
+    with pytest.raises(DataError, match=r"The task train_als handed nothing on\. Clear it"):
+        open_run(about, workspace).made("train_als")
+
+
+def test_a_verdict_ends_a_task_as_a_result_in_one_line_and_is_never_retried():
+    from airflow.sdk.definitions.retry_policy import RetryAction
+
+    ended = to_airflow(GateRejected("HOLD: nothing is published.\nthe table"))
+    assert isinstance(ended, SystemExit)  # Airflow logs every other exception with its stack trace
+    assert ended.code == "HOLD: nothing is published."
+    assert RESULTS_ARE_FINAL.evaluate(ended, 1, 3).action == RetryAction.FAIL
+    for error in (TransientError("x"), SystemExit(1), MemoryError()):
+        assert RESULTS_ARE_FINAL.evaluate(error, 1, 3).action == RetryAction.DEFAULT

@@ -129,10 +129,10 @@ def make_entry(entry: Path) -> None:
 
 def mark_entry(entry: Path) -> None:
     """Put our mark into the folder of an entry."""
-    with suppress(FileExistsError):
-        handle = os.open(entry / ENTRY, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(ENTRY_TEXT)
+    # Over one that is there: a process that was killed may have left it empty.
+    handle = os.open(entry / ENTRY, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(ENTRY_TEXT)
 
 
 def used(entry: Path) -> None:

@@ -16,5 +16,5 @@ def test_a_run_that_publishes_the_model_of_another_in_that_moment_leaves_it_whol
         story.script.faults = [Fault("PUT", r"MODEL_CARD-", "call", action=theirs)]
         ours = story.start("upload_model", cache, run_id="ours").result()
         assert ours["handle"]["fresh"] is False
-        assert story.direct.registry.manifest(ours["handle"]["model_id"])["run"] == "theirs"
+        assert story.direct.registry.manifest(ours["handle"]["model_id"]).run == "theirs"
         assert story.problems() == []

@@ -54,7 +54,7 @@ def test_of_promotions_at_once_the_newest_knowledge_is_live_in_the_end(workspace
     assert set(told) == {each.model_id for each in candidates}
     assert live(workspace) == candidates[-1].model_id
     history = workspace.registry.channels.history(CHANNEL)
-    assert [move.as_of for move in history] == sorted(move.as_of for move in history)
+    assert [move.known_until for move in history] == sorted(move.known_until for move in history)
     assert [move.from_model for move in history] == [None, *(move.to_model for move in history[:-1])]
     assert {move.to_model for move in history} == {name for name, promotion in told.items() if promotion.moved}
 

@@ -37,9 +37,9 @@ def test_what_was_learned_is_judged_published_and_refitted(workspace, first):
     assert (strength == fit_prior(*counted, fixed)).all()
     manifest = workspace.registry.manifest(first.model_id)
     assert prior_of(manifest) == fixed
-    assert manifest["identity"]["judged_prior"]["power"] == learned
-    assert manifest["identity"]["published_prior"]["power"] == learned
-    refitted = workspace.artifacts.open(manifest["lineage"]["refit/fit_popularity"])
+    assert manifest.identity["judged_prior"]["power"] == learned
+    assert manifest.identity["published_prior"]["power"] == learned
+    refitted = workspace.artifacts.open(manifest.lineage["refit/fit_popularity"])
     assert {name: refitted.counts["prior"][name] for name in ("power", "half_life_days")} == {
         "power": learned,
         "half_life_days": half_life_days,
@@ -98,10 +98,6 @@ def test_evidence_and_opponents_are_no_part_of_a_models_identity(workspace, firs
     assert Candidate(workspace, JULY, **CONFIGURED, windows_days=[7, 60]).model_id == first.model_id
     for change in ({"prior_short_history": 3}, {"prior_half_life_days": 80}):
         assert Candidate(workspace, JULY, **CONFIGURED | change).model_id != first.model_id
-
-
-def test_a_bundle_from_before_the_prior_scores_without():
-    assert prior_of({}).power == 0.0
 
 
 @pytest.mark.parametrize("param", ["prior_power", "prior_short_history"])

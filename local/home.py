@@ -21,6 +21,7 @@ from include.recommender.plain_text import shown, shown_lines
 from .environment import MARK, PROJECT, isolated
 from .leash import set_subreaper
 
+HOME_MARK = ".recommender-home"
 GRACE_S = 20.0
 LEFT_GRACE_S = 3.0
 RUN_MODULE = "local.dag_run"
@@ -101,6 +102,12 @@ class Home:
     def _make_private(self) -> None:
         """The directories, for their owner only; PostgreSQL's user, where root needs one, has to pass the outer one."""
         self.path.mkdir(parents=True, exist_ok=True)
+        if self.path.name != ".local" and not (self.path / HOME_MARK).exists() and any(self.path.iterdir()):
+            raise ConfigError(
+                f"--local {self.path}: holds files, and was not made by this project, which would delete "
+                "old logs in it. Name an empty or a new folder"
+            )
+        (self.path / HOME_MARK).touch()
         self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for name in ("logs", "airflow", "s3", "cache", "reports", "cwd"):
             (self.path / name).mkdir(exist_ok=True)
@@ -119,7 +126,9 @@ class Home:
                     found |= {each.pid: each for each in (process, *process.children(recursive=True))}
             except (psutil.Error, OSError):
                 continue
-        return [process for process in found.values() if _lives(process)]
+        # Where somebody calls this from below a marked process, neither it nor what called it ends.
+        callers = {os.getpid(), *(each.pid for each in psutil.Process().parents())}
+        return [process for process in found.values() if process.pid not in callers and _lives(process)]
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error, OSError):

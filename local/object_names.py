@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from include.recommender.data.names import ending
+from include.recommender.errors import ConfigError
 
 from .given import Given
 
@@ -33,6 +34,8 @@ def object_names(files: Sequence[Given]) -> dict[str, Given]:
         names = {_marked(name, file, digits) if file in near else name: file for file, name in plain.items()}
         if len({_folded(name) for name in names}) == len(plain):
             break
+    else:
+        raise ConfigError("REVIEWS: two files have names that cannot be told apart in a snapshot. Rename one of them")
     return names
 
 

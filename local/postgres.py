@@ -19,7 +19,7 @@ from include.recommender.errors import ConfigError
 
 from . import children
 from .children import Child
-from .home import Home
+from .home import Home, say
 
 ADMINISTRATION = ("/usr/sbin", "/sbin")
 DATABASE, SUPERUSER = "airflow", "postgres"
@@ -105,6 +105,7 @@ def _let_pass(path: Path) -> None:
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
+            say(f"Letting other users pass {folder} (chmod o+x): PostgreSQL cannot run as root", "postgres")
             folder.chmod(mode | stat.S_IXOTH)
 
 

@@ -82,6 +82,10 @@ def check(request: Request, key: Key, region: str, now: datetime) -> str:
     names = claim.signed_headers.split(";")
     if "host" not in names:
         raise Refused("AccessDenied", "the signature does not cover the header host")
+    unsigned = [name for name, _ in request.headers if name.startswith("x-amz-") and name not in names]
+    if unsigned:
+        # Whoever holds a presigned address must not add what it does, such as x-amz-copy-source.
+        raise Refused("AccessDenied", f"the signature does not cover the header {unsigned[0]}")
     canonical = _canonical(request, query, names, claim.body_sha256)
     text = "\n".join((ALGORITHM, claim.date, scope, hashlib.sha256(canonical.encode()).hexdigest()))
     wanted = hmac.new(_signing_key(key.secret, day, region), text.encode(), hashlib.sha256).hexdigest()

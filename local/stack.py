@@ -110,8 +110,8 @@ def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> 
         postgres = stack.enter_context(database(home))
         say("PostgreSQL is up", "postgres")
         environment = airflow_environment(home, server.endpoint, source.root, postgres.url) | _serving(home, port)
-        if run_it and not settings().get("RECOMMENDER_SCHEDULE"):
-            # Unpausing would start the scheduled run of last week besides, which nobody asked for.
+        if not settings().get("RECOMMENDER_SCHEDULE"):
+            # An unpaused DAG would start the scheduled run of last week, which nobody asked for.
             environment["RECOMMENDER_SCHEDULE"] = "none"
         shell_file = shell.write(home, server.endpoint, environment)
         _prepare(home, environment)

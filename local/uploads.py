@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from include.recommender.data.names import UNFINISHED
-from include.recommender.errors import DataError, NotFound
+from include.recommender.errors import DataError
 from include.recommender.plain_text import shown
 from include.recommender.storage.content_types import content_type
 from include.recommender.storage.objects import ObjectInfo, ObjectStore, file_sha256
@@ -169,7 +169,7 @@ def _read_index(root: ObjectStore) -> Index | None:
     """None where there is none, or one that cannot be read: everything is then put again."""
     try:
         return msgspec.json.decode(root.read(INDEX), type=Index)
-    except (NotFound, msgspec.MsgspecError):
+    except (DataError, msgspec.MsgspecError):
         return None
 
 

@@ -22,7 +22,7 @@ from .settings import Settings
 
 log = logging.getLogger(__name__)
 
-FOLDER = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,299}")
+FOLDER = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,299}")
 RUN_FILES = {"report.html": "text/html; charset=utf-8", "report.json": "application/json"}
 TREND = re.compile(r"trend(-[a-z][a-z0-9_-]{0,39})?\.html")
 # What is in the bucket gets no rights in Airflow's origin: no scripts, no forms, nothing from elsewhere. Same-origin

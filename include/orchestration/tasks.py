@@ -93,8 +93,13 @@ def check_snapshot() -> None:
 
     def body(run: Run) -> None:
         snapshot = run.made("resolve_snapshot").counts["snapshot"]
-        checks = quality.check_snapshot(run.workspace, snapshot, run.made("parse_reviews"), run.config.quality)
-        run.note(compared=[asdict(check) for check in checks])
+        quality.check_snapshot(
+            run.workspace,
+            snapshot,
+            run.made("parse_reviews"),
+            run.config.quality,
+            lambda checks: run.note(compared=[asdict(check) for check in checks]),
+        )
 
     run_task(body)
 
@@ -201,6 +206,9 @@ def promote_model() -> dict[str, Any]:
         if run.facts.params.get("promotion") == BY_HAND:
             raise AirflowSkipException(_left_to_a_person(run, published.model_id))
         reason, approved = run.facts.params.get("force_reason"), _approved(run)
+        if approved is not None and not approved.get("by"):
+            raise AirflowSkipException(_nobody_was_asked(run, published.model_id))
+        approved = approved or {}
         promotion = promote.promote_model(
             run.workspace,
             published,
@@ -228,9 +236,9 @@ def _announce(promotion: Promotion, uri: str) -> None:
     events[CHANNELS].add(Asset(f"recommender_{promotion.channel}"), extra=about)
 
 
-def _approved(run: Run) -> dict[str, str]:
-    """Who approved, and the note; empty where nobody was asked."""
-    return (run.pull(ASK) or {}) if get_current_context()["dag"].has_task(ASK) else {}
+def _approved(run: Run) -> dict[str, str] | None:
+    """Who approved, and the note; empty where nobody was asked, and None where nobody has to be."""
+    return (run.pull(ASK) or {}) if get_current_context()["dag"].has_task(ASK) else None
 
 
 def _judged(run: Run) -> Fitted:
@@ -258,8 +266,16 @@ def _why(verdict: str, reason: str | None, approved: Mapping[str, Any], facts: R
 
 
 def _left_to_a_person(run: Run, model_id: str) -> str:
-    why = f"promotion is by hand: {promote_command(model_id)}"
+    why = f"promotion is by hand: {promote_command(model_id, run.facts.channel)}"
     run.note(moved=False, model_id=model_id, channel=run.facts.channel, why=why)
+    return why
+
+
+def _nobody_was_asked(run: Run, model_id: str) -> str:
+    """The channel knew more when `approve` looked, and may know less by now: only a person may then move it."""
+    channel = run.facts.channel
+    why = f"nobody was asked to approve, since {channel} was not to move: {promote_command(model_id, channel)}"
+    run.note(moved=False, model_id=model_id, channel=channel, why=why)
     return why
 
 

@@ -185,7 +185,11 @@ class GateConfig:
     seed: int = knob(11, "Seed of the bootstrap", low=0, high=2**31 - 1, param="bootstrap_seed")
 
     def problem(self) -> str | None:
-        """What is wrong with the values together: too few resamples lie beyond an end of a very sure interval."""
+        """What is wrong with the values together: too few resamples lie beyond an end of a very sure interval.
+
+        This is about the interval over popularity. The one against the best of several versions is surer, so fewer
+        resamples lie beyond its ends; it decides between HOLD and REJECT only.
+        """
         tail = (1 - self.confidence_level) / 2
         least = math.ceil(round(LEAST_BEYOND / tail, 6))
         if self.resamples >= least:

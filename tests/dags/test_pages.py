@@ -2,8 +2,11 @@
 
 import json
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
+
+from include.recommender.reporting.journal import run_name
 
 from .harness import keys, load_dag, report_of, run_dag, sync_dags
 
@@ -113,6 +116,15 @@ def test_the_link_of_a_run_leads_to_the_folder_of_its_report(server, stored):
     assert "/" not in odd.headers["location"].removeprefix("/recommender/reports/").removesuffix("/report.html")
     assert server("viewer", "/recommender/runs/other_dag/r1").status_code == 404
     assert server("viewer", "/recommender/runs/other_dag/r1").headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("run_id", ["manual__2026-07-01T00:00:00+00:00", "scheduled__2026-07-05T00:00:00+00:00", "r1"])
+def test_the_report_of_a_run_as_airflow_names_them_opens(server, workspace, run_id):
+    workspace.root.write(f"reports/{run_name(run_id)}/report.html", REPORT)
+    link = server("viewer", f"/recommender/runs/{RETRAIN}/{quote(run_id, safe='')}")
+    assert link.status_code == 307
+    page = server("viewer", link.headers["location"])
+    assert (page.status_code, page.content) == (200, REPORT)
 
 
 @pytest.mark.parametrize(

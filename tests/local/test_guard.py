@@ -283,6 +283,14 @@ def test_a_presigned_address_serves_until_it_expires_and_nothing_else(server):
     assert ask(server, "DELETE", path)[0] == 403
 
 
+def test_nothing_is_added_to_a_presigned_address(server):
+    url = server.client().generate_presigned_url("put_object", {"Bucket": store.BUCKET, "Key": "theirs"}, ExpiresIn=60)
+    source = {"x-amz-copy-source": f"/{store.BUCKET}/it"}
+    status, _, body = ask(server, "PUT", url.removeprefix(server.endpoint), headers=source)
+    assert status == 403
+    assert b"does not cover the header x-amz-copy-source" in body
+
+
 @pytest.mark.parametrize("key", ["a b", "ä/日本", "a+b&c=d", "~x", "a//b", "/lead", "%41", "a?b#c", "a'(b)*!,;:@$"])
 def test_every_key_can_be_written_listed_read_and_presigned(server, key):
     s3 = server.client()

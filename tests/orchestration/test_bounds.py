@@ -10,7 +10,7 @@ import pytest
 from include.orchestration.fields import retrain_fields, tune_fields
 from include.orchestration.parameters import problems
 from include.orchestration.run import _other_problems, _search_problems, open_run
-from include.recommender.config import RetrainConfig, TuneConfig, knobs, shown, tune_knobs
+from include.recommender.config import RetrainConfig, TuneConfig, knobs, shown_value, tune_knobs
 from include.recommender.errors import ConfigError
 
 FIELDS = retrain_fields() | tune_fields()
@@ -144,5 +144,5 @@ def test_an_instant_is_short(as_of):
 
 def test_what_is_shown_is_short_whatever_it_is():
     for value in [*HUGE, {"a": [1] * 10**6}, [{"a": 1}] * 9, None, b"x" * 10**6, ("x" * 10**6,) * 9]:
-        assert len(shown(value)) < 300
-    assert (shown("production"), shown(7), shown([1, 2])) == ("'production'", "7", "[1, 2]")
+        assert len(shown_value(value)) < 300
+    assert (shown_value("production"), shown_value(7), shown_value([1, 2])) == ("'production'", "7", "[1, 2]")

@@ -13,9 +13,8 @@ SECRET = "hunter2hunter2"
 
 
 def settings(root, snapshots="", connection=""):
-    return Settings.from_environment(
-        {"RECOMMENDER_ROOT": root, "RECOMMENDER_SNAPSHOTS": snapshots, "RECOMMENDER_AWS_CONN_ID": connection}
-    )
+    given = {"RECOMMENDER_ROOT": root, "RECOMMENDER_SNAPSHOTS": snapshots, "RECOMMENDER_AWS_CONN_ID": connection}
+    return Settings.from_environment({**given, "HOME": "/home/somebody"})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.orchestration.waiting import SnapshotTrigger, has_landed
+from include.orchestration.waiting import SnapshotTrigger
+from include.recommender.data.snapshots import has_landed
 
 from ..conftest import BUCKET
 

@@ -193,3 +193,11 @@ def test_an_object_that_the_store_did_not_delete_is_an_error(registry, code, err
     registry.objects.client.meta.events.register("before-send.s3.DeleteObjects", answer)
     with pytest.raises(error, match="Cannot delete s3://reviews/shop/models/a"):
         registry.objects.delete(["models/a"])
+
+
+def test_a_pointer_that_somebody_copied_is_no_channel(registry):
+    line(registry, M1, M2)
+    for key in ("channels/backup/production.json", "channels/.hidden.json", "channels/a/b/history/1.json"):
+        registry.objects.write(key, registry.objects.read("channels/production.json"))
+    assert registry.channels.names() == ["production"]
+    assert retired(retire(registry, NOTHING, "ann", dry_run=False)) == [M1]

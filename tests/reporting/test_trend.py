@@ -160,14 +160,15 @@ def test_time_is_that_of_the_data_whatever_the_date_of_the_run(workspace, report
 
 
 def test_unchanged_runs_are_in_the_table_with_what_their_version_knew(workspace, registry, report):
-    makers.line(registry, "20180901-a")
-    put_report(workspace, report, "scheduled__1", makers.day(1), model={"model_id": "20180901-a"})
-    same = dict.fromkeys(("verdict", "judged", "model", "fold", "error")) | {"unchanged": "20180901-a"}
+    a = makers.M1
+    makers.line(registry, a)
+    put_report(workspace, report, "scheduled__1", makers.day(1), model={"model_id": a})
+    same = dict.fromkeys(("verdict", "judged", "model", "fold", "error")) | {"unchanged": str(a)}
     put_report(workspace, report, "scheduled__2", makers.day(9), **same)
     held = report["verdict"] | {"decision": "HOLD"}
     put_report(workspace, report, "scheduled__3", makers.day(8), verdict=held, model=None)
     first, unchanged, _ = points(workspace.root, "production")
-    assert (unchanged.outcome, unchanged.live, unchanged.model_id) == ("UNCHANGED", "live", "20180901-a")
+    assert (unchanged.outcome, unchanged.live, unchanged.model_id) == ("UNCHANGED", "live", a)
     assert unchanged.known_s == first.known_s
     page = render_trend(read_runs(workspace.root, "production"), "production")
     assert "UNCHANGED" in page
@@ -175,13 +176,14 @@ def test_unchanged_runs_are_in_the_table_with_what_their_version_knew(workspace,
 
 
 def test_an_unchanged_run_does_not_hide_its_version_whose_report_is_gone(workspace, registry, report):
-    makers.publish(registry, "20180901-a", makers.day(1), published_cut_s=1_500_000_000)
-    makers.move(registry, "20180901-a")
-    same = dict.fromkeys(("verdict", "judged", "model", "fold", "error")) | {"unchanged": "20180901-a"}
+    a = makers.M1
+    makers.line(registry, a)
+    known_s = int(a.known_until.timestamp()) - 1
+    same = dict.fromkeys(("verdict", "judged", "model", "fold", "error")) | {"unchanged": str(a)}
     put_report(workspace, report, "scheduled__2", makers.day(9), **same)
     assert {(point.outcome, point.known_s) for point in points(workspace.root, "production")} == {
-        ("PROMOTE", 1_499_999_999),
-        ("UNCHANGED", 1_499_999_999),
+        ("PROMOTE", known_s),
+        ("UNCHANGED", known_s),
     }
 
 
@@ -217,10 +219,12 @@ def test_a_report_that_is_none_is_left_out_and_named(workspace, report, raw):
     assert "&lt;b&gt;odd" in page
 
 
-def test_the_folder_of_a_report_is_a_path_and_nothing_else(workspace, report):
+def test_a_folder_that_would_be_a_scheme_in_a_link_is_left_out(workspace, report):
     put_report(workspace, report, "javascript:alert(1)", makers.day(1))
+    put_report(workspace, report, "a b#c?d%", makers.day(1))
     page = render_trend(read_runs(workspace.root, "production"), "production")
-    assert 'href="./javascript%3Aalert%281%29/report.html"' in page
+    assert "javascript" not in page
+    assert 'href="./a%20b%23c%3Fd%25/report.html"' in page
 
 
 def test_generated_reviews_are_named_as_such_over_time_too(workspace, report):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,11 @@ from .moves import MAIN_CHANNEL, Kind, Move, one_line
 from .parallel import read_each
 
 log = logging.getLogger(__name__)
+
+# A pointer, or an entry of a history. Whatever else lies there (a copy that somebody made) is no channel.
+_NAME = "([A-Za-z0-9][A-Za-z0-9._-]{0,127})"
+_CHANNEL_KEY = re.compile(rf"channels/(?:{_NAME}\.json|{_NAME}/history/[^/]+)")
+
 
 ATTEMPTS = 4
 
@@ -62,9 +68,8 @@ class Channels:
 
     def names(self) -> list[str]:
         """All channels, those too whose pointer is lost and whose history is there."""
-        parts = (row.key.split("/")[1:] for row in self.objects.walk("channels/"))
-        found = {rest[0].removesuffix(".json") for rest in parts if len(rest) > 1 or rest[0].endswith(".json")}
-        return sorted(found)
+        found = (_CHANNEL_KEY.fullmatch(row.key) for row in self.objects.walk("channels/"))
+        return sorted({match[1] or match[2] for match in found if match})
 
     def unknown(self, channel: str) -> str:
         """What to say of a channel that does not exist: which ones do, those with like names first."""

@@ -134,6 +134,8 @@ def _named_by_channels(registry: Registry, rule: Retention) -> list[tuple[str, s
     found = []
     for channel in registry.channels.names():
         history = registry.channels.history(channel)
+        if not history:  # the pointer has gone since the channels were listed
+            continue
         found.append((history[-1].to_model, f"{channel} points to it"))
         recent = history[max(0, len(history) - rule.keep_moves) :]
         named = dict.fromkeys(name for move in recent for name in (move.from_model, move.to_model) if name)

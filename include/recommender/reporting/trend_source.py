@@ -94,6 +94,6 @@ def read_report(raw: bytes, where: str) -> ReportPart:
 def read_manifest_part(body: object, where: str) -> ManifestPart:
     """Raises DataError naming the field that is wrong."""
     try:
-        return msgspec.convert(body, ManifestPart)
+        return msgspec.convert(msgspec.to_builtins(body), ManifestPart)
     except (msgspec.ValidationError, ValueError) as error:
         raise DataError(f"{where}: {error}") from error

@@ -12,6 +12,7 @@ from ..storage.documents import Count, Instant
 Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\Z")]
 Day = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 ModelId = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")]
+Year = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}\Z")]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # Of a prior: beyond any bound of the form, and far from what overflows.
 Factor = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
@@ -23,6 +24,27 @@ class Resolved(msgspec.Struct):
     snapshot: Day
     files: Count
     bytes: Count
+
+
+class Ends(msgspec.Struct, forbid_unknown_fields=True):
+    """Oldest and newest review without the few outermost, and without twice as many; None where there are too few."""
+
+    first_s: Instant | None
+    last_s: Instant | None
+    deep_first_s: Instant | None
+    deep_last_s: Instant | None
+
+    def __post_init__(self) -> None:
+        if (self.deep_first_s is None) != (self.deep_last_s is None) or (self.first_s is None) != (self.last_s is None):
+            raise ValueError("ends: expected both ends or none")
+
+
+class ByLayout(msgspec.Struct, forbid_unknown_fields=True):
+    """Users of the layouts of 2014 and 2018, of that of 2023, and of both."""
+
+    older: Count
+    newer: Count
+    both: Count
 
 
 class Parsed(msgspec.Struct):
@@ -40,6 +62,14 @@ class Parsed(msgspec.Struct):
     unverified: Count
     verified_unknown: Count
     ratings: dict[str, Count]
+    files: Count
+    newest_s: Instant
+    quarantined: Count
+    years: dict[Year, Count]
+    ends: Ends
+    layouts: dict[str, Count]
+    layout_files: dict[str, list[str]]
+    users_by_layout: ByLayout
 
     def __post_init__(self) -> None:
         if not any(self.ratings.values()):
@@ -82,6 +112,15 @@ class Popular(msgspec.Struct):
     prior: Prior
 
 
+class Compared(msgspec.Struct, forbid_unknown_fields=True):
+    """A version of the channel among the models judged: its name there, its id, and how it is judged."""
+
+    name: Name
+    model_id: ModelId
+    how: Literal["none", "published", "refitted"]
+    note: str
+
+
 class Evaluated(msgspec.Struct):
     """Of evaluate: the names of the models, which its files bear, and the champion."""
 
@@ -90,6 +129,8 @@ class Evaluated(msgspec.Struct):
     champion_how: Literal["none", "published", "refitted"]
     champion_id: ModelId | None
     judged_users: Count
+    versions: list[Compared]
+    not_compared: Any
 
 
 class Gated(msgspec.Struct):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -24,8 +25,18 @@ DAY_FILE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\.json", re.ASCII)
 REMEDY = "Delete it: the next older profile is then compared with, and a later run of that snapshot writes it again."
 
 
-def check_snapshot(workspace: Workspace, snapshot: str, parsed: Artifact, config: QualityConfig) -> list[Check]:
+def check_snapshot(
+    workspace: Workspace,
+    snapshot: str,
+    parsed: Artifact,
+    config: QualityConfig,
+    compared: Callable[[list[Check]], None] = lambda _: None,
+) -> list[Check]:
     """Compare a snapshot with the newest one before it that passed, and keep its profile when it passes.
+
+    Parameters
+    ----------
+    compared : receives all checks before a failed one raises, so that a report can show them
 
     Raises
     ------
@@ -42,6 +53,7 @@ def check_snapshot(workspace: Workspace, snapshot: str, parsed: Artifact, config
         log.info("%s", check)
     for text in warnings(before["counts"] if before else None, parsed.counts):
         log.warning("%s", text)
+    compared(checks)
     failed = [check for check in checks if not check.passed]
     if failed and config.check_quality:
         raise DataError(

@@ -129,7 +129,7 @@ def _strangers(s3):
     [
         (_truncated, {}, "parse_reviews", "DataError", "reviews.jsonl.gz: truncated"),
         (_no_usable_line, {}, "parse_reviews", "DataError", "no known layout"),
-        (_empty, {}, "resolve_snapshot", "DataError", "the snapshot is empty"),
+        (_empty, {}, "resolve_snapshot", "DataError", "no review file; left out: "),
         (lambda s3: None, {}, "resolve_snapshot", "NotFound", "no snapshot on or before 2018-09-01"),
         (_truncated, {"snapshot": "2018-08-28"}, "resolve_snapshot", "NotFound", "no snapshot 2018-08-28"),
         (_one_instant, {}, "encode_interactions", "DataError", "leave no train part"),

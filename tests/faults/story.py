@@ -170,6 +170,8 @@ def essence(content: dict[str, bytes]) -> dict[str, list[Any]]:
     """What must not depend on whether a run was disturbed: all but durations, and when moves and versions were made."""
     found: dict[str, list[Any]] = {}
     for key, data in content.items():
+        if key.startswith("channels/.probe-"):
+            continue  # of a process that was killed while it tried the store; nobody reads it
         found.setdefault(_undated(key), []).append(_timeless(key, data))
     return found
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.recommender.errors import TransientError
+from include.recommender.errors import ConfigError, TransientError
 
 from .proxy import Fault
 from .stages import workspace_at
@@ -65,5 +65,5 @@ def test_a_clock_that_the_store_does_not_accept_is_named(faulty):
     """Signatures carry the time; botocore does not correct it."""
     workspace, script = faulty
     script.faults = [Fault("GET", "/shop/a", "403", times=99, code="RequestTimeTooSkewed")]
-    with pytest.raises(TransientError, match=r"s3://reviews/shop/a: the clock of this machine .*UTC.*NTP"):
+    with pytest.raises(ConfigError, match=r"s3://reviews/shop/a: the clock of this machine .*UTC.*NTP"):
         workspace.root.read("a")

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from include.recommender.errors import DataError, RecommenderError
+from include.recommender.registry.documents import write_document
 from include.recommender.registry.registry import Registry
+from include.recommender.registry.versions import Tombstone
 from include.recommender.reporting import trend
 from include.recommender.reporting.collect import collect
 from include.recommender.reporting.journal import Journal
@@ -27,6 +29,10 @@ AS_OF = datetime(2018, 9, 1, tzinfo=UTC)
 PARSED = {
     **{"lines": 10, "blank": 0, "bad": 1, "reviews": 9, "users": 3, "items": 4, "first_s": 1, "last_s": 2},
     **{"verified": 9, "unverified": 0, "verified_unknown": 0, "ratings": {"5.0": 9}},
+    **{"files": 1, "newest_s": 2, "quarantined": 1, "years": {"1970": 9}, "layouts": {"2018": 9}},
+    "layout_files": {"2018": ["a"]},
+    "ends": dict.fromkeys(("first_s", "last_s", "deep_first_s", "deep_last_s")),
+    "users_by_layout": {"older": 3, "newer": 0, "both": 0},
 }
 
 
@@ -108,7 +114,7 @@ def drawn_report(workspace):
 
 
 def pointer(workspace):
-    makers.line(Registry(workspace.root), "20180901-0123456789ab")
+    makers.line(Registry(workspace.root), makers.M1)
 
     def read():
         state = workspace.registry.channels.read("production")
@@ -119,23 +125,23 @@ def pointer(workspace):
 
 
 def bundle(workspace):
-    name = makers.publish(Registry(workspace.root), "20180901-0123456789ab")
+    name = makers.publish(Registry(workspace.root), makers.M1)
     target = workspace.cache / "models" / name
 
     def read():
         found = workspace.registry.manifest(name)
-        for file in found["files"]:
+        for file in found.files:
             if file not in ALL_THE_SAME:
-                workspace.registry.fetch_file(found, name, file, target)
+                workspace.registry.fetch_file(found, file, target)
 
     return f"models/{name}/manifest.json", read
 
 
 def tombstone(workspace):
     registry = Registry(workspace.root)
-    name = makers.publish(registry, "20180901-0123456789ab")
-    body = {"retired_at": AS_OF.isoformat(), "who": "ann", "manifest": registry.manifest(name)}
-    workspace.root.write(f"retired/{name}.json", json.dumps(body).encode())
+    name = makers.publish(registry, makers.M1)
+    gone = Tombstone(retired_at=AS_OF, who="ann", manifest=registry.manifest(name))
+    workspace.root.write(f"retired/{name}.json", write_document(gone))
     return f"retired/{name}.json", lambda: registry.tombstone(name)
 
 

@@ -181,14 +181,16 @@ def test_other_methods_are_refused(server, method):
         ({"key": Key("local-0", "x" * 40)}, "InvalidAccessKeyId"),
         ({"key": "other secret"}, "SignatureDoesNotMatch"),
         ({"region": "eu-west-1"}, "SignatureDoesNotMatch"),
-        ({"at": datetime.now(UTC) - timedelta(minutes=20)}, "RequestTimeTooSkewed"),
-        ({"at": datetime.now(UTC) + timedelta(minutes=20)}, "RequestTimeTooSkewed"),
+        ({"at": timedelta(minutes=-20)}, "RequestTimeTooSkewed"),
+        ({"at": timedelta(minutes=20)}, "RequestTimeTooSkewed"),
     ],
     ids=["key id", "secret", "region", "an old date", "a date to come"],
 )
 def test_a_wrong_signature_is_refused_with_its_cause(server, change, code):
     if change.get("key") == "other secret":
         change = {"key": Key(server.key.key_id, "x" * 40)}
+    if "at" in change:
+        change = {"at": datetime.now(UTC) + change["at"]}
     status, _, body = ask(server, headers=signed(server, **change))
     assert status == 403
     assert f"<Code>{code}</Code>".encode() in body

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from include.recommender.storage.objects import ObjectStore
-from local import run, store
+from local import children, run, store
 from local.environment import PROJECT
 from local.home import RUN_MODULE, Home, end_all
 from local.standing import Standing, left_behind
@@ -117,16 +117,16 @@ def test_what_was_there_before_is_not_told_to_be_of_the_run():
 
 
 def test_ctrl_c_after_the_run_has_ended_says_nothing_of_what_it_did(tmp_path, port, monkeypatch, capsys):
-    end = store.stop
+    end = children.stop
 
     def interrupted_end(*processes, **more):
-        monkeypatch.setattr(store, "stop", end)
+        monkeypatch.setattr(children, "stop", end)
         os.kill(os.getpid(), signal.SIGINT)
         end(*processes, **more)
 
     # A run that published, told so, and ended; then Ctrl-C while the server, a real one, is being stopped.
     monkeypatch.setattr(run, "_run_dag", lambda *_: 0)
-    monkeypatch.setattr(store, "stop", interrupted_end)
+    monkeypatch.setattr(children, "stop", interrupted_end)
     (tmp_path / "reviews.json").write_bytes(worlds.lines(worlds.reviews(n_users=2)))
     local = tmp_path / ".local"
     handlers = {number: signal.getsignal(number) for number in run.STOPPING}

@@ -97,7 +97,7 @@ BAD_LINES = {
     "infinite": ("A3,B1,5.0,inf", "line 3: time is not a number"),
     "iso-date": ("A3,B1,5.0,2014-07-01", "line 3: time is not a number .*Write dates as seconds since 1970"),
     "american-date": ("A3,B1,5.0,07/01/2014", "line 3: time is not a number .*Write dates as seconds"),
-    "exponent": ("A3,B1,5.0,1.4e+09", "line 3: time is not a number .*its seconds are lost"),
+    "exponent": ("A3,B1,5.0,1.4e+09", "line 3: time is not a time to the second.*its seconds are lost"),
     "negative": ("A3,B1,5.0,-5", "line 3: time is not a time between 1994 and 2100"),
     "microseconds": ("A3,B1,5.0,1404172800000000", "line 3: time is not a time between 1994 and 2100"),
     "mixed-units": (

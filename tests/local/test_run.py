@@ -72,7 +72,7 @@ def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tm
     assert "factors='many': expected a whole number from 1 to 1,024" in told
     assert "as_of='yesterday': expected a date or date-time" in told
     assert "channel='Production!': expected a name" in told
-    assert "windows_days=[30, 0]: expected a list of: a whole number from 1" in told
+    assert "windows_days=[30, 0]: expected a list of" in told
     assert not (tmp_path / "none").exists()
 
 
@@ -101,11 +101,18 @@ def _report(**given):
 def test_the_ending_tells_verdict_reuse_and_error():
     against = {"mean": 0.01, "low": -0.001, "high": 0.02}
     held = _report(
-        verdict={"decision": "HOLD", "top_k": 10, "opponent": "popularity_30d", "against_popularity": against}
+        verdict={
+            "decision": "HOLD",
+            "forced": None,
+            "reasons": ["not enough evidence"],
+            "top_k": 10,
+            "opponent": "popularity_30d",
+            "against_popularity": against,
+        }
     )
     text = ending(held, COPIES, "a-model")
     assert "HOLD" in text
-    assert "(-0.0010, +0.0200)" in text
+    assert "not enough evidence" in text
     assert "Reused:  parse_reviews\n" in text
     assert "none published" in text
     assert "Channel: production still points to a-model\n" in text

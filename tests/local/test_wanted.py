@@ -6,6 +6,7 @@ import pytest
 
 from include.recommender.errors import ConfigError
 from local import run, samples, stack, uploads, wanted
+from local.given import Given
 from local.wanted import Wanted
 
 from .. import worlds
@@ -66,7 +67,7 @@ def test_a_run_is_as_of_its_snapshot_unless_it_says_otherwise():
 
 
 def test_of_own_reviews_a_missing_snapshot_is_refused_before_the_upload_with_what_there_is(bucket, reviews):
-    files = (reviews,)
+    files = (Given(reviews, reviews.name),)
     with pytest.raises(ConfigError, match=r"these REVIEWS have no snapshot of that date\. There are: none; today's"):
         Wanted(files, {}, "2018-10-01").put(bucket)
     assert bucket.list_objects_v2(Bucket="reviews")["KeyCount"] == 0

@@ -46,6 +46,10 @@ def documents(manifest):
     }
 
 
+def ids(*values):
+    return pa.table({"id": pa.array(values, pa.large_string())})
+
+
 @pytest.mark.parametrize("kind", ["manifest", "move", "tombstone"])
 def test_a_flipped_bit_or_a_cut_is_refused_or_means_the_same(manifest, kind):
     document = documents(manifest)[kind]
@@ -269,11 +273,11 @@ def pickled(path):
         ("published_users.parquet", b"PAR1" + bytes(40) + b"PAR1", "not a vocabulary"),
         ("published_users.parquet", b"", "not a vocabulary"),
         ("published_users.parquet", None, "not a vocabulary"),
-        ("published_users.parquet", pa.table({"name": ["a", "b", "c"]}), "not a vocabulary"),
-        ("published_users.parquet", pa.table({"id": [1, 2, 3]}), "expected text"),
-        ("published_users.parquet", pa.table({"id": ["a", None, "c"]}), "1 nulls"),
-        ("published_users.parquet", pa.table({"id": ["a", "c", "b"]}), "ascending"),
-        ("published_users.parquet", pa.table({"id": ["a", "a", "b"]}), "each once"),
+        ("published_users.parquet", pa.table({"name": ["a", "b", "c"]}), "not a Parquet table"),
+        ("published_users.parquet", pa.table({"id": [1, 2, 3]}), "expected large_string"),
+        ("published_users.parquet", ids("a", None, "c"), "without nulls"),
+        ("published_users.parquet", ids("a", "c", "b"), "ascending"),
+        ("published_users.parquet", ids("a", "a", "b"), "each once"),
         ("published_users.parquet", pa.table({"id": ["a"] * 100_000}), "100,000 ids, expected 3"),
     ],
 )

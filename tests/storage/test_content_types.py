@@ -16,7 +16,6 @@ TYPES = {
     "parquet": "application/vnd.apache.parquet",
     "npy": "application/x-npy",
     "gz": "application/gzip",
-    "probe": "application/octet-stream",
 }
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from ..errors import DataError
 from ..registry.moves import instant
+from ..storage.documents import parse_json
 
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]  # to the end of the year 9999
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
@@ -83,10 +84,10 @@ class ManifestPart(msgspec.Struct, frozen=True):
 def read_report(raw: bytes, where: str) -> ReportPart:
     """Read what `write_report` wrote. Raises DataError naming the field that is wrong."""
     try:
-        report = msgspec.json.decode(raw, type=ReportPart)
+        report = msgspec.convert(parse_json(raw, where, "Clear the task write_report of that run."), ReportPart)
         if report.run is not None:
             instant(report.run.as_of)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (msgspec.ValidationError, ValueError) as error:
         raise DataError(f"{where}: not a report of this version ({error})") from error
     return report
 

@@ -1,7 +1,11 @@
 """The champion against a candidate: only on what it has not seen."""
 
+import pytest
+
 from .. import worlds
 from .harness import NOON, put_snapshot, report_of, run_dag
+
+pytestmark = pytest.mark.slow
 
 REVIEWS = worlds.reviews()
 

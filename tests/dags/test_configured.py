@@ -12,7 +12,7 @@ from .harness import NOON, load_dag, put_snapshot, report_of, run_dag
 
 REVIEWS = worlds.reviews()
 # Each setting makes another version of the DAG in the one database of the session, which Airflow's callback warns of.
-pytestmark = pytest.mark.filterwarnings("ignore:Multiple rows returned:sqlalchemy.exc.SAWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:Multiple rows returned:sqlalchemy.exc.SAWarning"), pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def test_reviews_become_a_promoted_model_and_a_second_run_reuses_everything(depl
     assert {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in objects} == objects
 
 
+@pytest.mark.slow
 def test_a_run_over_unchanged_reviews_stops_early_as_a_success(deployment, s3):
     put_snapshot(s3, "2018-08-29", worlds.packed(REVIEWS))
     put_snapshot(s3, "2018-08-31", worlds.packed(REVIEWS))
@@ -49,6 +50,7 @@ def test_a_run_over_unchanged_reviews_stops_early_as_a_success(deployment, s3):
     assert states["parse_reviews"] == "success"
 
 
+@pytest.mark.slow
 def test_a_collapsed_snapshot_stops_before_training(deployment, s3):
     put_snapshot(s3, "2018-08-20", worlds.packed(REVIEWS))
     put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS[: len(REVIEWS) // 2]))
@@ -61,6 +63,7 @@ def test_a_collapsed_snapshot_stops_before_training(deployment, s3):
     assert states["check_snapshot"] == "success"
 
 
+@pytest.mark.slow
 def test_an_older_date_fills_the_registry_and_leaves_production_alone(deployment, s3):
     put_snapshot(s3, "2018-07-02", worlds.packed(worlds.before(REVIEWS, "2018-07-02")))
     put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
@@ -73,6 +76,7 @@ def test_an_older_date_fills_the_registry_and_leaves_production_alone(deployment
     assert len([key for key in keys(s3, "models/") if key.endswith("manifest.json")]) == 2
 
 
+@pytest.mark.slow
 def test_files_of_one_name_in_subfolders_are_told_apart(deployment, s3):
     put_snapshot(s3, SNAPSHOT, worlds.lines(REVIEWS[:2000]), name="a/part-0.jsonl")
     put_snapshot(s3, SNAPSHOT, b"{oops\n" * 100 + worlds.lines(REVIEWS[2000:]), name="b/part-0.jsonl")
@@ -93,6 +97,7 @@ def test_too_little_evidence_is_held_and_nothing_is_published(deployment, s3):
     assert keys(s3, "models/") == keys(s3, "channels/") == []
 
 
+@pytest.mark.slow
 def test_a_forced_promotion_needs_and_keeps_its_reason(deployment, s3):
     put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS[-300:]))
     run, _ = run_dag(force_reason="first model of a new shop, nothing to lose")
@@ -136,6 +141,7 @@ def _strangers(s3):
         (_strangers, {}, "encode_interactions", "DataError", "The holdout is empty"),
     ],
 )
+@pytest.mark.slow
 def test_bad_input_fails_the_earliest_task_that_can_know(deployment, s3, put, conf, task, kind, says):
     put(s3)
     run, states = run_dag(**conf)
@@ -157,6 +163,7 @@ def test_bad_input_fails_the_earliest_task_that_can_know(deployment, s3, put, co
         ("RECOMMENDER_SNAPSHOTS", "s3://no-such-bucket/x", "the bucket does not exist"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_setting_fails_the_first_task_without_retries(deployment, s3, monkeypatch, capfd, name, value, says):
     monkeypatch.setenv(name, value)
     run, states = run_dag()
@@ -182,6 +189,7 @@ def test_the_form_rejects_a_wrong_parameter(deployment, conf):
         ({"as_of": "2081-09-01"}, "lies after the run's date"),
     ],
 )
+@pytest.mark.slow
 def test_what_the_form_lets_through_is_named_in_the_report(deployment, s3, conf, says):
     run, states = run_dag(**conf)
     assert (states["resolve_snapshot"], states["write_report"]) == ("failed", "success")

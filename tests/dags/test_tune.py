@@ -2,9 +2,13 @@
 
 import json
 
+import pytest
+
 from .. import worlds
 from ..conftest import BUCKET
 from .harness import NOON, keys, load_dag, put_snapshot, read_json, report_of, run_dag
+
+pytestmark = pytest.mark.slow
 
 SNAPSHOT = "2018-08-27"
 # Few factors and much regularization by default, so that there is something to find.

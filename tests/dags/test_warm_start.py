@@ -1,7 +1,11 @@
 """Warm start: only from factors that have not seen the holdout."""
 
+import pytest
+
 from .. import worlds
 from .harness import NOON, put_snapshot, report_of, run_dag
+
+pytestmark = pytest.mark.slow
 
 REVIEWS = worlds.reviews()
 PAST = NOON.replace(month=7, day=3)

@@ -15,6 +15,8 @@ from .proxy import Fault
 from .stages import STAGES
 from .story import essence
 
+pytestmark = pytest.mark.slow
+
 MOMENTS = 2
 ALL_WRITES = {"promote_model"}  # the one whose writes differ most from each other
 

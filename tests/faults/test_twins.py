@@ -11,6 +11,8 @@ from .proxy import Fault
 from .stages import STAGES
 from .story import essence
 
+pytestmark = pytest.mark.slow
+
 POINTER = r"channels/production\.json"
 
 

@@ -1,8 +1,12 @@
 """Two different runs that make the same model at the same time."""
 
+import pytest
+
 from .proxy import Fault
 from .stages import Task, upload_model
 from .story import SECOND
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_run_that_publishes_the_model_of_another_in_that_moment_leaves_it_whole(story):

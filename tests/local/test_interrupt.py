@@ -20,6 +20,8 @@ from local.standing import Standing, left_behind
 from .. import worlds
 from ..conftest import HOME
 
+pytestmark = pytest.mark.slow
+
 CONF = '{"force_reason": "a test of interruptions", "iterations": 2, "factors": 8, "force": true}'
 
 

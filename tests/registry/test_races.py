@@ -16,6 +16,8 @@ from include.recommender.storage.objects import ObjectStore
 from ..conftest import BUCKET
 from .makers import M1, M2, M3, line, move, moving, publish, version
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 12
 RIVALS = 4
 

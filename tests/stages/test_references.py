@@ -6,6 +6,8 @@ from include.recommender.errors import GateRejected
 
 from ..candidates import CHANNEL, SEPTEMBER, Candidate
 
+pytestmark = pytest.mark.slow
+
 STRONG, WEAK = {"factors": 16}, {"factors": 2, "champion_tolerance": 1.0}
 AS_WEAK = {"factors": 2, "iterations": 6}
 

@@ -51,8 +51,9 @@ def look_at_pools(dag_run: Any) -> None:
     if problem:
         log.error("%s, run %s: %s", dag_run.dag_id, dag_run.run_id, problem)
     # Also where nothing is wrong: Airflow logs an XCom that is not there as an error. No savepoint: the scheduler
-    # forbids whoever shares its transaction to commit, savepoints included.
-    XComModel.set(key=KEY, value=problem or "", session=session, **about)
+    # forbids whoever shares its transaction to commit, savepoints included. As it is: tasks read what stands in the
+    # column, and text that was serialized would come with its quotes.
+    XComModel.set(key=KEY, value=problem or "", serialize=False, session=session, **about)
 
 
 def pool_problem(used: list[str], slots: dict[str, int]) -> str | None:

@@ -61,7 +61,7 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
 
     def left(session, run):
         rows = session.scalars(select(XComModel).filter_by(key=KEY, run_id=run.run_id, task_id=HOLDER))
-        return [XComModel.deserialize_value(row) for row in rows]
+        return [row.value for row in rows]  # as the API hands it to a task
 
     hook = get_listener_manager().hook
     sync_dags()

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from urllib.parse import unquote
 
 import psutil
 import pytest
@@ -136,7 +137,7 @@ def test_make_up_runs_what_is_asked_for_and_survives_kills_of_its_parts(project)
         time.sleep(0.5)
     assert state == "success"
     runs = call(address, token, "/api/v2/dags/recommender_retrain/dagRuns")["dag_runs"]
-    assert [row["dag_run_id"] for row in runs] == [run]
+    assert [row["dag_run_id"] for row in runs] == [unquote(run)]
     assert {row["name"] for row in call(address, token, "/api/v2/pools")["pools"]} >= {"mine"}
 
     part(project, "scheduler").kill()

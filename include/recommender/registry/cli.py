@@ -20,14 +20,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from ..errors import ConfigError, RecommenderError
+from ..plain_text import shown_lines
 from ..storage.objects import ObjectStore
-from ..storage.redaction import printable as without_secrets
+from ..storage.redaction import printable
 from ..storage.uris import split_uri
 from . import commands
 from .commands import Answer
 from .moves import COMMAND, MAIN_CHANNEL, WHO_CHARS
 from .registry import Registry
-from .text import printable
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
@@ -65,12 +65,12 @@ def main(argv: Sequence[str] | None = None, typed: Typed | None = None) -> int:
     try:
         answer: Answer = args.command(connect(args.root, args.endpoint_url), args)
     except RecommenderError as error:
-        print(printable(typed.in_text(str(error))), file=sys.stderr)
+        print(shown_lines(typed.in_text(str(error))), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     try:
-        print(json.dumps(answer.data, indent=1) if args.json else printable(answer.text), flush=True)
+        print(json.dumps(answer.data, indent=1) if args.json else shown_lines(answer.text), flush=True)
     except BrokenPipeError:
         # Whoever read has enough (`list | head`); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -85,7 +85,7 @@ class _Printable(logging.Formatter):
         self.typed = typed
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(self.typed.in_text(super().format(record)))
+        return shown_lines(self.typed.in_text(super().format(record)))
 
 
 def _log_to_stderr(typed: Typed) -> None:
@@ -108,7 +108,7 @@ def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
     try:
         client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"Cannot set up the connection to {root}: {without_secrets(error)}") from None
+        raise ConfigError(f"Cannot set up the connection to {root}: {printable(error)}") from None
     return Registry(ObjectStore.at(client, root))
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ..config import knobs
+from ..plain_text import shown
 from .bundle import Manifest
 from .comparison import Comparison, Pair, cut_of, prior_told
 from .listing import Summary
@@ -17,17 +18,9 @@ from .verification import Verification
 NONE = "-"
 
 
-def printable(text: str) -> str:
-    """Text for a terminal: what would move the cursor, colour, hide or turn text around is written as an escape."""
-    return "".join(
-        each if each == "\n" or each.isprintable() else each.encode("unicode_escape").decode()
-        for each in text.expandtabs()
-    )
-
-
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable[int] = ()) -> str:
     """Aligned columns, two spaces between them; `right` holds the positions of columns of numbers."""
-    cells = [[printable(str(cell)) for cell in head], *([_cell(cell) for cell in row] for row in rows)]
+    cells = [[shown(str(cell)) for cell in head], *([_cell(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     flush = set(right)
 
@@ -46,7 +39,7 @@ def _cell(value: Any) -> str:
         return NONE
     if isinstance(value, float):
         return f"{value:.4f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else printable(one_line(str(value)))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else shown(one_line(str(value)))
 
 
 def minute(when: str | None) -> str | None:

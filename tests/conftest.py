@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 from importlib.metadata import version
 from pathlib import Path
@@ -41,13 +42,29 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def s3_endpoint():
     """Address of an S3 server on loopback."""
-    from moto.server import ThreadedMotoServer
+    from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from werkzeug.serving import make_server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    app = one_condition_at_a_time(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+
+
+def one_condition_at_a_time(app):
+    """The same store with atomic conditional writes: moto looks at the condition and then writes, so two may win."""
+    lock = threading.Lock()
+
+    def decided(environ, start_response):
+        if "HTTP_IF_MATCH" not in environ and "HTTP_IF_NONE_MATCH" not in environ:
+            return app(environ, start_response)
+        with lock:
+            return app(environ, start_response)
+
+    return decided
 
 
 @pytest.fixture

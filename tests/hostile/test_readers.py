@@ -149,6 +149,7 @@ FILES = ("user_factors.npy", "item_factors.npy", "prior.npy", "users.parquet", "
 # Files of the bundle that need not be fetched for each attack.
 ALL_THE_SAME = {f"{part}_{each}" for part in ("judged", "published") for each in FILES} | {"MODEL_CARD.md"}
 READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]
+LENIENT = (report, drawn_report)  # what is wrong with one report is left out of the chart
 by_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 
 
@@ -160,7 +161,7 @@ def outside(workspace):
 
 
 def attack(workspace, reader, documents):
-    """Put each document in the place of the reader's own, and read."""
+    """Put each document in the place of the reader's own, and read; return how many were refused."""
     key, read = reader(workspace)
     read()
     before, refused = outside(workspace), 0
@@ -173,23 +174,23 @@ def attack(workspace, reader, documents):
         except Exception as error:
             raise AssertionError(f"{key} {what}: {type(error).__name__}: {error}") from error
         assert outside(workspace) == before, what
-    assert refused or reader in (report, drawn_report)  # what is wrong with one report is left out of the chart
+    return refused
 
 
 @by_reader
 def test_each_field_is_checked(workspace, reader):
-    attack(workspace, reader, lambda body: mutations(body, per_place=1))
+    assert attack(workspace, reader, lambda body: mutations(body, per_place=1)) or reader in LENIENT
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", [*READERS, drawn_report], ids=lambda reader: reader.__name__)
 def test_each_field_is_checked_against_all_values(workspace, reader):
-    attack(workspace, reader, mutations)
+    assert attack(workspace, reader, mutations) or reader in LENIENT
 
 
 @by_reader
 def test_what_is_no_document_is_refused(workspace, reader):
-    attack(workspace, reader, lambda body: RAW.items())
+    assert attack(workspace, reader, lambda body: RAW.items()) or reader in LENIENT
 
 
 def test_what_is_refused_is_named_with_what_to_do(workspace):

@@ -85,7 +85,10 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
 
 
 def test_a_run_of_another_dag_is_none_of_its_business():
-    look_at_pools(SimpleNamespace(dag_id="another", run_id="r"))
+    # No run that SQLAlchemy knows: looking further than its DAG would raise.
+    assert look_at_pools(SimpleNamespace(dag_id="another", run_id="r")) is None
+    with pytest.raises(Exception, match="SimpleNamespace"):
+        look_at_pools(SimpleNamespace(dag_id="recommender_retrain", run_id="r"))
 
 
 def test_the_first_task_fails_with_what_to_do(deployment, workspace, monkeypatch):

@@ -7,12 +7,13 @@ type are refused, and no reader has to look for them.
 from __future__ import annotations
 
 import json
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from ..errors import DataError
 from ..storage.artifacts import canonical_hash
+from ..storage.documents import parse_json
 
 DIGEST = "digest"
 
@@ -46,14 +47,14 @@ def read_document(raw: bytes, kind: type[Document], where: str, fix: str) -> Doc
         It is no JSON, a field is unknown, missing or wrong, or the content is not that of the digest.
     """
     what = f"{where}: not a {kind.__name__.lower()}"
+    body = parse_json(raw, what, fix)
     try:
-        body = json.loads(raw, parse_constant=_refuse)
         if not isinstance(body, dict):
             raise ValueError("expected a JSON object")
         claimed, found = body.pop(DIGEST, None), canonical_hash(body)
         _check_format(body.get("format"), kind)
         document = msgspec.convert(body, kind)
-    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+    except (ValueError, msgspec.ValidationError) as error:
         raise DataError(f"{what}: {error}. {fix}") from error
     if claimed != found:
         raise DataError(
@@ -70,7 +71,3 @@ def _check_format(found: object, kind: type[msgspec.Struct]) -> None:
         raise ValueError(
             f"format {found}, this code reads format {expected}; use the version of the project that wrote it"
         )
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")

@@ -253,7 +253,7 @@ def pickled(path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("published_user_factors.npy", b"", "not an array file"),
+        ("published_user_factors.npy", b"", "not an array of numpy"),
         ("published_user_factors.npy", b"\x93NUMPX" + bytes(200), "magic string"),
         ("published_user_factors.npy", b"\x93NUMPY\x03\x00" + bytes(200), "version"),
         ("published_user_factors.npy", header((10**12, 2)), "needs 8,000,000,000,128"),
@@ -269,7 +269,7 @@ def pickled(path):
         ("published_item_factors.npy", pickled, "object"),
         ("published_prior.npy", np.array([0.0, 1.0, -1.0, 2.0]), "below 0"),
         ("published_prior.npy", np.array([0.0, 1.0, np.inf, 2.0]), "not finite"),
-        ("published_prior.npy", None, "No such file"),
+        ("published_prior.npy", None, "there is no such file"),
         ("published_users.parquet", b"PAR1" + bytes(40) + b"PAR1", "not a vocabulary"),
         ("published_users.parquet", b"", "not a vocabulary"),
         ("published_users.parquet", None, "not a vocabulary"),

@@ -23,9 +23,9 @@ from ..config import PriorConfig, RetrainConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
 from ..models.als import Als
+from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import file_sha256
-from .arrays import read_array
 from .documents import Plain, read_document
 
 FORMAT = 2
@@ -180,11 +180,11 @@ class ModelPart:
     @classmethod
     def load(cls, directory: Path, part: str) -> ModelPart:
         """Read and check the files `<part>_*`. Raises DataError naming the file that is wrong."""
-        user_factors = read_array(directory / f"{part}_user_factors.npy", np.float32, (None, None))
+        user_factors = load_finite(directory / f"{part}_user_factors.npy", np.float32, (None, None))
         n_users, n_factors = user_factors.shape
-        item_factors = read_array(directory / f"{part}_item_factors.npy", np.float32, (None, n_factors))
+        item_factors = load_finite(directory / f"{part}_item_factors.npy", np.float32, (None, n_factors))
         prior_path = directory / f"{part}_prior.npy"
-        prior = read_array(prior_path, np.float64, (len(item_factors),))
+        prior = load_finite(prior_path, np.float64, (len(item_factors),))
         if (prior < 0).any():
             raise DataError(f"{prior_path.name}: holds values below 0")
         users = _read_ids(directory / f"{part}_users.parquet", n_users)
@@ -216,8 +216,8 @@ def save_seen(directory: Path, seen: sparse.csr_matrix) -> None:
 
 def load_seen(directory: Path, shape: tuple[int, int]) -> sparse.csr_matrix:
     """Read what `save_seen` wrote; values are 1, shape (n_users, n_items)."""
-    indptr = read_array(directory / "seen_indptr.npy", np.int64, (shape[0] + 1,))
-    indices = read_array(directory / "seen_indices.npy", np.int32, (None,))
+    indptr = load_finite(directory / "seen_indptr.npy", np.int64, (shape[0] + 1,))
+    indices = load_finite(directory / "seen_indices.npy", np.int32, (None,))
     if indptr[0] != 0 or (np.diff(indptr) < 0).any() or indptr[-1] != len(indices):
         raise DataError("seen_indptr.npy: does not describe seen_indices.npy")
     if len(indices) and (indices.min() < 0 or indices.max() >= shape[1]):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.lib import format as npy
 
 from ..errors import DataError
 
-MAGIC = b"\x93NUMPY"
+# The versions that `np.save` writes for arrays of plain numbers.
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 REMEDY = "Delete the artifact or version that it belongs to, and run the task that made it again."
 
 
 def load_array(
     path: Path, dtype: Any, shape: tuple[int | None, ...], *, mmap_mode: Literal["r", "c"] | None = None
 ) -> np.ndarray[Any, Any]:
-    """An array of a .npy file.
+    """An array of a .npy file. Nothing is allocated before its header agrees with the size of the file.
 
     Parameters
     ----------
@@ -32,17 +35,38 @@ def load_array(
     """
     try:
         with path.open("rb") as file:
-            if file.read(len(MAGIC)) != MAGIC:  # numpy would take a ZIP archive too
-                raise ValueError("it does not begin as one")
+            _check_header(file, path, np.dtype(dtype), shape)
         array: np.ndarray[Any, Any] = np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file. {REMEDY}") from None
+    # What numpy raises over a header that is no text of its own is not documented.
     except (ValueError, EOFError, SyntaxError, TokenError, MemoryError, OverflowError, TypeError) as error:
         raise DataError(f"{path}: not an array of numpy ({_line(error)}). {REMEDY}") from error
-    if not isinstance(array, np.ndarray) or array.dtype != dtype or not _fits(array.shape, shape):
-        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise DataError(f"{path}: {found}, expected {np.dtype(dtype)} {shape}. {REMEDY}")
     return array
+
+
+def load_finite(path: Path, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray[Any, Any]:
+    """The same for an array of finite numbers. Raises DataError where one is not."""
+    array = load_array(path, dtype, shape)
+    if not np.isfinite(array).all():
+        raise DataError(f"{path}: holds values that are not finite. {REMEDY}")
+    return array
+
+
+def _check_header(file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple[int | None, ...]) -> None:
+    version = npy.read_magic(file)
+    if version not in _HEADERS:
+        raise ValueError(f"version {version} of the format")
+    found_shape, fortran, found = _HEADERS[version](file)
+    if found != dtype or len(found_shape) != len(shape):
+        raise DataError(f"{path}: {found} {found_shape}, expected {dtype} {_lengths(shape)}. {REMEDY}")
+    if any(want is not None and want != have for want, have in zip(shape, found_shape, strict=True)):
+        raise DataError(f"{path}: shape {found_shape}, expected {_lengths(shape)}. {REMEDY}")
+    if fortran and len(shape) > 1:
+        raise DataError(f"{path}: stored by columns, expected by rows. {REMEDY}")
+    size, expected = path.stat().st_size, file.tell() + math.prod(found_shape) * dtype.itemsize
+    if size != expected or min(found_shape, default=0) < 0:
+        raise DataError(f"{path}: {size:,} bytes, its header of shape {found_shape} needs {expected:,}. {REMEDY}")
 
 
 def _line(error: BaseException) -> str:
@@ -50,10 +74,8 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _fits(found: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    return len(found) == len(expected) and all(
-        want is None or have == want for have, want in zip(found, expected, strict=True)
-    )
+def _lengths(shape: tuple[int | None, ...]) -> str:
+    return f"({', '.join('any' if length is None else str(length) for length in shape)})"
 
 
 def check_within(path: Path, array: np.ndarray[Any, Any], low: int, high: int) -> None:

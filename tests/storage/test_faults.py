@@ -4,7 +4,14 @@ import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, NoCredentialsError, ParamValidationError
 
-from include.recommender.errors import ConfigError, DataError, NotFound, PreconditionFailed, TransientError
+from include.recommender.errors import (
+    ConfigError,
+    DataError,
+    NotFound,
+    PreconditionFailed,
+    RecommenderError,
+    TransientError,
+)
 from include.recommender.storage.faults import translate
 
 
@@ -37,6 +44,19 @@ def test_each_error_goes_to_who_can_mend_it(error, kind):
     found = translate(error, "write", "s3://bucket/key")
     assert type(found) is kind
     assert "s3://bucket/key" in str(found)
+
+
+@pytest.mark.parametrize("error", [answer(404, "NoSuchKey"), answer(503, "SlowDown"), NoCredentialsError()], ids=str)
+def test_a_key_never_moves_the_cursor(error):
+    found = translate(error, "read", "s3://bucket/a\x1b[2J\n\u202eb")
+    assert "s3://bucket/a\\x1b[2J\\n\\u202eb" in str(found)
+
+
+@pytest.mark.parametrize("verb", [lambda s, key: s.read(key), lambda s, key: s.write(key, b"")])
+def test_nor_does_one_that_a_store_refuses(workspace, verb):
+    with pytest.raises(RecommenderError) as refused:
+        verb(workspace.root, "a\nb\x9b")
+    assert str(refused.value).isprintable()
 
 
 def upload():

@@ -39,6 +39,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError, LocationParseError
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
+from ..plain_text import shown
 from .redaction import printable
 
 Kind = type[RecommenderError]
@@ -186,6 +187,7 @@ def translate(error: BaseException, verb: str, uri: str, endpoint: str = "") -> 
     if isinstance(error, Boto3Error) and error.__context__ is not None:
         # The transfer manager wraps what it met, and keeps of it only the text.
         return translate(error.__context__, verb, uri, endpoint)
+    uri = shown(uri)
     cannot = f"Cannot {verb} {uri}"
     if isinstance(error, ClientError):
         return _of_answer(cannot, verb, uri, error, endpoint)

@@ -18,6 +18,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, stop_af
 from urllib3.exceptions import HTTPError
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
+from ..plain_text import shown
 from .content_types import content_type
 from .disk import guarded
 from .documents import SMALL_BYTES
@@ -89,6 +90,10 @@ class ObjectStore:
         """``s3://bucket/prefix/key``."""
         return f"s3://{self.bucket}/{self._full(key)}"
 
+    def _shown(self, key: str) -> str:
+        """The URI for a message: whoever writes into the bucket chooses the key."""
+        return shown(self.uri(key))
+
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
@@ -113,19 +118,19 @@ class ObjectStore:
         if size_bytes > limit_bytes:
             answer["Body"].close()
             raise DataError(
-                f"{self.uri(key)}: {size_bytes:,} bytes, expected at most {limit_bytes:,}. Something else than this "
+                f"{self._shown(key)}: {size_bytes:,} bytes, expected at most {limit_bytes:,}. Something else than this "
                 "project wrote it: move it away, and run the task that wrote it again."
             )
         try:
             body = answer["Body"].read()
         except (BotoCoreError, HTTPError) as error:
-            raise _BrokeOffError(f"Cannot read {self.uri(key)}: {printable(error)}") from error
+            raise _BrokeOffError(f"Cannot read {self._shown(key)}: {printable(error)}") from error
         return body, self._etag("read", key, answer)
 
     def _etag(self, verb: str, key: str, answer: Mapping[str, Any]) -> str:
         """The ETag of an answer. What is no S3 service (a proxy's page) also answers 200, but without one."""
         if "ETag" not in answer:
-            raise ConfigError(f"Cannot {verb} {self.uri(key)} at {self._endpoint}: no ETag in the answer; {NOT_S3}.")
+            raise ConfigError(f"Cannot {verb} {self._shown(key)} at {self._endpoint}: no ETag in the answer; {NOT_S3}.")
         return str(answer["ETag"])
 
     def write(self, key: str, data: bytes, *, create_only: bool = False, if_match: str | None = None) -> str:
@@ -146,7 +151,7 @@ class ObjectStore:
         """Write a file of any size. It is visible only when complete."""
         about = {"ContentType": content_type(key)}
         # KeyError: of a first answer that names no upload: no S3 service.
-        with self._named("write", key, KeyError), guarded(path, f"the upload to {self.uri(key)}"):
+        with self._named("write", key, KeyError), guarded(path, f"the upload to {self._shown(key)}"):
             self.client.upload_file(str(path), self.bucket, self._full(key), ExtraArgs=about)
 
     def exists(self, key: str) -> bool:
@@ -184,7 +189,7 @@ class ObjectStore:
             paginator = self.client.get_paginator("list_objects_v2")
             for page in paginator.paginate(Bucket=self.bucket, Prefix=self._full(prefix), **options):
                 if not page.keys() & LISTING_MARKS:
-                    raise ConfigError(f"Cannot list {self.uri(prefix)} at {self._endpoint}: {NOT_S3}.")
+                    raise ConfigError(f"Cannot list {self._shown(prefix)} at {self._endpoint}: {NOT_S3}.")
                 yield page
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -197,7 +202,7 @@ class ObjectStore:
             if failed := answer.get("Errors", []):
                 raise self._not_deleted(failed)
             if not answer.get("Deleted"):
-                raise ConfigError(f"Cannot delete {self.uri(batch[0])} at {self._endpoint}: {NOT_S3}.")
+                raise ConfigError(f"Cannot delete {self._shown(batch[0])} at {self._endpoint}: {NOT_S3}.")
 
     def _not_deleted(self, failed: Sequence[Any]) -> RecommenderError:
         """One error for the keys that stay: what a person has to fix goes before what may pass."""
@@ -225,7 +230,7 @@ class ObjectStore:
         ConfigError
             The disk is full, or may not be written to.
         """
-        doing = f"the download of {self.uri(info.key)}"
+        doing = f"the download of {self._shown(info.key)}"
         with guarded(path, doing, info.size_bytes), scratch_file(path) as part:
             with part.open("r+b") as file:
                 file.truncate(info.size_bytes)
@@ -233,7 +238,7 @@ class ObjectStore:
             found = file_sha256(part)
             if sha256 is not None and found != sha256:
                 raise DataError(
-                    f"{self.uri(info.key)}: SHA-256 is {found}, expected {sha256}. "
+                    f"{self._shown(info.key)}: SHA-256 is {found}, expected {sha256}. "
                     "The object is corrupt or was overwritten; delete it and run the task that wrote it again."
                 )
             os.replace(part, path)
@@ -254,12 +259,12 @@ class ObjectStore:
             data, _ = self._get(info.key, PART_BYTES, Range=f"bytes={start}-{end - 1}", IfMatch=info.etag)
         except PreconditionFailed as error:
             raise DataError(
-                f"{self.uri(info.key)}: the object changed while it was read (it is no longer the one with ETag "
+                f"{self._shown(info.key)}: the object changed while it was read (it is no longer the one with ETag "
                 f"{info.etag}). Run the task resolve_snapshot again, once nobody writes there."
             ) from error
         if len(data) != end - start:
             raise TransientError(
-                f"{self.uri(info.key)}: bytes {start}-{end - 1} came short ({len(data)} of {end - start}); try again"
+                f"{self._shown(info.key)}: bytes {start}-{end - 1} came short ({len(data)} of {end - start}); try again"
             )
         with part.open("r+b") as file:
             file.seek(start)

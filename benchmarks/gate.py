@@ -128,14 +128,13 @@ def resampling(worlds: int, seed: int) -> None:
 
 def real_recalls(files: list[Path]) -> dict[str, np.ndarray]:
     """Recalls of the users that are judged on review files, at the default configuration."""
-    from include.recommender.evaluation.evaluate import fold_task, judge
+    from include.recommender.evaluation.evaluate import fold_task
 
-    from .quality import contestants, fold_of
+    from .quality import fold_of, judged_models
 
     config = RetrainConfig()
     fold = fold_of(files, config)
-    task = fold_task(fold, config.evaluate)
-    judged = judge(contestants(fold, config)[0], task, config.evaluate)
+    judged, _ = judged_models(fold, fold_task(fold, config.evaluate), config)
     return {name: row.recall for name, row in judged.items() if name in (CANDIDATE, *POPULARITIES)}
 
 

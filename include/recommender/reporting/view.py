@@ -22,7 +22,7 @@ READ_FROM = {
     "contestants": ("evaluate",),
     "data": ("resolve_snapshot", "download_reviews", "parse_reviews", "encode_interactions"),
     "training": ("train_als",),
-    "lineage": ("run", "configuration", "fit_popularity", "refit/"),
+    "lineage": ("run", "configuration", "fit_popularity", "learn_prior", "refit/"),
     "tasks": ("tasks/",),
 }
 

@@ -145,7 +145,7 @@ def tombstone(workspace):
     return f"retired/{name}.json", lambda: registry.tombstone(name)
 
 
-FILES = ("user_factors.npy", "item_factors.npy", "prior.npy", "users.parquet", "items.parquet")
+FILES = ("item_factors.npy", "prior.npy", "items.parquet")
 # Files of the bundle that need not be fetched for each attack.
 ALL_THE_SAME = {f"{part}_{each}" for part in ("judged", "published") for each in FILES} | {"MODEL_CARD.md"}
 READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]

@@ -195,7 +195,7 @@ def test_verify_checks_every_file_and_goes_on_after_a_wrong_one(registry, run, a
     line(registry, M1)
     status, body = ask("verify", "production")
     assert (status, body["ok"]) == (0, True)
-    assert {"judged_prior.npy", "published_users.parquet"} <= {row["name"] for row in body["files"]}
+    assert {"judged_prior.npy", "published_items.parquet"} <= {row["name"] for row in body["files"]}
     registry.objects.write(f"models/{M1}/fold.json", b"x" * 10)
     registry.objects.delete([f"models/{M1}/seen_indptr.npy"])
     registry.objects.write(f"models/{M1}/stranger.bin", b"x")

@@ -82,8 +82,10 @@ class Seen:
         indptr, indices = arrays["indptr"], arrays["indices"]
         if not len(indptr) or indptr[0] != 0 or (np.diff(indptr) < 0).any() or indptr[-1] != len(indices):
             raise DataError("seen_indptr.npy: does not describe seen_indices.npy")
-        if len(indices) and (indices.min() < 0 or indices.max() >= n_items):
-            raise DataError(f"seen_indices.npy: holds an item outside 0..{n_items - 1}")
+        try:
+            Histories(indptr, indices, np.ones(len(indices), dtype=np.float32), n_items)
+        except DataError as error:
+            raise DataError(f"seen_indices.npy: {error}") from error
         verified = arrays["verified"]
         if len(verified) and (verified.min() < UNKNOWN or verified.max() > VERIFIED):
             raise DataError(f"seen_verified.npy: holds a value outside {UNKNOWN}..{VERIFIED}")

@@ -85,9 +85,9 @@ def test_a_published_user_is_a_look_up_and_then_a_score(workspace, first, tmp_pa
     part = ModelPart.load(tmp_path, "published")
     seen = Seen.load(tmp_path, len(part.item_ids))
     histories = seen.histories(manifest.published_cut_s, first.config.encode)
-    fold = EncodedFold.load(
-        workspace.artifacts.path(workspace.artifacts.open(manifest.lineage["refit/encode_interactions"]))
-    )
+    stages = ("encode_interactions", "train_als", "learn_prior")
+    refitted = fit.Fitted(*(workspace.artifacts.open(manifest.lineage[f"refit/{stage}"]) for stage in stages))
+    fold = EncodedFold.load(workspace.artifacts.path(refitted.encoded))
     assert histories.confidence.tobytes() == fold.confidence.tobytes()
     assert histories.items.tobytes() == fold.indices.tobytes()
     model = part.model(first.config.train, prior_of(manifest))

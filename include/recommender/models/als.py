@@ -98,7 +98,7 @@ def fit_als(
         The matrix holds nothing, or a value below 1, which would count less than an unknown item.
     """
     _check_matrix(matrix)
-    check_memory(matrix.shape, matrix.nnz, config.factors)
+    check_memory(matrix.shape, matrix.nnz, config.factors, warm=start is not None)
     # implicit starts OpenMP threads, which do not survive a fork: import it in the process that fits.
     from implicit.cpu.als import AlternatingLeastSquares
     from implicit.recommender_base import ModelFitError

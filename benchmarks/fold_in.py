@@ -46,7 +46,7 @@ class Shape:
         confidence = (1 + 100 * rng.random(self.extra_singles)).astype(np.float32)
         parts = (confidence, items, np.arange(self.extra_singles + 1))
         singles = sparse.csr_matrix(parts, shape=(self.extra_singles, self.n_items))
-        return sparse.vstack([matrix, singles], format="csr")
+        return sparse.csr_matrix(sparse.vstack([matrix, singles], format="csr"))
 
 
 SHAPES = (

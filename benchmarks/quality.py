@@ -99,7 +99,7 @@ def report(trial: Trial, config: RetrainConfig) -> str:
             row += f"   {interval.mean:+.4f} ({interval.low:+.4f}, {interval.high:+.4f})"
         lines.append(row)
     lines.append("Recall@K = hits in the top K / all held-out items of the user, mean over users.")
-    ratio = trial.verdict.candidate_recall / trial.verdict.opponent_recall if trial.verdict.opponent_recall else np.nan
+    ratio = trial.verdict.candidate_recall / trial.verdict.baseline_recall if trial.verdict.baseline_recall else np.nan
     learned = trial.learned
     lines.append(f"Item prior: power {learned.power:g}, half-life {learned.half_life_days:g} days, {learned.why}")
     lines.append(f"Candidate / strongest popularity: {ratio:.2f}")
@@ -114,7 +114,7 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     columns: dict[str, list[np.ndarray]] = {}
     for trial in trials:
         recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
-        recalls["popularity"] = trial.judged[trial.verdict.opponent].recall
+        recalls["popularity"] = trial.judged[trial.verdict.baseline].recall
         day = np.datetime64(trial.fold.stats["cut_s"], "s").astype("datetime64[D]")
         learned = f"{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}"
         lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{learned}{_row(recalls)}  {trial.verdict.decision}")

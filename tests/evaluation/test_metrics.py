@@ -52,7 +52,7 @@ def test_bootstrap_agrees_with_drawing_users():
     assert ours.high == pytest.approx(np.quantile(drawn, 0.975), abs=0.005)
 
 
-def test_an_opponent_without_a_hit_gives_no_lift_and_valid_json():
+def test_a_baseline_without_a_hit_gives_no_lift_and_valid_json():
     rng = np.random.default_rng(1)
     candidate = (rng.random(500) < 0.2).astype(float)
     verdict = decide(recalls(candidate, candidate * 0), 10, GateConfig())
@@ -65,12 +65,12 @@ def test_what_is_no_number_is_never_promoted():
     assert decide(recalls(candidate, np.zeros(500)), 10, GateConfig()).decision == "HOLD"
 
 
-def test_the_strongest_popularity_is_the_opponent():
+def test_the_strongest_popularity_is_the_baseline():
     rng = np.random.default_rng(1)
     base = (rng.random(2000) < 0.05).astype(float)
     better = np.maximum(base, rng.random(2000) < 0.05)
     verdict = decide({**recalls(better, base), "popularity_30d": better}, 10, GateConfig())
-    assert (verdict.opponent, verdict.decision) == ("popularity_30d", "HOLD")
+    assert (verdict.baseline, verdict.decision) == ("popularity_30d", "HOLD")
 
 
 def test_a_small_lift_is_held_however_certain():

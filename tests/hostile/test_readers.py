@@ -93,7 +93,7 @@ def profile(workspace):
 def report(workspace):
     body = {
         "run": {"as_of": AS_OF.isoformat(), "channel": "production", "snapshot": "2018-09-01"},
-        "verdict": {"decision": "HOLD", "top_k": 10, "candidate_recall": 0.1, "opponent_recall": 0.2, "opponent": "x"},
+        "verdict": {"decision": "HOLD", "top_k": 10, "candidate_recall": 0.1, "baseline_recall": 0.2, "baseline": "x"},
         "model": {"model_id": "20180901-0123456789ab"},
         "error": {"kind": "DataError"},
         "snapshot": {"snapshot": "2018-09-01"},

@@ -73,8 +73,8 @@ def about(name, decision="PROMOTE", **changes):
         "top_k": 10,
         "n_users": 3,
         "candidate_recall": 0.25,
-        "opponent": "popularity_all_time",
-        "opponent_recall": 0.2,
+        "baseline": "popularity_all_time",
+        "baseline_recall": 0.2,
         "relative_lift": 0.25,
         "forced": None,
     }

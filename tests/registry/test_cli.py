@@ -226,7 +226,7 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     assert "the content of snapshot 2018-09-01" in body["warnings"][0]
 
 
-def test_show_names_settings_as_they_are_set_and_contestants_by_recall(registry, run):
+def test_show_names_settings_as_they_are_set_and_models_by_recall(registry, run):
     config = {"prior": {"half_life_days": 9.0}, "encode": {"half_life_days": 80.0}}
     metrics = {
         "popularity_all_time": {"coverage@10": 0.1, "recall@10": 0.2},

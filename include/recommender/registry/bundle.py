@@ -57,9 +57,9 @@ class Judged(msgspec.Struct, frozen=True):
     reasons: list[str]
     n_users: int
     top_k: int
-    opponent: str
+    baseline: str
     candidate_recall: float
-    opponent_recall: float
+    baseline_recall: float
     relative_lift: float | None
     forced: str | None
 
@@ -154,7 +154,7 @@ def _verdict_problems(manifest: Manifest) -> list[str]:
         judged = msgspec.convert(manifest.verdict, Judged)
     except msgspec.ValidationError as error:
         return [f"verdict: {error}"]
-    return [f"metrics: lacks {name}" for name in ("candidate", judged.opponent) if name not in manifest.metrics]
+    return [f"metrics: lacks {name}" for name in ("candidate", judged.baseline) if name not in manifest.metrics]
 
 
 @dataclass(frozen=True)

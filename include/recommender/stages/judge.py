@@ -193,7 +193,7 @@ def recall_gate(
     if force_reason is not None and len(force_reason.strip()) < 10:
         raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
-    outcome = run_once(workspace, "recall_gate", 4, settings, {"evaluated": evaluated.digest}, make)
+    outcome = run_once(workspace, "recall_gate", 5, settings, {"evaluated": evaluated.digest}, make)
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome
 

@@ -24,11 +24,12 @@ from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import Reviews, parse_files
 from include.recommender.evaluation.evaluate import Judged, Task, fold_task, judge
 from include.recommender.evaluation.fitting import fit
-from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_interval
-from include.recommender.evaluation.learn_prior import LearnedPrior
+from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interval
+from include.recommender.evaluation.learned_prior import LearnedPrior
 from include.recommender.models.als import Als, fit_als
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import Recommender
+from include.recommender.registry.verdict import Verdict
 
 WITHOUT_PRIOR, PLAIN = "without_prior", "plain_als"
 EARLIEST = 0.5  # of all reviews: the first of several points in time
@@ -51,7 +52,7 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
 def judged_models(fold: EncodedFold, task: Task, config: RetrainConfig) -> tuple[dict[str, Judged], LearnedPrior]:
     """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
     fitted = fit(fold, config)
-    counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
+    counted = (fold.indices, fold.times, len(fold.item_codes), fold.cut_s)
     models: dict[str, Recommender] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
     judged = judge(models | fit_popularity(*counted, config.popularity), task, config.evaluate)
     unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
@@ -115,7 +116,7 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     for trial in trials:
         recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
         recalls["popularity"] = trial.judged[trial.verdict.baseline].recall
-        day = np.datetime64(trial.fold.stats["cut_s"], "s").astype("datetime64[D]")
+        day = np.datetime64(trial.fold.cut_s, "s").astype("datetime64[D]")
         learned = f"{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}"
         lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{learned}{_row(recalls)}  {trial.verdict.decision}")
         for name, recall in recalls.items():

@@ -19,9 +19,8 @@ from typing import Any, TextIO
 
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.plain_text import shown_lines
-from include.recommender.reporting.trend import MAIN_CHANNEL, trend_name
+from include.recommender.reporting.trend import trend_name
 from include.recommender.storage.disk import guarded
-from include.recommender.storage.documents import parse_json
 from include.recommender.storage.names import name_problem
 from include.recommender.storage.objects import ObjectStore
 from include.recommender.storage.scratch import scratch_file
@@ -81,16 +80,17 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     from include.orchestration.settings import Settings
     from include.recommender.registry.channels import Channels
     from include.recommender.reporting.journal import MAIN_DAG, Journal, folder_id
+    from include.recommender.reporting.report import read_report
 
     root = Settings.from_environment().workspace().root
     journal = Journal(root, folder_id(MAIN_DAG, run_id))
     try:
-        report = _read_report(root, f"{journal.folder}/report.json")
+        key = f"{journal.folder}/report.json"
+        report = read_report(root.read(key), root.uri(key))
     except NotFound:
         raise DataError(progress.failure or "the run failed before it could write its report") from None
-    channel = (report["run"] or {}).get("channel", MAIN_CHANNEL)
-    copies = copy_pages(root, journal.folder, channel, local)
-    state = Channels(root).read(channel)
+    copies = copy_pages(root, journal.folder, report.channel, local)
+    state = Channels(root).read(report.channel)
     print(shown_lines(ending(report, copies, state.model_id if state else None)), file=progress.terminal)
     return status(report)
 
@@ -99,6 +99,7 @@ def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     """The same of a search, which has a winner or not; that is a result either way."""
     from include.orchestration.settings import Settings
     from include.recommender.reporting.journal import Journal, folder_id
+    from include.recommender.tuning.report import read_report
 
     root = Settings.from_environment().workspace().root
     journal = Journal(root, folder_id(TUNE, run_id))
@@ -106,18 +107,10 @@ def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     names = ("tuning.json", "report.html")
     if not all(_copy(root, f"{journal.folder}/{name}", copy / name) for name in names):
         raise DataError(progress.failure or "the search failed before it could write its report")
-    report = _read_report(root, f"{journal.folder}/tuning.json")
+    key = f"{journal.folder}/tuning.json"
+    report = read_report(root.read(key), root.uri(key))
     print(shown_lines(tune_ending(report, copy / "report.html")), file=progress.terminal)
-    return 0 if report["choice"] and not report["error"] else 1
-
-
-def _read_report(root: ObjectStore, key: str) -> dict[str, Any]:
-    """A report as JSON. Raises NotFound, and DataError where it is none."""
-    remedy = "The next run writes one of its own."
-    body = parse_json(root.read(key), root.uri(key), remedy)
-    if not isinstance(body, dict):
-        raise DataError(f"{root.uri(key)}: expected a report, an object. {remedy}")
-    return body
+    return 0 if report.choice and not report.error else 1
 
 
 def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Copies:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from include.recommender.registry.moves import COMMAND
+from include.recommender.reporting.journal import TaskRecord
+from include.recommender.reporting.report import Report
 from include.recommender.reporting.sentence import verdict_sentence
 
 
@@ -20,20 +20,19 @@ class Copies:
     trend: Path | None
 
 
-def ending(report: Mapping[str, Any], copies: Copies, points_to: str | None) -> str:
+def ending(report: Report, copies: Copies, points_to: str | None) -> str:
     """The gate's table, the verdict, what was reused, model, channel and pages; or what went wrong.
 
     Parameters
     ----------
-    report : what `report.json` holds
     points_to : the version that the run's channel points to now, None where it points nowhere yet
     """
-    parts = ["", _tasks(report["tasks"])]
-    if report["table"]:
-        parts += ["", report["table"]]
+    parts = ["", _tasks(report.tasks)]
+    if report.table:
+        parts += ["", report.table]
     parts += ["", *_result(report, copies.uri), f"Channel: {_channel(report, points_to)}"]
-    if (report.get("run") or {}).get("tuned_values"):
-        parts.append(f"Tuned:   {report['run']['tuned']}")
+    if report.run and report.run.tuned_values:
+        parts.append(f"Tuned:   {report.run.tuned}")
     parts += [f"Report:  {copies.report}", f"         {copies.uri}"]
     if copies.trend:
         parts.append(f"Trend:   {copies.trend}")
@@ -41,27 +40,27 @@ def ending(report: Mapping[str, Any], copies: Copies, points_to: str | None) -> 
     return "\n".join(parts)
 
 
-def status(report: Mapping[str, Any]) -> int:
+def status(report: Report) -> int:
     """0 where the run reached a verdict, or had nothing to do, and nothing failed after it; else 1."""
-    return 1 if report["error"] or not (report["verdict"] or report.get("unchanged")) else 0
+    return 1 if report.error or not (report.verdict or report.unchanged) else 0
 
 
-def _tasks(tasks: list[Mapping[str, Any]]) -> str:
-    reused = [row["task"] for row in tasks if row["reused"]]
-    made = [row["task"] for row in tasks if row.get("artifacts") and not row["reused"]]
+def _tasks(tasks: list[TaskRecord]) -> str:
+    reused = [row.task for row in tasks if row.reused]
+    made = [row.task for row in tasks if row.artifacts and not row.reused]
     lines = [f"Made:    {', '.join(made) or 'nothing new'}"]
     if reused:
         lines.append(f"Reused:  {', '.join(reused)}")
     return "\n".join(lines)
 
 
-def _result(report: Mapping[str, Any], uri: str) -> list[str]:
-    error, verdict, model = report["error"], report["verdict"], report["model"]
+def _result(report: Report, uri: str) -> list[str]:
+    error, verdict, model = report.error, report.verdict, report.model
     if error:
-        told = [f"Error in {error['task']}: {error['kind']}: {_for_make(error['message'])}"]
-        return told + (_model(model["model_id"], model["uri"]) if model else ["Model:   none published"])
-    if report.get("unchanged"):
-        model_id, root = report["unchanged"], uri.partition("/reports/")[0]
+        told = [f"Error in {error.task}: {error.kind}: {_for_make(error.message)}"]
+        return told + (_model(model.model_id, model.uri) if model else ["Model:   none published"])
+    if report.unchanged:
+        model_id, root = report.unchanged, uri.partition("/reports/")[0]
         return [
             "Result:  nothing to do: the model of the table, which is that of an earlier run, has the same reviews and",
             "         configuration.",
@@ -72,7 +71,7 @@ def _result(report: Mapping[str, Any], uri: str) -> list[str]:
         return ["The run ended without a verdict and without an error; see its log."]
     return [
         f"Result:  {verdict_sentence(verdict)}",
-        *(_model(model["model_id"], model["uri"]) if model else ["Model:   none published"]),
+        *(_model(model.model_id, model.uri) if model else ["Model:   none published"]),
     ]
 
 
@@ -80,12 +79,12 @@ def _model(model_id: str, uri: str) -> list[str]:
     return [f"Model:   {model_id}", f"         {uri}"]
 
 
-def _channel(report: Mapping[str, Any], points_to: str | None) -> str:
-    model, channel = report["model"], (report.get("run") or {}).get("channel") or "production"
-    if model and model["promoted"]:
+def _channel(report: Report, points_to: str | None) -> str:
+    model, channel = report.model, report.channel
+    if model and model.promoted:
         return f"{channel} points to it now"
     still = f"{channel} still points to {points_to}" if points_to else f"{channel} points nowhere yet"
-    return f"{still}; not moved: {_for_make(model['why'])}" if model and model.get("why") else still
+    return f"{still}; not moved: {_for_make(model.why)}" if model and model.why else still
 
 
 def _for_make(text: str) -> str:

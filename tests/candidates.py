@@ -29,7 +29,7 @@ class Candidate:
         self.fitted = Fitted(encoded, trained, fit.learn_prior(workspace, encoded, self.config).artifact)
         self.baselines = fit.fit_popularity(workspace, encoded, self.config.popularity).artifact
         self.evaluated, gated = self.judge()
-        again = fit.refit(workspace, self.parsed, self.fitted, as_of, self.config)
+        again = fit.refit(workspace, self.parsed, self.fitted, as_of=as_of, config=self.config)
         refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "prior")))
         made = Made(
             resolved=resolved,
@@ -41,7 +41,7 @@ class Candidate:
             gated=gated,
             published=refitted,
         )
-        self.published = publish.upload_model(workspace, made, as_of, f"run {as_of}", self.config)
+        self.published = publish.upload_model(workspace, made, as_of=as_of, run=f"run {as_of}", config=self.config)
         self.again = []
 
     @property
@@ -50,9 +50,17 @@ class Candidate:
 
     def judge(self):
         evaluated = judge.evaluate(
-            self.workspace, self.parsed, self.fitted, self.baselines, self.as_of, self.channel, self.config
+            self.workspace,
+            self.parsed,
+            self.fitted,
+            self.baselines,
+            as_of=self.as_of,
+            channel=self.channel,
+            config=self.config,
         ).artifact
-        gated = judge.recall_gate(self.workspace, evaluated, 10, None, self.config.gate).artifact
+        gated = judge.recall_gate(
+            self.workspace, evaluated, top_k=10, force_reason=None, config=self.config.gate
+        ).artifact
         return evaluated, gated
 
     def judge_again(self):
@@ -62,7 +70,7 @@ class Candidate:
         return evaluated
 
     def promote(self, who="dag", why="verdict PROMOTE", **more):
-        told = (who, f"run {self.as_of}", why)
-        return promote.promote_model(
-            self.workspace, self.published, self.channel, self.evaluated, *told, self.judge_again, **more
+        asked = promote.Asked(
+            published=self.published, channel=self.channel, who=who, run=f"run {self.as_of}", why=why, **more
         )
+        return promote.promote_model(self.workspace, asked, self.evaluated, self.judge_again)

@@ -10,9 +10,9 @@ def frame(*rows: tuple) -> Reviews:
     full = [(*row, *(5.0, -1)[len(row) - 3 :]) for row in rows]
     user, item, time, rating, verified = zip(*full, strict=True) if full else ((),) * 5
     return Reviews(
-        np.array(user, dtype=np.int32),
-        np.array(item, dtype=np.int32),
-        np.array(time, dtype=np.int64),
-        np.array(rating, dtype=np.float32),
-        np.array(verified, dtype=np.int8),
+        user=np.array(user, dtype=np.int32),
+        item=np.array(item, dtype=np.int32),
+        time=np.array(time, dtype=np.int64),
+        rating=np.array(rating, dtype=np.float32),
+        verified=np.array(verified, dtype=np.int8),
     )

@@ -16,8 +16,8 @@ from airflow.sdk.log import mask_secret
 
 from include.recommender.errors import RecommenderError
 from include.recommender.reporting.journal import Journal, folder_id
+from include.recommender.reporting.report import read_report
 from include.recommender.reporting.view import headline
-from include.recommender.storage.documents import parse_json
 from include.recommender.storage.redaction import printable
 
 from .connection import check_connection
@@ -101,18 +101,17 @@ def compose(context: Mapping[str, Any]) -> Alert:
     try:
         journal = Journal(Settings.from_environment().workspace().root, folder_id(dag_id, run_id))
         key = f"{journal.folder}/report.json"
-        report = parse_json(journal.objects.read(key), journal.objects.uri(key), "Clear the task write_report.")
+        report = read_report(journal.objects.read(key), journal.objects.uri(key))
         told = headline(report)
     except (RecommenderError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("The report of %s cannot be read: %s", run_id, error)
         reason = f"{context.get('reason')}. The log of the task that failed tells why; there is no report ({error})."
-        return _alert(dag_id, "FAILED", reason, run_id, "")
-    failure = report["error"]
-    details = [failure["message"]] if failure else []
-    details += [report["table"]] if report["table"] else []
+        return _alert(dag_id, "FAILED", reason, run_id=run_id, details="")
+    details = [report.error.message] if report.error else []
+    details += [report.table] if report.table else []
     where = journal.objects.uri(f"{journal.folder}/report.html")
-    sentence = f"{told['line']}. {told['sentence']}" if told["line"] else told["sentence"]
-    return _alert(dag_id, told["word"], sentence, run_id, "\n\n".join([*details, f"Report: {where}"]))
+    sentence = f"{told.line}. {told.sentence}" if told.line else told.sentence
+    return _alert(dag_id, told.word, sentence, run_id=run_id, details="\n\n".join([*details, f"Report: {where}"]))
 
 
 def approval_wanted(dag_id: str, run_id: str, question: str, patience: timedelta) -> Alert:
@@ -121,7 +120,7 @@ def approval_wanted(dag_id: str, run_id: str, question: str, patience: timedelta
         f"The run waits for a person, {patience / timedelta(hours=1):g} hours at most, and fails then. "
         "Answer in the UI, under Required Actions."
     )
-    return _alert(dag_id, "APPROVAL WANTED", sentence, run_id, question)
+    return _alert(dag_id, "APPROVAL WANTED", sentence, run_id=run_id, details=question)
 
 
 def _alert(dag_id: str, word: str, sentence: str, run_id: str, details: str) -> Alert:

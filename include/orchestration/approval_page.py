@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
+from include.recommender.evaluation.judgement import metrics_of
 from include.recommender.registry.channels import ChannelState
 from include.recommender.registry.registry import is_older
+from include.recommender.registry.verdict import Verdict
 from include.recommender.reporting.checks import span
 from include.recommender.reporting.sentence import verdict_sentence
 from include.recommender.reporting.tables import COLUMNS, ranked
@@ -46,12 +47,12 @@ def subject(run: Run) -> str:
 def body(run: Run, state: ChannelState | None) -> str:
     """What will happen, the gate's table and the report, as Markdown."""
     verdict = judge.read_verdict(run.workspace, run.made("recall_gate"))
-    judged = judge.read_judged(run.workspace, run.made("evaluate"))
-    forced = f"\n\nThe promotion is forced: {plain(verdict['forced'])}" if verdict["forced"] else ""
+    metrics = metrics_of(judge.read_judged(run.workspace, run.made("evaluate")))
+    forced = f"\n\nThe promotion is forced: {plain(verdict.forced)}" if verdict.forced else ""
     return "\n\n".join(
         [
             f"**{plain(verdict_sentence(verdict))}**{forced}",
-            table(judged, verdict),
+            table(metrics, verdict),
             f"[Report of this run so far]({report_url(run.facts.dag_id, run.facts.run_id)})",
             f"**Approve**: {consequence(run.facts.channel, state)}",
             "**Reject**: nothing is published, no channel moves, and this run fails. The same happens when nobody "
@@ -71,18 +72,18 @@ def consequence(channel: str, state: ChannelState | None) -> str:
     )
 
 
-def table(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
+def table(metrics: Mapping[str, Mapping[str, float]], verdict: Verdict) -> str:
     """The gate's table in Markdown; a fenced block would run together into one paragraph."""
-    k, level = verdict["top_k"], verdict["thresholds"]["confidence_level"]
+    k, level = verdict.top_k, verdict.thresholds.confidence_level
     head = [f"at K = {k}", *COLUMNS.values(), f"candidate minus it, {level * 100:g} %"]
-    rows = [_row(name, judged[name]["means"], verdict) for name in ranked(judged, k)]
+    rows = [_row(name, metrics[name], verdict) for name in ranked(metrics, k)]
     return "\n".join(_line(cells) for cells in [head, ["---", *["---:"] * (len(head) - 1)], *rows])
 
 
-def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> list[str]:
-    k, interval = verdict["top_k"], verdict["intervals"].get(name)
-    difference = f"{interval['mean']:+.4f} {span(interval)}" if interval else ""
-    title = plain(name) + (" (strongest popularity)" if name == verdict["baseline"] else "")
+def _row(name: str, means: Mapping[str, float], verdict: Verdict) -> list[str]:
+    k, interval = verdict.top_k, verdict.intervals.get(name)
+    difference = f"{interval.mean:+.4f} {span(interval)}" if interval else ""
+    title = plain(name) + (" (strongest popularity)" if name == verdict.baseline else "")
     return [title, *(f"{means[f'{metric}@{k}']:.4f}" for metric in COLUMNS), difference]
 
 

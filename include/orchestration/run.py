@@ -6,12 +6,14 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
+from msgspec.structs import replace
 
 from include.recommender.config import RetrainConfig, TuneConfig, shown_value
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
@@ -19,6 +21,7 @@ from include.recommender.reporting.journal import Journal, RunFacts, TaskError, 
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.cache import claim
+from include.recommender.storage.documents import Origin, checked, plain
 from include.recommender.tuning.space import chosen
 from include.recommender.tuning.tuned import with_tuned
 
@@ -30,11 +33,26 @@ from .tuned import NONE_YET, find_tuned
 
 log = logging.getLogger(__name__)
 
-Handle = dict[str, Any]
+Handed = TypeVar("Handed")
 NO_PERSON = "dag_test"  # the user of a run by `dag.test()`, as `make run` makes it
 
 
-@dataclass
+class Handle(msgspec.Struct, frozen=True):
+    """What a task hands on of an artifact."""
+
+    uri: str
+    reused: bool
+
+
+def handed(value: Any, type_: type[Handed], task: str) -> Handed:
+    """What a task handed on over XCom, as a type. Raises DataError."""
+    again = "Clear it, with all tasks after it."
+    if value is None:
+        raise DataError(f"The task {task} handed nothing on. {again}")
+    return checked(value, type_, Origin(f"The task {task}", "what it hands on", again))
+
+
+@dataclass(kw_only=True)
 class Run:
     """What a task body works with."""
 
@@ -68,28 +86,25 @@ class Run:
         # Also from within a mapped task, whose own index would be looked for otherwise.
         return self.ti.xcom_pull(task_ids=task, key=key, map_indexes=-1)
 
-    def of(self, task: str) -> dict[str, Any]:
-        """What an earlier task handed on. Raises DataError where that is nothing."""
-        found = self.pull(task)
-        if not isinstance(found, dict):
-            raise DataError(f"The task {task} handed nothing on. Clear it, with all tasks after it.")
-        return found
+    def of(self, task: str, type_: type[Handed]) -> Handed:
+        """What an earlier task handed on, as a type. Raises DataError where it is nothing, or something else."""
+        return handed(self.pull(task), type_, task)
 
-    def open(self, handle: Mapping[str, Any]) -> Artifact:
+    def open(self, handle: Handle) -> Artifact:
         """The artifact of a handle."""
-        return self.workspace.artifacts.open(handle["uri"])
+        return self.workspace.artifacts.open(handle.uri)
 
     def made(self, task: str) -> Artifact:
         """The artifact that an earlier task handed on."""
-        return self.open(self.of(task))
+        return self.open(self.of(task, Handle))
 
-    def hand_on(self, outcome: Outcome) -> Handle:
+    def hand_on(self, outcome: Outcome) -> dict[str, Any]:
         """Record a stage's outcome; return what goes over XCom: the URI, and whether it was reused."""
         artifact = outcome.artifact
         stages = {**self.record.artifacts, artifact.stage: artifact.uri}
         all_reused = outcome.reused and (self.record.reused or not self.record.artifacts)
         self.record = replace(self.record, artifacts=stages, reused=all_reused)
-        return {"uri": artifact.uri, "reused": outcome.reused}
+        return dict(plain(Handle(artifact.uri, outcome.reused)))
 
     def note(self, **facts: Any) -> None:
         """Add to the facts of the task's record."""
@@ -149,17 +164,17 @@ def _take_tuned(run: Run, journal: Journal) -> None:
     if run.problems:
         return
     try:
-        body = find_tuned(run.workspace.root, journal, run.facts, run.record.task)
+        found = find_tuned(run.workspace.root, journal, run.facts, run.record.task)
     except (NotFound, DataError) as error:
         run.problems.append(str(error))
         return
-    if body is None:
+    if found is None:
         run.facts = replace(run.facts, tuned=NONE_YET if run.facts.params.get("tuned") else None)
         return
-    params, taken = with_tuned(run.facts.params, body)
-    run.facts = replace(run.facts, params=params, tuned=body["id"], tuned_values=taken)
+    params, taken = with_tuned(run.facts.params, found)
+    run.facts = replace(run.facts, params=params, tuned=found.id, tuned_values=taken)
     run.config = RetrainConfig.from_params(params)
-    log.info("Tuned configuration %s: %s", body["id"], ", ".join(f"{k}={v:.4g}" for k, v in sorted(taken.items())))
+    log.info("Tuned configuration %s: %s", found.id, ", ".join(f"{k}={v:.4g}" for k, v in sorted(taken.items())))
 
 
 def _ended(record: TaskRecord, error: BaseException) -> TaskRecord:
@@ -200,21 +215,21 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     problems += _search_problems(params) if "trials" in params else []
     problems += _other_problems(params, unknown(dag_run.conf or {}, context["dag"].params))
     facts = RunFacts(
-        dag_run.dag_id,
-        dag_run.run_id,
-        str(getattr(dag_run.run_type, "value", dag_run.run_type)),
-        run_date.isoformat(),
-        as_of.isoformat(),
-        params.get("snapshot"),
-        params.get("channel") or "production",
-        params,
+        dag_id=dag_run.dag_id,
+        run_id=dag_run.run_id,
+        run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+        run_date=run_date.isoformat(),
+        as_of=as_of.isoformat(),
+        snapshot=params.get("snapshot"),
+        channel=params.get("channel") or "production",
+        params=params,
         started_by=_started_by(dag_run),
     )
     ti = context["ti"]
     mapped = getattr(ti, "map_index", -1)
     name = ti.task_id if mapped is None or mapped < 0 else f"{ti.task_id}.{mapped}"
-    record = TaskRecord(name, "running", ti.try_number, datetime.now(UTC).isoformat())
-    return Run(facts, config, workspace, record, problems, ti)
+    record = TaskRecord(task=name, state="running", try_number=ti.try_number, started_at=datetime.now(UTC).isoformat())
+    return Run(facts=facts, config=config, workspace=workspace, record=record, problems=problems, ti=ti)
 
 
 def _started_by(dag_run: Any) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 from airflow.sdk import Asset, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.recommender.data.counts import Resolved
+from include.recommender.evaluation.counts import Evaluated, Gated, Trained
 from include.recommender.registry.moves import promote_command
 from include.recommender.reporting.journal import RunFacts
 from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
@@ -23,6 +25,7 @@ from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
 from include.recommender.stages.workspace import Outcome
 from include.recommender.storage.artifacts import Artifact
+from include.recommender.storage.documents import plain
 
 from .fields import BY_HAND
 from .pools import require_pool
@@ -32,6 +35,8 @@ from .tuned import NONE_YET, check_unseen
 
 log = logging.getLogger(__name__)
 
+Handed = dict[str, Any]  # what goes over XCom
+
 
 # The tasks by what they made, for those that put it together.
 JUDGED = ("encode_interactions", "train_als", "learn_prior")
@@ -39,10 +44,10 @@ REFITTED = ("encoded", "trained", "prior")
 ASK = "approve"
 
 
-def resolve_snapshot() -> Handle:
+def resolve_snapshot() -> Handed:
     """Which snapshot this run uses."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         require_pool(run)
         outcome = prepare.resolve_snapshot(run.workspace, run.facts.snapshot, run.run_date)
         run.note(**outcome.artifact.counts)
@@ -51,7 +56,7 @@ def resolve_snapshot() -> Handle:
     return _handle(run_task(body))
 
 
-def download_reviews() -> Handle:
+def download_reviews() -> Handed:
     """The snapshot's files onto this worker's disk."""
     return _handle(
         run_task(lambda run: run.hand_on(prepare.download_reviews(run.workspace, run.made("resolve_snapshot"))))
@@ -65,7 +70,9 @@ def stop_if_unchanged() -> bool:
         if run.facts.params.get("force"):
             log.info("Going on whether or not anything changed: force is set")
             return True
-        same = unchanged(run.workspace, run.made("download_reviews"), run.as_of, run.facts.channel, run.config)
+        same = unchanged(
+            run.workspace, run.made("download_reviews"), as_of=run.as_of, channel=run.facts.channel, config=run.config
+        )
         if same is None:
             return True
         log.info(
@@ -80,10 +87,10 @@ def stop_if_unchanged() -> bool:
     return bool(run_task(body))
 
 
-def parse_reviews() -> Handle:
+def parse_reviews() -> Handed:
     """Review lines into coded columns."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         return run.hand_on(prepare.parse_reviews(run.workspace, run.made("download_reviews"), run.config.parse))
 
     return _handle(run_task(body))
@@ -93,22 +100,22 @@ def check_snapshot() -> None:
     """The snapshot against the one before it."""
 
     def body(run: Run) -> None:
-        snapshot = run.made("resolve_snapshot").counts["snapshot"]
+        snapshot = run.made("resolve_snapshot").counted(Resolved).snapshot
         quality.check_snapshot(
             run.workspace,
             snapshot,
             run.made("parse_reviews"),
-            run.config.quality,
-            lambda checks: run.note(compared=[asdict(check) for check in checks]),
+            config=run.config.quality,
+            compared=lambda checks: run.note(compared=plain(checks)),
         )
 
     run_task(body)
 
 
-def encode_interactions() -> Handle:
+def encode_interactions() -> Handed:
     """Reviews into a train matrix and a holdout."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         parsed, config = run.made("parse_reviews"), run.config.encode
         outcome = prepare.encode_interactions(run.workspace, parsed, run.as_of, config)
         check_unseen(run.workspace.root, run.facts.tuned, outcome.artifact)
@@ -117,68 +124,70 @@ def encode_interactions() -> Handle:
     return _handle(run_task(body))
 
 
-def train_als() -> Handle:
+def train_als() -> Handed:
     """The candidate's item factors."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         fold, config = run.made("encode_interactions"), run.config.train
         start = candidate_start(run.workspace, fold, run.facts.channel, config)
-        outcome = fit.train_als(run.workspace, run.made("parse_reviews"), fold, config, start)
-        run.note(start=outcome.artifact.counts["start"])
+        outcome = fit.train_als(run.workspace, run.made("parse_reviews"), fold, config=config, start=start)
+        run.note(start=outcome.artifact.counted(Trained).start)
         return run.hand_on(outcome)
 
     return _handle(run_task(body))
 
 
-def fit_popularity() -> Handle:
+def fit_popularity() -> Handed:
     """The baselines."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         config = run.config.popularity
         return run.hand_on(fit.fit_popularity(run.workspace, run.made("encode_interactions"), config))
 
     return _handle(run_task(body))
 
 
-def learn_prior() -> Handle:
+def learn_prior() -> Handed:
     """The item prior, with its power and half-life as learned inside train."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         return run.hand_on(fit.learn_prior(run.workspace, run.made("encode_interactions"), run.config))
 
     return _handle(run_task(body))
 
 
-def evaluate() -> Handle:
+def evaluate() -> Handed:
     """All models on the same holdout."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         outcome = _evaluated(run)
-        run.note(champion=outcome.artifact.counts["champion"])
+        run.note(champion=outcome.artifact.counted(Evaluated).champion)
         return run.hand_on(outcome)
 
     return _handle(run_task(body))
 
 
-def recall_gate() -> Handle:
+def recall_gate() -> Handed:
     """The verdict; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
 
-    def body(run: Run) -> Handle:
+    def body(run: Run) -> Handed:
         judged, reason = run.made("evaluate"), run.facts.params.get("force_reason")
-        outcome = judge.recall_gate(run.workspace, judged, run.config.evaluate.top_k, reason, run.config.gate)
+        outcome = judge.recall_gate(
+            run.workspace, judged, top_k=run.config.evaluate.top_k, force_reason=reason, config=run.config.gate
+        )
         handle = run.hand_on(outcome)
         run.note(**outcome.artifact.counts)
         judge.require_promotion(run.workspace, outcome.artifact)
-        return handle | {"decision": outcome.artifact.counts["decision"]}
+        return handle | {"decision": outcome.artifact.counted(Gated).decision}
 
     return _handle(run_task(body))
 
 
-def refit() -> dict[str, Handle]:
+def refit() -> dict[str, Handed]:
     """The same configuration on everything before as_of."""
 
-    def body(run: Run) -> dict[str, Handle]:
-        outcomes = fit.refit(run.workspace, run.made("parse_reviews"), _judged(run), run.as_of, run.config)
+    def body(run: Run) -> dict[str, Handed]:
+        outcomes = fit.refit(run.workspace, run.made("parse_reviews"), _judged(run), as_of=run.as_of, config=run.config)
         return {name: run.hand_on(outcome) for name, outcome in outcomes.items()}
 
     return dict(run_task(body))
@@ -188,7 +197,7 @@ def upload_model() -> dict[str, Any]:
     """The bundle into the registry."""
 
     def body(run: Run) -> dict[str, Any]:
-        refitted = run.of("refit")
+        refitted = run.of("refit", dict[str, Handle])
         made = Made(
             resolved=run.made("resolve_snapshot"),
             downloaded=run.made("download_reviews"),
@@ -201,7 +210,9 @@ def upload_model() -> dict[str, Any]:
         )
         facts = run.facts
         tuned = None if facts.tuned == NONE_YET else facts.tuned
-        published = publish.upload_model(run.workspace, made, run.as_of, facts.run_id, run.config, tuned)
+        published = publish.upload_model(
+            run.workspace, made, as_of=run.as_of, run=facts.run_id, config=run.config, tuned=tuned
+        )
         run.note(**asdict(published))
         return asdict(published)
 
@@ -212,24 +223,22 @@ def promote_model() -> dict[str, Any]:
     """The channel to the new version; skipped where it must not move."""
 
     def body(run: Run) -> dict[str, Any]:
-        published = Published(**run.of("upload_model"))
+        published = run.of("upload_model", Published)
         if run.facts.params.get("promotion") == BY_HAND:
             raise AirflowSkipException(_left_to_a_person(run, published.model_id))
         reason, approved = run.facts.params.get("force_reason"), _approved(run)
         if approved is not None and not approved.get("by"):
             raise AirflowSkipException(_nobody_was_asked(run, published.model_id))
         approved = approved or {}
-        promotion = promote.promote_model(
-            run.workspace,
-            published,
-            run.facts.channel,
-            run.made("evaluate"),
-            approved.get("by") or run.facts.started_by,
-            run.facts.run_id,
-            _why(published.verdict, reason, approved, run.facts),
-            lambda: _judge_again(run),
+        asked = promote.Asked(
+            published=published,
+            channel=run.facts.channel,
+            who=approved.get("by") or run.facts.started_by,
+            run=run.facts.run_id,
+            why=_why(published.verdict, reason, approved, run.facts),
             forced=bool(reason),
         )
+        promotion = promote.promote_model(run.workspace, asked, run.made("evaluate"), lambda: _judge_again(run))
         run.note(**asdict(promotion))
         if not promotion.moved:
             raise AirflowSkipException(promotion.why)
@@ -257,7 +266,9 @@ def _judged(run: Run) -> Fitted:
 
 def _evaluated(run: Run) -> Outcome:
     parsed, baselines = run.made("parse_reviews"), run.made("fit_popularity")
-    return judge.evaluate(run.workspace, parsed, _judged(run), baselines, run.as_of, run.facts.channel, run.config)
+    return judge.evaluate(
+        run.workspace, parsed, _judged(run), baselines, as_of=run.as_of, channel=run.facts.channel, config=run.config
+    )
 
 
 def _judge_again(run: Run) -> Artifact:
@@ -265,7 +276,9 @@ def _judge_again(run: Run) -> Artifact:
     config, evaluated = run.config, _evaluated(run)
     run.hand_on(evaluated)
     reason = run.facts.params.get("force_reason")
-    gated = judge.recall_gate(run.workspace, evaluated.artifact, config.evaluate.top_k, reason, config.gate)
+    gated = judge.recall_gate(
+        run.workspace, evaluated.artifact, top_k=config.evaluate.top_k, force_reason=reason, config=config.gate
+    )
     run.hand_on(gated)
     judge.require_promotion(run.workspace, gated.artifact)
     return evaluated.artifact
@@ -298,5 +311,5 @@ def write_report() -> str:
     return str(run_task(lambda run: report.write_report(run.workspace, run.facts.folder_id), despite_problems=True))
 
 
-def _handle(value: Any) -> Handle:
+def _handle(value: Any) -> Handed:
     return dict(value)

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
 
-from include.recommender.errors import ConfigError, DataError, NotFound
+from include.recommender.data.counts import FoldCounts
+from include.recommender.errors import ConfigError, NotFound
 from include.recommender.reporting.journal import Journal, RunFacts
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.objects import ObjectStore
+from include.recommender.tuning.documents import Tuned
 from include.recommender.tuning.tuned import read_tuned, resolve_tuned
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ FIRST_TASK = "resolve_snapshot"
 NONE_YET = "none"
 
 
-def find_tuned(objects: ObjectStore, journal: Journal, facts: RunFacts, task: str) -> dict[str, Any] | None:
+def find_tuned(objects: ObjectStore, journal: Journal, facts: RunFacts, task: str) -> Tuned | None:
     """The tuned configuration that a run asks for, or None; later tasks take what the first one found.
 
     Raises
@@ -51,10 +52,7 @@ def check_unseen(objects: ObjectStore, name: str | None, encoded: Artifact) -> N
     """Raise ConfigError where the search of a tuned configuration knew reviews of this run's holdout."""
     if not name or name == NONE_YET:
         return
-    searched_s = read_tuned(objects, name).get("cut_s")
-    if not isinstance(searched_s, int):
-        raise DataError(f"{objects.uri(f'tuned/{name}.json')}: does not say where its search ended (cut_s)")
-    cut_s = encoded.counts["cut_s"]
+    searched_s, cut_s = read_tuned(objects, name).cut_s, encoded.counted(FoldCounts).cut_s
     if searched_s > cut_s:
         seen, held = (datetime.fromtimestamp(instant, UTC).isoformat() for instant in (searched_s, cut_s))
         raise ConfigError(

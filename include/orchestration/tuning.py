@@ -5,25 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from include.recommender.config import TuneConfig
+from include.recommender.data.counts import Resolved
+from include.recommender.storage.documents import plain
 from include.recommender.tuning import steps
+from include.recommender.tuning.documents import Asked, Choice, Evidence, Plan, Result
 from include.recommender.tuning.report import write_report as write_tune_report
 from include.recommender.tuning.space import applied, differing
-from include.recommender.tuning.study import Result, ask
+from include.recommender.tuning.study import ask
 from include.recommender.tuning.tuned import write_tuned
 
 from .fields import ROUNDS
-from .run import Run, run_task
+from .run import Run, handed, run_task
 
 
 def plan() -> dict[str, Any]:
     """What is searched, and the folds on which trials are judged."""
 
     def body(run: Run) -> dict[str, Any]:
-        search, config = run.facts.params.get("search"), _search(run)
-        parsed = run.made("parse_reviews")
-        planned = steps.plan(run.workspace, parsed, run.as_of, search, run.config, config).as_dict()
+        search = run.facts.params.get("search")
+        planned = plain(
+            steps.plan(
+                run.workspace, run.made("parse_reviews"), run.as_of, search, base=run.config, config=_search(run)
+            )
+        )
         run.note(plan=planned)
-        return planned
+        return dict(planned)
 
     return dict(run_task(body))
 
@@ -35,9 +41,9 @@ def ask_next(number: int) -> list[dict[str, Any]]:
         config, results = _search(run), _results(run, number - 1)
         first = (number - 1) * config.trials_per_round
         n = min(config.trials_per_round, config.trials - first)
-        asked = ask(results, run.of("plan")["defaults"], n, config) if n > 0 else []
+        asked = ask(results, run.of("plan", Plan).defaults, n, config) if n > 0 else []
         run.note(asked=len(asked))
-        return [{"number": first + at, "values": values} for at, values in enumerate(asked)]
+        return [plain(Asked(first + at, values)) for at, values in enumerate(asked)]
 
     return list(run_task(body))
 
@@ -46,17 +52,18 @@ def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
     """One configuration of a round, judged at one cut after the other."""
 
     def body(run: Run) -> dict[str, Any]:
-        result = steps.run_trial(
-            run.workspace,
-            steps.Plan(**run.of("plan")),
-            asked["number"],
-            asked["values"],
-            _results(run, number - 1),
-            run.config,
-            _search(run),
-        ).as_dict()
+        result = plain(
+            steps.run_trial(
+                run.workspace,
+                run.of("plan", Plan),
+                handed(asked, Asked, f"ask_{number}"),
+                _results(run, number - 1),
+                base=run.config,
+                config=_search(run),
+            )
+        )
         run.note(result=result)
-        return result
+        return dict(result)
 
     return dict(run_task(body))
 
@@ -65,10 +72,10 @@ def choose() -> dict[str, Any]:
     """The best against the defaults, confirmed on a cut that the search never looked at."""
 
     def body(run: Run) -> dict[str, Any]:
-        planned, results = steps.Plan(**run.of("plan")), _results(run, ROUNDS)
-        choice = steps.choose(run.workspace, planned, results, run.config, _search(run)).as_dict()
+        planned, results = run.of("plan", Plan), _results(run, ROUNDS)
+        choice = plain(steps.choose(run.workspace, planned, results, base=run.config, search=_search(run)))
         run.note(choice=choice)
-        return choice
+        return dict(choice)
 
     return dict(run_task(body))
 
@@ -77,22 +84,19 @@ def write_config() -> str:
     """The winner as `tuned/<id>.json`; returns the id."""
 
     def body(run: Run) -> str:
-        planned, choice = run.of("plan"), run.of("choose")
+        choice = run.of("choose", Choice)
         # All that the winner was judged with: also what the run had set and did not search.
-        judged_with = applied(run.config, choice["values"]) if choice["number"] else run.config
-        evidence = {
-            "values": differing(judged_with),
-            "better": choice["better"],
-            "choice": choice,
-            "plan": planned,
-            "cut_s": planned["cut_s"],
-            "top_k": run.config.evaluate.top_k,
-            "snapshot": run.made("resolve_snapshot").counts["snapshot"],
-            "parsed": run.of("parse_reviews")["uri"],
-            "run": run.facts.run_id,
-        }
-        name = write_tuned(run.workspace.root, run.as_of, evidence)
-        run.note(tuned=name, better=choice["better"])
+        judged_with = applied(run.config, choice.values) if choice.number else run.config
+        evidence = Evidence(
+            choice=choice,
+            plan=run.of("plan", Plan),
+            top_k=run.config.evaluate.top_k,
+            snapshot=run.made("resolve_snapshot").counted(Resolved).snapshot,
+            parsed=run.made("parse_reviews").uri,
+            run=run.facts.run_id,
+        )
+        name = write_tuned(run.workspace.root, run.as_of, differing(judged_with), evidence, better=choice.better)
+        run.note(tuned=name, better=choice.better)
         return name
 
     return str(run_task(body))
@@ -110,4 +114,5 @@ def _search(run: Run) -> TuneConfig:
 def _results(run: Run, rounds: int) -> list[Result]:
     """The results of the first rounds; a round that was skipped has none."""
     rows = run.ti.xcom_pull(task_ids=[f"try_{number}" for number in range(1, rounds + 1)]) if rounds else []
-    return sorted((Result(**row) for row in rows if row), key=lambda row: row.number)
+    results = [handed(row, Result, "try") for row in rows if row]
+    return sorted(results, key=lambda row: row.number)

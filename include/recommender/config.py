@@ -60,7 +60,7 @@ class QualityConfig:
     max_bad_rise: float = knob(0.005, "Largest rise of the share of bad lines", low=0.0, high=1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncodeConfig:
     """How interactions become a confidence matrix and a holdout."""
 
@@ -95,7 +95,7 @@ class EncodeConfig:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Alternating least squares."""
 
@@ -169,7 +169,7 @@ class EvaluateConfig:
         return tuple(sorted({5, 10, 20, 50, self.top_k}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GateConfig:
     """What it takes to be promoted. docs/gate-rates.md has for which values its error rates were simulated."""
 
@@ -200,7 +200,7 @@ class GateConfig:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RetrainConfig:
     """Everything one retraining depends on besides its data."""
 
@@ -261,7 +261,7 @@ class RetrainConfig:
         return config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TuneConfig:
     """How a configuration is searched for."""
 
@@ -303,7 +303,7 @@ class TuneConfig:
         return cls(**{each.field: each.coerce(params[name]) for name, each in given.items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Knob:
     """One parameter of a retraining: where it goes, its default and its inclusive bounds."""
 
@@ -377,7 +377,17 @@ def _knobs_of(section: str, config: Any) -> list[Knob]:
     for item in dataclasses.fields(config):
         about = item.metadata
         name = about["param"] or item.name
-        found.append(Knob(section, item.name, name, item.default, about["description"], about["low"], about["high"]))
+        found.append(
+            Knob(
+                section=section,
+                field=item.name,
+                param=name,
+                default=item.default,
+                description=about["description"],
+                low=about["low"],
+                high=about["high"],
+            )
+        )
     return found
 
 

@@ -7,47 +7,52 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.recommender.config import QualityConfig
+from include.recommender.data.counts import ByLayout
 from include.recommender.data.funnel import Funnel
 from include.recommender.data.quality import compare, rating_distance, warnings
 from include.recommender.data.reviews import ROWS
 from include.recommender.data.times import DAY_S, few
 
-BEFORE = {
-    "lines": 1010,
-    "blank": 0,
-    "bad": 10,
-    "reviews": 1000,
-    "users": 300,
-    "items": 100,
-    "verified": 800,
-    "unverified": 200,
-    "verified_unknown": 0,
-    "ratings": {"5.0": 700, "1.0": 300},
-    "ends": {
-        "first_s": 1_400_000_000,
-        "deep_first_s": 1_400_100_000,
-        "last_s": 1_500_000_000,
-        "deep_last_s": 1_499_900_000,
-    },
-    "years": {"2014": 200, "2015": 300, "2016": 300, "2017": 200},
-    "layouts": {"2018": 1000},
-    "users_by_layout": {"older": 300, "newer": 0, "both": 0},
-}
+from ..documents import changed, parse_counts
+
+BEFORE = parse_counts(
+    **{
+        "lines": 1010,
+        "blank": 0,
+        "bad": 10,
+        "reviews": 1000,
+        "users": 300,
+        "items": 100,
+        "verified": 800,
+        "unverified": 200,
+        "verified_unknown": 0,
+        "ratings": {"5.0": 700, "1.0": 300},
+        "ends": {
+            "first_s": 1_400_000_000,
+            "deep_first_s": 1_400_100_000,
+            "last_s": 1_500_000_000,
+            "deep_last_s": 1_499_900_000,
+        },
+        "years": {"2014": 200, "2015": 300, "2016": 300, "2017": 200},
+        "layouts": {"2018": 1000},
+        "users_by_layout": {"older": 300, "newer": 0, "both": 0},
+    }
+)
 ASIDE = "without the few outermost"
 
 
 def failed(**changes):
-    return [check.what for check in compare(BEFORE, {**BEFORE, **changes}, QualityConfig()) if not check.passed]
+    return [check.what for check in compare(BEFORE, changed(BEFORE, **changes), QualityConfig()) if not check.passed]
 
 
 def ends(**changes):
-    return {"ends": {**BEFORE["ends"], **changes}}
+    return {"ends": changed(BEFORE.ends, **changes)}
 
 
 def test_the_same_again_and_steady_growth_pass():
     assert failed() == []
     grown = {"reviews": 1200, "lines": 1212, "bad": 12, "users": 350, "verified": 960, "unverified": 240}
-    assert failed(**grown, **ends(last_s=1_500_600_000), years={**BEFORE["years"], "2018": 200}) == []
+    assert failed(**grown, **ends(last_s=1_500_600_000), years={**BEFORE.years, "2018": 200}) == []
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_the_same_again_and_steady_growth_pass():
         ({"reviews": 799}, "reviews"),
         ({"users": 100}, "users"),
         ({"items": 79}, "items"),
-        ({"years": {**BEFORE["years"], "2015": 200}}, "reviews of 2015"),
+        ({"years": {**BEFORE.years, "2015": 200}}, "reviews of 2015"),
         ({"years": {"2014": 200, "2016": 600, "2017": 200}}, "reviews of 2015"),
         ({"bad": 30}, "share of bad lines"),
         ({"verified": 600, "unverified": 400}, "share of verified among known"),
@@ -75,7 +80,7 @@ def test_fewer_bad_lines_are_no_collapse():
 
 
 def test_a_layout_without_verified_has_no_verified_share():
-    plain = {**BEFORE, "verified": 0, "unverified": 0, "verified_unknown": 1000}
+    plain = changed(BEFORE, verified=0, unverified=0, verified_unknown=1000)
     assert all(check.passed for check in compare(plain, plain, QualityConfig()))
 
 
@@ -107,7 +112,8 @@ def counted(columns, bad=0):
     ]
     funnel.add_values(pa.record_batch([*rows, pa.array([False] * n)], schema=ROWS))
     funnel.n_lines, funnel.n_reviews, funnel.n_bad = n + bad, n, bad
-    return {**funnel.as_counts(), "users": len(np.unique(users)), "items": len(np.unique(items))}
+    sizes = {"users": len(np.unique(users)), "items": len(np.unique(items))}
+    return funnel.counts(files=1, newest_s=0, quarantined=bad, users_by_layout=ByLayout(1, 0, 0), **sizes)
 
 
 def stopped(before, now):
@@ -133,12 +139,12 @@ def test_a_few_reviews_that_come_or_go_stop_nothing(data, n, seed):
     added = data.draw(st.lists(odd_review, max_size=min(20, k - gone - n_bad)), label="added")
     order = np.random.default_rng(seed).permutation(n) if by is None else np.argsort(columns[by], kind="stable")
     kept = np.sort(data.draw(st.sampled_from([order[gone:], order[: n - gone]]), label="kept"))
-    changed = (
+    others = (
         [np.append(column[kept], new) for column, new in zip(columns, zip(*added, strict=True), strict=True)]
         if added
         else [column[kept] for column in columns]
     )
-    before, now = counted(columns), counted(changed, n_bad)
+    before, now = counted(columns), counted(others, n_bad)
     assert stopped(before, now) == []
     # The odd ones go again: nothing either.
     assert stopped(now, before) == []
@@ -177,8 +183,8 @@ def test_a_snapshot_of_a_few_reviews_stops_nothing(n):
 
 
 def test_a_change_of_generation_warns_and_stops_nothing():
-    now = {**BEFORE, "layouts": {"2023": 1000}, "users_by_layout": {"older": 0, "newer": 300, "both": 0}}
+    now = changed(BEFORE, layouts={"2023": 1000}, users_by_layout={"older": 0, "newer": 300, "both": 0})
     (text,) = warnings(BEFORE, now)
     assert text.startswith("100% of the reviews are in the 2023 layout, 0% were in the snapshot before.")
     assert warnings(None, now) == warnings(now, now) == warnings(BEFORE, BEFORE) == []
-    assert failed(layouts=now["layouts"]) == []
+    assert failed(layouts=now.layouts) == []

@@ -6,6 +6,7 @@ from scipy import sparse
 
 from include.recommender.config import EvaluateConfig
 from include.recommender.evaluation.evaluate import Task, by_history, judge, make_task
+from include.recommender.evaluation.judgement import HistoryRow
 from include.recommender.models.histories import Histories
 
 from ..tables import Table
@@ -72,9 +73,9 @@ def test_a_holdout_of_only_cold_items_is_a_recall_of_zero():
 def test_history_brackets():
     rows = by_history(np.array([0.0, 1.0, 0.5, 0.25]), np.array([0, 4, 3, 500], dtype=np.int32))
     assert rows == [
-        {"from": 0, "users": 1, "recall": 0.0},
-        {"from": 3, "users": 2, "recall": 0.75},
-        {"from": 50, "users": 1, "recall": 0.25},
+        HistoryRow(0, 1, 0.0),
+        HistoryRow(3, 2, 0.75),
+        HistoryRow(50, 1, 0.25),
     ]
 
 

@@ -54,7 +54,7 @@ def test_where_fashion_rules_the_prior_weighs_more_than_where_taste_does():
     assert learn_prior(taste, alone).power == 0.0 < learn_prior(fashion, alone).power
     for found in (learn_prior(taste, strong), learn_prior(fashion, alone)):
         assert found.judged_users > 100
-        (own,) = (row for row in found.tried if (row["half_life_days"], row["power"]) == chosen(found))
+        (own,) = (row for row in found.tried if (row.half_life_days, row.power) == chosen(found))
         assert not own["clearly_worse"]
 
 
@@ -95,7 +95,7 @@ def test_the_holdout_of_the_gate_does_not_count():
 @pytest.mark.parametrize(("power", "days"), [(0.0, 30.0), (0.33, 50.0)])
 def test_the_configured_is_among_those_tried(power, days):
     config = replace(CONFIG, prior=replace(CONFIG.prior, power=power, half_life_days=days))
-    tried = [(row["half_life_days"], row["power"]) for row in learn_prior(world(1.0, 1.0), config).tried]
+    tried = [(row.half_life_days, row.power) for row in learn_prior(world(1.0, 1.0), config).tried]
     assert (days, power) in tried
     assert len(tried) == len(set(tried)) == len(HALF_LIVES) * len({*POWERS, power})
 
@@ -105,8 +105,8 @@ def test_the_recalls_are_those_of_the_one_scoring_function():
     inner = inner_fold(fold, CONFIG.encode, 10**6, CONFIG.train.seed)
     factors, _ = fit_als(inner.matrix, CONFIG.train)
     task = fold_task(inner, CONFIG.evaluate)
-    counted = (inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"])
-    tried = {(row["half_life_days"], row["power"]): row["recall"] for row in learn_prior(fold, CONFIG).tried}
+    counted = (inner.indices, inner.times, len(inner.item_codes), inner.cut_s)
+    tried = {(row.half_life_days, row.power): row.recall for row in learn_prior(fold, CONFIG).tried}
     for days, power in ((30.0, 0.0), (7.5, 0.2), (120.0, 2.5)):
         prior = replace(CONFIG.prior, half_life_days=days, power=power)
         model = model_of(factors, fit_prior(*counted, prior), CONFIG.train, prior)
@@ -149,7 +149,7 @@ def test_the_nearest_that_is_not_clearly_worse_on_the_way_to_the_best(recalls, o
 def test_no_half_life_is_tried_that_no_run_could_be_given():
     config = replace(CONFIG, prior=replace(CONFIG.prior, half_life_days=0.2))
     tried = learn_prior(world(1.0, 1.0), config).tried
-    assert sorted({row["half_life_days"] for row in tried}) == [0.1, 0.2, 0.4, 0.8]
+    assert sorted({row.half_life_days for row in tried}) == [0.1, 0.2, 0.4, 0.8]
 
 
 def test_no_more_users_are_ranked_than_the_bound(monkeypatch):

@@ -1,13 +1,12 @@
 """Metrics by hand, and the gate."""
 
-import json
-
 import numpy as np
 import pytest
 
 from include.recommender.config import GateConfig
 from include.recommender.evaluation.gate import decide, paired_bootstrap, paired_interval
 from include.recommender.evaluation.metrics import per_user
+from include.recommender.storage.documents import to_json
 
 
 def test_metrics_by_hand():
@@ -57,7 +56,7 @@ def test_a_baseline_without_a_hit_gives_no_lift_and_valid_json():
     candidate = (rng.random(500) < 0.2).astype(float)
     verdict = decide(recalls(candidate, candidate * 0), 10, GateConfig())
     assert (verdict.decision, verdict.relative_lift) == ("PROMOTE", None)
-    json.dumps(verdict.as_dict(), allow_nan=False)
+    to_json(verdict)
 
 
 def test_what_is_no_number_is_never_promoted():

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.errors import ConfigError
 from include.recommender.evaluation.gate import best_reference, decide, strongest_popularity
 from include.recommender.evaluation.words import against_reference
+from include.recommender.registry.verdict import ComparedVersion
 from include.recommender.reporting.sentence import verdict_sentence
 
 POPULAR = ["popularity_30d", "popularity_365d", "popularity_90d", "popularity_all_time", "popularity_decayed"]
@@ -45,14 +47,14 @@ def test_the_refusal_names_the_version_and_how_far_below_it_the_candidate_is():
     verdict = judged(0.168, champion=0.174, earlier_1=0.18)
     assert (verdict.reference, verdict.champion_recall) == ("earlier_1", 0.174)
     assert verdict.decision == "REJECT"
-    body = verdict.as_dict() | {"versions": [{"name": "earlier_1", "model_id": "20180902-b"}]}
-    assert verdict_sentence(body) == (
+    earlier = ComparedVersion(name="earlier_1", model_id="20180902-b", how="published", note="live earlier")
+    assert verdict_sentence(replace(verdict, versions=[earlier])) == (
         "REJECT: worse than the best recent version (20180902-b): 6.7 % below it, champion_tolerance=5.0 %"
     )
 
 
 def test_a_promotion_below_the_champion_is_not_headlined_as_better_than_popularity_alone():
-    told = verdict_sentence(judged(0.1755, champion=0.18).as_dict())
+    told = verdict_sentence(judged(0.1755, champion=0.18))
     assert told.startswith("PROMOTE: 2.5 % below the champion, within tolerance; better than popularity, all time by")
 
 
@@ -67,7 +69,7 @@ def test_a_promotion_below_the_champion_is_not_headlined_as_better_than_populari
     ],
 )
 def test_better_is_said_only_where_the_interval_says_so(mean, low, high, words):
-    assert against_reference("champion", 0.1, mean, low, high) == words
+    assert against_reference("champion", recall=0.1, mean=mean, low=low, high=high) == words
 
 
 def test_a_champion_without_a_hit_gives_no_relative_number():

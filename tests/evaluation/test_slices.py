@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from include.recommender.config import EncodeConfig, EvaluateConfig
 from include.recommender.data.encoding import encode
 from include.recommender.evaluation.evaluate import fold_task, judge
+from include.recommender.evaluation.judgement import UserRow
 from include.recommender.evaluation.slices import N_DECILES, by_item_popularity, item_deciles, user_slices
 from include.recommender.models.confidence import DAY_S
 from tests.evaluation.test_evaluate import Table
@@ -36,13 +37,14 @@ def test_recall_by_slice_by_hand():
     task = fold_task(fold(), EvaluateConfig(top_k=1))
     # Of the unseen items, user 0 is shown 2 (held out), user 1 item 1 (held out), 2 and 3 what they did not take.
     scores = [[9, 9, 1], [9, 9, 9], [1, 9, 2], [9, 1, 2]]
-    slices = judge({"model": Table(scores)}, task, EvaluateConfig(top_k=1))["model"].slices
+    model = Table(scores)
+    slices = judge({"model": model}, task, EvaluateConfig(top_k=1), model.users)["model"].slices
     assert slices["days since the last interaction"] == [
-        {"label": "0 to 30 days", "users": 2, "recall": 0.5},
-        {"label": "180 to 365 days", "users": 1, "recall": 1.0},
-        {"label": "730 days or more", "users": 1, "recall": 0.0},
+        UserRow("0 to 30 days", 2, 0.5),
+        UserRow("180 to 365 days", 1, 1.0),
+        UserRow("730 days or more", 1, 0.0),
     ]
-    assert [row["label"] for row in slices["verified share of the history"]] == [
+    assert [row.label for row in slices["verified share of the history"]] == [
         "not known",
         "none",
         "up to half",
@@ -56,12 +58,12 @@ def test_items_by_hand():
     assert item_deciles(counts).tolist() == [0, 5, 7, 8, 8, 9, 9]
     best = np.array([[0, 1], [0, -1]])
     rows = by_item_popularity(counts, np.array([0, 0, 1, 6]), np.array([0, 1]), best)
-    assert [(row["items"], row["held_out"], row["recall"]) for row in rows if row["held_out"]] == [
+    assert [(row.items, row.held_out, row.recall) for row in rows if row.held_out] == [
         (1, 2, 0.5),
         (1, 1, 1.0),
         (2, 1, 0.0),
     ]
-    assert [row["shown"] for row in rows if row["shown"]] == pytest.approx([2 / 3, 1 / 3])
+    assert [row.shown for row in rows if row.shown] == pytest.approx([2 / 3, 1 / 3])
 
 
 @settings(max_examples=60, deadline=None)

@@ -115,7 +115,7 @@ def encode_interactions(task: Task) -> Any:
 def train_als(task: Task) -> Any:
     fold = task.open("encode_interactions")
     start = candidate_start(task.workspace, fold, CHANNEL, CONFIG.train)
-    return _uri(fit.train_als(task.workspace, task.open("parse_reviews"), fold, CONFIG.train, start))
+    return _uri(fit.train_als(task.workspace, task.open("parse_reviews"), fold, config=CONFIG.train, start=start))
 
 
 def fit_popularity(task: Task) -> Any:
@@ -128,18 +128,24 @@ def learn_prior(task: Task) -> Any:
 
 def evaluate(task: Task) -> Any:
     parsed, baselines = task.open("parse_reviews"), task.open("fit_popularity")
-    return _uri(judge.evaluate(task.workspace, parsed, task.fitted(), baselines, task.as_of, CHANNEL, CONFIG))
+    return _uri(
+        judge.evaluate(
+            task.workspace, parsed, task.fitted(), baselines, as_of=task.as_of, channel=CHANNEL, config=CONFIG
+        )
+    )
 
 
 def recall_gate(task: Task) -> Any:
     judged = task.open("evaluate")
-    outcome = judge.recall_gate(task.workspace, judged, CONFIG.evaluate.top_k, None, CONFIG.gate)
+    outcome = judge.recall_gate(
+        task.workspace, judged, top_k=CONFIG.evaluate.top_k, force_reason=None, config=CONFIG.gate
+    )
     judge.require_promotion(task.workspace, outcome.artifact)
     return _uri(outcome)
 
 
 def refit(task: Task) -> Any:
-    outcomes = fit.refit(task.workspace, task.open("parse_reviews"), task.fitted(), task.as_of, CONFIG)
+    outcomes = fit.refit(task.workspace, task.open("parse_reviews"), task.fitted(), as_of=task.as_of, config=CONFIG)
     return {name: outcome.artifact.uri for name, outcome in outcomes.items()}
 
 
@@ -154,26 +160,48 @@ def upload_model(task: Task) -> Any:
         gated=task.open("recall_gate"),
         published=Fitted(*(task.open("refit", name) for name in ("encoded", "trained", "prior"))),
     )
-    return asdict(publish.upload_model(task.workspace, made, task.as_of, task.run_id, CONFIG))
+    return asdict(publish.upload_model(task.workspace, made, as_of=task.as_of, run=task.run_id, config=CONFIG))
 
 
 def promote_model(task: Task) -> Any:
     published = Published(**task.handles["upload_model"])
-    evaluated, why = task.open("evaluate"), "verdict PROMOTE"
-    return asdict(promote.promote_model(task.workspace, published, CHANNEL, evaluated, "dag", task.run_id, why))
+    asked = promote.Asked(published=published, channel=CHANNEL, who="dag", run=task.run_id, why="verdict PROMOTE")
+    return asdict(promote.promote_model(task.workspace, asked, task.open("evaluate")))
 
 
 def write_report(task: Task) -> Any:
     """The teardown; what the other tasks would have noted comes first."""
     journal = Journal(task.workspace.root, task.run_id)
     as_of = task.as_of.isoformat()
-    journal.write_run(RunFacts("retrain", task.run_id, "manual", as_of, as_of, None, CHANNEL, PARAMS))
+    journal.write_run(
+        RunFacts(
+            dag_id="retrain",
+            run_id=task.run_id,
+            run_type="manual",
+            run_date=as_of,
+            as_of=as_of,
+            snapshot=None,
+            channel=CHANNEL,
+            params=PARAMS,
+        )
+    )
     for name in list(STAGES)[:-1]:
         handle = task.handles[name]
         facts = handle if name in {"upload_model", "promote_model"} else {}
         uris = [] if facts or name == "check_snapshot" else handle.values()
         artifacts = {uri.split("/")[-2]: uri for uri in uris}
-        journal.write(TaskRecord(name, "success", 1, as_of, 1.0, 1, artifacts, facts=facts))
+        journal.write(
+            TaskRecord(
+                task=name,
+                state="success",
+                try_number=1,
+                started_at=as_of,
+                seconds=1.0,
+                peak_bytes=1,
+                artifacts=artifacts,
+                facts=facts,
+            )
+        )
     return report.write_report(task.workspace, task.run_id)
 
 

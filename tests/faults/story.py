@@ -150,7 +150,7 @@ def _promised(of_artifact: bool, body: dict[str, Any], folder: str) -> Iterator[
     """Key and SHA-256 of every file that a manifest names."""
     if of_artifact:
         files = {name: FileEntry(**entry) for name, entry in body["files"].items()}
-        artifact = Artifact(body["stage"], body["fingerprint"], "", files)
+        artifact = Artifact(stage=body["stage"], fingerprint=body["fingerprint"], uri="", files=files)
         yield from ((artifact.key(name), entry.sha256) for name, entry in files.items())
     else:
         yield from ((f"{folder}/{entry['stored_as']}", entry["sha256"]) for entry in body["files"].values())

@@ -3,6 +3,7 @@
 import io
 import json
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from include.recommender.storage.objects import ObjectInfo
 from .. import worlds
 from ..candidates import JULY, Candidate
 from ..conftest import BUCKET
+from ..documents import verdict
 from .mutations import TRAVERSALS
 
 HASH = "ab" * 32
@@ -53,7 +55,7 @@ def made_by(workspace, make, stage="stage", counts=None, lineage=None):
         make(directory)
         return counts or {}
 
-    return run_once(workspace, stage, 1, {}, {}, run, lineage).artifact
+    return run_once(workspace, stage, version=1, config={}, inputs={}, make=run, lineage=lineage).artifact
 
 
 def test_a_stage_that_leads_into_the_dag_folder_writes_nothing(workspace, tmp_path):
@@ -246,7 +248,7 @@ def fold(tmp_path_factory):
     (folder / "parsed").mkdir()
     counts = parse_files([("reviews.jsonl.gz", folder / "reviews.jsonl.gz")], folder / "parsed", ParseConfig())
     (folder / "fold").mkdir()
-    encode(Reviews.load(folder / "parsed"), counts["last_s"] + 1, EncodeConfig()).save(folder / "fold")
+    encode(Reviews.load(folder / "parsed"), counts.last_s + 1, EncodeConfig()).save(folder / "fold")
     return folder / "fold"
 
 
@@ -302,7 +304,7 @@ def test_factors_that_are_no_array_are_refused(workspace, raw):
     def make(directory):
         (directory / "item_factors.npy").write_bytes(raw)
 
-    made = made_by(workspace, make, "train_als", {"start": "cold"})
+    made = made_by(workspace, make, "train_als", {"start": "cold", "seconds_per_iteration": [0.1]})
     with pytest.raises(DataError, match=r"item_factors.npy: "):
         fit.load_factors(workspace, made)
 
@@ -330,17 +332,17 @@ def test_ids_that_are_no_table_are_refused(tmp_path, raw):
 
 
 def test_a_verdict_and_a_judgement_are_typed(workspace):
-    counts = {"decision": "HOLD", "forced": False}
-    body = json.dumps({"decision": "PROMOTE ", "forced": 1})
+    counts = {"decision": "HOLD", "forced": False, "headline": "HOLD"}
+    body = json.dumps({**msgspec.to_builtins(verdict()), "decision": "PROMOTE ", "forced": 1, "top_k": 0})
     gated = made_by(workspace, lambda d: (d / "verdict.json").write_text(body), "recall_gate", counts)
-    with pytest.raises(DataError, match=r"verdict.json: not a verdict \(decision.*forced.*top_k"):
+    with pytest.raises(DataError, match=r"verdict.json: not a verdict \(decision.*top_k.*forced"):
         judge.read_verdict(workspace, gated)
 
 
 def test_a_file_that_an_artifact_lacks_is_named(workspace):
     prior = {"power": 0.5, "half_life_days": 30.0, "why": "", "judged_users": 1, "tried": []}
     for stage, counts, read in (
-        ("train_als", {"start": "cold"}, fit.load_factors),
+        ("train_als", {"start": "cold", "seconds_per_iteration": [0.1]}, fit.load_factors),
         ("fit_popularity", {"names": ["popularity_all_time"]}, fit.load_popularity),
         ("learn_prior", {"prior": prior}, fit.load_prior),
     ):

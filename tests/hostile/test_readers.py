@@ -6,6 +6,7 @@ Each reader gets its document with every field changed in turn, and whole docume
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from include.recommender.errors import DataError, RecommenderError
@@ -21,23 +22,24 @@ from include.recommender.storage.names import plain_name
 from include.recommender.tuning.tuned import list_tuned, newest_tuned, read_tuned, write_tuned
 from local.dag_run import copy_pages
 
+from ..documents import evidence, parse_counts
 from ..registry import makers
 from ..reporting.runs import begin, record
 from .mutations import RAW, mutations
 
 AS_OF = datetime(2018, 9, 1, tzinfo=UTC)
-PARSED = {
-    **{"lines": 10, "blank": 0, "bad": 1, "reviews": 9, "users": 3, "items": 4, "first_s": 1, "last_s": 2},
-    **{"verified": 9, "unverified": 0, "verified_unknown": 0, "ratings": {"5.0": 9}},
-    **{"files": 1, "newest_s": 2, "quarantined": 1, "years": {"1970": 9}, "layouts": {"2018": 9}},
-    "layout_files": {"2018": ["a"]},
-    "ends": dict.fromkeys(("first_s", "last_s", "deep_first_s", "deep_last_s")),
-    "users_by_layout": {"older": 3, "newer": 0, "both": 0},
-}
+PARSED = msgspec.to_builtins(parse_counts())
 
 
 def manifest(workspace):
-    made = run_once(workspace, "parse_reviews", 1, {}, {"files": "d"}, lambda d: (d / "a").write_text("a") and PARSED)
+    made = run_once(
+        workspace,
+        "parse_reviews",
+        version=1,
+        config={},
+        inputs={"files": "d"},
+        make=lambda d: (d / "a").write_text("a") and PARSED,
+    )
     artifact = made.artifact
 
     def read():
@@ -49,14 +51,14 @@ def manifest(workspace):
 
 
 def tuned(workspace):
-    body = {"values": {"alpha": 90.0, "factors": 32}, "better": True, "cut_s": 1, "run": "manual__1"}
-    name = write_tuned(workspace.root, AS_OF, body)
+    values = {"alpha": 90.0, "factors": 32}
+    name = write_tuned(workspace.root, AS_OF, values, evidence(), better=True)
 
     def read():
         found = newest_tuned(workspace.root, AS_OF)  # passes a damaged one over
-        assert found is None or found["values"] == body["values"]
+        assert found is None or found.values == values
         assert list_tuned(workspace.root) == [name]
-        assert read_tuned(workspace.root, name)["values"] == body["values"]
+        assert read_tuned(workspace.root, name).values == values
 
     return f"tuned/{name}.json", read
 
@@ -84,7 +86,7 @@ def task_record(workspace):
 
 
 def profile(workspace):
-    made = run_once(workspace, "parse_reviews", 1, {}, {}, lambda d: PARSED).artifact
+    made = run_once(workspace, "parse_reviews", version=1, config={}, inputs={}, make=lambda d: PARSED).artifact
     config = quality.QualityConfig()
     quality.check_snapshot(workspace, "2018-08-01", made, config)
     return f"{quality.FOLDER}/2018-08-01.json", lambda: quality.check_snapshot(workspace, "2018-09-01", made, config)

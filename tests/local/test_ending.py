@@ -2,22 +2,35 @@
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from include.recommender.registry.moves import promote_command
+from include.recommender.reporting.journal import RunFacts
+from include.recommender.reporting.report import PublishedModel, Report
 from local.ending import Copies, ending
 
+from ..documents import verdict
+
 WHY = f"m1 was rolled back by ann (wrong). To bring it back: {promote_command('m1')}"
-REPORT = {
-    "tasks": [],
-    "table": "",
-    "error": None,
-    "verdict": {
-        "decision": "PROMOTE",
-        "reasons": ["2.7% below the champion, within tolerance", "better than popularity_30d by 40.0%"],
-        "forced": None,
-    },
-    "model": {"model_id": "m1", "uri": "s3://shop/models/m1", "promoted": False, "why": WHY},
-    "run": {"channel": "production", "tuned": "20180301-abc", "tuned_values": {"alpha": 7.0}},
-}
+WHEN = "2018-03-01T00:00:00+00:00"
+FACTS = RunFacts(
+    dag_id="recommender_retrain",
+    run_id="r",
+    run_type="manual",
+    run_date=WHEN,
+    as_of=WHEN,
+    snapshot=None,
+    channel="production",
+    params={},
+    tuned="20180301-abc",
+    tuned_values={"alpha": 7.0},
+)
+REASONS = ["2.7% below the champion, within tolerance", "better than popularity_30d by 40.0%"]
+REPORT = Report(
+    verdict=verdict(reasons=REASONS),
+    model=PublishedModel(model_id="m1", uri="s3://shop/models/m1", verdict="PROMOTE", why=WHY),
+    run=FACTS,
+)
 COPIES = Copies("s3://shop/reports/r/report.html", Path("report.html"), None)
 
 
@@ -31,5 +44,5 @@ def test_the_command_it_names_is_one_that_finds_the_local_s3():
 
 def test_a_tuned_configuration_is_named_where_something_of_it_was_used():
     assert "Tuned:   20180301-abc" in ending(REPORT, COPIES, "m0").splitlines()
-    unused = REPORT | {"run": REPORT["run"] | {"tuned_values": {}}}
+    unused = replace(REPORT, run=replace(FACTS, tuned_values={}))
     assert "Tuned:" not in ending(unused, COPIES, "m0")

@@ -2,43 +2,38 @@
 
 from pathlib import Path
 
+from include.recommender.config import TuneConfig
+from include.recommender.registry.verdict import Interval
+from include.recommender.reporting.journal import TaskError, TaskRecord
+from include.recommender.tuning.documents import Result, TuneReport
 from local.tune_ending import tune_ending
+
+from ..documents import choice, evidence
 
 
 def result(number, objective, pruned=False):
-    return {
-        "number": number,
-        "objective": objective,
-        "coverage": 0.2,
-        "pruned": pruned,
-        "values": {"alpha": 10.0 + number},
-    }
+    return Result(
+        number=number,
+        values={"alpha": 10.0 + number},
+        recalls=[objective],
+        objective=objective,
+        coverage=0.2,
+        pruned=pruned,
+        seconds=1.0,
+        artifacts=[],
+    )
+
+
+def chosen(**more):
+    low = {"searched": 0.002, "confirmed": -0.001, "alone": -0.002}
+    intervals = {name: Interval(0.01, each, 0.02) for name, each in low.items()}
+    return choice(number=7, confirmed_covers=(0.1234, 0.25), **intervals, **more)
 
 
 def report(better, **more):
-    interval = {"mean": 0.01, "low": 0.002, "high": 0.02}
-    choice = {
-        "number": 7,
-        "better": better,
-        "too_narrow": False,
-        "searched": interval,
-        "confirmed": interval | {"low": -0.001},
-        "alone": interval | {"low": -0.002},
-        "alone_level": 0.95,
-        "confirmed_covers": (0.1234, 0.25),
-    }
     results = [result(0, 0.1), *(result(n, 0.1 + n / 100) for n in range(1, 8)), result(8, 0.9, pruned=True)]
-    return {
-        "results": results,
-        "plan": {"names": ["alpha"]},
-        "top_k": 10,
-        "level": 0.95,
-        "search": {"confirm_level": 0.8, "min_coverage": 0.5},
-        "choice": choice,
-        "tuned": "20180901-0123456789ab",
-        "error": None,
-        **more,
-    }
+    fields = {"results": results, "choice": chosen(better=better), "tuned": "20180901-0123456789ab", **more}
+    return TuneReport(plan=evidence().plan, top_k=10, level=0.95, search=TuneConfig(), **fields)
 
 
 def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_better():
@@ -59,27 +54,22 @@ def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_be
     assert "0.123, of the defaults 0.250" in told
 
 
-def test_a_search_from_before_the_newest_cut_could_say_so_by_itself_is_still_told():
-    choice = {name: value for name, value in report(True)["choice"].items() if not name.startswith("alone")}
-    told = tune_ending(report(True, choice=choice), Path("report.html"))
-    assert "is better than the defaults" in told
-    assert "by itself" not in told
-
-
 def test_a_winner_that_covers_too_little_is_not_called_unproven():
-    choice = report(better=False)["choice"] | {"too_narrow": True}
-    told = tune_ending(report(better=False, choice=choice), Path("report.html"))
+    narrow = chosen(better=False, too_narrow=True)
+    told = tune_ending(report(better=False, choice=narrow), Path("report.html"))
     assert "trial 7 recommends better than the defaults, but covers too little of the catalogue" in told
     assert "not shown" not in told
 
 
 def test_where_the_defaults_are_the_best_they_stay():
-    told = tune_ending(report(False, choice={"number": 0, "better": False}), Path("report.html"))
+    told = tune_ending(report(False, choice=choice(number=0, better=False)), Path("report.html"))
     assert "they stay" in told
 
 
 def test_a_search_that_failed_says_where_and_why():
-    error = {"task": "plan", "error": {"kind": "DataError", "message": "too few instants"}}
+    reason = TaskError("DataError", "too few instants")
+    when = "2018-09-01T00:00:00+00:00"
+    error = TaskRecord(task="plan", state="failed", try_number=1, started_at=when, error=reason)
     told = tune_ending(report(False, results=[], choice=None, tuned=None, error=error), Path("report.html"))
     assert "Error in plan: DataError: too few instants" in told
     assert told.endswith("Report:  report.html")

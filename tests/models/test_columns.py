@@ -22,7 +22,7 @@ def test_a_version_scores_from_the_items_that_it_knows_by_id():
     """Its items are b, d; its histories come over a, b, c, d; the candidate has b, c, d."""
     model, ids = Als.of(items_of(2, 3), 1.0), [pa.array(list(text)) for text in ("bd", "bcd", "abcd")]
     matrix = sparse.csr_matrix(np.array([[5, 3, 0, 2], [4, 0, 6, 0]], dtype=np.float32))
-    version = aligned(model, ids[0], ids[1], matrix, ids[2])
+    version = aligned(model, own_ids=ids[0], item_ids=ids[1], matrix=matrix, matrix_ids=ids[2])
     assert version.histories.matrix.toarray().tolist() == [[3, 2], [0, 0]]
     own = model.score(version.histories)
     assert version.model.score(version.histories).tolist() == [[own[0][0], -np.inf, own[0][1]], [0, -np.inf, 0]]

@@ -70,5 +70,5 @@ def test_taking_rows_is_that_of_the_matrix(sizes, data):
 
 def test_what_happened_after_the_cut_has_no_age():
     times = np.array([-5, 0, 5], dtype=np.int64) * DAY_S
-    found = confidences(times, np.full(3, 5, np.float32), np.ones(3, np.int8), 0, EncodeConfig())
+    found = confidences(times, np.full(3, 5, np.float32), np.ones(3, np.int8), cut_s=0, config=EncodeConfig())
     assert found[0] < found[1] == found[2] == 1 + EncodeConfig().alpha

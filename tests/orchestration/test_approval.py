@@ -74,7 +74,7 @@ class Asked:
             "evaluate": self.candidate.evaluated,
             "recall_gate": gated,
         }
-        pull = {name: {"uri": artifact.uri} for name, artifact in made.items()}.get
+        pull = {name: {"uri": artifact.uri, "reused": False} for name, artifact in made.items()}.get
         ti = SimpleNamespace(
             task_id="approve",
             try_number=1,

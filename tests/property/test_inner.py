@@ -41,7 +41,7 @@ def test_the_inner_fold_is_what_its_definition_says(reviews, fraction):
     expected = [(row, int(outer.item_codes[item]) if item in items else -1) for row, item, _ in held]
     users = np.repeat(inner.holdout_rows, np.diff(inner.holdout_indptr)).tolist()
     assert sorted(zip(users, inner.holdout_items.tolist(), strict=True)) == sorted(expected)
-    again = confidences(inner.times, inner.ratings, inner.verified, cut_s, config)
+    again = confidences(inner.times, inner.ratings, inner.verified, cut_s=cut_s, config=config)
     assert (inner.confidence == again).all()
 
 

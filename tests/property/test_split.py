@@ -151,7 +151,11 @@ def test_filter_rare_reaches_the_largest_fixed_point(reviews, min_user, min_item
 def test_confidence_is_finite_and_at_least_one(reviews, alpha, half_life_days, wait):
     cut_s = int(reviews.time.max()) + 1 + wait
     values = confidences(
-        reviews.time, reviews.rating, reviews.verified, cut_s, EncodeConfig(alpha=alpha, half_life_days=half_life_days)
+        reviews.time,
+        reviews.rating,
+        reviews.verified,
+        cut_s=cut_s,
+        config=EncodeConfig(alpha=alpha, half_life_days=half_life_days),
     )
     assert values.dtype == np.float32
     assert np.isfinite(values).all()

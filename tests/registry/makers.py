@@ -1,6 +1,5 @@
 """Small whole versions, published in a line."""
 
-import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +9,12 @@ import pyarrow as pa
 
 from include.recommender.registry.bundle import ModelPart, describe, model_id
 from include.recommender.registry.channels import Move
+from include.recommender.registry.listing import FOLD, FoldFile
 from include.recommender.registry.moves import moved_now
 from include.recommender.registry.seen import Seen
+from include.recommender.storage.documents import to_json
+
+from ..documents import fold_counts, verdict
 
 ITEMS = ("00", "01", "02", "03")
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -67,17 +70,6 @@ def seen(n_items):
 
 
 def about(name, decision="PROMOTE", **changes):
-    verdict = {
-        "decision": decision,
-        "reasons": ["better than popularity_all_time at 95% confidence"],
-        "top_k": 10,
-        "n_users": 3,
-        "candidate_recall": 0.25,
-        "baseline": "popularity_all_time",
-        "baseline_recall": 0.2,
-        "relative_lift": 0.25,
-        "forced": None,
-    }
     known_s = int(name.known_until.timestamp())
     body = {
         "model_id": str(name),
@@ -95,7 +87,7 @@ def about(name, decision="PROMOTE", **changes):
             "candidate": {"recall@5": 0.1, "recall@10": 0.25},
             "popularity_all_time": {"recall@5": 0.1, "recall@10": 0.2},
         },
-        "verdict": verdict,
+        "verdict": verdict(decision=decision),
         "champion": None,
         "lineage": {},
         "tuned": None,
@@ -111,8 +103,8 @@ def make(directory, name, decision="PROMOTE", items=ITEMS, **changes):
     for each in ("judged", "published"):
         part(items).save(directory, each)
     seen(len(items)).save(directory)
-    counts = {"train": 3, "train_users": 3, "train_items": len(items), "holdout": 1}
-    (directory / "fold.json").write_text(json.dumps({"judged": counts, "published": counts}))
+    counts = fold_counts(train=3, train_users=3, train_items=len(items), holdout=1)
+    (directory / FOLD).write_bytes(to_json(FoldFile(counts, counts)))
     (directory / "MODEL_CARD.md").write_text(f"# Model {name.label}\n")
     return describe(directory, about(name, decision, **changes))
 

@@ -148,5 +148,5 @@ def test_a_damaged_entry_of_a_history_is_named(registry):
     channels = line(registry, M1, M2)
     first = next(registry.objects.walk("channels/production/history/")).key
     registry.objects.write(first, b"{}")
-    with pytest.raises(DataError, match=f"{first}: not a move: Object missing required field"):
+    with pytest.raises(DataError, match=f"{first}: not a move .*the field"):
         channels.history("production")

@@ -5,7 +5,6 @@ import copy
 import boto3
 import pytest
 
-from include.recommender.reporting.collect import collect
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.objects import ObjectStore
 
@@ -29,7 +28,7 @@ def _report(s3_endpoint, tmp_path_factory):
     journal.write(runs.record("upload_model", facts=model))
     journal.write(runs.record("promote_model", facts={"channel": "production", "moved": True, "why": "verdict"}))
     journal.write(runs.record("write_report", "running"))
-    return collect(journal, workspace.artifacts)
+    return runs.collect(journal, workspace.artifacts)
 
 
 @pytest.fixture

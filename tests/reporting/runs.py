@@ -1,13 +1,19 @@
 """Runs of the stages with a journal, without Airflow."""
 
 import copy
-from dataclasses import replace
+import json
 from datetime import UTC, datetime
 
+import msgspec
+
 from include.recommender.config import RetrainConfig
+from include.recommender.reporting import html
+from include.recommender.reporting.collect import collect as collect_report
 from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
+from include.recommender.reporting.report import Report, read_report
 from include.recommender.stages import fit, judge, prepare
 from include.recommender.stages.fit import Fitted
+from include.recommender.storage.documents import to_json
 
 from .. import worlds
 
@@ -31,7 +37,18 @@ def begin(workspace, run_id="manual__1"):
     """A journal with what the run was asked to do."""
     journal = Journal(workspace.root, run_id)
     when = AS_OF.isoformat()
-    journal.write_run(RunFacts("recommender_retrain", run_id, "manual", when, when, None, "production", PARAMS))
+    journal.write_run(
+        RunFacts(
+            dag_id="recommender_retrain",
+            run_id=run_id,
+            run_type="manual",
+            run_date=when,
+            as_of=when,
+            snapshot=None,
+            channel="production",
+            params=PARAMS,
+        )
+    )
     return journal
 
 
@@ -39,8 +56,8 @@ def record(task, state="success", **fields):
     """A record; tasks begin in the order of ORDER, then by name."""
     minute = ORDER.index(task) if task in ORDER else 30
     started = AS_OF.replace(minute=minute).isoformat()
-    base = TaskRecord(task, state, 1, started, seconds=1.5, peak_bytes=200_000_000)
-    return replace(base, **fields)
+    base = {"try_number": 1, "started_at": started, "seconds": 1.5, "peak_bytes": 200_000_000}
+    return TaskRecord(task=task, state=state, **base | fields)
 
 
 def run(workspace, name="reviews.jsonl.gz", rows=None):
@@ -66,8 +83,10 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
     trained = keep(fit.train_als(workspace, parsed, encoded, config.train))
     baselines = keep(fit.fit_popularity(workspace, encoded, config.popularity))
     fitted = Fitted(encoded, trained, keep(fit.learn_prior(workspace, encoded, config)))
-    evaluated = keep(judge.evaluate(workspace, parsed, fitted, baselines, AS_OF, "production", config))
-    keep(judge.recall_gate(workspace, evaluated, config.evaluate.top_k, None, config.gate))
+    evaluated = keep(
+        judge.evaluate(workspace, parsed, fitted, baselines, as_of=AS_OF, channel="production", config=config)
+    )
+    keep(judge.recall_gate(workspace, evaluated, top_k=config.evaluate.top_k, force_reason=None, config=config.gate))
     return journal, made
 
 
@@ -78,4 +97,20 @@ def failed(task, kind, message, **fields):
 
 def without(report, *sections):
     """A copy of a report that lacks some sections."""
-    return copy.deepcopy(report) | dict.fromkeys(sections)
+    empty = msgspec.to_builtins(Report())
+    return copy.deepcopy(report) | {name: empty[name] for name in sections}
+
+
+def collect(journal, *stores):
+    """The report as report.json holds it."""
+    return json.loads(to_json(collect_report(journal, *stores)))
+
+
+def typed(report):
+    """A report that was read from JSON."""
+    return read_report(json.dumps(report).encode(), "s3://b/report.json")
+
+
+def render_html(report):
+    """The page of a report that was read from JSON."""
+    return html.render_html(typed(report))

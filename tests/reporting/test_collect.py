@@ -9,14 +9,13 @@ import pytest
 
 from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.evaluation.gate import paired_bootstrap
-from include.recommender.reporting.collect import collect
-from include.recommender.reporting.html import render_html
 from include.recommender.reporting.journal import Journal
 from include.recommender.stages import prepare
 from include.recommender.stages.report import write_report
 from include.recommender.stages.workspace import Workspace
 
 from . import runs
+from .runs import collect, render_html
 
 SECTIONS = {
     "resolve_snapshot": "snapshot",
@@ -85,7 +84,7 @@ def test_a_lost_or_damaged_artifact_costs_its_own_section_only(workspace, tmp_pa
         if how == "flipped byte" and stage in COUNTED:
             assert report[section] == whole[section], stage
         else:
-            assert report[section] is None, stage
+            assert not report[section], stage
         if how != "flipped byte" or stage in READ:
             assert made[stage].uri in report["unreadable"][stage]
             assert f"{stage} could not be read" in render_html(report)
@@ -100,7 +99,7 @@ def test_damaged_records_are_named_and_the_others_told(workspace):
     assert set(report["unreadable"]) == {"tasks/train_als", "tasks/evaluate", "run"}
     assert "train_als.json: not JSON" in report["unreadable"]["tasks/train_als"]
     assert report["run"] is None
-    assert report["configuration"] is None
+    assert report["configuration"] == []
     assert report["verdict"] is not None
     page = render_html(report)
     assert page.count("could not be read") >= 3
@@ -193,3 +192,22 @@ def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store
     assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is True
     workspace.snapshots.write("2018-09-27/reviews.jsonl.gz", b"x")
     assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is False
+
+
+def test_what_the_snapshot_checks_compared_is_told_and_a_damaged_fact_is_named(workspace):
+    journal = runs.begin(workspace)
+    check = {"what": "items", "before": "100", "now": "10", "allowed": "at least 80", "passed": False}
+    journal.write(runs.record("check_snapshot", facts={"compared": [check]}))
+    assert collect(journal, workspace.artifacts)["compared"] == [check]
+    journal.write(runs.record("check_snapshot", facts={"compared": [{**check, "passed": "no"}]}))
+    report = collect(journal, workspace.artifacts)
+    assert report["compared"] == []
+    assert "[0].passed: Expected `bool`" in report["unreadable"]["tasks/check_snapshot"]
+
+
+def test_a_published_model_of_another_shape_is_named(workspace):
+    journal = runs.begin(workspace)
+    journal.write(runs.record("upload_model", facts={"model_id": 7, "uri": "s3://x/m", "verdict": "PROMOTE"}))
+    report = collect(journal, workspace.artifacts)
+    assert report["model"] is None
+    assert "model_id: Expected `str`, got `int`" in report["unreadable"]["tasks/upload_model"]

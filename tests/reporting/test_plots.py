@@ -10,14 +10,14 @@ from include.recommender.reporting.plots import Whisker, reach
 
 @pytest.mark.parametrize(("low", "high"), [(0.02, 0.05), (-0.05, -0.02), (-0.01, 0.02), (0.0, 0.0)])
 def test_the_line_at_zero_has_room_on_both_sides(low, high):
-    rows = [Whisker("a", (low + high) / 2, low, high)]
+    rows = [Whisker(label="a", mean=(low + high) / 2, low=low, high=high)]
     left, right = reach(rows, zero=True)
     assert left < min(low, 0) <= max(high, 0) < right
-    assert reach([Whisker("a", 5, 4, 6)], zero=False)[0] > 0
+    assert reach([Whisker(label="a", mean=5, low=4, high=6)], zero=False)[0] > 0
 
 
 def test_the_line_at_zero_is_drawn_inside_the_axes():
-    drawn = str(plots.whiskers("x", "alt", [Whisker("a", 0.03, 0.02, 0.05)], "unit", zero=True))
+    drawn = str(plots.whiskers("x", "alt", [Whisker(label="a", mean=0.03, low=0.02, high=0.05)], "unit", zero=True))
     edge = re.search(r'id="x-patch_\d+">\s*<path d="M ([\d.]+) [\d.]+ \n?L ([\d.]+)[^"]*" style="[^"]*--line', drawn)
     lines = re.findall(r'<path d="M ([\d.]+) ([\d.]+) \n?L ([\d.]+) ([\d.]+) \n?" [^>]*--ink', drawn)
     upright = [float(x) for x, _, to, _ in lines if x == to]

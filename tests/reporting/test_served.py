@@ -1,13 +1,16 @@
 """The slices and the prior on the page."""
 
 from include.recommender.reporting import served
-from include.recommender.reporting.html import render_html
+
+from .runs import render_html, typed, without
 
 
 def slices(shift):
     return {
-        "days since the last interaction": [{"label": "0 to 30 days", "users": 7, "recall": 0.25 + shift}],
-        "popularity of the item": [
+        "slices": {
+            "days since the last interaction": [{"label": "0 to 30 days", "users": 7, "recall": 0.25 + shift}],
+        },
+        "by_popularity": [
             {"label": "1 (hits)", "items": 2, "held_out": 5, "recall": 0.5 + shift, "shown": 0.75},
             {"label": "2", "items": 9, "held_out": 0, "recall": None, "shown": 0.25},
         ],
@@ -15,25 +18,22 @@ def slices(shift):
 
 
 def sliced(report):
-    judged = {
-        name: {**body, "slices": slices(at / 100)} for at, (name, body) in enumerate(sorted(report["judged"].items()))
-    }
+    judged = {name: body | slices(at / 100) for at, (name, body) in enumerate(sorted(report["judged"].items()))}
     return report | {"judged": judged}
 
 
 def test_rows_stand_in_the_order_of_the_models(report):
-    report = sliced(report)
+    order, report = sorted(report["judged"]), typed(sliced(report))
     names = served.compared(report)
     assert names[0] == "candidate"
     assert served.baseline_of(report) in names
-    order = sorted(report["judged"])
     (slicing,) = served.user_slices(report)
-    (row,) = slicing["rows"]
-    assert (row["label"], row["users"]) == ("0 to 30 days", 7)
-    assert row["recalls"] == [0.25 + order.index(name) / 100 for name in names]
+    (row,) = slicing.rows
+    assert (row.label, row.users) == ("0 to 30 days", 7)
+    assert row.recalls == [0.25 + order.index(name) / 100 for name in names]
     hits, empty = served.item_slices(report)
-    assert hits["recalls"] == [0.5 + order.index(name) / 100 for name in names]
-    assert empty["recalls"] == [None] * len(names)
+    assert hits.recalls == [0.5 + order.index(name) / 100 for name in names]
+    assert empty.recalls == [None] * len(names)
 
 
 def test_the_page_tells_who_is_served_and_what_the_prior_weighs(report):
@@ -64,11 +64,7 @@ def test_the_page_tells_who_is_served_and_what_the_prior_weighs(report):
     assert page.count("<mark>") == 1
 
 
-def test_without_slices_and_prior_the_section_is_left_out(report):
-    judged = {
-        name: {key: value for key, value in body.items() if key != "slices"} for name, body in report["judged"].items()
-    }
-    page = render_html({**report, "judged": judged, "prior": None})
-    assert served.compared({**report, "judged": judged}) == []
-    assert 'id="served"' not in page
-    assert 'id="beyond"' in page
+def test_without_judgement_and_prior_the_section_is_left_out(report):
+    bare = without(report, "judged", "prior")
+    assert served.compared(typed(bare)) == []
+    assert 'id="served"' not in render_html(bare)

@@ -1,31 +1,33 @@
 """The text table and the model card."""
 
-from dataclasses import asdict
+import dataclasses
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.evaluation.gate import decide
-from include.recommender.reporting.card import render_card
+from include.recommender.registry.verdict import Interval
+from include.recommender.reporting.card import Card, render_card
 from include.recommender.reporting.checks import checks
 from include.recommender.reporting.tables import render_verdict
+
+from ..documents import fold_counts
 
 MEANS = {f"{name}@10": 0.5 for name in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")}
 
 
 def judged(**recalls):
-    return {name: {"means": MEANS | {"recall@10": recall}} for name, recall in recalls.items()}
+    return {name: MEANS | {"recall@10": recall} for name, recall in recalls.items()}
 
 
 def verdict_of(recalls, **gate):
     config = GateConfig(resamples=1000, **gate)
-    body = decide(recalls, 10, config).as_dict()
-    interval = {"mean": 0.1, "low": -0.05, "high": 0.2}
-    others = {name: interval for name in recalls if name != "candidate"}
-    return body | {"intervals": others, "thresholds": asdict(config)}
+    others = {name: Interval(0.1, -0.05, 0.2) for name in recalls if name != "candidate"}
+    return replace(decide(recalls, 10, config), intervals=others)
 
 
 def some_recalls(candidate=0.5, popularity=0.2, champion=None, n=200):
@@ -68,8 +70,8 @@ def test_why_there_is_no_champion_in_the_comparison_is_told():
 
 @pytest.mark.parametrize("forced", [None, "because " * 60])
 def test_no_line_is_wider_than_a_terminal(forced):
-    wide = verdict_of(some_recalls(champion=0.9), champion_tolerance=0.01) | {"forced": forced}
-    wide["reasons"] = ["a long reason " * 20]
+    wide = verdict_of(some_recalls(champion=0.9), champion_tolerance=0.01)
+    wide = replace(wide, forced=forced, reasons=["a long reason " * 20])
     text = render_verdict(judged(popularity_30d=0.2, popularity_all_time=0.1, champion=0.9, candidate=0.5), wide)
     assert max(map(len, text.splitlines())) <= 120
 
@@ -91,7 +93,7 @@ def test_a_baseline_without_a_hit_leaves_no_lift_to_tell():
 def test_the_checks_agree_with_the_gate(candidate, popularity, champion, n, lift):
     verdict = verdict_of(some_recalls(candidate, popularity, champion, n), min_relative_lift=lift)
     missed = [check.name for check in checks(verdict) if check.passed is False]
-    assert (verdict["decision"] == "PROMOTE") == (missed == [])
+    assert (verdict.decision == "PROMOTE") == (missed == [])
 
 
 def test_the_card_says_what_was_judged_and_what_was_published():
@@ -102,22 +104,27 @@ def test_the_card_says_what_was_judged_and_what_was_published():
         "as_of": "2018-09-01T00:00:00+00:00",
         "config": config.as_dict(),
         "prior": {"power": 0.0, "half_life_days": 30.0, "short_history": 1.0},
-        "verdict": verdict_of(some_recalls()),
         "run": "manual__1",
         "code_version": "0123456789ab",
         "libraries": {"numpy": "2", "implicit": "0.7.3"},
     }
-    fold = {"holdout": 1000, "train": 9000, "cut_s": 1_530_000_000, "cold_users": 12, "cold_items": 3}
-    published = {"train": 10_000, "train_users": 400, "train_items": 120}
-    card = render_card(about, judged(popularity_30d=0.2, candidate=0.5), fold, published)
+    whole = Card(
+        about=about,
+        metrics=judged(popularity_30d=0.2, candidate=0.5),
+        verdict=verdict_of(some_recalls()),
+        champion=None,
+        judged=fold_counts(holdout=1000, train=9000, cut_s=1_530_000_000, cold_users=12, cold_items=3),
+        published=fold_counts(train=10_000, train_users=400, train_items=120),
+    )
+    card = render_card(whole)
     assert card.startswith("# Model 20180901-abc\n")
     for words in ("12 factors", "newest 1,000 interactions", "2018-06-26 08:00 UTC", "all 10,000", "implicit 0.7.3"):
         assert words in card
     assert "Verdict: PROMOTE" in card
     assert "recent popularity" not in card
     learned = about | {"prior": {"power": 0.35, "half_life_days": 15.0, "short_history": 0.0}}
-    known = render_card(learned, judged(popularity_30d=0.2, candidate=0.5), fold, published)
+    known = render_card(dataclasses.replace(whole, about=learned))
     assert "half-life 15.0 days, over that of the strongest) to the power 0.35." in known
     assert "&" not in card
     assert max(map(len, card.splitlines())) <= 130
-    assert card == render_card(about, judged(popularity_30d=0.2, candidate=0.5), fold, published)
+    assert card == render_card(whole)

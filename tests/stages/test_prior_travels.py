@@ -56,7 +56,9 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     assert comparison.how == "published"
     fold = EncodedFold.load(workspace.artifacts.path(later.fitted.encoded))
     rows = np.arange(len(fold.user_codes), dtype=np.int32)
-    found = version_of(workspace, later.parsed, later.fitted, rows, AUGUST, comparison, theirs)
+    found = version_of(
+        workspace, later.parsed, later.fitted, judged=rows, as_of=AUGUST, comparison=comparison, theirs=theirs
+    )
     published = prior_of(workspace.registry.manifest(first.model_id))
     assert published.power > 0
     # What each user did until now, by the champion's own configuration, over the items that it knows.
@@ -102,7 +104,9 @@ def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
     comparison, theirs = compare_with(workspace, now.fitted, workspace.registry.channels.read("production"), now.config)
     assert comparison.how == "refitted"
     fold = EncodedFold.load(workspace.artifacts.path(now.fitted.encoded))
-    found = version_of(workspace, now.parsed, now.fitted, fold.holdout_rows, JULY, comparison, theirs)
+    found = version_of(
+        workspace, now.parsed, now.fitted, judged=fold.holdout_rows, as_of=JULY, comparison=comparison, theirs=theirs
+    )
     expected = fit.load_model(workspace, first.fitted, first.config).score(fold.histories.take(fold.holdout_rows))
     assert found.model.score(found.histories).tobytes() == expected.tobytes()
 
@@ -124,7 +128,9 @@ def test_judging_depends_on_the_prior(workspace, first, param):
         params = {**CONFIGURED, "iterations": 5, "resamples": 10_000, "fit_prior": False, param: value}
         config = RetrainConfig.from_params(params)
         fitted = replace(first.fitted, prior=fit.learn_prior(workspace, first.fitted.encoded, config).artifact)
-        outcome = judge.evaluate(workspace, first.parsed, fitted, first.baselines, JULY, "production", config)
+        outcome = judge.evaluate(
+            workspace, first.parsed, fitted, first.baselines, as_of=JULY, channel="production", config=config
+        )
         judged.append(outcome.artifact.uri)
     assert judged[0] != judged[1]
 

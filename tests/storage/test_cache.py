@@ -69,7 +69,9 @@ def test_what_was_used_lately_stays(workspace):
         return {}
 
     claim(workspace.cache)
-    kept, gone = (run_once(workspace, "stage", 1, {"x": x}, {}, make).artifact for x in (1, 2))
+    kept, gone = (
+        run_once(workspace, "stage", version=1, config={"x": x}, inputs={}, make=make).artifact for x in (1, 2)
+    )
     assert len({kept.digest, gone.digest}) == 1  # the same bytes: one entry
     other = workspace.cache / "reviews" / "etag"
     make_entry(other)

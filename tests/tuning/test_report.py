@@ -1,61 +1,83 @@
 """The page of a search, up to where it came."""
 
 import pytest
+from msgspec.structs import replace
 
 from include.recommender.config import TuneConfig
-from include.recommender.tuning.report import render
-from include.recommender.tuning.study import Result
+from include.recommender.errors import DataError
+from include.recommender.registry.verdict import Interval
+from include.recommender.reporting.journal import RunFacts, TaskError, TaskRecord
+from include.recommender.storage.documents import to_json
+from include.recommender.tuning.documents import Plan, Result, TuneReport
+from include.recommender.tuning.report import read_report, render
+
+from ..documents import changed, choice
 
 NAMES = ["alpha", "prior_half_life_days"]
-INTERVAL = {"mean": 0.01, "low": 0.002, "high": 0.018}
+INTERVAL = Interval(0.01, 0.002, 0.018)
+WHEN = "2018-09-01T00:00:00+00:00"
+RESULTS = [
+    Result(
+        number=n,
+        values={"alpha": 10.0 + n, "prior_half_life_days": 30.0},
+        recalls=[0.1 + n / 100] * 3,
+        objective=0.1 + n / 100,
+        coverage=0.2,
+        pruned=n == 3,
+        seconds=1,
+        artifacts=[],
+    )
+    for n in range(6)
+]
+CHOICE = choice(
+    trials=6,
+    number=5,
+    values=RESULTS[5].values,
+    searched=INTERVAL,
+    confirmed=INTERVAL,
+    alone=INTERVAL,
+    by_cut=[INTERVAL] * 3,
+)
+WHOLE = TuneReport(
+    run=RunFacts(
+        dag_id="recommender_tune",
+        run_id="manual <1>",
+        run_type="manual",
+        run_date=WHEN,
+        as_of=WHEN,
+        snapshot=None,
+        channel="production",
+        params={},
+    ),
+    plan=Plan(
+        names=NAMES,
+        defaults=RESULTS[0].values,
+        folds=["s3://b/1", "s3://b/2"],
+        confirm="s3://b/3",
+        cut_s=1_535_760_000,
+        holdouts=[(1_530_000_000, 1_532_000_000), (1_528_000_000, 1_530_000_000), (1_532_000_000, 1_535_760_000)],
+    ),
+    top_k=10,
+    level=0.95,
+    snapshot="2018-09-01",
+    generated_sample=True,
+    search=TuneConfig(),
+    results=RESULTS,
+    importances={"alpha": 0.9, "prior_half_life_days": 0.1},
+    choice=CHOICE,
+    tuned="20180901-0123456789ab",
+    defaults=RESULTS[0].values,
+)
 
 
 def report(**change):
-    results = [
-        Result(
-            n, {"alpha": 10.0 + n, "prior_half_life_days": 30.0}, [0.1 + n / 100] * 3, 0.1 + n / 100, 0.2, n == 3, 1, []
-        )
-        for n in range(6)
-    ]
-    choice = {
-        "trials": 6,
-        "number": 5,
-        "values": results[5].values,
-        "better": True,
-        "too_narrow": False,
-        "searched": INTERVAL,
-        "confirmed": INTERVAL,
-        "alone": INTERVAL,
-        "alone_level": 0.95,
-        "by_cut": [INTERVAL] * 3,
-        "default_recall": 0.1,
-        "best_recall": 0.15,
-        "confirmed_default": 0.11,
-        "confirmed_best": 0.12,
-        "searched_users": 1234,
-        "confirmed_users": 456,
-        "confirmed_covers": (0.21, 0.25),
-    }
-    return {
-        "run": {"as_of": "2018-09-01T00:00:00+00:00", "run_id": "manual <1>"},
-        "tasks": [],
-        "error": None,
-        "plan": {"names": NAMES, "folds": ["s3://b/1", "s3://b/2"], "confirm": "s3://b/3", "cut_s": 1_535_760_000}
-        | {
-            "holdouts": [[1_530_000_000, 1_532_000_000], [1_528_000_000, 1_530_000_000], [1_532_000_000, 1_535_760_000]]
-        },
-        "top_k": 10,
-        "level": 0.95,
-        "snapshot": "2018-09-01",
-        "generated_sample": True,
-        "search": vars(TuneConfig()),
-        "results": [row.as_dict() for row in results],
-        "importances": {"alpha": 0.9, "prior_half_life_days": 0.1},
-        "choice": choice,
-        "tuned": "20180901-0123456789ab",
-        "defaults": results[0].values,
-        "unreadable": {},
-    } | change
+    return replace(WHOLE, **change)
+
+
+def test_it_is_read_as_it_was_written():
+    assert read_report(to_json(WHOLE), "s3://b/tuning.json") == WHOLE
+    with pytest.raises(DataError, match=r"s3://b/tuning.json: not the report of a search \(level: .*Clear the task"):
+        read_report(to_json(report(level=2.0)), "s3://b/tuning.json")
 
 
 def test_a_whole_search():
@@ -82,15 +104,13 @@ def test_a_whole_search():
 
 @pytest.mark.parametrize(("too_narrow", "word"), [(True, "COVERS TOO LITTLE"), (False, "NO EVIDENCE OF BETTER")])
 def test_a_winner_that_is_not_taken_says_why(too_narrow, word):
-    choice = report()["choice"] | {"better": False, "too_narrow": too_narrow}
-    page = render(report(choice=choice))
+    page = render(report(choice=changed(CHOICE, better=False, too_narrow=too_narrow)))
     assert word in page
     assert "To retrain with it" not in page
 
 
 def test_the_defaults_may_be_the_best():
-    choice = report()["choice"] | {"number": 0, "better": False}
-    page = render(report(choice=choice))
+    page = render(report(choice=changed(CHOICE, number=0, better=False)))
     assert "THE DEFAULTS STAY" in page
     assert "<code>newest</code> does not take it" in page
     assert "To retrain with it" not in page
@@ -105,22 +125,13 @@ def test_the_defaults_may_be_the_best():
     ],
 )
 def test_any_part_may_be_missing(gone):
-    error = {"task": "plan", "error": {"kind": "DataError", "message": "too <few>"}}
+    reason = TaskError("DataError", "too <few>")
+    error = TaskRecord(task="plan", state="failed", try_number=1, started_at=WHEN, error=reason)
     assert "too &lt;few&gt;" in render(report(**gone, error=error))
     assert "NOT ENDED" in render(report(**gone))
 
 
-def test_each_cut_has_its_dates_and_a_report_from_before_they_were_kept_has_none():
+def test_each_cut_has_its_dates():
     page = render(report())
     assert "cut 2, held out 2018-06-03 04:26:40 UTC to 2018-06-26 08:00 UTC" in page
     assert "newest cut, held out 2018-07-19 11:33:20 UTC to 2018-09-01 00:00 UTC" in page
-    older = report()
-    older["plan"] = {name: value for name, value in older["plan"].items() if name != "holdouts"}
-    assert "held out 20" not in render(older)
-
-
-def test_a_search_from_before_the_newest_cut_could_say_so_by_itself_is_still_shown():
-    older = report()
-    older["choice"] = {name: value for name, value in older["choice"].items() if not name.startswith("alone")}
-    assert "newest cut, 95 %" in render(report())
-    assert "newest cut, 95 %" not in render(older)

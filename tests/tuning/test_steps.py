@@ -7,16 +7,16 @@ import pytest
 
 from include.recommender.config import PriorConfig, RetrainConfig, TuneConfig
 from include.recommender.evaluation.evaluate import fold_task, judge
-from include.recommender.evaluation.gate import Interval
 from include.recommender.models.als import fit_als
 from include.recommender.models.fitting import model_of
 from include.recommender.models.prior import fit_prior
+from include.recommender.registry.verdict import Interval
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.tuning import steps
+from include.recommender.tuning.documents import Asked, Result
 from include.recommender.tuning.space import applied
 from include.recommender.tuning.steps import choose, plan, recommends_better, run_trial
-from include.recommender.tuning.study import Result
 from include.recommender.tuning.trial import judge_configuration
 
 from .. import worlds
@@ -25,6 +25,19 @@ from ..evaluation.test_learn_prior import CONFIG, world
 
 BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior": False})
 SEARCH = TuneConfig(cuts=2)
+
+
+def trial(number, values, objective, artifacts):
+    return Result(
+        number=number,
+        values=values,
+        recalls=[objective],
+        objective=objective,
+        coverage=0.4,
+        pruned=False,
+        seconds=1.0,
+        artifacts=artifacts,
+    )
 
 
 @pytest.fixture
@@ -45,18 +58,18 @@ def test_holdouts_follow_each_other_up_to_the_cut_of_a_retraining(planned):
 
 
 def test_a_trial_without_hope_is_stopped_after_the_first_cut(workspace, planned):
-    default = run_trial(workspace, planned, 0, planned.defaults, [], BASE, SEARCH)
+    default = run_trial(workspace, planned, Asked(0, planned.defaults), [], base=BASE, config=SEARCH)
     assert (len(default.recalls), default.pruned) == (2, False)
     # Taste rules in this world; such a prior recommends the same to everybody.
-    poor = run_trial(workspace, planned, 1, {"prior_power": 1.5 * 2}, [default], BASE, SEARCH)
+    poor = run_trial(workspace, planned, Asked(1, {"prior_power": 1.5 * 2}), [default], base=BASE, config=SEARCH)
     assert (len(poor.recalls), poor.pruned) == (1, True)
-    alike = run_trial(workspace, planned, 2, {"prior_power": 0.11}, [default], BASE, SEARCH)
+    alike = run_trial(workspace, planned, Asked(2, {"prior_power": 0.11}), [default], base=BASE, config=SEARCH)
     assert (len(alike.recalls), alike.pruned) == (2, False)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, planned):
     values = {"min_user_interactions": 10**6}
-    assert run_trial(workspace, planned, 3, values, [], BASE, SEARCH).pruned
+    assert run_trial(workspace, planned, Asked(3, values), [], base=BASE, config=SEARCH).pruned
 
 
 @pytest.mark.parametrize(
@@ -82,12 +95,13 @@ def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch,
 
     def judge_at(workspace, fold, config):
         name = f"newest {'default' if config == BASE else 'winner'}"
-        return Artifact("tune_trial", name, name, {}, {"coverage": 0.4})
+        return Artifact(
+            stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": 0.4}
+        )
 
     monkeypatch.setattr(steps, "judge_at", judge_at)
     results = [
-        Result(number, {"prior_power": 0.3}, [0.1 + number], 0.1 + number, 0.4, False, 1.0, [name])
-        for number, name in enumerate(["default", "winner"])
+        trial(number, {"prior_power": 0.3}, 0.1 + number, [name]) for number, name in enumerate(["default", "winner"])
     ]
     choice = choose(workspace, planned, results, BASE, SEARCH)
     assert (choice.better, choice.searched.low > 0, choice.alone.low > 0) == (True, False, True)
@@ -119,14 +133,16 @@ def test_a_winner_is_better_where_it_also_covers_enough(
 
     def judge_at(workspace, fold, config):
         name = "default" if config == BASE else "winner"
-        return Artifact("tune_trial", name, name, {}, {"coverage": covered[name]})
+        return Artifact(
+            stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": covered[name]}
+        )
 
     monkeypatch.setattr(steps, "judge_at", judge_at)
     means = {name: float(row.mean()) for name, row in recalls.items()}
     results = [
-        Result(0, planned.defaults, [means["default"]], means["default"], 0.4, False, 1.0, ["default"]),
+        trial(0, planned.defaults, means["default"], ["default"]),
         # Whatever it covered on the search's cuts, and however it did there, it is the winner.
-        Result(1, {"prior_power": 0.3}, [1.0], 1.0, 0.4, False, 1.0, ["winner"]),
+        trial(1, {"prior_power": 0.3}, 1.0, ["winner"]),
     ]
     choice = choose(workspace, planned, results, BASE, SEARCH)
     assert (choice.number, choice.better, choice.too_narrow) == (1, better, too_narrow)
@@ -148,7 +164,7 @@ def test_a_trial_is_judged_with_the_prior_that_it_learned():
     found = judge_configuration(fold, config)
     learned = PriorConfig(**found.prior)
     assert learned.half_life_days != 60.0
-    popularity = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], learned)
+    popularity = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.cut_s, learned)
     model = model_of(fit_als(fold.matrix, config.train)[0], popularity, config.train, learned)
     expected = judge({"it": model}, fold_task(fold, config.evaluate), config.evaluate)["it"]
     assert (found.recall == expected.recall).all()

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from include.recommender.config import RetrainConfig, TuneConfig
+from include.recommender.tuning.documents import Result
 from include.recommender.tuning.space import SPACE, inside, values_of
-from include.recommender.tuning.study import Result, ask, best_of, hopeless, importances, least_coverage
+from include.recommender.tuning.study import ask, best_of, hopeless, importances, least_coverage
+
+from ..documents import changed
 
 NAMES = ["alpha", "prior_power"]
 DEFAULTS = values_of(RetrainConfig(), NAMES)
@@ -15,7 +18,16 @@ CONFIG = TuneConfig()
 
 
 def result(number, values, objective, coverage=0.2, pruned=False):
-    return Result(number, values, [objective], objective, coverage, pruned, 1.0, [])
+    return Result(
+        number=number,
+        values=values,
+        recalls=[objective],
+        objective=objective,
+        coverage=coverage,
+        pruned=pruned,
+        seconds=1.0,
+        artifacts=[],
+    )
 
 
 def landscape(values):
@@ -60,7 +72,7 @@ def test_a_winner_covers_enough():
     assert least_coverage(results, CONFIG) == 0.2
     assert best_of(results, CONFIG).number == 2
     assert best_of(results, replace(CONFIG, min_coverage=0.0)).number == 1
-    assert best_of([replace(results[2], pruned=True)], CONFIG) is None
+    assert best_of([changed(results[2], pruned=True)], CONFIG) is None
 
 
 def test_values_outside_the_space_do_not_stop_the_search():
@@ -80,7 +92,7 @@ def test_a_trial_is_hopeless_only_where_the_difference_is_sure():
 
 def test_importance_names_what_matters():
     results = [row for row in search(40)]
-    flat = [replace(row, objective=landscape({**row.values, "prior_power": 0.9})) for row in results]
+    flat = [changed(row, objective=landscape({**row.values, "prior_power": 0.9})) for row in results]
     found = importances(flat, NAMES, CONFIG)
     assert found["alpha"] > found["prior_power"]
     assert sum(found.values()) == pytest.approx(1)

@@ -45,7 +45,7 @@ _TYPES: dict[str, tuple[type[np.generic], tuple[None]]] = {
 MAX_CODE = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EncodedFold:
     """Train as a matrix, and what each known user did after the cut.
 
@@ -77,6 +77,11 @@ class EncodedFold:
         return sparse.csr_matrix((self.confidence, self.indices, self.indptr), shape=shape)
 
     @property
+    def cut_s(self) -> int:
+        """Seconds, the instant between train and holdout."""
+        return int(self.stats["cut_s"])
+
+    @property
     def histories(self) -> Histories:
         """What train knows of each user, in the rows and columns of the matrix."""
         return Histories(self.indptr, self.indices, self.confidence, len(self.item_codes))
@@ -100,7 +105,7 @@ class EncodedFold:
 
     def reweighed(self, config: EncodeConfig) -> EncodedFold:
         """The same fold with the confidences of another configuration; its split and minimum counts have to agree."""
-        weighed = confidences(self.times, self.ratings, self.verified, self.stats["cut_s"], config)
+        weighed = confidences(self.times, self.ratings, self.verified, cut_s=self.cut_s, config=config)
         return replace(self, confidence=weighed)
 
     def save(self, directory: Path) -> None:
@@ -176,7 +181,7 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     user_codes, rows = np.unique(train.user, return_inverse=True)
     item_codes, columns = np.unique(train.item, return_inverse=True)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
-    confidence = confidences(train.time, train.rating, train.verified, fold.cut_s, config)
+    confidence = confidences(train.time, train.rating, train.verified, cut_s=fold.cut_s, config=config)
     holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
     if len(fold.holdout) and not len(holdout_rows):
         raise DataError(
@@ -185,18 +190,18 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
             "bring a longer history."
         )
     return EncodedFold(
-        user_codes.astype(np.int32),
-        item_codes.astype(np.int32),
-        indptr.astype(np.int64),
-        columns.astype(np.int32),
-        confidence,
-        train.time,
-        train.rating,
-        train.verified,
-        holdout_indptr,
-        holdout_items,
-        holdout_rows,
-        {
+        user_codes=user_codes.astype(np.int32),
+        item_codes=item_codes.astype(np.int32),
+        indptr=indptr.astype(np.int64),
+        indices=columns.astype(np.int32),
+        confidence=confidence,
+        times=train.time,
+        ratings=train.rating,
+        verified=train.verified,
+        holdout_indptr=holdout_indptr,
+        holdout_items=holdout_items,
+        holdout_rows=holdout_rows,
+        stats={
             "reviews": len(reviews),
             "after_as_of": len(reviews) - len(known),
             "repeated": len(known) - len(interactions),

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ..config import ParseConfig
 from ..errors import DataError
+from .counts import ParseCounts
 from .formats import likeness
 from .reviews import UNKNOWN, UNVERIFIED, VERIFIED, Parsed
 from .times import Days
@@ -20,7 +21,7 @@ N_FILES = 3
 LAYOUT = "Expected one JSON object a line, in the 2014, 2018 or 2023 layout of the Amazon reviews."
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Funnel:
     """n_lines = n_blank + n_bad + n_reviews. `first_s` and `last_s` bound the times; seconds since 1970 UTC.
 
@@ -108,25 +109,33 @@ class Funnel:
         common = self.reasons.most_common(N_COMMONEST)
         return "; ".join(f"{reason} ({count:,})" for reason, count in common) or "no lines at all"
 
-    def as_counts(self) -> dict[str, Any]:
-        """For the manifest."""
-        return {
-            "lines": self.n_lines,
-            "blank": self.n_blank,
-            "reviews": self.n_reviews,
-            "bad": self.n_bad,
-            "first_s": self.first_s,
-            "last_s": self.last_s,
-            "ends": self.days.ends(),
-            "years": self.days.years(),
-            "verified": self.verified[VERIFIED],
-            "unverified": self.verified[UNVERIFIED],
-            "verified_unknown": self.verified[UNKNOWN],
-            "ratings": {f"{rating:.1f}": n for rating, n in sorted(self.ratings.items())},
-            "layouts": dict(sorted(self.layouts.items())),
-            "layout_files": dict(sorted(self.layout_files.items())),
-            "reasons": dict(self.reasons.most_common()),
-        }
+    def counts(self, **others: Any) -> ParseCounts:
+        """For the manifest; at least one review.
+
+        Parameters
+        ----------
+        others : the fields that the lines do not give
+        """
+        assert self.first_s is not None
+        assert self.last_s is not None
+        return ParseCounts(
+            lines=self.n_lines,
+            blank=self.n_blank,
+            reviews=self.n_reviews,
+            bad=self.n_bad,
+            first_s=self.first_s,
+            last_s=self.last_s,
+            ends=self.days.ends(),
+            years=self.days.years(),
+            verified=self.verified[VERIFIED],
+            unverified=self.verified[UNVERIFIED],
+            verified_unknown=self.verified[UNKNOWN],
+            ratings={f"{rating:.1f}": n for rating, n in sorted(self.ratings.items())},
+            layouts=dict(sorted(self.layouts.items())),
+            layout_files=dict(sorted(self.layout_files.items())),
+            reasons=dict(self.reasons.most_common()),
+            **others,
+        )
 
     def check(self, names: str, config: ParseConfig) -> None:
         """Refuse reviews that cannot be trusted.

@@ -17,6 +17,7 @@ from ..models.memory import require_memory
 from ..plain_text import shown
 from ..storage.arrays import load_table, table_size
 from .coding import CODED, GROUP_IDS, IDS, Coder, GroupWriter
+from .counts import ByLayout, ParseCounts
 from .formats import HEAD_BYTES
 from .funnel import Funnel
 from .lines import read_blocks
@@ -34,7 +35,7 @@ PROGRESS_EVERY_S = 5.0
 IDS_COPIES = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reviews:
     """All usable reviews of a snapshot, coded.
 
@@ -52,7 +53,13 @@ class Reviews:
 
     def take(self, rows: Any) -> Reviews:
         """The reviews at an index or mask."""
-        return Reviews(self.user[rows], self.item[rows], self.time[rows], self.rating[rows], self.verified[rows])
+        return Reviews(
+            user=self.user[rows],
+            item=self.item[rows],
+            time=self.time[rows],
+            rating=self.rating[rows],
+            verified=self.verified[rows],
+        )
 
     def __len__(self) -> int:
         return len(self.user)
@@ -61,7 +68,7 @@ class Reviews:
     def load(cls, directory: Path) -> Reviews:
         """Read what `parse_files` wrote."""
         table = load_table(directory / REVIEWS, {field.name: (str(field.type),) for field in CODED})
-        return cls(*(table.column(name).to_numpy() for name in CODED.names))
+        return cls(**{name: table.column(name).to_numpy() for name in CODED.names})
 
 
 def load_times(directory: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -96,7 +103,7 @@ def save_ids(path: Path, ids: pa.LargeStringArray) -> None:
         out.write(pa.record_batch([ids.cast(pa.large_string())], schema=IDS))
 
 
-def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: ParseConfig) -> dict[str, Any]:
+def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: ParseConfig) -> ParseCounts:
     """Review files into coded columns below a directory; return the counts.
 
     Parameters
@@ -126,15 +133,14 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
                     coder.write(rows)
         funnel.check(", ".join(shown(name) for name, _ in files), config)
         coded = coder.finish(directory / USERS, directory / ITEMS, directory / REVIEWS)
-    counts = {
-        "files": len(files),
-        **funnel.as_counts(),
-        "newest_s": _newest(load_times(directory)),
-        "quarantined": quarantine.n_kept,
-        "users": coded.users,
-        "items": coded.items,
-        "users_by_layout": {"older": coded.old_users, "newer": coded.new_users, "both": coded.shared_users},
-    }
+    counts = funnel.counts(
+        files=len(files),
+        newest_s=_newest(load_times(directory)),
+        quarantined=quarantine.n_kept,
+        users=coded.users,
+        items=coded.items,
+        users_by_layout=ByLayout(coded.old_users, coded.new_users, coded.shared_users),
+    )
     if mixed := mixed_ids(counts):
         log.warning("%s", mixed)
     return counts

@@ -7,20 +7,18 @@ delete one, a clock may be wrong.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+
+import msgspec
 
 from ..config import QualityConfig
+from .counts import ParseCounts
 from .times import day, few
-
-Counts = Mapping[str, Any]
 
 # Of the users of the rarer layout, so many at least are known in the other where ids are of one kind.
 JOINING_SHARE = 0.01
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One comparison, in words fit for a table: what, before, now, what was allowed, and whether it held."""
 
     what: str
@@ -34,7 +32,7 @@ class Check:
         return f"{self.what}: {self.before} before, {self.now} now, allowed {self.allowed}: {verdict}"
 
 
-def compare(before: Counts, now: Counts, config: QualityConfig) -> list[Check]:
+def compare(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> list[Check]:
     """Check a snapshot's parse counts against those of the snapshot before.
 
     Parameters
@@ -49,57 +47,57 @@ def compare(before: Counts, now: Counts, config: QualityConfig) -> list[Check]:
     ]
 
 
-def _sizes(before: Counts, now: Counts, config: QualityConfig) -> Iterator[Check]:
-    for name in ("reviews", "users", "items"):
-        least = before[name] - max(config.max_drop * before[name], few(before["reviews"]))
-        yield Check(name, f"{before[name]:,}", f"{now[name]:,}", f"at least {max(0, least):,.0f}", now[name] >= least)
+def _sizes(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> Iterator[Check]:
+    some = few(before.reviews)
+    for name, old, new in (
+        ("reviews", before.reviews, now.reviews),
+        ("users", before.users, now.users),
+        ("items", before.items, now.items),
+    ):
+        yield _count(name, old, new, old - max(config.max_drop * old, some))
 
 
-def _years(before: Counts, now: Counts, config: QualityConfig) -> Iterator[Check]:
+def _count(what: str, old: int, new: int, least: float) -> Check:
+    allowed = f"at least {max(0, least):,.0f}"
+    return Check(what=what, before=f"{old:,}", now=f"{new:,}", allowed=allowed, passed=new >= least)
+
+
+def _years(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> Iterator[Check]:
     """The year that lost most, beyond what it may lose."""
     found = []
-    for year, n in before["years"].items():
-        least, left = n - max(config.max_drop * n, few(before["reviews"])), now["years"].get(year, 0)
-        found.append(
-            (
-                left - least,
-                Check(f"reviews of {year}", f"{n:,}", f"{left:,}", f"at least {max(0, least):,.0f}", left >= least),
-            )
-        )
+    for year, n in before.years.items():
+        least, left = n - max(config.max_drop * n, few(before.reviews)), now.years.get(year, 0)
+        found.append((left - least, _count(f"reviews of {year}", n, left, least)))
     if found:
         yield min(found, key=lambda row: row[0])[1]
 
 
-def _shares(before: Counts, now: Counts, config: QualityConfig) -> Iterator[Check]:
-    limit, some = config.max_share_shift, few(before["reviews"])
-    rise = _bad_share(now) - _bad_share(before)
-    bad_limit = max(config.max_bad_rise, some / min(_filled(before), _filled(now)))
-    yield _shift("share of bad lines", _bad_share(before), _bad_share(now), rise, bad_limit)
-    n_known = min(_known(before), _known(now))
+def _shares(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> Iterator[Check]:
+    limit, some = config.max_share_shift, few(before.reviews)
+    bad_limit = max(config.max_bad_rise, some / min(before.filled, now.filled))
+    old, new = before.bad_share, now.bad_share
+    yield _shift("share of bad lines", old, new, bad_limit, passed=new - old <= bad_limit)
+    n_known = min(before.verified_known, now.verified_known)
     if n_known:
-        old, new = (counts["verified"] / _known(counts) for counts in (before, now))
-        yield _shift("share of verified among known", old, new, abs(new - old), max(limit, some / n_known))
-    limit = max(limit, some / min(before["reviews"], now["reviews"]))
-    old, new = (counts["verified_unknown"] / counts["reviews"] for counts in (before, now))
-    yield _shift("share with verified unknown", old, new, abs(new - old), limit)
-    distance = rating_distance(before["ratings"], now["ratings"])
-    yield Check("rating mix", "0", f"{distance:.2%} apart", f"{min(1, limit):.2%} apart", distance <= limit)
+        old, new = (counts.verified / counts.verified_known for counts in (before, now))
+        of_known = max(limit, some / n_known)
+        yield _shift("share of verified among known", old, new, of_known, passed=abs(new - old) <= of_known)
+    limit = max(limit, some / min(before.reviews, now.reviews))
+    old, new = (counts.verified_unknown / counts.reviews for counts in (before, now))
+    yield _shift("share with verified unknown", old, new, limit, passed=abs(new - old) <= limit)
+    distance = rating_distance(before.ratings, now.ratings)
+    yield Check(
+        what="rating mix",
+        before="0",
+        now=f"{distance:.2%} apart",
+        allowed=f"{min(1, limit):.2%} apart",
+        passed=distance <= limit,
+    )
 
 
-def _shift(what: str, old: float, new: float, shift: float, limit: float) -> Check:
-    return Check(what, f"{old:.2%}", f"{new:.2%}", f"a shift of {min(1, limit):.2%}", shift <= limit)
-
-
-def _filled(counts: Counts) -> int:
-    return max(1, int(counts["lines"] - counts["blank"]))
-
-
-def _bad_share(counts: Counts) -> float:
-    return float(counts["bad"] / _filled(counts))
-
-
-def _known(counts: Counts) -> int:
-    return int(counts["verified"] + counts["unverified"])
+def _shift(what: str, old: float, new: float, limit: float, *, passed: bool) -> Check:
+    allowed = f"a shift of {min(1, limit):.2%}"
+    return Check(what=what, before=f"{old:.2%}", now=f"{new:.2%}", allowed=allowed, passed=passed)
 
 
 def rating_distance(before: Mapping[str, int], now: Mapping[str, int]) -> float:
@@ -108,21 +106,31 @@ def rating_distance(before: Mapping[str, int], now: Mapping[str, int]) -> float:
     return sum(abs(before.get(key, 0) / old - now.get(key, 0) / new) for key in {*before, *now}) / 2
 
 
-def _times(before: Counts, now: Counts, config: QualityConfig) -> Iterator[Check]:
+def _times(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> Iterator[Check]:
     """Newest and oldest day, each without a few reviews; nothing where there are too few to leave some out."""
-    old, new = before["ends"], now["ends"]
-    oldest, newest = old["deep_first_s"], old["deep_last_s"]
-    if oldest is None or new["first_s"] is None:
+    oldest, newest = before.ends.deep_first_s, before.ends.deep_last_s
+    first, last = now.ends.first_s, now.ends.last_s
+    if oldest is None or newest is None or first is None or last is None:
         return
     aside = "without the few outermost"
-    last = new["last_s"]
-    yield Check(f"newest review, {aside}", day(newest), day(last), f"{day(newest)} or later", last >= newest)
+    yield Check(
+        what=f"newest review, {aside}",
+        before=day(newest),
+        now=day(last),
+        allowed=f"{day(newest)} or later",
+        passed=last >= newest,
+    )
     latest = oldest + config.max_drop * max(0, newest - oldest)
-    first = new["first_s"]
-    yield Check(f"oldest review, {aside}", day(oldest), day(first), f"{day(latest)} or earlier", first <= latest)
+    yield Check(
+        what=f"oldest review, {aside}",
+        before=day(oldest),
+        now=day(first),
+        allowed=f"{day(latest)} or earlier",
+        passed=first <= latest,
+    )
 
 
-def warnings(before: Counts | None, now: Counts) -> list[str]:
+def warnings(before: ParseCounts | None, now: ParseCounts) -> list[str]:
     """What a person should know of a snapshot, though it stops nothing.
 
     Parameters
@@ -133,22 +141,22 @@ def warnings(before: Counts | None, now: Counts) -> list[str]:
     return [text for text in found if text]
 
 
-def mixed_ids(counts: Counts) -> str | None:
+def mixed_ids(counts: ParseCounts) -> str | None:
     """Whether users of the 2023 layout and of the older ones do not meet, in words; None where they do."""
-    users = counts["users_by_layout"]
-    rarer = min(users["older"], users["newer"])
-    if not rarer or users["both"] >= JOINING_SHARE * rarer:
+    users = counts.users_by_layout
+    rarer = min(users.older, users.newer)
+    if not rarer or users.both >= JOINING_SHARE * rarer:
         return None
-    where = "; ".join(f"{layout}: {', '.join(names)}" for layout, names in counts["layout_files"].items())
+    where = "; ".join(f"{layout}: {', '.join(names)}" for layout, names in counts.layout_files.items())
     return (
-        f"The snapshot mixes layouts whose users do not meet: {users['older']:,} users in the 2014 or 2018 layout, "
-        f"{users['newer']:,} in that of 2023, {users['both']:,} in both. The files of 2023 have other user ids "
+        f"The snapshot mixes layouts whose users do not meet: {users.older:,} users in the 2014 or 2018 layout, "
+        f"{users.newer:,} in that of 2023, {users.both:,} in both. The files of 2023 have other user ids "
         "(hashed), so nobody's older reviews join the newer ones, and holdout users look cold. Use files of "
         f"one generation, or write both with the same user ids. Layouts and files: {where}."
     )
 
 
-def changed_ids(before: Counts, now: Counts) -> str | None:
+def changed_ids(before: ParseCounts, now: ParseCounts) -> str | None:
     """Whether most reviews have come from the other kind of layout before, in words."""
     old, new = (_newer_share(counts) for counts in (before, now))
     if (old > 0.5) == (new > 0.5):
@@ -159,5 +167,5 @@ def changed_ids(before: Counts, now: Counts) -> str | None:
     )
 
 
-def _newer_share(counts: Counts) -> float:
-    return float(counts["layouts"].get("2023", 0) / counts["reviews"])
+def _newer_share(counts: ParseCounts) -> float:
+    return counts.layouts.get("2023", 0) / counts.reviews

@@ -84,7 +84,7 @@ class BadLine:
     excerpt: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Parsed:
     """What some successive lines became: n_lines = len(rows) + len(bad) + n_blank. `rows` has the schema ROWS."""
 
@@ -98,7 +98,7 @@ class Parsed:
 def parse_block(block: Block) -> Iterator[Parsed]:
     """All lines of a block, in their order, in one or more parts."""
     if block.too_long:
-        yield Parsed(_NO_ROWS, 1, bad=[_bad(block.first_line, "line too long", block.data)])
+        yield Parsed(rows=_NO_ROWS, n_lines=1, bad=[_bad(block.first_line, "line too long", block.data)])
     elif (regular := parse_regular(block)) is not None:
         yield regular
     elif len(block) <= FEW_LINES:
@@ -124,7 +124,7 @@ def parse_regular(block: Block) -> Parsed | None:
     n_unknown = int(np.count_nonzero(verified == UNKNOWN))
     layouts = Counter({"2023": len(block)} if newer else {"2014": n_unknown, "2018": len(block) - n_unknown})
     rows = pa.record_batch([*columns, np.full(len(block), newer)], schema=ROWS)
-    return Parsed(rows, len(block), layouts=+layouts)
+    return Parsed(rows=rows, n_lines=len(block), layouts=+layouts)
 
 
 def _one_object_a_line(block: Block) -> bool:
@@ -197,4 +197,6 @@ def parse_each(block: Block) -> Parsed:
     columns: list[Any] = list(zip(*kept, strict=True))[1:] if kept else [()] * (len(ROWS) - 1)
     columns.append([review.layout == "2023" for review in kept])
     rows = [pa.array(column, row.type) for column, row in zip(columns, ROWS, strict=True)]
-    return Parsed(pa.record_batch(rows, schema=ROWS), len(block), n_blank, bad, layouts)
+    return Parsed(
+        rows=pa.record_batch(rows, schema=ROWS), n_lines=len(block), n_blank=n_blank, bad=bad, layouts=layouts
+    )

@@ -17,7 +17,7 @@ from ..config import shown_value
 from ..errors import ConfigError, DataError, NotFound
 from ..plain_text import shown
 from ..storage.cache import entry_path, make_entry
-from ..storage.documents import Count, checked
+from ..storage.documents import Count, Origin, checked
 from ..storage.names import name_problem
 from ..storage.objects import ObjectInfo, ObjectStore
 from .names import ENDINGS, UNFINISHED, in_words, left_out
@@ -39,7 +39,7 @@ class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(problem)
 
 
-class Listing(msgspec.Struct, frozen=True):
+class Listing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """snapshot.json: the snapshot's date, and what was in it when it was listed."""
 
     name: str
@@ -63,7 +63,7 @@ class Snapshot:
     @classmethod
     def from_body(cls, body: Any, where: str) -> Snapshot:
         """What `to_json` wrote, parsed. Raises DataError naming each field that is wrong."""
-        found = checked(body, Listing, where, "a listing of a snapshot", REMEDY)
+        found = checked(body, Listing, Origin(where, "a listing of a snapshot", REMEDY))
         strange = [row.key for row in found.objects if not row.key.startswith(f"{found.name}/")]
         if not _is_date(found.name) or strange:
             raise DataError(f"{where}: not a listing of a snapshot ({found.name!r}, {strange[:3]}). {REMEDY}")
@@ -76,7 +76,7 @@ def _info(row: ObjectRow) -> ObjectInfo:
 
 def located(body: Any, where: str) -> list[ObjectInfo]:
     """Where the files of a download came from, as its lineage tells it. Raises DataError."""
-    found = checked({"name": "", "objects": body}, Listing, where, "a download: its lineage", REMEDY)
+    found = checked({"name": "", "objects": body}, Listing, Origin(where, "a download: its lineage", REMEDY))
     return [_info(row) for row in found.objects]
 
 

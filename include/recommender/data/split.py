@@ -31,7 +31,7 @@ def deduplicate(reviews: Reviews) -> Reviews:
     first[1:] |= rows.item[1:] != rows.item[:-1]
     verified = np.maximum.reduceat(rows.verified, np.flatnonzero(first))
     kept = rows.take(first)
-    return Reviews(kept.user, kept.item, kept.time, kept.rating, verified)
+    return Reviews(user=kept.user, item=kept.item, time=kept.time, rating=kept.rating, verified=verified)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .counts import Ends
 from .numerals import EARLIEST_S, LATEST_S
 
 DAY_S = 86_400
@@ -41,7 +42,7 @@ class Days:
         np.add.at(sums, at, self._counts[days])
         return {str(name): int(n) for name, n in zip(found, sums, strict=True)}
 
-    def ends(self) -> dict[str, int | None]:
+    def ends(self) -> Ends:
         """First and last day (the second at which each begins) without the `few` outermost reviews, and without three
         times as many (deep). None where there are too few reviews.
 
@@ -49,12 +50,12 @@ class Days:
         likewise on or after the last deep one.
         """
         n = few(int(self._counts.sum()))
-        return {
-            "first_s": _seconds(_reached(self._counts, n)),
-            "last_s": _seconds(_reached(self._counts[::-1], n), backwards=True),
-            "deep_first_s": _seconds(_reached(self._counts, 3 * n)),
-            "deep_last_s": _seconds(_reached(self._counts[::-1], 3 * n), backwards=True),
-        }
+        return Ends(
+            first_s=_seconds(_reached(self._counts, n)),
+            last_s=_seconds(_reached(self._counts[::-1], n), backwards=True),
+            deep_first_s=_seconds(_reached(self._counts, 3 * n)),
+            deep_last_s=_seconds(_reached(self._counts[::-1], 3 * n), backwards=True),
+        )
 
 
 def _reached(counts: Times, skip: int) -> int | None:

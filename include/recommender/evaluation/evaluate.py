@@ -15,8 +15,9 @@ from ..data.encoding import EncodedFold
 from ..models.histories import Histories
 from ..models.protocol import Recommender, Rows
 from ..models.ranking import recommend_all
+from .judgement import HistoryRow, ItemRow, Judgement, UserRow
 from .metrics import METRICS, Floats, Ints, per_user
-from .slices import Row, UserSlice, by_item_popularity, user_slices
+from .slices import UserSlice, by_item_popularity, user_slices
 
 log = logging.getLogger(__name__)
 
@@ -47,18 +48,25 @@ class Task:
         return np.diff(self.held_indptr).astype(np.int32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judged:
     """One model's outcome: means by "metric@K", and Recall@top_k of every judged user, float64.
 
-    slices : Recall@top_k by kind of user; "popularity of the item" counts held-out interactions, not users
+    slices : Recall@top_k by kind of user; by_popularity : by decile of the item, of held-out interactions, not users
     """
 
     means: dict[str, float]
     recall: Floats
-    by_history: list[dict[str, float]]
+    by_history: list[HistoryRow]
     seconds: float
-    slices: dict[str, list[Row]]
+    slices: dict[str, list[UserRow]]
+    by_popularity: list[ItemRow]
+
+    def stored(self) -> Judgement:
+        """What is kept of it as JSON."""
+        return Judgement(
+            means=self.means, by_history=self.by_history, slices=self.slices, by_popularity=self.by_popularity
+        )
 
 
 def fold_task(fold: EncodedFold, config: EvaluateConfig) -> Task:
@@ -136,8 +144,14 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Hi
     slices = {each.name: each.recalls(recall) for each in task.slices}
     found = shown[hits[:, : config.top_k]]
     held = task.held_items[task.held_items >= 0]
-    slices["popularity of the item"] = by_item_popularity(task.item_counts, held, found, shown)
-    return Judged(means, recall, by_history(recall, task.seen.sizes), time.monotonic() - started, slices)
+    return Judged(
+        means=means,
+        recall=recall,
+        by_history=by_history(recall, task.seen.sizes),
+        seconds=time.monotonic() - started,
+        slices=slices,
+        by_popularity=by_item_popularity(task.item_counts, held, found, shown),
+    )
 
 
 def recall_of(best: Ints, task: Task, k: int) -> Floats:
@@ -175,14 +189,10 @@ def _beyond_accuracy(best: Ints, task: Task, k: int) -> dict[str, float]:
     }
 
 
-def by_history(recall: Floats, history: Ints) -> list[dict[str, float]]:
+def by_history(recall: Floats, history: Ints) -> list[HistoryRow]:
     """Mean recall by the number of train interactions, in the brackets of HISTORY_EDGES."""
     bracket = np.searchsorted(HISTORY_EDGES, history, side="right") - 1
     return [
-        {
-            "from": HISTORY_EDGES[edge],
-            "users": int((bracket == edge).sum()),
-            "recall": float(recall[bracket == edge].mean()),
-        }
+        HistoryRow(HISTORY_EDGES[edge], int((bracket == edge).sum()), float(recall[bracket == edge].mean()))
         for edge in np.unique(bracket)
     ]

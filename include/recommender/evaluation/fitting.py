@@ -9,7 +9,8 @@ from ..data.encoding import EncodedFold
 from ..models.als import TrainingCurve, fit_als
 from ..models.fitting import model_of
 from ..models.prior import Counts, PriorAls, fit_prior
-from .learn_prior import LearnedPrior, learn_prior
+from .learn_prior import learn_prior
+from .learned_prior import LearnedPrior
 
 
 @dataclass(frozen=True)
@@ -32,5 +33,5 @@ def fit(fold: EncodedFold, config: RetrainConfig) -> Fit:
 
 def fold_popularity(fold: EncodedFold, learned: LearnedPrior, config: RetrainConfig) -> Counts:
     """The item prior of a fold's train part as it was learned, float64, shape (n_items,)."""
-    counted = fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"]
+    counted = fold.indices, fold.times, len(fold.item_codes), fold.cut_s
     return fit_prior(*counted, learned.applied(config.prior))

@@ -3,65 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace as changed
 
 from ..config import GateConfig
+from ..registry.verdict import Interval, Verdict
 from .metrics import Floats
 from .words import against_popularity, against_reference, version
-
-Decision = Literal["PROMOTE", "HOLD", "REJECT"]
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 EARLIER = "earlier_"  # of a version that was live before the champion: earlier_1 is the newest of them
 POPULARITY = "popularity_"
 ALL_TIME = "popularity_all_time"
 DIGITS = 12  # means that agree in these are equal: the order of a sum may change its last bits
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean difference of Recall@K (candidate minus the other) and its paired bootstrap interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What the gate decided, and every number it decided on.
-
-    baseline : the strongest popularity
-    relative_lift : candidate over baseline, minus 1; None where the baseline has no hit
-    reference : the best of the champion and the versions live before it, by the mean; None where none was judged
-    against_reference : candidate minus reference, at `reference_level`: the best of k is chosen on this very holdout,
-        so its tail is that of `confidence_level` divided by k (Bonferroni)
-    reasons : why it is no promotion, or how the candidate compares
-    """
-
-    decision: Decision
-    reasons: list[str]
-    n_users: int
-    top_k: int
-    baseline: str
-    candidate_recall: float
-    baseline_recall: float
-    relative_lift: float | None
-    against_popularity: Interval
-    champion_recall: float | None
-    against_champion: Interval | None
-    reference: str | None = None
-    reference_recall: float | None = None
-    against_reference: Interval | None = None
-    reference_level: float | None = None
-    forced: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def paired_bootstrap(differences: Floats, config: GateConfig) -> Interval:
@@ -103,7 +59,7 @@ def paired_interval(candidate: Floats, other: Floats, config: GateConfig) -> Int
     """
     differences = candidate - other
     guarded = paired_bootstrap(np.append(differences, [1.0, -1.0]), config)
-    return replace(guarded, mean=float(differences.mean()))
+    return changed(guarded, mean=float(differences.mean()))
 
 
 def strongest_popularity(means: Mapping[str, float]) -> str:
@@ -179,19 +135,20 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
         reference_recall=means[reference] if reference else None,
         against_reference=paired_interval(candidate, recalls[reference], beside) if reference else None,
         reference_level=level if reference else None,
+        thresholds=config,
     )
     rejected, held = _objections(found, config)
     if rejected or held:
-        return replace(found, decision="REJECT" if rejected else "HOLD", reasons=rejected + held)
+        return changed(found, decision="REJECT" if rejected else "HOLD", reasons=rejected + held)
     better = against_popularity(baseline, found.relative_lift, config.confidence_level)
-    return replace(found, reasons=[*_beside_reference(found), better])
+    return changed(found, reasons=[*_beside_reference(found), better])
 
 
 def _beside_reference(found: Verdict) -> list[str]:
     interval, recall = found.against_reference, found.reference_recall
     if found.reference is None or interval is None or recall is None:
         return []
-    return [against_reference(found.reference, recall, interval.mean, interval.low, interval.high)]
+    return [against_reference(found.reference, recall=recall, mean=interval.mean, low=interval.low, high=interval.high)]
 
 
 def _objections(found: Verdict, config: GateConfig) -> tuple[list[str], list[str]]:

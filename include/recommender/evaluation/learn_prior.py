@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from ..models.prior import BYTES_AN_ITEM, ItemPrior, fit_prior
 from ..models.protocol import Rows
 from ..models.ranking import best_unseen, in_blocks
 from .evaluate import fold_task, recall_of
+from .learned_prior import LearnedPrior, PriorPoint
 from .metrics import Floats, Ints
 
 log = logging.getLogger(__name__)
@@ -36,29 +36,6 @@ PRIORS_BYTES = 256_000_000
 Point = tuple[float, float]  # half-life in days, power
 
 
-@dataclass(frozen=True)
-class LearnedPrior:
-    """The chosen power and half-life, and why.
-
-    tried : for each half_life_days and power its Recall@K on the inner holdout, how far below the best it lies, in
-        standard errors of the paired difference, and whether that makes it clearly worse
-    """
-
-    power: float
-    half_life_days: float
-    why: str
-    judged_users: int
-    tried: list[dict[str, Any]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
-    def applied(self, config: PriorConfig) -> PriorConfig:
-        """The configuration with what was learned, fixed."""
-        return replace(config, power=self.power, half_life_days=self.half_life_days, fit=False)
-
-
 def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     """Of some powers and half-lives the nearest to the configured ones that is not clearly worse than the best.
 
@@ -71,12 +48,11 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     prior = config.prior
     own = (prior.half_life_days, prior.power)
     if not prior.fit:
-        return LearnedPrior(prior.power, prior.half_life_days, "as configured", 0, [])
+        return _as_configured(prior, "as configured", 0)
     inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
     n_users = len(inner.holdout_rows) if inner else 0
     if inner is None or n_users < MIN_USERS:
-        why = f"as configured: {n_users} users are too few to learn it"
-        return LearnedPrior(prior.power, prior.half_life_days, why, n_users, [])
+        return _as_configured(prior, f"as configured: {n_users} users are too few to learn it", n_users)
     place = grid(prior)
     recalls = grid_recalls(inner, list(place), config)
     chosen, best, below = nearest(recalls, place, own, CLEARLY_WORSE)
@@ -86,19 +62,23 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
             f"nearest to the configured that is not clearly worse than the best, power {best[1]:g} and {best[0]:g} days"
         )
     tried = [
-        {
-            "half_life_days": days,
-            "power": power,
-            "recall": float(recalls[days, power].mean()),
-            "errors_below": errors,
-            "clearly_worse": errors > CLEARLY_WORSE,
-        }
+        PriorPoint(
+            half_life_days=days,
+            power=power,
+            recall=float(recalls[days, power].mean()),
+            errors_below=errors,
+            clearly_worse=errors > CLEARLY_WORSE,
+        )
         for (days, power), errors in below.items()
     ]
     n_users = len(recalls[own])
     told = (chosen[1], chosen[0], why, f"{n_users:,}")
     log.info("Power of the item prior %g, half-life %g days: %s (%s users of an inner time split)", *told)
-    return LearnedPrior(chosen[1], chosen[0], why, n_users, tried)
+    return LearnedPrior(power=chosen[1], half_life_days=chosen[0], why=why, judged_users=n_users, tried=tried)
+
+
+def _as_configured(prior: PriorConfig, why: str, n_users: int) -> LearnedPrior:
+    return LearnedPrior(power=prior.power, half_life_days=prior.half_life_days, why=why, judged_users=n_users, tried=[])
 
 
 def grid(prior: PriorConfig) -> dict[Point, tuple[int, int]]:
@@ -148,7 +128,7 @@ def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig)
     items = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization).whitened
     # Not by the run's own max_users: so few may be asked for there that they teach nothing.
     task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
-    counted = (inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"])
+    counted = (inner.indices, inner.times, len(inner.item_codes), inner.cut_s)
     settings = {point: replace(config.prior, half_life_days=point[0], power=point[1]) for point in points}
     # Without power the half-life does not matter.
     distinct = {point: point if point[1] else (points[0][0], 0.0) for point in points}

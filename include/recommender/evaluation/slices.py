@@ -12,12 +12,11 @@ import numpy as np
 from ..data.encoding import EncodedFold
 from ..data.reviews import UNKNOWN, VERIFIED
 from ..models.confidence import DAY_S
+from .judgement import ItemRow, UserRow
 from .metrics import Floats, Ints
 
 IDLE_EDGES_DAYS = (0, 30, 90, 180, 365, 730)
 N_DECILES = 10
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,10 +27,10 @@ class UserSlice:
     labels: Sequence[str]
     bracket: np.ndarray[Any, np.dtype[np.integer[Any]]]
 
-    def recalls(self, recall: Floats) -> list[Row]:
+    def recalls(self, recall: Floats) -> list[UserRow]:
         """label, users, recall of each group that has users."""
         return [
-            {"label": label, "users": int(own.sum()), "recall": float(recall[own].mean())}
+            UserRow(label, int(own.sum()), float(recall[own].mean()))
             for label, own in ((label, self.bracket == at) for at, label in enumerate(self.labels))
             if own.any()
         ]
@@ -40,7 +39,7 @@ class UserSlice:
 def user_slices(fold: EncodedFold, rows: Ints) -> tuple[UserSlice, ...]:
     """How long ago each user was last active, at the cut, and how much of the history is of verified purchases."""
     at, starts = _interactions_of(fold, rows)
-    idle = (fold.stats["cut_s"] - np.maximum.reduceat(fold.times[at], starts)) / DAY_S
+    idle = (fold.cut_s - np.maximum.reduceat(fold.times[at], starts)) / DAY_S
     labels = [f"{low} to {high} days" for low, high in pairwise(IDLE_EDGES_DAYS)]
     active = UserSlice(
         "days since the last interaction",
@@ -86,7 +85,9 @@ def item_deciles(counts: np.ndarray[Any, Any]) -> Ints:
     return deciles
 
 
-def by_item_popularity(counts: np.ndarray[Any, Any], held: Ints, found: np.ndarray[Any, Any], best: Ints) -> list[Row]:
+def by_item_popularity(
+    counts: np.ndarray[Any, Any], held: Ints, found: np.ndarray[Any, Any], best: Ints
+) -> list[ItemRow]:
     """What was held out, found and shown, by popularity of the item.
 
     Parameters
@@ -105,12 +106,12 @@ def by_item_popularity(counts: np.ndarray[Any, Any], held: Ints, found: np.ndarr
         np.bincount(values, minlength=N_DECILES) for values in (decile, decile[held], decile[found], decile[shown])
     )
     return [
-        {
-            "label": f"{at + 1}{' (hits)' if at == 0 else ' (rare)' if at == N_DECILES - 1 else ''}",
-            "items": int(size[at]),
-            "held_out": int(n_held[at]),
-            "recall": float(n_found[at] / n_held[at]) if n_held[at] else None,
-            "shown": float(n_shown[at] / max(1, len(shown))),
-        }
+        ItemRow(
+            label=f"{at + 1}{' (hits)' if at == 0 else ' (rare)' if at == N_DECILES - 1 else ''}",
+            items=int(size[at]),
+            held_out=int(n_held[at]),
+            recall=float(n_found[at] / n_held[at]) if n_held[at] else None,
+            shown=float(n_shown[at] / max(1, len(shown))),
+        )
         for at in range(N_DECILES)
     ]

@@ -27,8 +27,10 @@ from ..models.prior import PriorAls
 from ..models.whitening import Factors
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
+from ..storage.documents import Count, Instant, Sha256
 from ..storage.objects import file_sha256
 from .documents import Plain, read_document
+from .verdict import Verdict
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -38,30 +40,15 @@ JUDGEMENT = frozenset({"MODEL_CARD.md", "verdict.json"})
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 FIX = "Take another version; `list` names them. Or restore it from the bucket's versions."
 
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Seconds = Annotated[int, msgspec.Meta(gt=0, lt=int(LATEST.timestamp()))]
 
 
 class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One file of a bundle; `stored_as` is its name in the store."""
 
-    size_bytes: Annotated[int, msgspec.Meta(ge=0)]
-    sha256: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    size_bytes: Count
+    sha256: Sha256
     stored_as: Plain
-
-
-class Judged(msgspec.Struct, frozen=True):
-    """What every reader of a verdict relies on; the gate writes more."""
-
-    decision: Literal["PROMOTE", "HOLD", "REJECT"]
-    reasons: list[str]
-    n_users: int
-    top_k: int
-    baseline: str
-    candidate_recall: float
-    baseline_recall: float
-    relative_lift: float | None
-    forced: str | None
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -91,7 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     config: dict[str, dict[str, Any]]
     prior: dict[str, Any]
     metrics: dict[str, dict[str, float]]
-    verdict: dict[str, Any]
+    verdict: Verdict
     champion: str | None
     lineage: dict[str, str]
     tuned: str | None
@@ -121,7 +108,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     @property
     def decision(self) -> str:
         """The gate's decision."""
-        return str(self.verdict["decision"])
+        return self.verdict.decision
 
 
 def _time_problems(manifest: Manifest) -> list[str]:
@@ -150,11 +137,8 @@ def _name_problems(manifest: Manifest) -> list[str]:
 
 
 def _verdict_problems(manifest: Manifest) -> list[str]:
-    try:
-        judged = msgspec.convert(manifest.verdict, Judged)
-    except msgspec.ValidationError as error:
-        return [f"verdict: {error}"]
-    return [f"metrics: lacks {name}" for name in ("candidate", judged.baseline) if name not in manifest.metrics]
+    needed = ("candidate", manifest.verdict.baseline)
+    return [f"metrics: lacks {name}" for name in needed if name not in manifest.metrics]
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Overlap:
     both: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Facts of two versions, as pairs (of a, of b).
 
@@ -61,12 +61,12 @@ def compare(registry: Registry, a: str, b: str) -> Comparison:
     one, two = registry.manifest(a), registry.manifest(b)
     config = _differing(dict(_flat(one.config)), dict(_flat(two.config)))
     return Comparison(
-        a,
-        b,
+        a=a,
+        b=b,
         facts=_paired(_facts(registry, one), _facts(registry, two)),
-        top_k=(one.verdict["top_k"], two.verdict["top_k"]),
+        top_k=(one.verdict.top_k, two.verdict.top_k),
         metrics=_paired(one.metrics["candidate"], two.metrics["candidate"]),
-        popularity=_paired(*(body.metrics[body.verdict["baseline"]] for body in (one, two))),
+        popularity=_paired(*(body.metrics[body.verdict.baseline] for body in (one, two))),
         config=config,
         libraries=_differing(one.libraries, two.libraries),
         items=_overlap(registry, one, two),
@@ -81,9 +81,9 @@ def _facts(registry: Registry, manifest: Manifest) -> dict[str, Any]:
         "as_of": manifest.as_of.isoformat(),
         "snapshot": manifest.snapshot,
         "cut": cut_of(manifest),
-        "verdict": manifest.verdict["decision"],
-        "strongest popularity": manifest.verdict["baseline"],
-        "relative_lift": manifest.verdict["relative_lift"],
+        "verdict": manifest.verdict.decision,
+        "strongest popularity": manifest.verdict.baseline,
+        "relative_lift": manifest.verdict.relative_lift,
         "item prior": prior_told(manifest),
         "tuned": manifest.tuned or "none",
         "code_version": manifest.code_version,

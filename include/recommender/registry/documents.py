@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import DataError
 from ..storage.artifacts import canonical_hash
-from ..storage.documents import parse_json
+from ..storage.documents import Origin, checked, parse_json, plain
 
 DIGEST = "digest"
 
@@ -26,7 +26,7 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 
 def write_document(document: msgspec.Struct) -> bytes:
     """JSON of a document and its digest; the same document gives the same bytes. Raises DataError on NaN."""
-    body = msgspec.to_builtins(document)
+    body = plain(document)
     try:
         return json.dumps({**body, DIGEST: canonical_hash(body)}, indent=1, sort_keys=True, allow_nan=False).encode()
     except ValueError as error:
@@ -46,28 +46,26 @@ def read_document(raw: bytes, kind: type[Document], where: str, fix: str) -> Doc
     DataError
         It is no JSON, a field is unknown, missing or wrong, or the content is not that of the digest.
     """
-    what = f"{where}: not a {kind.__name__.lower()}"
-    body = parse_json(raw, what, fix)
-    try:
-        if not isinstance(body, dict):
-            raise ValueError("expected a JSON object")
-        claimed, found = body.pop(DIGEST, None), canonical_hash(body)
-        _check_format(body.get("format"), kind)
-        document = msgspec.convert(body, kind)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise DataError(f"{what}: {error}. {fix}") from error
+    origin = Origin(where, f"a {kind.__name__.lower()}", fix)
+    body = parse_json(raw, f"{where}: not {origin.what}", fix)
+    if not isinstance(body, dict):
+        raise origin.refusal(["expected a JSON object"])
+    claimed, found = body.pop(DIGEST, None), canonical_hash(body)
+    problem = _format_problem(body.get("format"), kind)
+    if problem:
+        raise origin.refusal([problem])
+    document = checked(body, kind, origin)
     if claimed != found:
         raise DataError(
-            f"{what} as it was written: its digest is {claimed!r}, its content has {found}. Something changed it "
-            f"afterwards. {fix}"
+            f"{where}: not {origin.what} as it was written: its digest is {claimed!r}, its content has {found}. "
+            f"Something changed it afterwards. {fix}"
         )
     return document
 
 
-def _check_format(found: object, kind: type[msgspec.Struct]) -> None:
+def _format_problem(found: object, kind: type[msgspec.Struct]) -> str | None:
     """A document of another version of the project is told apart from a damaged one."""
     expected = next((field.default for field in msgspec.structs.fields(kind) if field.name == "format"), found)
     if isinstance(found, int) and found != expected:
-        raise ValueError(
-            f"format {found}, this code reads format {expected}; use the version of the project that wrote it"
-        )
+        return f"format {found}, this code reads format {expected}; use the version of the project that wrote it"
+    return None

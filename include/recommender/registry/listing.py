@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
+from ..data.counts import FoldCounts
 from ..errors import DataError
-from ..storage.documents import parse_json
+from ..storage.documents import Origin, decode
 from .bundle import Manifest
 from .channels import ChannelState
 from .moves import Move
 from .parallel import at_once
 from .registry import Registry
 
+FOLD = "fold.json"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """One version: what it is, how it was judged, and who points to it.
 
@@ -82,20 +87,20 @@ def summarize(model_id: str, manifest: Manifest | DataError, pointers: Mapping[s
     """One version at a glance; `pointers` is channel -> version."""
     channels = tuple(name for name, target in pointers.items() if target == model_id)
     if isinstance(manifest, DataError):
-        return Summary(model_id, channels=channels, problem=str(manifest))
+        return Summary(model_id=model_id, channels=channels, problem=str(manifest))
     verdict = manifest.verdict
     return Summary(
-        model_id,
+        model_id=model_id,
         created_at=manifest.created_at.isoformat(),
         known_until=manifest.known_until.isoformat(),
         as_of=manifest.as_of.isoformat(),
         snapshot=manifest.snapshot,
         verdict=manifest.decision,
-        top_k=verdict["top_k"],
-        recall=verdict["candidate_recall"],
-        baseline=verdict["baseline"],
-        baseline_recall=verdict["baseline_recall"],
-        relative_lift=verdict["relative_lift"],
+        top_k=verdict.top_k,
+        recall=verdict.candidate_recall,
+        baseline=verdict.baseline,
+        baseline_recall=verdict.baseline_recall,
+        relative_lift=verdict.relative_lift,
         size_bytes=manifest.size_bytes,
         run=manifest.run,
         channels=channels,
@@ -115,15 +120,22 @@ def moves_of(registry: Registry, model_id: str) -> tuple[list[Move], list[str]]:
     return sorted(named, key=lambda move: move.moved_at), problems
 
 
+class FoldFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """fold.json of a bundle: the counts of the fold that was judged, and of the refit's."""
+
+    judged: FoldCounts
+    published: FoldCounts
+
+
 def fold_counts(registry: Registry, manifest: Manifest) -> dict[str, int]:
     """Users, items and interactions that the published factors were fitted on, and the size of the holdout."""
-    where = registry.objects.uri(f"models/{manifest.model_id}/fold.json")
-    fold = parse_json(registry.read_file(manifest, "fold.json"), where, "Compare with another version.")
-    published, judged = fold["published"], fold["judged"]
+    where = registry.objects.uri(f"models/{manifest.model_id}/{FOLD}")
+    origin = Origin(where, "the folds of a version", "Compare with another version.")
+    fold = decode(registry.read_file(manifest, FOLD), FoldFile, origin)
     return {
-        "users": published["train_users"],
-        "items": published["train_items"],
-        "interactions": published["train"],
-        "holdout_interactions": judged["holdout"],
-        "judged_users": manifest.verdict["n_users"],
+        "users": fold.published.train_users,
+        "items": fold.published.train_items,
+        "interactions": fold.published.train,
+        "holdout_interactions": fold.judged.holdout,
+        "judged_users": manifest.verdict.n_users,
     }

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ..storage.documents import Count, Instant
 from .documents import Plain, read_document, write_document
 
 Kind = Literal["promote", "rollback", "force"]
@@ -17,8 +18,6 @@ Kind = Literal["promote", "rollback", "force"]
 COMMAND = "python -m include.recommender.registry"
 MAIN_CHANNEL = "production"
 WHO_CHARS, WHY_CHARS = 200, 4000  # kept for good, and read with every look at a channel
-
-Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def promote_command(model_id: str, channel: str | None = None) -> str:
@@ -55,7 +54,7 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     verdict: str
     run: str
     kind: Kind = "promote"
-    number: Annotated[int, msgspec.Meta(ge=0)] = 0
+    number: Count = 0
 
     def __post_init__(self) -> None:
         datetime.fromisoformat(self.moved_at)

@@ -42,7 +42,7 @@ class Retention:
             raise ConfigError(wrong)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """One version or folder of leftovers: its size, and why it is kept; no reason means that it goes.
 
@@ -56,7 +56,7 @@ class Candidate:
     kept_because: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Retirement:
     """What is kept, what goes (or would go), and what was spared or left broken meanwhile."""
 
@@ -82,15 +82,21 @@ def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Re
     retired: list[Candidate] = []
     for name, (known_until, why) in reasons.items():
         size = sum(each.size_bytes for each in complete[name])
-        row = Candidate(name, known_until, size, len(complete[name]), kept_because=tuple(why))
+        row = Candidate(
+            model_id=name,
+            known_until=known_until,
+            size_bytes=size,
+            n_files=len(complete[name]),
+            kept_because=tuple(why),
+        )
         (kept if why else retired).append(row)
     pointed = set(live(registry).values())
     leftovers = [
-        Candidate(name, None, sum(each.size_bytes for each in rows), len(rows))
+        Candidate(model_id=name, known_until=None, size_bytes=sum(each.size_bytes for each in rows), n_files=len(rows))
         for name, rows in folders.items()
         if name not in complete and name not in pointed and _is_old(rows, rule, now)
     ]
-    return Retirement(True, kept, retired, leftovers)
+    return Retirement(dry_run=True, kept=kept, retired=retired, leftovers=leftovers)
 
 
 def _folders(registry: Registry, prefix: str = "models/") -> dict[str, list[ObjectInfo]]:

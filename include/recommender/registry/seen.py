@@ -63,7 +63,7 @@ class Seen:
         cut_s : `published_cut_s` of the version
         config : that of the version
         """
-        weighed = confidences(self.times, self.ratings, self.verified, cut_s, config)
+        weighed = confidences(self.times, self.ratings, self.verified, cut_s=cut_s, config=config)
         return Histories(self.indptr, self.indices, weighed, self.n_items)
 
     def save(self, directory: Path) -> None:

@@ -120,15 +120,15 @@ def version(
         "run": manifest.run,
         "code": manifest.code_version,
         "libraries": ", ".join(f"{name} {number}" for name, number in manifest.libraries.items()),
-        "verdict": f"{verdict['decision']}: {'; '.join(verdict['reasons'])}",
-        "forced": verdict.get("forced"),
+        "verdict": f"{verdict.decision}: {'; '.join(verdict.reasons)}",
+        "forced": verdict.forced,
     }
     width = max(map(len, facts))
     lines = [f"{name:<{width}}  {_cell(value)}" for name, value in facts.items() if value not in (None, "")]
     metrics = manifest.metrics
-    columns = [name for name in metrics["candidate"] if name.endswith(f"@{verdict['top_k']}")]
-    ordered = sorted(metrics, key=lambda name: -metrics[name].get(f"recall@{verdict['top_k']}", 0.0))
-    starred = {verdict["baseline"]: f"{verdict['baseline']} *"}
+    columns = [name for name in metrics["candidate"] if name.endswith(f"@{verdict.top_k}")]
+    ordered = sorted(metrics, key=lambda name: -metrics[name].get(f"recall@{verdict.top_k}", 0.0))
+    starred = {verdict.baseline: f"{verdict.baseline} *"}
     body = [[starred.get(name, name), *(metrics[name].get(column) for column in columns)] for name in ordered]
     parameters = {(each.section, each.field): each.param for each in knobs()}
     config = [

@@ -7,14 +7,13 @@ import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
+from ..storage.documents import Instant
 from ..storage.objects import ObjectStore, file_sha256
 from .bundle import JUDGEMENT, MANIFEST, BundleFile, Manifest, read_manifest
 from .documents import PLAIN, read_document, write_document
@@ -27,7 +26,7 @@ log = logging.getLogger(__name__)
 class Tombstone(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is kept of a version that was retired: when it went, who did it, and what it was."""
 
-    retired_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    retired_at: Instant
     who: str
     manifest: Manifest
 

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from ..data.counts import FoldCounts
+from ..registry.verdict import Verdict
 from .pages import environment
 from .tables import render_verdict
 
 
-def render_card(
-    about: Mapping[str, Any], judged: Mapping[str, Any], fold: Mapping[str, Any], published: Mapping[str, Any]
-) -> str:
-    """The card of a bundle.
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a card tells.
 
-    Parameters
-    ----------
-    about : the bundle's manifest without its files
-    judged : model -> means
-    fold, published : statistics of the judged fold and of the refit
+    about : the bundle's manifest without its files and its verdict
+    metrics : model -> "metric@K" -> mean
+    champion : what the evaluation noted on the champion
+    judged, published : the fold that was judged, and that of the refit
     """
-    table = render_verdict(judged, about["verdict"], about.get("champion"))
+
+    about: Mapping[str, Any]
+    metrics: Mapping[str, Mapping[str, float]]
+    verdict: Verdict
+    champion: str | None
+    judged: FoldCounts
+    published: FoldCounts
+
+
+def render_card(card: Card) -> str:
+    """The card of a bundle."""
+    table = render_verdict(card.metrics, card.verdict, card.champion)
     page = environment().get_template("MODEL_CARD.md")
-    return page.render(about=about, fold=fold, published=published, table=table)
+    return page.render(about=card.about, fold=card.judged, published=card.published, table=table)

@@ -4,56 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+
+from msgspec.structs import replace
 
 from ..config import GateConfig, RetrainConfig, knobs
+from ..data.counts import FoldCounts, ParseCounts, Resolved
+from ..data.quality import Check
 from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
+from ..evaluation.counts import Evaluated, Learned, Trained
 from ..evaluation.gate import paired_bootstrap
+from ..evaluation.judgement import Judgement, Judgements, metrics_of
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
 from ..registry.registry import Registry
+from ..registry.verdict import Interval, Verdict
 from ..storage.artifacts import ArtifactStore
+from ..storage.documents import Origin, checked
 from ..storage.objects import ObjectStore
 from .journal import MAIN_DAG, Journal, RunFacts, TaskRecord, folder_id, run_name
+from .report import PublishedModel, Report, Setting, Stop, Training
 from .sources import Sources
 from .tables import render_verdict
 
-FORMAT = 1
 REPORT_TASK = "write_report"
 FIRST_TASK, BEFORE_FIRST = "resolve_snapshot", ("wait_for_snapshot",)
 CLOCK_SKEW = timedelta(minutes=1)  # between workers
-# The sections on the judgement where it cannot be read.
-NOT_JUDGED: dict[str, Any] = {
-    "top_k": None,
-    "confidence_level": None,
-    "judged": None,
-    "judged_users": None,
-    "recall_intervals": {},
-    "champion": None,
-    "champion_how": None,
-    "verdict": None,
-    "table": None,
-}
 SAMPLE_MARK = "generated_sample"
 LOOKED_AT = 100
 KILLED = "the task began and never ended: its process was killed, most often for want of memory"
 
 
-def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore | None = None) -> dict[str, Any]:
+def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore | None = None) -> Report:
     """The report of a run, up to where it came; never raises for what is missing or damaged.
 
     Parameters
     ----------
     snapshots : looked at where the run did not come to a snapshot, to tell whether its reviews are generated ones
-
-    Returns
-    -------
-    Sections that the run did not reach, or that could not be read, are None; `unreadable` says why (stage -> message).
-    `table`, `verdict`, `model`, `error` and `tasks` are what others read.
     """
     sources = Sources(artifacts)
     run, all_records = sources.run(journal), _of_this_try(sources.records(journal))
@@ -61,35 +50,44 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
     # The teardown begins when all other tasks have ended; before it, one that is running really is.
     finished = len(records) < len(all_records)
     sources.open_all(records)
-    configuration = sources.attempt("configuration", lambda: _configuration(run))
-    unchanged = next((record.facts["unchanged"] for record in records if "unchanged" in record.facts), None)
+    configuration = sources.attempt("configuration", lambda: _configuration(run)) or []
     config = RetrainConfig.from_params(run.params if run and configuration else {})
-    judgement = sources.attempt("recall_gate", lambda: _judgement(sources, config)) or dict(NOT_JUDGED)
-    unchanged_report = None
-    if unchanged:
-        manifest = sources.attempt("unchanged", lambda: _manifest(artifacts, unchanged))
-        judgement["table"] = sources.attempt("unchanged", lambda: _table_of(manifest)) if manifest else None
-        unchanged_report = run_name(folder_id(MAIN_DAG, manifest.run)) if manifest else None
-    return {
-        "format": FORMAT,
-        "run": asdict(run) if run else None,
-        "finished": finished,
-        "tasks": [asdict(record) for record in records],
-        "error": _error(records, finished),
-        **_data(sources, snapshots),
-        "training": sources.attempt("train_als", lambda: _training(sources)),
-        "prior": (sources.counts("learn_prior") or {}).get("prior"),
-        **judgement,
-        "unchanged": unchanged,
-        "unchanged_report": unchanged_report,
-        "model": _model(records),
-        "lineage": {stage: artifact.uri for stage, artifact in sources.made.items()},
-        "timings": {stage: artifact.timings for stage, artifact in sources.made.items()},
-        "configuration": configuration,
-        "code_version": code_version(),
-        "libraries": library_versions(),
-        "unreadable": sources.unreadable,
-    }
+    learned = sources.counts("learn_prior", Learned)
+    report = Report(
+        run=run,
+        finished=finished,
+        tasks=records,
+        error=_error(records, finished),
+        compared=sources.fact(records, "compared", list[Check]) or [],
+        training=sources.attempt("train_als", lambda: _training(sources)),
+        prior=learned.prior if learned else None,
+        unchanged=sources.fact(records, "unchanged", str),
+        model=_model(sources, records),
+        lineage={stage: artifact.uri for stage, artifact in sources.made.items()},
+        timings={stage: artifact.timings for stage, artifact in sources.made.items()},
+        configuration=configuration,
+        code_version=code_version(),
+        libraries=library_versions(),
+        unreadable=sources.unreadable,
+    )
+    report = _with_data(report, sources, snapshots)
+    report = sources.attempt("recall_gate", lambda: _with_judgement(report, sources, config)) or report
+    return _with_earlier(report, sources, artifacts)
+
+
+def _with_earlier(report: Report, sources: Sources, artifacts: ArtifactStore) -> Report:
+    """Where nothing changed: the table on which an earlier run decided, and that run's report."""
+    model_id = report.unchanged
+    if model_id is None:
+        return report
+    manifest = sources.attempt("unchanged", lambda: Registry(artifacts.objects).manifest(model_id))
+    if manifest is None:
+        return report
+    return replace(
+        report,
+        table=sources.attempt("unchanged", lambda: _table_of(manifest)),
+        unchanged_report=run_name(folder_id(MAIN_DAG, manifest.run)),
+    )
 
 
 def _of_this_try(records: Sequence[TaskRecord]) -> list[TaskRecord]:
@@ -124,91 +122,86 @@ def _all_generated(snapshots: ObjectStore) -> bool:
     return bool(names) and all(SAMPLE_MARK in name for name in names)
 
 
-def _data(sources: Sources, snapshots: ObjectStore | None) -> dict[str, Any]:
+def _with_data(report: Report, sources: Sources, snapshots: ObjectStore | None) -> Report:
     files = review_files(sources)
-    return {
-        "snapshot": sources.counts("resolve_snapshot"),
-        "files": files,
-        "generated_sample": is_sample(files) if files or snapshots is None else _all_generated(snapshots),
-        "funnel": sources.counts("parse_reviews"),
-        "fold": sources.counts("encode_interactions"),
-        "refitted": sources.counts("refit/encode_interactions"),
-    }
+    return replace(
+        report,
+        snapshot=sources.counts("resolve_snapshot", Resolved),
+        files=files,
+        generated_sample=is_sample(files) if files or snapshots is None else _all_generated(snapshots),
+        funnel=sources.counts("parse_reviews", ParseCounts),
+        fold=sources.counts("encode_interactions", FoldCounts),
+        refitted=sources.counts("refit/encode_interactions", FoldCounts),
+    )
 
 
-def _training(sources: Sources) -> dict[str, Any] | None:
-    counts, loss = sources.counts("train_als"), sources.json("train_als", "loss.json")
+def _training(sources: Sources) -> Training | None:
+    counts, loss = sources.counts("train_als", Trained), sources.document("train_als", "loss.json", list[float])
     if counts is None or loss is None:
         return None
-    return {
-        "loss": [value if math.isfinite(value) else None for value in loss],
-        "seconds_per_iteration": counts["seconds_per_iteration"],
-        "start": counts.get("start", "cold"),
-    }
+    finite = [value if math.isfinite(value) else None for value in loss]
+    return Training(finite, counts.seconds_per_iteration, counts.start)
 
 
-def _judgement(sources: Sources, config: RetrainConfig) -> dict[str, Any]:
-    verdict = sources.json("recall_gate", "verdict.json")
-    judged = sources.json("evaluate", "judged.json")
-    gate = GateConfig(**verdict["thresholds"]) if verdict else config.gate
-    evaluated = sources.counts("evaluate") or {}
-    champion = evaluated.get("champion")
-    return {
-        "top_k": verdict["top_k"] if verdict else config.evaluate.top_k,
-        "confidence_level": gate.confidence_level,
-        "judged": judged,
-        "judged_users": evaluated.get("judged_users"),
-        "recall_intervals": _recall_intervals(sources, judged or {}, gate),
-        "champion": champion,
-        "champion_how": evaluated.get("champion_how"),
-        "verdict": verdict,
-        "table": render_verdict(judged, verdict, champion) if judged and verdict else None,
-    }
-
-
-def _manifest(artifacts: ArtifactStore, model_id: str) -> Manifest:
-    return Registry(artifacts.objects).manifest(model_id)
+def _with_judgement(report: Report, sources: Sources, config: RetrainConfig) -> Report:
+    verdict = sources.document("recall_gate", "verdict.json", Verdict)
+    found = sources.document("evaluate", "judged.json", Judgements)
+    judged = found.models if found else {}
+    gate = verdict.thresholds if verdict else config.gate
+    evaluated = sources.counts("evaluate", Evaluated)
+    champion = evaluated.champion if evaluated else None
+    return replace(
+        report,
+        top_k=verdict.top_k if verdict else config.evaluate.top_k,
+        confidence_level=gate.confidence_level,
+        judged=judged,
+        judged_users=evaluated.judged_users if evaluated else None,
+        recall_intervals=_recall_intervals(sources, judged, gate),
+        champion=champion,
+        champion_how=evaluated.champion_how if evaluated else None,
+        verdict=verdict,
+        table=render_verdict(metrics_of(judged), verdict, champion) if judged and verdict else None,
+    )
 
 
 def _table_of(manifest: Manifest) -> str:
     """The table on which an earlier run decided for a published model."""
-    judged = {name: {"means": means} for name, means in manifest.metrics.items()}
-    return render_verdict(judged, manifest.verdict, manifest.champion)
+    return render_verdict(manifest.metrics, manifest.verdict, manifest.champion)
 
 
-def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:
+def _recall_intervals(sources: Sources, judged: Mapping[str, Judgement], gate: GateConfig) -> dict[str, Interval]:
     """Model -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
 
     Two of these may overlap although the paired difference is significant; the gate looks at the difference only.
     """
     recalls = sources.arrays("evaluate", {name: f"recall_{name}.npy" for name in judged})
-    return {name: asdict(paired_bootstrap(values, gate)) for name, values in recalls.items()}
+    return {name: paired_bootstrap(values, gate) for name, values in recalls.items()}
 
 
-def _configuration(run: RunFacts | None) -> list[dict[str, Any]] | None:
+def _configuration(run: RunFacts | None) -> list[Setting] | None:
     """All parameters of the run with their defaults."""
     if run is None:
         return None
     config = RetrainConfig.from_params(run.params).as_dict()
     return [
-        {
-            "section": knob.section,
-            "param": knob.param,
-            "value": config[knob.section][knob.field],
-            "default": list(knob.default) if knob.is_list else knob.default,
-            "description": knob.description,
-        }
+        Setting(
+            section=knob.section,
+            param=knob.param,
+            value=config[knob.section][knob.field],
+            default=list(knob.default) if knob.is_list else knob.default,
+            description=knob.description,
+        )
         for knob in knobs()
     ]
 
 
-def _error(records: Sequence[TaskRecord], finished: bool) -> dict[str, Any] | None:
+def _error(records: Sequence[TaskRecord], finished: bool) -> Stop | None:
     """What stopped the run, unless that was the gate: a verdict is a result."""
     for record in records:
         if record.state == "failed" and record.error and not _is_verdict(record):
-            return {"task": record.task, "kind": record.error.kind, "message": record.error.message}
+            return Stop(record.task, record.error.kind, record.error.message)
         if record.state == "running" and finished:
-            return {"task": record.task, "kind": "Killed", "message": KILLED}
+            return Stop(record.task, "Killed", KILLED)
     return None
 
 
@@ -216,14 +209,13 @@ def _is_verdict(record: TaskRecord) -> bool:
     return record.task == "recall_gate" and record.error is not None and record.error.kind == "GateRejected"
 
 
-def _model(records: Sequence[TaskRecord]) -> dict[str, Any] | None:
+def _model(sources: Sources, records: Sequence[TaskRecord]) -> PublishedModel | None:
     facts = {record.task: record.facts for record in records if record.state in {"success", "skipped"}}
     if "upload_model" not in facts:
         return None
-    promotion = facts.get("promote_model", {})
-    return {
-        **facts["upload_model"],
-        "channel": promotion.get("channel"),
-        "promoted": bool(promotion.get("moved")),
-        "why": promotion.get("why"),
-    }
+    moved = facts.get("promote_model", {})
+    promotion = {"channel": moved.get("channel"), "promoted": bool(moved.get("moved")), "why": moved.get("why")}
+    origin = Origin("tasks/upload_model", "what was published", "Clear the task.")
+    return sources.attempt(
+        "tasks/upload_model", lambda: checked({**facts["upload_model"], **promotion}, PublishedModel, origin)
+    )

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
 from ..evaluation.gate import CANDIDATE
+from ..evaluation.judgement import metrics_of
+from ..registry.verdict import Interval
 from . import plots, served, view
 from .checks import checks
 from .pages import environment, number, title
 from .plots import Whisker
+from .report import Report
 from .tables import ranked
 from .trend import trend_name
 
 
-def render_html(report: Mapping[str, Any]) -> str:
+def render_html(report: Report) -> str:
     """The page of a run, whichever of its sections are None."""
-    judged, verdict = report.get("judged") or {}, report.get("verdict")
+    verdict = report.verdict
     page = environment().get_template("report.html")
     return page.render(
         report=report,
@@ -31,16 +31,16 @@ def render_html(report: Mapping[str, Any]) -> str:
         lineage=view.lineage(report),
         no_prior_row=view.without_prior_missing(report),
         checks=checks(verdict) if verdict else [],
-        models=ranked(judged, report["top_k"]) if judged else [],
+        models=_ranked(report),
         baseline=view.baseline_of(report),
         steps=view.funnel_steps(report),
         history=view.by_history(report),
         plots=_plots(report),
-        trend=trend_name(report["run"]["channel"]) if report.get("run") else None,
+        trend=trend_name(report.run.channel) if report.run else None,
     )
 
 
-def _plots(report: Mapping[str, Any]) -> dict[str, Markup]:
+def _plots(report: Report) -> dict[str, Markup]:
     """Name -> plot, for the sections that there is something to draw in."""
     drawn = {
         "differences": _differences(report),
@@ -54,32 +54,35 @@ def _plots(report: Mapping[str, Any]) -> dict[str, Markup]:
     return {name: plot for name, plot in drawn.items() if plot is not None}
 
 
-def _differences(report: Mapping[str, Any]) -> Markup | None:
-    verdict, judged = report.get("verdict"), report.get("judged")
-    if not verdict or not judged:
+def _ranked(report: Report) -> list[str]:
+    return ranked(metrics_of(report.judged), report.top_k or 0) if report.judged else []
+
+
+def _whisker(name: str, interval: Interval, *, strong: bool) -> Whisker:
+    return Whisker(label=title(name), mean=interval.mean, low=interval.low, high=interval.high, strong=strong)
+
+
+def _differences(report: Report) -> Markup | None:
+    verdict = report.verdict
+    if not verdict or not report.judged:
         return None
-    baseline, k = verdict["baseline"], verdict["top_k"]
+    decisive = (verdict.baseline, verdict.reference)
     rows = [
-        Whisker(title(name), **verdict["intervals"][name], strong=name in (baseline, verdict["reference"]))
-        for name in ranked(judged, k)
-        if name in verdict["intervals"]
+        _whisker(name, verdict.intervals[name], strong=name in decisive)
+        for name in _ranked(report)
+        if name in verdict.intervals
     ]
     alt = "Candidate minus each model, with intervals: " + _spoken(rows, "{:+.4f}")
-    unit = f"Recall@{k}, candidate minus this model"
+    unit = f"Recall@{verdict.top_k}, candidate minus this model"
     return plots.whiskers("differences", alt, rows, unit, zero=True, strong=plots.INK)
 
 
-def _recalls(report: Mapping[str, Any]) -> Markup | None:
-    judged, intervals = report.get("judged"), report.get("recall_intervals")
-    if not judged or not intervals:
+def _recalls(report: Report) -> Markup | None:
+    intervals, unit = report.recall_intervals, f"Recall@{report.top_k}"
+    if not report.judged or not intervals:
         return None
-    k = report["top_k"]
-    rows = [
-        Whisker(title(name), **intervals[name], strong=name == CANDIDATE)
-        for name in ranked(judged, k)
-        if name in intervals
-    ]
-    return plots.whiskers("recalls", f"Recall@{k}: " + _spoken(rows, "{:.4f}"), rows, f"Recall@{k}", zero=False)
+    rows = [_whisker(name, intervals[name], strong=name == CANDIDATE) for name in _ranked(report) if name in intervals]
+    return plots.whiskers("recalls", f"{unit}: " + _spoken(rows, "{:.4f}"), rows, unit, zero=False)
 
 
 def _spoken(rows: list[Whisker], form: str) -> str:
@@ -88,7 +91,7 @@ def _spoken(rows: list[Whisker], form: str) -> str:
     )
 
 
-def _funnel(report: Mapping[str, Any]) -> Markup | None:
+def _funnel(report: Report) -> Markup | None:
     steps = view.funnel_steps(report)
     if not steps:
         return None
@@ -96,31 +99,31 @@ def _funnel(report: Mapping[str, Any]) -> Markup | None:
     return plots.bars("funnel", alt, [name for name, _, _ in steps], [("", [count for _, count, _ in steps], 0)])
 
 
-def _training(report: Mapping[str, Any]) -> Markup | None:
-    training = report.get("training")
-    if not training or not training["loss"]:
+def _training(report: Report) -> Markup | None:
+    training = report.training
+    if not training or not training.loss:
         return None
-    loss = training["loss"]
+    loss = training.loss
     first, last = (number(value, 6) for value in (loss[0], loss[-1]))
     alt = f"Loss over {len(loss)} iterations, from {first} to {last}, and seconds of each iteration"
-    return plots.curve("training", alt, loss, training["seconds_per_iteration"])
+    return plots.curve("training", alt, loss, training.seconds_per_iteration)
 
 
-def _history(report: Mapping[str, Any]) -> Markup | None:
+def _history(report: Report) -> Markup | None:
     rows, baseline = view.by_history(report), view.baseline_of(report)
     if not rows or baseline is None:
         return None
-    groups = [(CANDIDATE, [row["candidate"] for row in rows]), (title(baseline), [row["baseline"] for row in rows])]
-    spoken = "; ".join(f"{row['label']}: {row['candidate']:.4f} and {row['baseline']:.4f}" for row in rows)
+    groups = [(CANDIDATE, [row.candidate for row in rows]), (title(baseline), [row.baseline for row in rows])]
+    spoken = "; ".join(f"{row.label}: {row.candidate:.4f} and {row.baseline:.4f}" for row in rows)
     alt = f"Recall by number of train interactions, candidate and {title(baseline)}: {spoken}"
-    return plots.grouped("history", alt, [row["label"] for row in rows], groups)
+    return plots.grouped("history", alt, [row.label for row in rows], groups)
 
 
-def _tasks(report: Mapping[str, Any]) -> Markup | None:
-    tasks = report.get("tasks")
+def _tasks(report: Report) -> Markup | None:
+    tasks = report.tasks
     if not tasks:
         return None
-    seconds, peaks = [row["seconds"] for row in tasks], [row["peak_bytes"] / 1e6 for row in tasks]
+    seconds, peaks = [row.seconds for row in tasks], [row.peak_bytes / 1e6 for row in tasks]
     alt = "Seconds and peak memory a task; the table has the figures"
     panels = [("seconds", seconds, 1), ("peak MB", peaks, 0)]
-    return plots.bars("tasks", alt, [row["task"] for row in tasks], panels, width_in=plots.WIDE_IN)
+    return plots.bars("tasks", alt, [row.task for row in tasks], panels, width_in=plots.WIDE_IN)

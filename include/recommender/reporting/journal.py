@@ -6,37 +6,35 @@ It lives in the store, not in Airflow's database, so a report can tell of failed
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
 
-from ..errors import DataError
-from ..storage.documents import decode, instant_problem
+import msgspec
+
+from ..storage.documents import Count, Origin, decode, instant_problem, to_json
 from ..storage.names import name_problem
 from ..storage.objects import ObjectStore
 
 MAIN_DAG = "recommender_retrain"
-STATES = ("running", "success", "skipped", "failed")
+State = Literal["running", "success", "skipped", "failed"]
 _FAMILY = "recommender_"
 READABLE_CHARS, DIGEST_DIGITS = 150, 10
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
 _MEND = "Delete it and run the task again."
 
-Record = TypeVar("Record")
+Record = TypeVar("Record", bound=msgspec.Struct)
 
 
-@dataclass(frozen=True)
-class TaskError:
+class TaskError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a task failed: the class of the error and its message."""
 
     kind: str
     message: str
 
 
-@dataclass(frozen=True)
-class TaskRecord:
+class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one task of a run did.
 
     state : running, success, skipped or failed; "running" in a finished run means that its process was killed
@@ -46,19 +44,18 @@ class TaskRecord:
     """
 
     task: str
-    state: str
-    try_number: int
+    state: State
+    try_number: Count
     started_at: str
     seconds: float = 0.0
-    peak_bytes: int = 0
-    artifacts: dict[str, str] = field(default_factory=dict)
+    peak_bytes: Count = 0
+    artifacts: dict[str, str] = {}
     reused: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = {}
     error: TaskError | None = None
 
 
-@dataclass(frozen=True)
-class RunFacts:
+class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What a run was asked to do. `snapshot` None means: the newest on or before its date.
 
     params : with the values of the tuned configuration, where there is one; `tuned` is its id, `tuned_values` what came
@@ -75,7 +72,7 @@ class RunFacts:
     channel: str
     params: dict[str, Any]
     tuned: str | None = None
-    tuned_values: dict[str, Any] = field(default_factory=dict)
+    tuned_values: dict[str, Any] = {}
     started_by: str = ""
 
     @property
@@ -98,7 +95,7 @@ class Journal:
 
     def write_run(self, facts: RunFacts) -> None:
         """Record what the run was asked to do."""
-        self._write("run", asdict(facts))
+        self._write("run", facts)
 
     def read_run(self) -> RunFacts:
         """Raises NotFound when no task of the run has begun, DataError when the record is damaged."""
@@ -114,7 +111,7 @@ class Journal:
 
     def write(self, record: TaskRecord) -> None:
         """Record a task; a later record of the same task replaces it."""
-        self._write(f"tasks/{record.task}", asdict(record))
+        self._write(f"tasks/{record.task}", record)
 
     def tasks(self) -> list[str]:
         """Names of the tasks that have begun."""
@@ -129,7 +126,6 @@ class Journal:
         problems = [
             instant_problem("started_at", found.started_at),
             None if found.task == task else f"task is {found.task!r}, expected {task!r}",
-            None if found.state in STATES else f"state is {found.state!r}, expected one of {', '.join(STATES)}",
             None if (found.state == "failed") == (found.error is not None) else "error and state disagree",
         ]
         self._refuse(name, "a task record", problems)
@@ -139,16 +135,16 @@ class Journal:
         """All tasks that have begun, by the time they began."""
         return sorted((self.read(task) for task in self.tasks()), key=lambda record: record.started_at)
 
-    def _write(self, name: str, body: dict[str, Any]) -> None:
-        self.objects.write(f"{self.folder}/{name}.json", json.dumps(body, indent=1, sort_keys=True).encode())
+    def _write(self, name: str, document: msgspec.Struct) -> None:
+        self.objects.write(f"{self.folder}/{name}.json", to_json(document))
 
     def _read(self, name: str, type_: type[Record], what: str) -> Record:
-        return decode(self.objects.read(f"{self.folder}/{name}"), type_, self._uri(name), what, _MEND)
+        return decode(self.objects.read(f"{self.folder}/{name}"), type_, Origin(self._uri(name), what, _MEND))
 
     def _refuse(self, name: str, what: str, problems: Iterable[str | None]) -> None:
         wrong = list(filter(None, problems))
         if wrong:
-            raise DataError(f"{self._uri(name)}: not {what} ({'; '.join(wrong)}). {_MEND}")
+            raise Origin(self._uri(name), what, _MEND).refusal(wrong)
 
     def _uri(self, name: str) -> str:
         return self.objects.uri(f"{self.folder}/{name}")

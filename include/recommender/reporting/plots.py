@@ -48,7 +48,7 @@ WIDE_IN = 10.1  # of one that stands alone: its type is as large as that of two 
 ROOM = 0.06  # of an axis, beyond what is drawn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Whisker:
     """A value with its interval; `strong` for those that the reader looks for."""
 

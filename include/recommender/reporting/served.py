@@ -2,24 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from ..evaluation.gate import CANDIDATE, CHAMPION
 from . import plots
 from .pages import title
-from .view import WITHOUT_PRIOR, Report, baseline_of
+from .report import Report
+from .view import WITHOUT_PRIOR, baseline_of
 
-BY_ITEM = "popularity of the item"
+
+@dataclass(frozen=True)
+class SliceRow:
+    """A group of users, and its recalls in the order of `compared`."""
+
+    label: str
+    users: int
+    recalls: list[float]
+
+
+@dataclass(frozen=True)
+class Slicing:
+    """A way to group the users."""
+
+    name: str
+    rows: list[SliceRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemSlice:
+    """A decile of the items; recalls and shown in the order of `compared`."""
+
+    label: str
+    items: int
+    held_out: int
+    recalls: list[float | None]
+    shown: list[float]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A prior that was tried: whether it is the chosen one, and whether it is clearly worse than the best."""
+
+    recall: float
+    chosen: bool
+    far: bool
+
+
+@dataclass(frozen=True)
+class PriorGrid:
+    """The grid in which the prior was learned: half-life in days -> cells, a cell a power."""
+
+    powers: list[float]
+    rows: dict[float, list[Cell]]
 
 
 def compared(report: Report) -> list[str]:
     """The models whose slices are told: candidate, itself without prior, strongest popularity, champion."""
-    judged = report.get("judged") or {}
     names = [CANDIDATE, WITHOUT_PRIOR, baseline_of(report) or "", CHAMPION]
-    return [name for name in names if name in judged and "slices" in judged[name]]
+    return [name for name in names if name in report.judged]
 
 
 def short(name: str) -> str:
@@ -27,36 +69,30 @@ def short(name: str) -> str:
     return {WITHOUT_PRIOR: "no prior"}.get(name, title(name).partition(",")[0])
 
 
-def user_slices(report: Report) -> list[dict[str, Any]]:
-    """name and rows (label, users, recalls in the order of `compared`) of each way to slice the users."""
+def user_slices(report: Report) -> list[Slicing]:
+    """Each way to group the users."""
     names = compared(report)
     if not names:
         return []
-    slices: Mapping[str, Any] = report["judged"][names[0]]["slices"]
+    return [Slicing(name, _user_rows(report, names, name)) for name in report.judged[names[0]].slices]
+
+
+def _user_rows(report: Report, names: list[str], slicing: str) -> list[SliceRow]:
+    parts = [report.judged[name].slices[slicing] for name in names]
+    return [SliceRow(rows[0].label, rows[0].users, [row.recall for row in rows]) for rows in zip(*parts, strict=True)]
+
+
+def item_slices(report: Report) -> list[ItemSlice]:
+    """The items, from hits to rare ones."""
+    parts = [report.judged[name].by_popularity for name in compared(report)]
     return [
-        {"name": name, "rows": [_user_row(report, names, name, at) for at in range(len(slices[name]))]}
-        for name in slices
-        if name != BY_ITEM
-    ]
-
-
-def _user_row(report: Report, names: list[str], slicing: str, at: int) -> dict[str, Any]:
-    rows = [report["judged"][name]["slices"][slicing][at] for name in names]
-    return {"label": rows[0]["label"], "users": rows[0]["users"], "recalls": [row["recall"] for row in rows]}
-
-
-def item_slices(report: Report) -> list[dict[str, Any]]:
-    """label, items, held_out, and recalls and shown in the order of `compared`, from hits to rare items."""
-    names = compared(report)
-    parts = [report["judged"][name]["slices"][BY_ITEM] for name in names]
-    return [
-        {
-            "label": rows[0]["label"],
-            "items": rows[0]["items"],
-            "held_out": rows[0]["held_out"],
-            "recalls": [row["recall"] for row in rows],
-            "shown": [row["shown"] for row in rows],
-        }
+        ItemSlice(
+            label=rows[0].label,
+            items=rows[0].items,
+            held_out=rows[0].held_out,
+            recalls=[row.recall for row in rows],
+            shown=[row.shown for row in rows],
+        )
         for rows in zip(*parts, strict=True)
     ]
 
@@ -68,39 +104,22 @@ def shown_plot(report: Report) -> Markup | None:
     if not rows or baseline not in names:
         return None
     pair = [CANDIDATE, baseline]
-    groups = [(title(name), [row["shown"][names.index(name)] for row in rows]) for name in pair]
+    groups = [(title(name), [row.shown[names.index(name)] for row in rows]) for name in pair]
     spoken = "; ".join(
-        f"{row['label']}: " + " and ".join(f"{values[at]:.3f}" for _, values in groups) for at, row in enumerate(rows)
+        f"{row.label}: " + " and ".join(f"{values[at]:.3f}" for _, values in groups) for at, row in enumerate(rows)
     )
     alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {spoken}"
-    return plots.grouped("shown", alt, [row["label"] for row in rows], groups, width_in=plots.WIDE_IN)
+    return plots.grouped("shown", alt, [row.label for row in rows], groups, width_in=plots.WIDE_IN)
 
 
-def tried_priors(report: Report) -> dict[str, Any] | None:
-    """The grid in which the prior was learned: `powers`, and rows of `days` and `cells`, a cell a power.
-
-    A cell has its recall, whether it is the chosen one, and whether it is clearly worse than the best.
-    """
-    prior = report.get("prior")
-    if not prior or not prior["tried"]:
+def tried_priors(report: Report) -> PriorGrid | None:
+    """The priors that were tried, where the prior was learned."""
+    prior = report.prior
+    if not prior or not prior.tried:
         return None
-    cells = {(row["half_life_days"], row["power"]): row for row in prior["tried"]}
-    half_lives, powers = (sorted({point[at] for point in cells}) for at in (0, 1))
-    chosen = prior["half_life_days"], prior["power"]
-    return {
-        "powers": powers,
-        "rows": [
-            {
-                "days": days,
-                "cells": [
-                    {
-                        "recall": cells[days, power]["recall"],
-                        "chosen": (days, power) == chosen,
-                        "far": cells[days, power]["clearly_worse"],
-                    }
-                    for power in powers
-                ],
-            }
-            for days in half_lives
-        ],
-    }
+    powers = sorted({point.power for point in prior.tried})
+    rows: dict[float, list[Cell]] = {}
+    for point in sorted(prior.tried, key=lambda point: (point.half_life_days, point.power)):
+        chosen = (point.half_life_days, point.power) == (prior.half_life_days, prior.power)
+        rows.setdefault(point.half_life_days, []).append(Cell(point.recall, chosen, point.clearly_worse))
+    return PriorGrid(powers, rows)

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from ..storage.arrays import REMEDY, load_array
-from ..storage.artifacts import Artifact, ArtifactStore
-from ..storage.documents import load_json
+from ..storage.artifacts import Artifact, ArtifactStore, Counted
+from ..storage.documents import Origin, checked, load_json
 from ..storage.names import plain_name
 from .journal import Journal, RunFacts, TaskRecord
 
@@ -59,9 +59,26 @@ class Sources:
                 if artifact is not None:
                     self.made[name] = artifact
 
-    def counts(self, stage: str) -> dict[str, Any] | None:
-        """The counts in an artifact's manifest."""
-        return self.made[stage].counts if stage in self.made else None
+    def counts(self, stage: str, kind: type[Counted]) -> Counted | None:
+        """The counts in an artifact's manifest; `stage` may begin with `refit/`."""
+        made = self.made.get(stage)
+        return self.attempt(stage, lambda: made.counted(kind)) if made else None
+
+    def fact(self, records: Iterable[TaskRecord], name: str, type_: Any) -> Any:
+        """The first fact of a name as a type; None where there is none or where it is another, with the reason kept."""
+        for record in records:
+            if name in record.facts:
+                origin = Origin(f"tasks/{record.task}", f"a fact {name}", "Clear the task.")
+                return self.attempt(f"tasks/{record.task}", lambda: checked(record.facts[name], type_, origin))  # noqa: B023
+        return None
+
+    def document(self, stage: str, name: str, type_: type[Value]) -> Value | None:
+        """A JSON file of an artifact as a type; None where there is none to read."""
+        made = self.made.get(stage)
+        if made is None:
+            return None
+        origin = Origin(f"{made.uri}/{name}", f"what {stage} writes", REMEDY)
+        return self.attempt(stage, lambda: checked(load_json(self.store.path(made) / name, REMEDY), type_, origin))
 
     def json(self, stage: str, name: str) -> Any:
         """A JSON file of an artifact; None where there is none to read."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from typing import Any
 
+from ..registry.verdict import Interval, Verdict
 from .checks import checks, share, span
 from .pages import prose
 from .sentence import verdict_sentence
@@ -22,23 +22,24 @@ COLUMNS = {
 NAME_WIDTH, NUMBER_WIDTH, SPAN_WIDTH = 24, 9, 20
 
 
-def ranked(judged: Mapping[str, Any], k: int) -> list[str]:
+def ranked(metrics: Mapping[str, Mapping[str, float]], k: int) -> list[str]:
     """Models by Recall@K, best first; equal ones by name."""
-    return sorted(judged, key=lambda name: (-judged[name]["means"][f"recall@{k}"], name))
+    return sorted(metrics, key=lambda name: (-metrics[name][f"recall@{k}"], name))
 
 
-def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any], champion: str | None = None) -> str:
+def render_verdict(metrics: Mapping[str, Mapping[str, float]], verdict: Verdict, champion: str | None = None) -> str:
     """Models by metrics, best first, then the verdict with every threshold that decided.
 
     Parameters
     ----------
+    metrics : model -> "metric@K" -> mean
     champion : what the evaluation noted on the champion
     """
-    k, level = verdict["top_k"], verdict["thresholds"]["confidence_level"]
+    k, level = verdict.top_k, verdict.thresholds.confidence_level
     rule = "-" * WIDTH
-    rows = [_row(name, judged[name]["means"], verdict) for name in ranked(judged, k)]
+    rows = [_row(name, metrics[name], verdict) for name in ranked(metrics, k)]
     about = (
-        f"{verdict['n_users']:,} users judged. Recall@{k} = held-out items in the user's top {k} / all held-out items "
+        f"{verdict.n_users:,} users judged. Recall@{k} = held-out items in the user's top {k} / all held-out items "
         f"of the user (who cannot reach 1 with more than {k} of them); mean over users. Minus it: the candidate's "
         f"Recall@{k} minus that one's, with the {level * 100:g} % paired bootstrap interval over users; relative: that "
         "difference over that one's Recall. * the strongest popularity. ** the best recent version."
@@ -52,28 +53,28 @@ def _head(k: int) -> str:
     return f"{f'at K = {k}':<{NAME_WIDTH}}{titles}{'Minus it':>11}{'interval':>{SPAN_WIDTH}}{'relative':>10}".rstrip()
 
 
-def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> str:
-    mark = " *" if name == verdict["baseline"] else " **" if name == verdict["reference"] else ""
-    k, interval = verdict["top_k"], verdict["intervals"].get(name)
+def _row(name: str, means: Mapping[str, float], verdict: Verdict) -> str:
+    mark = " *" if name == verdict.baseline else " **" if name == verdict.reference else ""
+    k, interval = verdict.top_k, verdict.intervals.get(name)
     values = "".join(f"{means[f'{metric}@{k}']:>{NUMBER_WIDTH}.4f}" for metric in COLUMNS)
     difference = _difference(interval, means[f"recall@{k}"]) if interval else ""
     return f"{name + mark:<{NAME_WIDTH}}{values}{difference}"
 
 
-def _difference(interval: Mapping[str, float], recall: float) -> str:
-    relative = share(interval["mean"] / recall) if recall else "-"
-    return f"{interval['mean']:>+11.4f}{span(interval):>{SPAN_WIDTH}}{relative:>10}"
+def _difference(interval: Interval, recall: float) -> str:
+    relative = share(interval.mean / recall) if recall else "-"
+    return f"{interval.mean:>+11.4f}{span(interval):>{SPAN_WIDTH}}{relative:>10}"
 
 
-def _notes(verdict: Mapping[str, Any], champion: str | None) -> list[str]:
+def _notes(verdict: Verdict, champion: str | None) -> list[str]:
     """What each version of the channel is, and which were not compared."""
     rows = [f"champion: {champion}"] if champion else []
-    rows += [f"{row['name']}: {row['note']}" for row in verdict.get("versions") or [] if row["name"] != "champion"]
-    rows += [f"not compared: {name}: {why}" for name, why in (verdict.get("not_compared") or {}).items()]
+    rows += [f"{row.name}: {row.note}" for row in verdict.versions if row.name != "champion"]
+    rows += [f"not compared: {name}: {why}" for name, why in verdict.not_compared.items()]
     return [line for row in rows for line in _wrap(row, "  ")]
 
 
-def _decision(verdict: Mapping[str, Any]) -> list[str]:
+def _decision(verdict: Verdict) -> list[str]:
     lines = _wrap(f"Verdict: {verdict_sentence(verdict)}", "         ")
     rows = [(row.outcome, prose(row.name), row.unit, row.found, row.asked) for row in checks(verdict)]
     heads = ("", "asked", "in", "found", "threshold")
@@ -81,8 +82,8 @@ def _decision(verdict: Mapping[str, Any]) -> list[str]:
     for row in [heads, *rows]:
         cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:4], widths, strict=True))
         lines += _wrap(f"  {cells}  {row[4]}", "          ", keep_blanks=True)
-    if verdict["forced"]:
-        lines += _wrap(f"Promotion forced: {verdict['forced']}", "  ")
+    if verdict.forced:
+        lines += _wrap(f"Promotion forced: {verdict.forced}", "  ")
     return lines
 
 

@@ -13,11 +13,12 @@ from ..registry.channels import Move
 from ..registry.moves import instant, replay
 from ..registry.parallel import read_each
 from ..registry.registry import Registry
+from ..registry.verdict import Verdict
 from ..storage.names import name_problem
 from ..storage.objects import ObjectStore
 from .pages import environment
 from .trend_plot import NARROW_IN, WIDTH_IN, Point, trend_plot
-from .trend_source import ReportPart, VerdictPart, read_manifest_part, read_report
+from .trend_source import ReportPart, VerdictPart, read_report
 
 NEWEST = 120
 ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or against a champion that came meanwhile
@@ -116,7 +117,7 @@ def _outcome(body: ReportPart) -> str | None:
     return body.verdict.decision if body.verdict else None
 
 
-def _judged(point: Point, verdict: VerdictPart | None) -> Point:
+def _judged(point: Point, verdict: VerdictPart | Verdict | None) -> Point:
     if verdict is None:
         return point
     return replace(
@@ -132,19 +133,14 @@ def _judged(point: Point, verdict: VerdictPart | None) -> Point:
 def _from_manifests(registry: Registry, names: Sequence[str], live: Mapping[str, str]) -> list[Point]:
     """Versions whose reports are gone; those whose manifests cannot be read are the registry's to report."""
     found = []
-    for name, body in registry.manifests(names).items():
-        try:
-            if isinstance(body, DataError):
-                continue
-            about = read_manifest_part(body, name)
-        except DataError:
+    for name, about in registry.manifests(names).items():
+        if isinstance(about, DataError):
             continue
-        knows = about.published_cut_s - 1 if about.published_cut_s else None
         point = Point(
-            as_of=about.as_of,
-            known_s=knows,
+            as_of=about.as_of.isoformat(),
+            known_s=about.published_cut_s - 1,
             snapshot=about.snapshot,
-            outcome=about.verdict.decision,
+            outcome=about.decision,
             model_id=name,
             live=live.get(name, ""),
         )

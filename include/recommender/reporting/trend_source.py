@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
-from ..errors import DataError
 from ..registry.moves import instant
-from ..storage.documents import parse_json
+from ..storage.documents import Decision, Origin, Share, TopK, decode
 
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]  # to the end of the year 9999
-Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
 class RunPart(msgspec.Struct, frozen=True):
@@ -21,12 +19,15 @@ class RunPart(msgspec.Struct, frozen=True):
     channel: str
     snapshot: str | None = None
 
+    def __post_init__(self) -> None:
+        instant(self.as_of)
 
-class VerdictPart(msgspec.Struct, frozen=True):
+
+class VerdictPart(msgspec.Struct, frozen=True, kw_only=True):
     """Recall@top_k on the run's own holdout."""
 
-    decision: Literal["PROMOTE", "HOLD", "REJECT"]
-    top_k: Annotated[int, msgspec.Meta(ge=1)]
+    decision: Decision
+    top_k: TopK
     candidate_recall: Share
     baseline: str
     baseline_recall: Share
@@ -58,7 +59,7 @@ class ErrorPart(msgspec.Struct, frozen=True):
     kind: str
 
 
-class ReportPart(msgspec.Struct, frozen=True):
+class ReportPart(msgspec.Struct, frozen=True, kw_only=True):
     """report.json, as far as the trend needs it."""
 
     run: RunPart | None = None
@@ -71,30 +72,8 @@ class ReportPart(msgspec.Struct, frozen=True):
     generated_sample: bool = False
 
 
-class ManifestPart(msgspec.Struct, frozen=True):
-    """What a version's manifest says of its run. published_cut_s : one second after its newest interaction"""
-
-    model_id: str
-    as_of: str
-    snapshot: str
-    verdict: VerdictPart
-    published_cut_s: Seconds | None = None
-
-
 def read_report(raw: bytes, where: str) -> ReportPart:
-    """Read what `write_report` wrote. Raises DataError naming the field that is wrong."""
-    try:
-        report = msgspec.convert(parse_json(raw, where, "Clear the task write_report of that run."), ReportPart)
-        if report.run is not None:
-            instant(report.run.as_of)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise DataError(f"{where}: not a report of this version ({error})") from error
-    return report
-
-
-def read_manifest_part(body: object, where: str) -> ManifestPart:
-    """Raises DataError naming the field that is wrong."""
-    try:
-        return msgspec.convert(msgspec.to_builtins(body), ManifestPart)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise DataError(f"{where}: {error}") from error
+    """Read what `write_report` wrote. Raises DataError naming each field that is wrong."""
+    return decode(
+        raw, ReportPart, Origin(where, "a report of this version", "Clear the task write_report of that run.")
+    )

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..config import RetrainConfig
+from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
 from ..data.interactions import ITEMS, load_ids
 from ..evaluation.champion import Version, aligned, rows_in
@@ -16,6 +17,7 @@ from ..models.prior import PriorAls
 from ..models.protocol import Rows
 from ..registry.bundle import Manifest, config_of, prior_of
 from ..registry.channels import ChannelState
+from ..registry.verdict import How
 from ..storage.artifacts import Artifact
 from .fit import Fitted, learn_prior, load_model, prior_identity, train_als
 from .prepare import encode_interactions
@@ -25,7 +27,7 @@ from .workspace import Workspace
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Whether and how the champion is compared.
 
@@ -35,7 +37,7 @@ class Comparison:
     same : whether the champion is the candidate itself
     """
 
-    how: str
+    how: How
     champion_id: str | None
     note: str
     inputs: dict[str, str]
@@ -47,20 +49,22 @@ def compare_with(
 ) -> tuple[Comparison, RetrainConfig]:
     """How the champion may be compared on this fold, and its configuration."""
     if state is None:
-        return Comparison("none", None, "none yet", {}), config
+        return Comparison(how="none", champion_id=None, note="none yet", inputs={}), config
     name = state.model_id
     manifest = workspace.registry.manifest(name)
     theirs = their_config(manifest, config)
     if is_candidate(manifest.identity, fitted, config):
-        return Comparison("none", name, f"{name} is this very candidate", {}, same=True), theirs
-    if manifest.cut_s <= fitted.encoded.counts["cut_s"]:
+        return Comparison(
+            how="none", champion_id=name, note=f"{name} is this very candidate", inputs={}, same=True
+        ), theirs
+    if manifest.cut_s <= fitted.encoded.counted(FoldCounts).cut_s:
         note = f"{name}: its judged factors, which were trained before this cut"
-        return Comparison("published", name, note, {"champion": name}), theirs
+        return Comparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
     if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
         note = f"{name} has seen this holdout, and its configuration is this run's: there is nothing to compare"
-        return Comparison("none", name, note, {}), theirs
+        return Comparison(how="none", champion_id=name, note=note, inputs={}), theirs
     note = f"{name} has seen this holdout: its configuration was fitted anew on this run's train part"
-    return Comparison("refitted", name, note, {"champion": name, "how": "refitted"}), theirs
+    return Comparison(how="refitted", champion_id=name, note=note, inputs={"champion": name, "how": "refitted"}), theirs
 
 
 def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
@@ -104,7 +108,9 @@ def version_of(
     else:
         model, own_items = _refitted(workspace, parsed, encoded, theirs), their_items
     matrix = rows_in(their_fold.matrix, their_fold.user_codes, fold.user_codes[judged])
-    return aligned(model, own_items, all_items.take(fold.item_codes), matrix, their_items)
+    return aligned(
+        model, own_ids=own_items, item_ids=all_items.take(fold.item_codes), matrix=matrix, matrix_ids=their_items
+    )
 
 
 def _refitted(workspace: Workspace, parsed: Artifact, encoded: Artifact, theirs: RetrainConfig) -> PriorAls:

@@ -13,8 +13,8 @@ import numpy as np
 
 from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig, TrainConfig
 from ..data.encoding import EncodedFold
+from ..evaluation.counts import Learned, Popular
 from ..evaluation.fitting import fold_popularity
-from ..evaluation.learn_prior import LearnedPrior
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
 from ..models.als import fit_als
 from ..models.fitting import model_of
@@ -24,6 +24,7 @@ from ..models.prior import Counts, PriorAls
 from ..models.whitening import Factors
 from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact
+from ..storage.documents import plain, to_json
 from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Workspace, run_once
@@ -47,7 +48,9 @@ def train_als(
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        warm, counts = warm_factors(workspace, parsed, fold, start, config) if start else (None, {"start": "cold"})
+        warm, counts = (
+            warm_factors(workspace, parsed, fold, start=start, config=config) if start else (None, {"start": "cold"})
+        )
         factors, curve = fit_als(fold.matrix, config, start=warm)
         np.save(directory / FACTORS, factors, allow_pickle=False)
         (directory / "loss.json").write_text(json.dumps(curve.loss))
@@ -55,7 +58,7 @@ def train_als(
         return counts | fitted
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
-    return run_once(workspace, "train_als", 3, asdict(config), inputs, make)
+    return run_once(workspace, "train_als", version=3, config=asdict(config), inputs=inputs, make=make)
 
 
 def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
@@ -70,13 +73,15 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], config)
+        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.cut_s, config)
         for name, model in fitted.items():
             np.save(directory / f"{name}.counts.npy", model.counts, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
         return {"names": sorted(fitted)}
 
-    return run_once(workspace, "fit_popularity", 7, asdict(config), {"fold": encoded.digest}, make)
+    return run_once(
+        workspace, "fit_popularity", version=7, config=asdict(config), inputs={"fold": encoded.digest}, make=make
+    )
 
 
 def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
@@ -86,20 +91,20 @@ def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) 
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
         learned = learn_prior_of(fold, config)
         np.save(directory / PRIOR, fold_popularity(fold, learned, config), allow_pickle=False)
-        (directory / LEARNED).write_text(json.dumps(learned.as_dict(), indent=1, sort_keys=True))
-        return {"prior": learned.as_dict()}
+        (directory / LEARNED).write_text(to_json(learned).decode())
+        return {"prior": plain(learned)}
 
     settings: dict[str, Any] = {"prior": asdict(config.prior)}
     if config.prior.fit:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
-    return run_once(workspace, "learn_prior", 1, settings, {"fold": encoded.digest}, make)
+    return run_once(workspace, "learn_prior", version=1, config=settings, inputs={"fold": encoded.digest}, make=make)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
     """The rankings that `fit_popularity` made, by name."""
     path = workspace.artifacts.path(fitted)
-    return {name: _ranking(path, name) for name in fitted.counts["names"]}
+    return {name: _ranking(path, name) for name in fitted.counted(Popular).names}
 
 
 def _ranking(directory: Path, name: str) -> Popularity:
@@ -118,7 +123,7 @@ def load_prior(workspace: Workspace, learned: Artifact) -> Counts:
 
 def as_learned(config: PriorConfig, learned: Artifact) -> PriorConfig:
     """The item prior as `learn_prior` found it, fixed."""
-    return LearnedPrior(**learned.counts["prior"]).applied(config)
+    return learned.counted(Learned).prior.applied(config)
 
 
 def prior_identity(learned: Artifact, config: PriorConfig) -> dict[str, Any]:
@@ -146,6 +151,6 @@ def refit(
     fixed = replace(config, prior=as_learned(config.prior, judged.prior))
     return {
         "encoded": encoded,
-        "trained": train_als(workspace, parsed, encoded.artifact, config.train, start),
+        "trained": train_als(workspace, parsed, encoded.artifact, config=config.train, start=start),
         "prior": learn_prior(workspace, encoded.artifact, fixed),
     }

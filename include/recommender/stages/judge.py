@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, DataError, GateRejected
 from ..evaluation.champion import Version
+from ..evaluation.counts import Evaluated
 from ..evaluation.evaluate import Judged, Task, fold_task, judge
-from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, Verdict, decide, paired_interval
+from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
+from ..evaluation.judgement import Judgement, Judgements, metrics_of
 from ..models.protocol import Recommender
+from ..registry.verdict import ComparedVersion, Verdict
 from ..reporting.sentence import verdict_sentence
 from ..reporting.tables import render_verdict
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
-from ..storage.documents import checked, load_json
+from ..storage.documents import Origin, checked, load_json, plain, to_json
 from .champion import Comparison, compare_with, version_of
 from .fit import Fitted, load_model, load_popularity
 from .references import Recent, UnreadableError, recent_versions
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)
+
+Stored = TypeVar("Stored", bound=msgspec.Struct)
 
 WITHOUT_PRIOR = "without_prior"
 
@@ -51,7 +56,7 @@ def evaluate(
     state = workspace.registry.channels.read(channel)
     comparison, theirs = compare_with(workspace, fitted, state, config)
     # Of the model that is live already there is nothing to decide.
-    recent = Recent() if comparison.same else recent_versions(workspace, parsed, fitted, state, config)
+    recent = Recent() if comparison.same else recent_versions(workspace, parsed, fitted, state=state, config=config)
     judging = Judging(
         workspace=workspace,
         parsed=parsed,
@@ -71,8 +76,8 @@ def evaluate(
         else:
             break
     log.info("Champion: %s", comparison.note)
-    for row in outcome.artifact.counts["versions"][1:]:
-        log.info("%s: %s", row["name"], row["note"])
+    for row in outcome.artifact.counted(Evaluated).versions[1:]:
+        log.info("%s: %s", row.name, row.note)
     return outcome
 
 
@@ -91,7 +96,15 @@ class Judging:
 
     def version(self, task: Task, comparison: Comparison, theirs: RetrainConfig) -> Version:
         """A version of the channel, over this fold's items and judged users."""
-        return version_of(self.workspace, self.parsed, self.fitted, task.rows, self.as_of, comparison, theirs)
+        return version_of(
+            self.workspace,
+            self.parsed,
+            self.fitted,
+            judged=task.rows,
+            as_of=self.as_of,
+            comparison=comparison,
+            theirs=theirs,
+        )
 
 
 def _evaluated(judging: Judging, recent: Recent) -> Outcome:
@@ -101,16 +114,15 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
         outcome = _judge_all(judging, recent)
         for name, judged in outcome.items():
             np.save(directory / f"recall_{name}.npy", judged.recall, allow_pickle=False)
-        told = ("means", "by_history", "slices")
-        body = {name: {part: getattr(row, part) for part in told} for name, row in outcome.items()}
-        (directory / "judged.json").write_text(json.dumps(body, indent=1, sort_keys=True))
+        judged_models = Judgements({name: row.stored() for name, row in outcome.items()})
+        (directory / "judged.json").write_bytes(to_json(judged_models))
         return {
             "judged_users": len(outcome[CANDIDATE].recall),
             "models": sorted(outcome),
             "champion": comparison.note,
             "champion_how": comparison.how,
             "champion_id": comparison.champion_id,
-            "versions": _versions(comparison, recent),
+            "versions": plain(_versions(comparison, recent)),
             "not_compared": dict(recent.left_out),
         }
 
@@ -129,7 +141,7 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
-    return run_once(workspace, "evaluate", 7, settings, inputs, make)
+    return run_once(workspace, "evaluate", version=8, config=settings, inputs=inputs, make=make)
 
 
 def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
@@ -142,10 +154,12 @@ def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
         models[WITHOUT_PRIOR] = model.als
     outcome = judge(models | load_popularity(workspace, judging.baselines), task, config.evaluate)
     if judging.comparison.how != "none":
-        outcome |= _judged(judging, task, CHAMPION, judging.comparison, judging.theirs)
+        outcome |= _judged(judging, task, name=CHAMPION, comparison=judging.comparison, theirs=judging.theirs)
     for number, earlier in enumerate(recent.judged, 1):
         try:
-            outcome |= _judged(judging, task, f"{EARLIER}{number}", earlier.comparison, earlier.config)
+            outcome |= _judged(
+                judging, task, name=f"{EARLIER}{number}", comparison=earlier.comparison, theirs=earlier.config
+            )
         except DataError as error:
             raise UnreadableError(earlier.model_id, str(error)) from error
     return outcome
@@ -158,11 +172,11 @@ def _judged(
     return judge({name: version.model}, task, judging.config.evaluate, version.histories)
 
 
-def _versions(comparison: Comparison, recent: Recent) -> list[dict[str, Any]]:
+def _versions(comparison: Comparison, recent: Recent) -> list[ComparedVersion]:
     """Of each version of the channel among the models: its name there, its id, how it is judged, and a note."""
     rows = [(CHAMPION, comparison)] if comparison.champion_id else []
     rows += [(f"{EARLIER}{number}", each.comparison) for number, each in enumerate(recent.judged, 1)]
-    return [{"name": name, "model_id": row.champion_id, "how": row.how, "note": row.note} for name, row in rows]
+    return [ComparedVersion(name=name, model_id=str(row.champion_id), how=row.how, note=row.note) for name, row in rows]
 
 
 def recall_gate(
@@ -172,73 +186,59 @@ def recall_gate(
 
     def make(directory: Path) -> dict[str, Any]:
         path = workspace.artifacts.path(evaluated)
-        names = evaluated.counts["models"]
-        recalls = {name: load_array(path / f"recall_{name}.npy", np.float64, (None,)) for name in names}
-        verdict = replace(decide(recalls, top_k, config), forced=force_reason)
+        counts = evaluated.counted(Evaluated)
+        recalls = {name: load_array(path / f"recall_{name}.npy", np.float64, (None,)) for name in counts.models}
         intervals = {
-            name: asdict(paired_interval(recalls[CANDIDATE], recalls[name], config))
-            for name in names
+            name: paired_interval(recalls[CANDIDATE], recalls[name], config)
+            for name in counts.models
             if name != CANDIDATE
         }
-        body = {
-            **verdict.as_dict(),
-            "intervals": intervals,
-            "thresholds": asdict(config),
-            "versions": evaluated.counts["versions"],
-            "not_compared": evaluated.counts["not_compared"],
-        }
-        (directory / "verdict.json").write_text(json.dumps(body, indent=1, sort_keys=True))
-        return {"decision": verdict.decision, "forced": force_reason is not None, "headline": verdict_sentence(body)}
+        verdict = replace(
+            decide(recalls, top_k, config),
+            forced=force_reason,
+            intervals=intervals,
+            versions=counts.versions,
+            not_compared=counts.not_compared,
+        )
+        (directory / "verdict.json").write_bytes(to_json(verdict))
+        return {"decision": verdict.decision, "forced": force_reason is not None, "headline": verdict_sentence(verdict)}
 
     if force_reason is not None and len(force_reason.strip()) < 10:
         raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
-    outcome = run_once(workspace, "recall_gate", 5, settings, {"evaluated": evaluated.digest}, make)
+    outcome = run_once(
+        workspace, "recall_gate", version=6, config=settings, inputs={"evaluated": evaluated.digest}, make=make
+    )
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome
-
-
-class _Decision(msgspec.Struct):
-    """Of verdict.json, what decides whether a model is published."""
-
-    decision: Literal["PROMOTE", "HOLD", "REJECT"]
-    forced: str | None
-    top_k: Annotated[int, msgspec.Meta(ge=1)]
-
-
-class _Judged(msgspec.Struct):
-    """Of judged.json, what a model card and a table are made from."""
-
-    means: dict[str, float]
-    by_history: Any
-    slices: Any
 
 
 _REMEDY = "Delete the artifact that it belongs to, and clear the task that made it."
 
 
-def read_verdict(workspace: Workspace, gated: Artifact) -> dict[str, Any]:
-    """verdict.json."""
-    path = workspace.artifacts.path(gated) / "verdict.json"
-    body: dict[str, Any] = load_json(path, _REMEDY)
-    checked(body, _Decision, f"{gated.uri}/{path.name}", "a verdict", _REMEDY, unknown=True)
-    return body
+def read_verdict(workspace: Workspace, gated: Artifact) -> Verdict:
+    """verdict.json. Raises DataError naming each field that is wrong."""
+    return _document(workspace, gated, name="verdict.json", type_=Verdict, what="a verdict")
 
 
-def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Any]:
-    """judged.json: model -> means, by_history, slices."""
-    path = workspace.artifacts.path(evaluated) / "judged.json"
-    body: dict[str, Any] = load_json(path, _REMEDY)
-    for name in evaluated.counts["models"]:
-        row = body.get(name) if isinstance(body, dict) else None
-        checked(row, _Judged, f"{evaluated.uri}/{path.name}", f"a judgement of {name}", _REMEDY, unknown=True)
-    return body
+def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Judgement]:
+    """judged.json: model -> what was found of it. Raises DataError, also where a model is missing."""
+    judged = _document(workspace, evaluated, name="judged.json", type_=Judgements, what="a judgement").models
+    missing = [name for name in evaluated.counted(Evaluated).models if name not in judged]
+    if missing:
+        raise Origin(f"{evaluated.uri}/judged.json", "a judgement", _REMEDY).refusal([f"{missing[0]} is missing"])
+    return judged
+
+
+def _document(workspace: Workspace, artifact: Artifact, name: str, type_: type[Stored], what: str) -> Stored:
+    body = load_json(workspace.artifacts.path(artifact) / name, _REMEDY)
+    return checked(body, type_, Origin(f"{artifact.uri}/{name}", what, _REMEDY))
 
 
 def table(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> str:
     """The gate's table as text."""
-    note = evaluated.counts.get("champion")
-    return render_verdict(read_judged(workspace, evaluated), read_verdict(workspace, gated), note)
+    metrics = metrics_of(read_judged(workspace, evaluated))
+    return render_verdict(metrics, read_verdict(workspace, gated), evaluated.counted(Evaluated).champion)
 
 
 def require_promotion(workspace: Workspace, gated: Artifact) -> None:
@@ -247,7 +247,7 @@ def require_promotion(workspace: Workspace, gated: Artifact) -> None:
     `recall_gate` has logged the table, and the report shows it.
     """
     verdict = read_verdict(workspace, gated)
-    if verdict["decision"] != "PROMOTE" and not verdict["forced"]:
+    if not verdict.publishes:
         raise GateRejected(f"{verdict_sentence(verdict)}. Nothing is published.")
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from ..config import EncodeConfig, ParseConfig
 from ..data import snapshots
+from ..data.counts import ParseCounts
 from ..data.encoding import encode
 from ..data.interactions import QUARANTINE, Reviews, load_times, parse_files
 from ..data.times import plausible_end
@@ -25,7 +26,7 @@ from ..plain_text import shown
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
 from ..storage.disk import guarded
-from ..storage.documents import Count, Sha256, checked, load_json
+from ..storage.documents import Count, Origin, Sha256, checked, load_json, plain
 from ..storage.objects import ObjectInfo, file_sha256
 from .workspace import Outcome, Workspace, run_once
 
@@ -49,7 +50,9 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
         (directory / "snapshot.json").write_text(snapshot.to_json())
         return {"snapshot": snapshot.name, "files": len(snapshot.objects), "bytes": size}
 
-    return run_once(workspace, "resolve_snapshot", 1, {}, {"listing": snapshot.to_json()}, make)
+    return run_once(
+        workspace, "resolve_snapshot", version=1, config={}, inputs={"listing": snapshot.to_json()}, make=make
+    )
 
 
 def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
@@ -69,7 +72,15 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
         return {"files": len(rows), "bytes": sum(row.size_bytes for row in files)}
 
     where = {"objects": [asdict(row) for row in objects]}
-    return run_once(workspace, "download_reviews", 2, {}, {"snapshot": resolved.digest}, make, where)
+    return run_once(
+        workspace,
+        "download_reviews",
+        version=2,
+        config={},
+        inputs={"snapshot": resolved.digest},
+        make=make,
+        lineage=where,
+    )
 
 
 def _warn_of_copies(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -110,10 +121,12 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         except DataError as error:
             kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
             raise DataError(f"{error}{kept}") from error
-        log.info("Parsed %d of %d files: %s reviews", counts["files"], len(files), f"{counts['reviews']:,}")
-        return counts
+        log.info("Parsed %d of %d files: %s reviews", counts.files, len(files), f"{counts.reviews:,}")
+        return dict(plain(counts))
 
-    return run_once(workspace, "parse_reviews", 3, asdict(config), {"files": downloaded.digest}, make)
+    return run_once(
+        workspace, "parse_reviews", version=3, config=asdict(config), inputs={"files": downloaded.digest}, make=make
+    )
 
 
 def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> str:
@@ -156,7 +169,7 @@ def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRo
     rows = load_json(workspace.artifacts.path(downloaded) / "files.json", snapshots.REMEDY)
     if not isinstance(rows, list):
         raise DataError(f"{where}: expected a list of files. {snapshots.REMEDY}")
-    files = [checked(row, FileRow, where, "a list of files", snapshots.REMEDY) for row in rows]
+    files = [checked(row, FileRow, Origin(where, "a list of files", snapshots.REMEDY)) for row in rows]
     objects = snapshots.located(downloaded.lineage.get("objects"), downloaded.uri)
     told = [(row.key.partition("/")[2], row.size_bytes) for row in objects]
     if told != [(row.name, row.size_bytes) for row in files]:
@@ -171,8 +184,9 @@ def known_until(workspace: Workspace, parsed: Artifact, as_of: datetime) -> int:
     behind all others do not count (`times.plausible_end`), and are left out like those after as_of.
     """
     as_of_s = int(as_of.timestamp())
-    if as_of_s > parsed.counts["last_s"]:
-        return int(parsed.counts["newest_s"]) + 1
+    counts = parsed.counted(ParseCounts)
+    if as_of_s > counts.last_s:
+        return counts.newest_s + 1
     times = load_times(workspace.artifacts.path(parsed))
     return plausible_end(times[times < as_of_s]) or as_of_s
 
@@ -185,7 +199,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
     as_of_s = known_until(workspace, parsed, as_of)
 
     def make(directory: Path) -> dict[str, Any]:
-        n = parsed.counts["reviews"]
+        n = parsed.counted(ParseCounts).reviews
         require_memory(
             n * ENCODE_BYTES,
             f"{n:,} reviews, to be encoded at about {ENCODE_BYTES} bytes each,",
@@ -196,7 +210,9 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         return fold.stats
 
     settings = {**asdict(config), "as_of_s": as_of_s}
-    outcome = run_once(workspace, "encode_interactions", 5, settings, {"reviews": parsed.digest}, make)
+    outcome = run_once(
+        workspace, "encode_interactions", version=5, config=settings, inputs={"reviews": parsed.digest}, make=make
+    )
     _tell(outcome)
     return outcome
 

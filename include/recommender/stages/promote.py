@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import GateRejected, PreconditionFailed, TransientError
+from ..evaluation.counts import Evaluated
 from ..registry.channels import ChannelState, Kind, Move
 from ..registry.moves import WHO_CHARS, WHY_CHARS, moved_now, one_line, promote_command
 from ..registry.registry import is_older
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 ROUNDS = 8  # a judgement and a move take two
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Promotion:
     """What became of a channel: whether it moved, and a sentence that says why or why not.
 
@@ -37,16 +38,33 @@ class Promotion:
 JudgeAgain = Callable[[], Artifact]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A version that shall become what a channel points to: by whom, in which run, and why.
+
+    forced : a person wants this promotion, with a written reason: also of a version that was rolled back
+    """
+
+    published: Published
+    channel: str
+    who: str
+    run: str
+    why: str
+    forced: bool = False
+
+    def ended(self, why: str, judged_again: int, *, moved: bool) -> Promotion:
+        """What became of it."""
+        return Promotion(
+            moved=moved,
+            model_id=self.published.model_id,
+            channel=self.channel,
+            why=why,
+            judged_again=judged_again,
+        )
+
+
 def promote_model(
-    workspace: Workspace,
-    published: Published,
-    channel: str,
-    evaluated: Artifact,
-    who: str,
-    run: str,
-    why: str,
-    judge_again: JudgeAgain | None = None,
-    forced: bool = False,
+    workspace: Workspace, asked: Asked, evaluated: Artifact, judge_again: JudgeAgain | None = None
 ) -> Promotion:
     """Point a channel to a published version, unless it points to that or to newer knowledge already.
 
@@ -55,7 +73,6 @@ def promote_model(
     Parameters
     ----------
     judge_again : evaluates against the champion of now, and raises GateRejected where the candidate does not pass
-    forced : a person wants this promotion, with a written reason: also of a version that was rolled back
 
     Raises
     ------
@@ -64,56 +81,48 @@ def promote_model(
     TransientError
         The channel moved again and again.
     """
-    judged_again = 0
+    channel, model_id, judged_again = asked.channel, asked.published.model_id, 0
     for _ in range(ROUNDS):
         state = workspace.registry.channels.read(channel)
-        if state is not None and _is_ours(state, published, run):
+        if state is not None and _is_ours(state, asked):
             workspace.registry.finish(state)
-            log.info("%s points to %s: an earlier attempt of this run moved it", channel, published.model_id)
-            return Promotion(True, published.model_id, channel, why, judged_again)
-        objection = _objection(workspace, published, channel, state, forced)
+            log.info("%s points to %s: an earlier attempt of this run moved it", channel, model_id)
+            return asked.ended(asked.why, judged_again, moved=True)
+        objection = _objection(workspace, asked, state)
         if objection:
             log.info("%s stays where it is: %s", channel, objection)
-            return Promotion(False, published.model_id, channel, objection, judged_again)
-        if _champion(state) != evaluated.counts["champion_id"]:
-            evaluated = _judge_again(published, channel, state, evaluated, judge_again)
+            return asked.ended(objection, judged_again, moved=False)
+        if _champion(state) != evaluated.counted(Evaluated).champion_id:
+            evaluated = _judge_again(asked, state, evaluated, judge_again)
             judged_again += 1
-        elif _moved(workspace, published, channel, state, who, run, why, forced):
-            return Promotion(True, published.model_id, channel, why, judged_again)
-    raise TransientError(f"{channel} moved again and again while {published.model_id} was judged against it; try again")
+        elif _moved(workspace, asked, state):
+            return asked.ended(asked.why, judged_again, moved=True)
+    raise TransientError(f"{channel} moved again and again while {model_id} was judged against it; try again")
 
 
 def _champion(state: ChannelState | None) -> str | None:
     return state.model_id if state else None
 
 
-def _is_ours(state: ChannelState, published: Published, run: str) -> bool:
+def _is_ours(state: ChannelState, asked: Asked) -> bool:
     """Whether a killed try of this run, or the same run delivered twice, has moved the channel already."""
-    return state.move.kind != "rollback" and (state.model_id, state.move.run) == (published.model_id, run)
+    return state.move.kind != "rollback" and (state.model_id, state.move.run) == (asked.published.model_id, asked.run)
 
 
-def _moved(
-    workspace: Workspace,
-    published: Published,
-    channel: str,
-    state: ChannelState | None,
-    who: str,
-    run: str,
-    why: str,
-    forced: bool,
-) -> bool:
+def _moved(workspace: Workspace, asked: Asked, state: ChannelState | None) -> bool:
     """Compare and swap; False when somebody else moved the channel in this very moment."""
-    kind: Kind = "promote" if published.verdict == "PROMOTE" and not forced else "force"
+    published = asked.published
+    kind: Kind = "promote" if published.verdict == "PROMOTE" and not asked.forced else "force"
     move = Move(
-        channel=channel,
+        channel=asked.channel,
         moved_at=moved_now(),
         from_model=_champion(state),
         to_model=published.model_id,
         known_until=datetime.fromisoformat(published.known_until),
-        who=_cut(who, WHO_CHARS),
-        why=_cut(why, WHY_CHARS),
+        who=_cut(asked.who, WHO_CHARS),
+        why=_cut(asked.why, WHY_CHARS),
         verdict=published.verdict,
-        run=run,
+        run=asked.run,
         kind=kind,
     )
     try:
@@ -130,15 +139,12 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _judge_again(
-    published: Published,
-    channel: str,
-    state: ChannelState | None,
-    evaluated: Artifact,
-    judge_again: JudgeAgain | None,
+    asked: Asked, state: ChannelState | None, evaluated: Artifact, judge_again: JudgeAgain | None
 ) -> Artifact:
+    channel, published = asked.channel, asked.published
     told = (
         f"{channel} points to {_champion(state)}, but {published.model_id} was judged when it pointed to "
-        f"{evaluated.counts['champion_id']}."
+        f"{evaluated.counted(Evaluated).champion_id}."
     )
     if judge_again is None:
         raise GateRejected(f"{told} It was not moved. Clear the task evaluate of this run, with all after it.")
@@ -149,9 +155,8 @@ def _judge_again(
         raise GateRejected(f"{told} Judged again, it does not pass: {channel} was not moved.\n{error}") from error
 
 
-def _objection(
-    workspace: Workspace, published: Published, channel: str, state: ChannelState | None, forced: bool
-) -> str | None:
+def _objection(workspace: Workspace, asked: Asked, state: ChannelState | None) -> str | None:
+    channel, published = asked.channel, asked.published
     if state is None:
         return None
     if state.model_id == published.model_id:
@@ -162,7 +167,7 @@ def _objection(
             f"{state.model_id}, which knows everything until {state.known_until.isoformat()}: an older one is promoted "
             f"by hand only, with --allow-older"
         )
-    rollback = None if forced else workspace.registry.was_rolled_back(channel, published.model_id)
+    rollback = None if asked.forced else workspace.registry.was_rolled_back(channel, published.model_id)
     if rollback is not None:
         return (
             f"{published.model_id} was rolled back by {one_line(rollback.who)} ({one_line(rollback.why)}). "

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..config import RetrainConfig
+from ..data.counts import FoldCounts, ParseCounts, Resolved
 from ..data.encoding import EncodedFold
 from ..data.interactions import ITEMS, USERS, load_ids
 from ..errors import GateRejected
+from ..evaluation.counts import Evaluated
+from ..evaluation.judgement import metrics_of
 from ..registry.bundle import ModelPart, describe, model_id
+from ..registry.listing import FOLD, FoldFile
 from ..registry.provenance import code_version, library_versions
 from ..registry.seen import Seen
-from ..reporting.card import render_card
+from ..reporting.card import Card, render_card
 from ..storage.artifacts import Artifact
+from ..storage.documents import to_json
 from .fit import Fitted, as_learned, load_factors, load_prior, prior_identity
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
@@ -64,7 +67,7 @@ def _artifacts(fitted: Fitted) -> list[Artifact]:
     return [fitted.encoded, fitted.trained, fitted.prior]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Published:
     """A model version in the registry; `fresh` is False when an earlier run had published it.
 
@@ -89,23 +92,25 @@ def upload_model(
         The verdict is not PROMOTE and no promotion was forced.
     """
     verdict = read_verdict(workspace, made.gated)
-    if verdict["decision"] != "PROMOTE" and not verdict["forced"]:
-        raise GateRejected(f"{verdict['decision']}: nothing is published")
+    if not verdict.publishes:
+        raise GateRejected(f"{verdict.decision}: nothing is published")
     identity = made.identity(config)
-    name = model_id(made.published.encoded.counts["last_s"], identity)
+    judged, published = (each.encoded.counted(FoldCounts) for each in (made.judged, made.published))
+    name = model_id(published.last_s, identity)
+    metrics, champion = metrics_of(read_judged(workspace, made.evaluated)), made.evaluated.counted(Evaluated).champion
     about = {
         "model_id": name,
         "as_of": as_of.isoformat(),
-        "snapshot": made.resolved.counts["snapshot"],
-        "cut_s": made.judged.encoded.counts["cut_s"],
+        "snapshot": made.resolved.counted(Resolved).snapshot,
+        "cut_s": judged.cut_s,
         "reviews": made.downloaded.digest,
-        "last_s": made.parsed.counts["newest_s"],
-        "published_cut_s": made.published.encoded.counts["cut_s"],
+        "last_s": made.parsed.counted(ParseCounts).newest_s,
+        "published_cut_s": published.cut_s,
         "config": config.as_dict(),
         "prior": asdict(as_learned(config.prior, made.judged.prior)),
-        "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},
+        "metrics": metrics,
         "verdict": verdict,
-        "champion": made.evaluated.counts.get("champion"),
+        "champion": champion,
         "identity": identity,
         "lineage": made.uris(),
         "tuned": tuned,
@@ -114,27 +119,37 @@ def upload_model(
         "libraries": library_versions(),
     }
     with workspace.artifacts.workdir() as directory:
-        _write_bundle(workspace, made, directory, about)
+        _write_bundle(workspace, made, directory)
+        card = Card(
+            about=about,
+            metrics=metrics,
+            verdict=verdict,
+            champion=champion,
+            judged=judged,
+            published=published,
+        )
+        (directory / "MODEL_CARD.md").write_text(render_card(card))
+        (directory / FOLD).write_bytes(to_json(FoldFile(judged, published)))
         manifest = describe(directory, about)
         fresh = workspace.registry.publish(directory, manifest)
     uri = workspace.root.uri(f"models/{name}")
     log.info("%s %s", "Published" if fresh else "Already published:", uri)
-    return Published(name, uri, manifest.known_until.isoformat(), manifest.decision, fresh)
+    return Published(
+        model_id=name,
+        uri=uri,
+        known_until=manifest.known_until.isoformat(),
+        verdict=manifest.decision,
+        fresh=fresh,
+    )
 
 
-def _write_bundle(workspace: Workspace, made: Made, directory: Path, about: Mapping[str, Any]) -> None:
-    _save_part(workspace, made.parsed, made.judged, directory, "judged")
-    fold = _save_part(workspace, made.parsed, made.published, directory, "published")
+def _write_bundle(workspace: Workspace, made: Made, directory: Path) -> None:
+    _save_part(workspace, made.parsed, made.judged, directory=directory, part="judged")
+    fold = _save_part(workspace, made.parsed, made.published, directory=directory, part="published")
     users = load_ids(workspace.artifacts.path(made.parsed) / USERS).take(fold.user_codes)
     Seen.of(fold, users).save(directory)
     gated = workspace.artifacts.path(made.gated)
     shutil.copyfile(gated / "verdict.json", directory / "verdict.json")
-    (directory / "fold.json").write_text(
-        json.dumps({"judged": made.judged.encoded.counts, "published": fold.stats}, indent=1, sort_keys=True)
-    )
-    (directory / "MODEL_CARD.md").write_text(
-        render_card(about, read_judged(workspace, made.evaluated), made.judged.encoded.counts, fold.stats)
-    )
 
 
 def _save_part(workspace: Workspace, parsed: Artifact, fitted: Fitted, directory: Path, part: str) -> EncodedFold:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..config import RetrainConfig
+from ..data.counts import FoldCounts
 from ..errors import ConfigError, DataError
 from ..registry.bundle import Manifest
 from ..registry.channels import ChannelState
@@ -127,11 +128,11 @@ def _sort(
     try:
         if is_candidate(manifest.identity, fitted, config):
             return
-        if manifest.cut_s > fitted.encoded.counts["cut_s"]:
+        if manifest.cut_s > fitted.encoded.counted(FoldCounts).cut_s:
             left_out.append((name, "it has seen this holdout"))
             return
         note = f"{name}: live earlier, its judged factors, which were trained before this cut"
-        comparison = Comparison("published", name, note, {})
+        comparison = Comparison(how="published", champion_id=name, note=note, inputs={})
         found.append(Earlier(comparison, their_config(manifest, config), _on_record(manifest, parsed, fitted, config)))
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         left_out.append((name, f"its manifest cannot be used: {type(error).__name__}: {error}"))
@@ -139,8 +140,8 @@ def _sort(
 
 def _on_record(manifest: Manifest, parsed: Artifact, fitted: Fitted, config: RetrainConfig) -> float | None:
     theirs = manifest.identity["ids"], manifest.cut_s, manifest.published_cut_s
-    counts = fitted.encoded.counts
-    if theirs != (parsed.digest, counts["cut_s"], counts["last_s"] + 1):
+    counts = fitted.encoded.counted(FoldCounts)
+    if theirs != (parsed.digest, counts.cut_s, counts.last_s + 1):
         return None
     recall = manifest.metrics["candidate"].get(f"recall@{config.evaluate.top_k}")
     return None if recall is None else float(recall)

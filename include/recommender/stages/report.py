@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 from ..reporting.collect import collect
 from ..reporting.html import render_html
 from ..reporting.journal import Journal
 from ..reporting.trend import write_trend
+from ..storage.documents import to_json
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -18,12 +18,10 @@ def write_report(workspace: Workspace, run_id: str) -> str:
     """Write the report of a run, up to where it came; return the URI of report.html."""
     journal = Journal(workspace.root, run_id)
     report = collect(journal, workspace.artifacts, workspace.snapshots)
-    workspace.root.write(
-        f"{journal.folder}/report.json", json.dumps(report, indent=1, sort_keys=True, allow_nan=False).encode()
-    )
+    workspace.root.write(f"{journal.folder}/report.json", to_json(report))
     workspace.root.write(f"{journal.folder}/report.html", render_html(report).encode())
     uri = workspace.root.uri(f"{journal.folder}/report.html")
     log.info("Report: %s", uri)
-    if report["run"]:
-        log.info("Recall over time: %s", write_trend(workspace.root, report["run"]["channel"]))
+    if report.run:
+        log.info("Recall over time: %s", write_trend(workspace.root, report.run.channel))
     return uri

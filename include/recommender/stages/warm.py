@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..config import TrainConfig
+from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
 from ..data.ids import rows_of
 from ..data.interactions import ITEMS, load_ids
@@ -47,7 +48,7 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
     state = workspace.registry.channels.read(channel) if config.warm_start else None
     if state is None:
         return None
-    manifest, cut_s = workspace.registry.manifest(state.model_id), encoded.counts["cut_s"]
+    manifest, cut_s = workspace.registry.manifest(state.model_id), encoded.counted(FoldCounts).cut_s
     if manifest.config["train"]["factors"] != config.factors:
         log.info("Cold start: %s has another number of factors", state.model_id)
         return None

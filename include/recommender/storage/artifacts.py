@@ -17,14 +17,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from ..errors import DataError, NotFound, PreconditionFailed
 from .cache import entry_path, mark_entry, used
 from .disk import guarded
-from .documents import Count, Sha256, checked, parse_json
+from .documents import Count, Origin, Sha256, checked, parse_json
 from .names import name_problem
 from .objects import ObjectInfo, ObjectStore, file_sha256
 from .scratch import scratch_directory
@@ -32,6 +32,8 @@ from .scratch import scratch_directory
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+Counted = TypeVar("Counted", bound=msgspec.Struct)
+
 LAYOUT = 3  # of keys and manifests; to be raised when they change
 
 Stage = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
@@ -62,7 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise ValueError(f"files: a name {'; a name '.join(wrong[:3])}, expected plain file names")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Artifact:
     """One immutable stage output, as its manifest describes it.
 
@@ -81,6 +83,10 @@ class Artifact:
     def digest(self) -> str:
         """SHA-256 over the names and hashes of the files, in hexadecimal."""
         return canonical_hash({name: entry.sha256 for name, entry in self.files.items()})
+
+    def counted(self, kind: type[Counted]) -> Counted:
+        """The counts that another stage relies on. Raises DataError naming each that is wrong."""
+        return checked(self.counts, kind, Origin(f"{self.uri}/{MANIFEST}", "a manifest: its counts", REMEDY))
 
     def key(self, name: str) -> str:
         """Where a file is, relative to the root."""
@@ -127,7 +133,7 @@ class ArtifactStore:
         except NotFound:
             return None
         uri = self.objects.uri(folder)
-        return read_manifest(raw, stage, fingerprint, uri, self.counts.get(stage))
+        return read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
 
     def open(self, uri: str) -> Artifact:
         """The artifact at an URI that an earlier task handed on.
@@ -197,7 +203,7 @@ class ArtifactStore:
         entries = {name: FileEntry((directory / name).stat().st_size, file_sha256(directory / name)) for name in names}
         uri = self.objects.uri(folder)
         raw = _manifest_bytes(stage, fingerprint, entries, uri, counts=counts, timings=timings, lineage=lineage)
-        made = read_manifest(raw, stage, fingerprint, uri, self.counts.get(stage))
+        made = read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
         for name in names:
             self.objects.upload(directory / name, made.key(name))
         try:
@@ -290,7 +296,8 @@ def read_manifest(
     """
     where = f"{uri}/{MANIFEST}"
     body = parse_json(raw, where, REMEDY)
-    found = checked(body, Manifest, where, "a manifest", REMEDY)
+    origin = Origin(where, "a manifest", REMEDY)
+    found = checked(body, Manifest, origin)
     problems = [
         f"{name} is {have!a}, expected {want!a}"
         for name, have, want in (
@@ -301,10 +308,18 @@ def read_manifest(
         if have != want
     ]
     if problems:
-        raise DataError(f"{where}: not a manifest ({'; '.join(problems)}). {REMEDY}")
+        raise origin.refusal(problems)
     if counts is not None:
-        checked(found.counts, counts, where, "a manifest: its counts", REMEDY, unknown=True)
-    return Artifact(stage, fingerprint, uri, found.files, found.counts, found.timings, found.lineage)
+        checked(found.counts, counts, Origin(where, "a manifest: its counts", REMEDY))
+    return Artifact(
+        stage=stage,
+        fingerprint=fingerprint,
+        uri=uri,
+        files=found.files,
+        counts=found.counts,
+        timings=found.timings,
+        lineage=found.lineage,
+    )
 
 
 def _manifest_bytes(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -24,10 +25,17 @@ MAX_PROBLEMS = 5
 
 Document = TypeVar("Document")
 
+# Bounds that documents share.
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Day = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+ModelId = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")]
+TopK = Annotated[int, msgspec.Meta(ge=1)]
+Decision = Literal["PROMOTE", "HOLD", "REJECT"]
 # Seconds since 1970 of the years 1900 to 2262, those of which numpy knows the nanoseconds.
-Instant = Annotated[int, msgspec.Meta(ge=-(2**31), le=9_214_646_400)]
+EpochSeconds = Annotated[int, msgspec.Meta(ge=-(2**31), le=9_214_646_400)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def parse_json(raw: bytes, where: str, remedy: str) -> Any:
@@ -127,50 +135,88 @@ def load_json(path: Path, remedy: str) -> Any:
     return parse_json(raw, str(path), remedy)
 
 
-def decode(raw: bytes, type_: type[Document], where: str, what: str, remedy: str, *, unknown: bool = False) -> Document:
-    """A stored document of a type, a msgspec.Struct or a dataclass.
+@dataclass(frozen=True)
+class Origin:
+    """What a message says of a document besides the fault.
 
-    Parameters
-    ----------
+    where : URI or path
     what : what it should be, such as "a tuned configuration"
-    unknown : whether fields that the type does not have are passed over
+    remedy : what to do about it, a sentence
+    """
+
+    where: str
+    what: str
+    remedy: str
+
+    def refusal(self, problems: Sequence[str]) -> DataError:
+        """The error that names the first `MAX_PROBLEMS` of some problems."""
+        more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+        return DataError(f"{self.where}: not {self.what} ({'; '.join(problems[:MAX_PROBLEMS])}{more}). {self.remedy}")
+
+
+def decode(raw: bytes, type_: type[Document], origin: Origin) -> Document:
+    """A stored document of a type. Raises what `parse_json` and `checked` raise."""
+    return checked(parse_json(raw, origin.where, origin.remedy), type_, origin)
+
+
+def checked(value: Any, type_: type[Document], origin: Origin) -> Document:
+    """A parsed JSON value as a document of a type, a msgspec.Struct or a dataclass.
+
+    Unknown fields are refused, except by a Struct that does not forbid them: that reads a part of what is stored.
 
     Raises
     ------
     DataError
-        What `parse_json` and `checked` raise.
+        Naming each field that is wrong, with its path and what was expected.
     """
-    return checked(parse_json(raw, where, remedy), type_, where, what, remedy, unknown=unknown)
-
-
-def checked(
-    value: Any, type_: type[Document], where: str, what: str, remedy: str, *, unknown: bool = False
-) -> Document:
-    """A parsed JSON value as a document of a type. Raises DataError naming each field that is wrong."""
-    problems = list(_problems(value, type_, unknown))
+    problems = list(_problems(value, type_))
     if not problems:
         try:
             return msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
-            problems = [str(error)]
-    more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
-    raise DataError(f"{where}: not {what} ({'; '.join(problems[:MAX_PROBLEMS])}{more}). {remedy}")
+            problems = [_fault("", error)]
+    raise origin.refusal(problems)
 
 
-def _problems(value: Any, type_: Any, unknown: bool) -> Iterator[str]:
-    """What is wrong with each field of a document."""
+def plain(document: Any) -> Any:
+    """A document as JSON values, in the order of its fields."""
+    return msgspec.to_builtins(document, enc_hook=_number)
+
+
+def _number(value: object) -> float:
+    """numpy's float64 is a float, and msgspec does not take it for one."""
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} cannot be stored as JSON")
+
+
+def to_json(document: Any) -> bytes:
+    """JSON of a document; the same document gives the same bytes. Raises DataError on NaN and infinite numbers."""
+    try:
+        return json.dumps(plain(document), indent=1, sort_keys=True, allow_nan=False).encode()
+    except ValueError as error:
+        raise DataError(f"{type(document).__name__}: holds a number that JSON cannot keep ({error})") from error
+
+
+def _problems(value: Any, type_: Any) -> Iterator[str]:
+    """What is wrong with each field of a document; of another type nothing is looked for."""
+    if not hasattr(type_, "__struct_config__") and not dataclasses.is_dataclass(type_):
+        return
     if not isinstance(value, dict):
         yield f"expected an object, got {type(value).__name__}"
         return
     hints = get_type_hints(type_, include_extras=True)
     known = {name: hints[name] for name in _field_names(type_)}
-    if not unknown:
+    if _forbids_unknown(type_):
         yield from (f"{ascii(name)[:80]} is no field of it" for name in value if name not in known)
     for name, hint in known.items():
         if name in value:
             yield from _field_problems(name, value[name], hint)
-        elif _is_required(type_, name):
-            yield f"the field {name} is missing"
+    yield from (f"the field {name} is missing" for name in known if name not in value and _is_required(type_, name))
+
+
+def _forbids_unknown(type_: Any) -> bool:
+    return dataclasses.is_dataclass(type_) or bool(type_.__struct_config__.forbid_unknown_fields)
 
 
 def _field_names(type_: Any) -> list[str]:
@@ -199,4 +245,11 @@ def _conversion_problem(name: str, value: Any, hint: Any) -> Iterator[str]:
     try:
         msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        yield f"{name}: {error}"
+        yield _fault(name, error)
+
+
+def _fault(name: str, error: msgspec.ValidationError) -> str:
+    """msgspec's message, which ends in " - at `$.path`" within a field, with the path in front."""
+    text, _, path = str(error).partition(" - at `$")
+    place = f"{name}{path.removesuffix('`')}".lstrip(".")
+    return f"{place}: {text}" if place else text

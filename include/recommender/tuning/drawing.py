@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from ..reporting.plots import ACCENT, INK, OTHER, svg
+from .documents import Result
 from .space import SPACE
-from .study import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -46,6 +46,6 @@ def without_rare(fold: EncodedFold, config: EncodeConfig) -> EncodedFold:
         return fold
     rows = np.repeat(np.arange(len(fold.user_codes), dtype=np.int32), fold.history)
     entries = np.arange(len(rows))
-    train = Reviews(rows, fold.indices, entries, fold.ratings, fold.verified)
+    train = Reviews(user=rows, item=fold.indices, time=entries, rating=fold.ratings, verified=fold.verified)
     kept = filter_rare(train, config.min_user_interactions, config.min_item_interactions)[0].time
     return fold.only(kept)

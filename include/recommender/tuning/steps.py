@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,43 +13,25 @@ from typing import Any
 import numpy as np
 
 from ..config import EncodeConfig, RetrainConfig, TuneConfig
+from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
 from ..data.interactions import Reviews
 from ..errors import ConfigError, DataError
-from ..evaluation.gate import Interval, paired_interval
+from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
+from ..registry.verdict import Interval
+from ..stages.counts import Tried
 from ..stages.prepare import encode_interactions, known_until
 from ..stages.workspace import Workspace, run_once
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
+from .documents import Asked, Choice, Plan, Result
 from .folds import inner_instants
-from .space import Values, applied, chosen, values_of
-from .study import Result, best_of, hopeless
+from .space import applied, chosen, values_of
+from .study import best_of, hopeless
 from .trial import CannotTrainError, judge_configuration, quietly, told
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is searched, and where it is judged.
-
-    folds : URIs of the folds, in the order in which trials are judged: the newest first
-    confirm : URI of the fold that only default and winner are judged on; it is newer than all of `folds`
-    cut_s : the cut of the retraining whose holdout is left alone; no fold knows anything at or after it
-    holdouts : of each of `folds`, then of `confirm`, the instants at which its holdout begins and ends
-    """
-
-    names: list[str]
-    defaults: Values
-    folds: list[str]
-    confirm: str
-    cut_s: int
-    holdouts: list[list[int]] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def plan(
@@ -78,10 +60,10 @@ def plan(
         encode_interactions(workspace, parsed, datetime.fromtimestamp(instant, UTC), everybody).artifact
         for instant in instants
     ]
-    counts = folds[-1].counts
-    names = chosen(search, bool(counts["verified"] and counts["unverified"]))
-    for fold in folds:
-        if fold.counts["last_s"] >= instants[-1]:
+    counts = [fold.counted(FoldCounts) for fold in folds]
+    names = chosen(search, bool(counts[-1].verified and counts[-1].unverified))
+    for fold, known in zip(folds, counts, strict=True):
+        if known.last_s >= instants[-1]:
             raise DataError(f"{fold.uri}: knows reviews at or after the cut {instants[-1]}")
     log.info(
         "Searching %s over %d points in time, confirming as of %s",
@@ -89,18 +71,22 @@ def plan(
         config.cuts,
         datetime.fromtimestamp(instants[-1], UTC).isoformat(),
     )
-    *searched, confirm = zip(folds, instants, strict=True)
-    judged = [*reversed(searched), confirm]
-    uris = [fold.uri for fold, _ in judged]
-    holdouts = [[fold.counts["cut_s"], as_of_s] for fold, as_of_s in judged]
-    return Plan(names, values_of(base, names), uris[:-1], uris[-1], instants[-1], holdouts)
+    order = [*reversed(range(config.cuts)), config.cuts]
+    uris = [folds[at].uri for at in order]
+    return Plan(
+        names=names,
+        defaults=values_of(base, names),
+        folds=uris[:-1],
+        confirm=uris[-1],
+        cut_s=instants[-1],
+        holdouts=[(counts[at].cut_s, instants[at]) for at in order],
+    )
 
 
 def run_trial(
     workspace: Workspace,
     plan: Plan,
-    number: int,
-    values: Values,
+    asked: Asked,
     results: Sequence[Result],
     base: RetrainConfig,
     config: TuneConfig,
@@ -111,7 +97,7 @@ def run_trial(
     ----------
     results : trials of the rounds before; the best of them is what it is compared with
     """
-    own_config = base if number == 0 else applied(base, values)
+    own_config = applied(base, asked.values) if asked.number else base
     best = best_of(results, config)
     theirs = [recall_of(workspace, uri) for uri in best.artifacts] if best else []
     own: list[Floats] = []
@@ -121,9 +107,9 @@ def run_trial(
         try:
             judged.append(judge_at(workspace, workspace.artifacts.open(uri), own_config))
         except CannotTrainError as error:
-            if number == 0:
+            if not asked.number:
                 raise ConfigError(f"The run's own values cannot be trained: {error}") from error
-            log.warning("Trial %d cannot be judged: %s", number, error)
+            log.warning("Trial %d cannot be judged: %s", asked.number, error)
             pruned = True
             break
         own.append(recall_of(workspace, judged[-1].uri))
@@ -133,18 +119,18 @@ def run_trial(
             pruned = True
             break
     result = Result(
-        number,
-        values,
-        [float(recall.mean()) for recall in own],
-        float(np.concatenate(own).mean()) if own else 0.0,
-        float(np.mean([row.counts["coverage"] for row in judged])) if judged else 0.0,
-        pruned,
-        time.monotonic() - started,
-        [row.uri for row in judged],
+        number=asked.number,
+        values=asked.values,
+        recalls=[float(recall.mean()) for recall in own],
+        objective=float(np.concatenate(own).mean()) if own else 0.0,
+        coverage=float(np.mean([row.counted(Tried).coverage for row in judged])) if judged else 0.0,
+        pruned=pruned,
+        seconds=time.monotonic() - started,
+        artifacts=[row.uri for row in judged],
     )
     told_early = f" (stopped early, after {len(own)} of {len(plan.folds)} cuts)" if pruned else ""
-    log.info("Trial %d: %.4f, coverage %.3f%s", number, result.objective, result.coverage, told_early)
-    log.info("  %s", told(values))
+    log.info("Trial %d: %.4f, coverage %.3f%s", asked.number, result.objective, result.coverage, told_early)
+    log.info("  %s", told(asked.values))
     return result
 
 
@@ -158,7 +144,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
         return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "prior": judged.prior}
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
-    return run_once(workspace, "tune_trial", 6, parts, {"fold": fold.digest}, make).artifact
+    return run_once(workspace, "tune_trial", version=6, config=parts, inputs={"fold": fold.digest}, make=make).artifact
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:
@@ -166,42 +152,6 @@ def recall_of(workspace: Workspace, uri: str) -> Floats:
     path = workspace.artifacts.path(workspace.artifacts.open(uri))
     recall: Floats = load_array(path / "recall.npy", np.float64, (None,))
     return recall
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The winner, against the defaults.
-
-    searched : interval over all judged users of the cuts that the search looked at; it favours the winner, which was
-        chosen there
-    confirmed : on the newest cut, which no trial was chosen on, at `confirm_level`
-    alone : the same at `alone_level`: that of the gate, or `confirm_level` where it is higher
-    *_users : how many judged users stand behind an interval; who is judged at two cuts counts twice
-    confirmed_covers : coverage on the newest cut, winner and defaults
-    too_narrow : it recommends better, but covers too little there; then it is not `better`
-    """
-
-    trials: int
-    number: int
-    values: Values
-    better: bool
-    too_narrow: bool
-    searched: Interval
-    confirmed: Interval
-    alone: Interval
-    alone_level: float
-    by_cut: list[Interval]
-    default_recall: float
-    best_recall: float
-    confirmed_default: float
-    confirmed_best: float
-    searched_users: int
-    confirmed_users: int
-    confirmed_covers: tuple[float, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def recommends_better(searched: Interval, confirmed: Interval, alone: Interval) -> bool:
@@ -235,30 +185,30 @@ def choose(
     config = applied(base, best.values) if best.number else base
     last = [judge_at(workspace, fold, each) for each in (config, base)]
     last_ours, last_theirs = (recall_of(workspace, row.uri) for row in last)
-    covers = last[0].counts["coverage"], last[1].counts["coverage"]
+    covers = last[0].counted(Tried).coverage, last[1].counted(Tried).coverage
     confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
     level = max(base.gate.confidence_level, search.confirm_level)
     alone = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=level))
     stronger = best.number != 0 and recommends_better(searched, confirmed, alone)
     wide = covers_enough(covers, search.min_coverage)
     choice = Choice(
-        len(results),
-        best.number,
-        best.values,
-        stronger and wide,
-        stronger and not wide,
-        searched,
-        confirmed,
-        alone,
-        level,
-        [paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
-        float(np.concatenate(theirs).mean()),
-        best.objective,
-        float(last_theirs.mean()),
-        float(last_ours.mean()),
-        sum(map(len, theirs)),
-        len(last_theirs),
-        covers,
+        trials=len(results),
+        number=best.number,
+        values=best.values,
+        better=stronger and wide,
+        too_narrow=stronger and not wide,
+        searched=searched,
+        confirmed=confirmed,
+        alone=alone,
+        alone_level=level,
+        by_cut=[paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
+        default_recall=float(np.concatenate(theirs).mean()),
+        best_recall=best.objective,
+        confirmed_default=float(last_theirs.mean()),
+        confirmed_best=float(last_ours.mean()),
+        searched_users=sum(map(len, theirs)),
+        confirmed_users=len(last_theirs),
+        confirmed_covers=covers,
     )
     log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
     log.info("  %s", told(best.values))

@@ -7,14 +7,15 @@ answer; a longer search begins with the same trials as a shorter one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..config import GateConfig, TuneConfig
-from ..evaluation.gate import Interval, paired_interval
+from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
+from ..registry.verdict import Interval
+from .documents import Result
 from .space import Values, distributions, inside
 
 if TYPE_CHECKING:
@@ -23,28 +24,6 @@ if TYPE_CHECKING:
 # Before the sampler begins to learn.
 STARTUP_TRIALS = 10
 MIN_FOR_IMPORTANCE = 4
-
-
-@dataclass(frozen=True)
-class Result:
-    """A trial as it ended. Trial 0 are the values that the run was started with.
-
-    recalls : mean Recall@K of each cut that it came to; pruned : stopped early
-    objective : mean over all judged users of these cuts
-    """
-
-    number: int
-    values: Values
-    recalls: list[float]
-    objective: float
-    coverage: float
-    pruned: bool
-    seconds: float
-    artifacts: list[str]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
 
 
 def ask(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig) -> list[Values]:

@@ -9,44 +9,56 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from ..errors import DataError, NotFound, PreconditionFailed
 from ..storage.artifacts import canonical_hash
-from ..storage.documents import Instant, checked, instant_problem, parse_json
+from ..storage.documents import Origin, checked, instant_problem, parse_json, to_json
 from ..storage.objects import ObjectStore
+from .documents import FORMAT, Evidence, Tuned
 from .space import LEARNED, tunable
 
 log = logging.getLogger(__name__)
 
 FOLDER = "tuned"
 NEWEST = "newest"
-# 1: from before old interactions kept a floor and the half-life of the prior was learned: no longer to be made.
-FORMAT = 2
 ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}", re.ASCII)
 REMEDY = "Move it away, and run recommender_tune again."
 
 
-def write_tuned(objects: ObjectStore, as_of: datetime, body: Mapping[str, Any]) -> str:
+def write_tuned(
+    objects: ObjectStore,
+    as_of: datetime,
+    values: Mapping[str, Any],
+    evidence: Evidence,
+    *,
+    better: bool,
+) -> str:
     """Keep a configuration for good; return its id, `<date of as_of>-<hash of its values and evidence>`.
 
     Parameters
     ----------
-    body : `values` (parameter -> value), `better`, and the evidence; the same body has the same id
+    values : parameter -> value, where that is not the default; the same values and evidence have the same id
+    better : than the defaults
     """
-    defaults = {name: each.default for name, each in tunable().items()}
-    whole = {"format": FORMAT, "as_of": as_of.isoformat(), "defaults": defaults, **body}
-    whole = json.loads(json.dumps(whole, allow_nan=False))  # as it is read
-    name = _id_of(whole)
-    raw = json.dumps({"id": name, **whole}, indent=1, sort_keys=True).encode()
+    made = Tuned(
+        id="",
+        as_of=as_of.isoformat(),
+        better=better,
+        cut_s=evidence.plan.cut_s,
+        defaults={name: each.default for name, each in tunable().items()},
+        values=dict(values),
+        evidence=evidence,
+    )
+    name = _id_of(json.loads(to_json(made)))
     try:
-        objects.write(f"{FOLDER}/{name}.json", raw, create_only=True)
+        objects.write(f"{FOLDER}/{name}.json", to_json(replace(made, id=name)), create_only=True)
     except PreconditionFailed:
         read_tuned(objects, name)  # an earlier try of this task wrote it
     return name
 
 
-def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
+def read_tuned(objects: ObjectStore, name: str) -> Tuned:
     """A tuned configuration by its id; its `values` are those at which it differs from the defaults of this code.
 
     The defaults may have changed since. What the search did not vary is then what it was, not what it became.
@@ -69,27 +81,15 @@ def read_tuned(objects: ObjectStore, name: str) -> dict[str, Any]:
     return _parsed(raw, name, objects.uri(key))
 
 
-class TunedFile(msgspec.Struct):
-    """What is relied on of a tuned configuration; the evidence beside it is for the report."""
-
-    id: str
-    format: int
-    as_of: str
-    better: bool
-    cut_s: Instant
-    defaults: dict[str, Any]
-    values: dict[str, Any]
-
-
-def _parsed(raw: bytes, name: str, where: str) -> dict[str, Any]:
+def _parsed(raw: bytes, name: str, where: str) -> Tuned:
     """A tuned configuration, checked against the id that was asked for. Raises DataError."""
-    body = parse_json(raw, where, REMEDY)
+    body, origin = parse_json(raw, where, REMEDY), Origin(where, "a tuned configuration", REMEDY)
     if isinstance(body, dict) and body.get("format") != FORMAT:
         raise DataError(
             f"{where}: format {body.get('format')}, this code reads format {FORMAT}. The models of another "
             "format are not those that this code trains: run recommender_tune again"
         )
-    found = checked(body, TunedFile, where, "a tuned configuration", REMEDY, unknown=True)
+    found = checked(body, Tuned, origin)
     there = tunable()
     # One that is gone was at its default, and there is nothing left to set.
     then = {
@@ -101,20 +101,23 @@ def _parsed(raw: bytes, name: str, where: str) -> dict[str, Any]:
     problems = [instant_problem("as_of", found.as_of), *(_problem(*row) for row in values.items())]
     if found.id != name:
         problems.append(f"its id is {ascii(found.id)[:80]}")
-    elif _id_of({key: value for key, value in body.items() if key != "id"}) != name:
+    elif _id_of(body) != name:
         problems.append("its id is not that of its values and evidence: it was changed after it was written")
+    if found.cut_s != found.evidence.plan.cut_s:
+        problems.append("cut_s is not that of its plan")
     if any(problems):
-        raise DataError(f"{where}: not a tuned configuration ({'; '.join(filter(None, problems))}). {REMEDY}")
-    return {**body, "values": values}
+        raise origin.refusal([problem for problem in problems if problem])
+    return replace(found, values=values)
 
 
-def _id_of(whole: Mapping[str, Any]) -> str:
-    """`<date of as_of>-<hash>`; the run is not part of it. Empty where as_of is no instant."""
+def _id_of(body: Mapping[str, Any]) -> str:
+    """`<date of as_of>-<hash>`; neither the id nor the run is part of it. Empty where as_of is no instant."""
     try:
-        day = datetime.fromisoformat(whole["as_of"]).astimezone(UTC)
+        day = datetime.fromisoformat(body["as_of"]).astimezone(UTC)
     except (ValueError, OverflowError):
         return ""
-    return f"{day:%Y%m%d}-{canonical_hash({**whole, 'run': None})[:12]}"
+    whole = {**body, "id": None, "evidence": {**body["evidence"], "run": None}}
+    return f"{day:%Y%m%d}-{canonical_hash(whole)[:12]}"
 
 
 def _problem(parameter: str, value: Any) -> str | None:
@@ -129,7 +132,7 @@ def list_tuned(objects: ObjectStore) -> list[str]:
     return sorted(name for name in names if ID.fullmatch(name))
 
 
-def newest_tuned(objects: ObjectStore, as_of: datetime) -> dict[str, Any] | None:
+def newest_tuned(objects: ObjectStore, as_of: datetime) -> Tuned | None:
     """The newest configuration that was better than the defaults, and knew nothing at or after `as_of`'s future.
 
     So a backfill over the past takes what was known then. A file that is damaged is passed over, and named in the log.
@@ -139,16 +142,16 @@ def newest_tuned(objects: ObjectStore, as_of: datetime) -> dict[str, Any] | None
         if name[:8] > limit:
             continue
         try:
-            body = read_tuned(objects, name)
+            found = read_tuned(objects, name)
         except DataError as error:
             log.warning("Passed over: %s", error)
             continue
-        if body["better"] and datetime.fromisoformat(body["as_of"]) <= as_of:
-            return body
+        if found.better and datetime.fromisoformat(found.as_of) <= as_of:
+            return found
     return None
 
 
-def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> dict[str, Any] | None:
+def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> Tuned | None:
     """What the parameter `tuned` means: nothing, "newest", or an id.
 
     Raises
@@ -161,7 +164,7 @@ def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> 
     return newest_tuned(objects, as_of) if wanted == NEWEST else read_tuned(objects, wanted)
 
 
-def with_tuned(params: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def with_tuned(params: Mapping[str, Any], found: Tuned) -> tuple[dict[str, Any], dict[str, Any]]:
     """Parameters with the tuned values in the place of defaults; and those that were taken.
 
     A parameter that is not at its default was set by somebody, and wins.
@@ -169,9 +172,9 @@ def with_tuned(params: Mapping[str, Any], body: Mapping[str, Any]) -> tuple[dict
     known = tunable()
     taken = {
         name: value
-        for name, value in body["values"].items()
+        for name, value in found.values.items()
         if params.get(name) is None or params[name] == known[name].default
     }
-    if any(name in body["values"] and name not in taken for name in LEARNED):
+    if any(name in found.values and name not in taken for name in LEARNED):
         taken.pop("fit_prior", None)  # it speaks of the tuned prior, not of the one that a person set
     return {**params, **taken}, taken

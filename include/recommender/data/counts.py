@@ -1,0 +1,123 @@
+"""What stages rely on of each other's counts, from the snapshot to the fold. A stage may count more."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from ..storage.documents import Count, Day, EpochSeconds, Share
+
+Year = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}\Z")]
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """Of resolve_snapshot: the snapshot's date, and how much it holds."""
+
+    snapshot: Day
+    files: Count
+    bytes: Count
+
+
+class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Oldest and newest review without the few outermost, and without twice as many; None where there are too few."""
+
+    first_s: EpochSeconds | None
+    last_s: EpochSeconds | None
+    deep_first_s: EpochSeconds | None
+    deep_last_s: EpochSeconds | None
+
+    def __post_init__(self) -> None:
+        if (self.deep_first_s is None) != (self.deep_last_s is None) or (self.first_s is None) != (self.last_s is None):
+            raise ValueError("ends: expected both ends or none")
+
+
+class ByLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Users of the layouts of 2014 and 2018, of that of 2023, and of both."""
+
+    older: Count
+    newer: Count
+    both: Count
+
+
+class ParseCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of parse_reviews: lines and reviews, and what the next snapshot is compared with.
+
+    lines = blank + bad + reviews. reasons : why lines were bad; layout_files : the first files of each layout
+    newest_s : time of the newest review, but for odd ones
+    """
+
+    lines: Count
+    blank: Count
+    bad: Count
+    reviews: Annotated[int, msgspec.Meta(ge=1)]
+    users: Count
+    items: Count
+    first_s: EpochSeconds
+    last_s: EpochSeconds
+    verified: Count
+    unverified: Count
+    verified_unknown: Count
+    ratings: dict[str, Count]
+    files: Count
+    newest_s: EpochSeconds
+    quarantined: Count
+    years: dict[Year, Count]
+    ends: Ends
+    layouts: dict[str, Count]
+    layout_files: dict[str, list[str]]
+    reasons: dict[str, Count]
+    users_by_layout: ByLayout
+
+    def __post_init__(self) -> None:
+        if not any(self.ratings.values()):
+            raise ValueError("ratings: counts no review")
+
+    @property
+    def filled(self) -> int:
+        """Lines that are not blank, at least 1."""
+        return max(1, self.lines - self.blank)
+
+    @property
+    def bad_share(self) -> float:
+        """Bad lines among those that are not blank."""
+        return self.bad / self.filled
+
+    @property
+    def verified_known(self) -> int:
+        """Reviews of which the layout says whether the purchase was verified."""
+        return self.verified + self.unverified
+
+
+class FoldCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Of encode_interactions: the instants of the fold, in seconds, and its sizes.
+
+    density : train interactions over the cells of the matrix
+    """
+
+    reviews: Count
+    after_as_of: Count
+    repeated: Count
+    interactions: Count
+    first_s: EpochSeconds
+    last_s: EpochSeconds
+    cut_s: EpochSeconds
+    train: Count
+    train_users: Count
+    train_items: Count
+    train_dropped_rare: Count
+    filter_rounds: Count
+    density: Share
+    verified: Count
+    unverified: Count
+    verified_unknown: Count
+    holdout: Count
+    holdout_users: Count
+    holdout_items: Count
+    cold_users: Count
+    cold_items: Count
+    holdout_of_cold_users: Count
+    holdout_on_cold_items: Count
+    judged_users: Count
+    judged_interactions: Count
+    judged_on_cold_items: Count

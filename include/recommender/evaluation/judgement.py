@@ -1,0 +1,65 @@
+"""What was found of one model, as judged.json and a report hold it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..registry.verdict import Name
+from ..storage.documents import Count, Share
+
+
+class HistoryRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Judged users with `at_least` train interactions, and fewer than the next row's, and their mean recall."""
+
+    at_least: Count
+    users: Count
+    recall: Share
+
+
+class UserRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A group of judged users and its mean recall."""
+
+    label: str
+    users: Count
+    recall: Share
+
+
+class ItemRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A decile of the items by popularity.
+
+    recall : share of its held-out interactions that were found; None where nothing was held out
+    shown : share of all that was recommended
+    """
+
+    label: str
+    items: Count
+    held_out: Count
+    recall: Share | None
+    shown: Share
+
+
+class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One model on the holdout.
+
+    means : "metric@K" -> mean over the judged users
+    slices : Recall@top_k by kind of user, a list a way to group them; by_popularity counts held-out interactions
+    """
+
+    means: dict[str, float]
+    by_history: list[HistoryRow]
+    slices: dict[str, list[UserRow]]
+    by_popularity: list[ItemRow]
+
+
+class Judgements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """judged.json: model -> what was found of it."""
+
+    models: dict[Name, Judgement]
+
+
+Metrics = dict[str, dict[str, float]]  # model -> "metric@K" -> mean
+
+
+def metrics_of(judged: dict[str, Judgement]) -> Metrics:
+    """The means of each model."""
+    return {name: row.means for name, row in judged.items()}

@@ -1,0 +1,117 @@
+"""report.json: everything that is known of a run. A section that the run did not reach is None or empty."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from ..data.counts import FoldCounts, ParseCounts, Resolved
+from ..data.quality import Check
+from ..evaluation.judgement import Judgement
+from ..evaluation.learned_prior import LearnedPrior
+from ..registry.verdict import How, Interval, Name, Verdict
+from ..storage.documents import Count, Origin, Share, TopK, decode
+from .journal import RunFacts, TaskRecord
+
+
+class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stopped the run: the task, the class of the error and its message."""
+
+    task: str
+    kind: str
+    message: str
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the gate or a person said no: a result and not an error."""
+        return self.kind == "GateRejected"
+
+
+class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The loss of each iteration, None where it was no number, its seconds, and what the factors began with."""
+
+    loss: list[float | None]
+    seconds_per_iteration: list[float]
+    start: str
+
+
+class PublishedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What was published. why : why the channel moved or stayed; None where nothing is known of the promotion."""
+
+    model_id: str
+    uri: str
+    verdict: str
+    known_until: str | None = None
+    fresh: bool | None = None
+    channel: str | None = None
+    promoted: bool = False
+    why: str | None = None
+
+
+class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A parameter of the run with its default."""
+
+    section: str
+    param: str
+    value: Any
+    default: Any
+    description: str
+
+
+class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A run, up to where it came.
+
+    finished : whether all tasks but the report's own have ended
+    compared : the checks of the snapshot against the one before
+    funnel : counts of the parse; fold, refitted : of the judged fold and that of the refit
+    recall_intervals : model -> its own Recall@top_k
+    champion : what the evaluation noted on it
+    table : the gate's table as text
+    unchanged : the model that the run would have made again, unchanged_report : folder of the report of its run
+    lineage : stage -> URI of its artifact; timings : stage -> seconds and peak_bytes
+    unreadable : what could not be read -> why
+    """
+
+    format: Literal[2] = 2
+    run: RunFacts | None = None
+    finished: bool = False
+    tasks: list[TaskRecord] = []
+    error: Stop | None = None
+    snapshot: Resolved | None = None
+    files: list[str] = []
+    generated_sample: bool = False
+    compared: list[Check] = []
+    funnel: ParseCounts | None = None
+    fold: FoldCounts | None = None
+    refitted: FoldCounts | None = None
+    training: Training | None = None
+    prior: LearnedPrior | None = None
+    top_k: TopK | None = None
+    confidence_level: Share | None = None
+    judged: dict[Name, Judgement] = {}
+    judged_users: Count | None = None
+    recall_intervals: dict[Name, Interval] = {}
+    champion: str | None = None
+    champion_how: How | None = None
+    verdict: Verdict | None = None
+    table: str | None = None
+    unchanged: str | None = None
+    unchanged_report: str | None = None
+    model: PublishedModel | None = None
+    lineage: dict[str, str] = {}
+    timings: dict[str, dict[str, float]] = {}
+    configuration: list[Setting] = []
+    code_version: str | None = None
+    libraries: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
+
+    @property
+    def channel(self) -> str:
+        """The channel of the run."""
+        return self.run.channel if self.run else "production"
+
+
+def read_report(raw: bytes, where: str) -> Report:
+    """What `write_report` wrote. Raises DataError naming each field that is wrong."""
+    return decode(raw, Report, Origin(where, "a report", "Clear the task write_report of that run."))

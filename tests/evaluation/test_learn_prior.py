@@ -65,6 +65,7 @@ def test_where_fashions_pass_quickly_the_half_life_is_shorter_than_where_they_la
     assert quick.half_life_days < 60 <= lasting.half_life_days
 
 
+@pytest.mark.slow
 def test_without_evidence_it_leaves_what_is_configured_in_about_one_of_three():
     moved = [
         chosen(learn_prior(world(0.0, 0.0, seed), CONFIG)) != (CONFIG.prior.half_life_days, CONFIG.prior.power)

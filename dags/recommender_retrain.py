@@ -12,8 +12,9 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
-| train_als | the candidate, trained on what lies before the cut |
-| fit_popularity | the opponents (all-time, recent and decayed popularity), and the item prior as learned |
+| train_als | the candidate's item factors, trained on what lies before the cut |
+| fit_popularity | the baselines: all-time, recent and decayed popularity |
+| learn_prior | how much recent popularity weighs in the score, learned on a time split inside train |
 | evaluate | candidate, popularity and champion on the same users and the whole catalogue |
 | recall_gate | PROMOTE, HOLD or REJECT by a paired bootstrap; HOLD and REJECT fail the task, and nothing is published |
 | approve | only where configured: a person decides; a rejection fails the run, and nothing is published |
@@ -45,8 +46,8 @@ from include.orchestration.schedule import CHANNELS
 
 DEPLOYMENT = Deployment.from_environment()
 
-# Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `fit_popularity` fits
-# on an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
+# Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `learn_prior` fits on
+# an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
 TRAINING = {"pool": DEPLOYMENT.training_pool, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
 QUIET = {"show_return_value_in_logs": False}  # what a task hands on is in the report, and no line of its log
 
@@ -107,12 +108,20 @@ def train_als() -> dict[str, Any]:
     return tasks.train_als()
 
 
-@task(**QUIET, **TRAINING)
+@task(**QUIET)
 def fit_popularity() -> dict[str, Any]:
-    """Counts the opponents, and learns on an inner time split how much recent popularity weighs in the score."""
+    """Counts the popularity lists that the candidate has to beat."""
     from include.orchestration import tasks
 
     return tasks.fit_popularity()
+
+
+@task(**QUIET, **TRAINING)
+def learn_prior() -> dict[str, Any]:
+    """Learns on an inner time split how much recent popularity weighs in the score, and how recent it is."""
+    from include.orchestration import tasks
+
+    return tasks.learn_prior()
 
 
 @task(**QUIET, **TRAINING)
@@ -221,7 +230,8 @@ def recommender_retrain() -> None:
         encoded = encode_interactions()
         first >> download_reviews() >> stop_if_unchanged() >> parse_reviews() >> check_snapshot() >> encoded
     with TaskGroup("train", prefix_group_id=False):
-        models = [train_als(), fit_popularity()]
+        models, prior = [train_als(), fit_popularity()], learn_prior()
+        models >> prior
     with TaskGroup("judge", prefix_group_id=False):
         evaluated, gated = evaluate(), recall_gate()
         evaluated >> gated
@@ -231,7 +241,8 @@ def recommender_retrain() -> None:
     with TaskGroup("publish", prefix_group_id=False):
         refitted, promoted = refit(), promote_model()
         refitted >> upload_model() >> promoted
-    encoded >> models >> evaluated
+    encoded >> models
+    prior >> evaluated
     (approved if DEPLOYMENT.approval else gated) >> refitted
     promoted >> write_report().as_teardown(on_failure_fail_dagrun=False)
 

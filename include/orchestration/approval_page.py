@@ -82,7 +82,7 @@ def table(judged: Mapping[str, Any], verdict: Mapping[str, Any]) -> str:
 def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> list[str]:
     k, interval = verdict["top_k"], verdict["intervals"].get(name)
     difference = f"{interval['mean']:+.4f} {span(interval)}" if interval else ""
-    title = plain(name) + (" (strongest popularity)" if name == verdict["opponent"] else "")
+    title = plain(name) + (" (strongest popularity)" if name == verdict["baseline"] else "")
     return [title, *(f"{means[f'{metric}@{k}']:.4f}" for metric in COLUMNS), difference]
 
 

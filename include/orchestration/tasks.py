@@ -21,6 +21,7 @@ from include.recommender.stages.promote import Promotion
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
+from include.recommender.stages.workspace import Outcome
 from include.recommender.storage.artifacts import Artifact
 
 from .fields import BY_HAND
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 
 
 # The tasks by what they made, for those that put it together.
-JUDGED = ("encode_interactions", "train_als", "fit_popularity")
-REFITTED = ("encoded", "trained", "popularity")
+JUDGED = ("encode_interactions", "train_als", "learn_prior")
+REFITTED = ("encoded", "trained", "prior")
 ASK = "approve"
 
 
@@ -117,7 +118,7 @@ def encode_interactions() -> Handle:
 
 
 def train_als() -> Handle:
-    """The candidate's factors."""
+    """The candidate's item factors."""
 
     def body(run: Run) -> Handle:
         fold, config = run.made("encode_interactions"), run.config.train
@@ -130,21 +131,29 @@ def train_als() -> Handle:
 
 
 def fit_popularity() -> Handle:
-    """The opponents, and the item prior."""
+    """The baselines."""
 
     def body(run: Run) -> Handle:
-        return run.hand_on(fit.fit_popularity(run.workspace, run.made("encode_interactions"), run.config))
+        config = run.config.popularity
+        return run.hand_on(fit.fit_popularity(run.workspace, run.made("encode_interactions"), config))
+
+    return _handle(run_task(body))
+
+
+def learn_prior() -> Handle:
+    """The item prior, with its power and half-life as learned inside train."""
+
+    def body(run: Run) -> Handle:
+        return run.hand_on(fit.learn_prior(run.workspace, run.made("encode_interactions"), run.config))
 
     return _handle(run_task(body))
 
 
 def evaluate() -> Handle:
-    """All contestants on the same holdout."""
+    """All models on the same holdout."""
 
     def body(run: Run) -> Handle:
-        outcome = judge.evaluate(
-            run.workspace, run.made("parse_reviews"), _judged(run), run.as_of, run.facts.channel, run.config
-        )
+        outcome = _evaluated(run)
         run.note(champion=outcome.artifact.counts["champion"])
         return run.hand_on(outcome)
 
@@ -185,6 +194,7 @@ def upload_model() -> dict[str, Any]:
             downloaded=run.made("download_reviews"),
             parsed=run.made("parse_reviews"),
             judged=_judged(run),
+            baselines=run.made("fit_popularity"),
             evaluated=run.made("evaluate"),
             gated=run.made("recall_gate"),
             published=Fitted(*(run.open(refitted[name]) for name in REFITTED)),
@@ -245,10 +255,14 @@ def _judged(run: Run) -> Fitted:
     return Fitted(*(run.made(task) for task in JUDGED))
 
 
+def _evaluated(run: Run) -> Outcome:
+    parsed, baselines = run.made("parse_reviews"), run.made("fit_popularity")
+    return judge.evaluate(run.workspace, parsed, _judged(run), baselines, run.as_of, run.facts.channel, run.config)
+
+
 def _judge_again(run: Run) -> Artifact:
     """Against the champion of now; the journal then names this judgement, and the report shows it."""
-    parsed, config = run.made("parse_reviews"), run.config
-    evaluated = judge.evaluate(run.workspace, parsed, _judged(run), run.as_of, run.facts.channel, config)
+    config, evaluated = run.config, _evaluated(run)
     run.hand_on(evaluated)
     reason = run.facts.params.get("force_reason")
     gated = judge.recall_gate(run.workspace, evaluated.artifact, config.evaluate.top_k, reason, config.gate)

@@ -10,7 +10,7 @@ from include.recommender.config import EncodeConfig, EvaluateConfig
 from include.recommender.data.encoding import encode
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.slices import N_DECILES, by_item_popularity, item_deciles, user_slices
-from include.recommender.models.popularity import DAY_S
+from include.recommender.models.confidence import DAY_S
 from tests.evaluation.test_evaluate import Table
 from tests.frames import frame
 

@@ -93,7 +93,7 @@ def profile(workspace):
 def report(workspace):
     body = {
         "run": {"as_of": AS_OF.isoformat(), "channel": "production", "snapshot": "2018-09-01"},
-        "verdict": {"decision": "HOLD", "top_k": 10, "candidate_recall": 0.1, "opponent_recall": 0.2, "opponent": "x"},
+        "verdict": {"decision": "HOLD", "top_k": 10, "candidate_recall": 0.1, "baseline_recall": 0.2, "baseline": "x"},
         "model": {"model_id": "20180901-0123456789ab"},
         "error": {"kind": "DataError"},
         "snapshot": {"snapshot": "2018-09-01"},
@@ -145,7 +145,7 @@ def tombstone(workspace):
     return f"retired/{name}.json", lambda: registry.tombstone(name)
 
 
-FILES = ("user_factors.npy", "item_factors.npy", "prior.npy", "users.parquet", "items.parquet")
+FILES = ("item_factors.npy", "prior.npy", "items.parquet")
 # Files of the bundle that need not be fetched for each attack.
 ALL_THE_SAME = {f"{part}_{each}" for part in ("judged", "published") for each in FILES} | {"MODEL_CARD.md"}
 READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]

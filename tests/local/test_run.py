@@ -106,7 +106,7 @@ def test_the_ending_tells_verdict_reuse_and_error():
             "forced": None,
             "reasons": ["not enough evidence"],
             "top_k": 10,
-            "opponent": "popularity_30d",
+            "baseline": "popularity_30d",
             "against_popularity": against,
         }
     )

@@ -195,7 +195,7 @@ def test_verify_checks_every_file_and_goes_on_after_a_wrong_one(registry, run, a
     line(registry, M1)
     status, body = ask("verify", "production")
     assert (status, body["ok"]) == (0, True)
-    assert {"judged_prior.npy", "published_users.parquet"} <= {row["name"] for row in body["files"]}
+    assert {"judged_prior.npy", "published_items.parquet"} <= {row["name"] for row in body["files"]}
     registry.objects.write(f"models/{M1}/fold.json", b"x" * 10)
     registry.objects.delete([f"models/{M1}/seen_indptr.npy"])
     registry.objects.write(f"models/{M1}/stranger.bin", b"x")
@@ -226,7 +226,7 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     assert "the content of snapshot 2018-09-01" in body["warnings"][0]
 
 
-def test_show_names_settings_as_they_are_set_and_contestants_by_recall(registry, run):
+def test_show_names_settings_as_they_are_set_and_models_by_recall(registry, run):
     config = {"prior": {"half_life_days": 9.0}, "encode": {"half_life_days": 80.0}}
     metrics = {
         "popularity_all_time": {"coverage@10": 0.1, "recall@10": 0.2},

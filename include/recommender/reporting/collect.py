@@ -78,7 +78,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
         "error": _error(records, finished),
         **_data(sources, snapshots),
         "training": sources.attempt("train_als", lambda: _training(sources)),
-        "prior": (sources.counts("fit_popularity") or {}).get("prior"),
+        "prior": (sources.counts("learn_prior") or {}).get("prior"),
         **judgement,
         "unchanged": unchanged,
         "unchanged_report": unchanged_report,
@@ -177,7 +177,7 @@ def _table_of(manifest: Manifest) -> str:
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:
-    """Contestant -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
+    """Model -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
 
     Two of these may overlap although the paired difference is significant; the gate looks at the difference only.
     """

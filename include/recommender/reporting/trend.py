@@ -123,8 +123,8 @@ def _judged(point: Point, verdict: VerdictPart | None) -> Point:
         point,
         top_k=verdict.top_k,
         candidate=verdict.candidate_recall,
-        popularity=verdict.opponent_recall,
-        opponent=verdict.opponent,
+        popularity=verdict.baseline_recall,
+        baseline=verdict.baseline,
         champion=verdict.champion_recall,
     )
 

@@ -72,7 +72,7 @@ def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tm
     assert "factors='many': expected a whole number from 1 to 1,024" in told
     assert "as_of='yesterday': expected a date or date-time" in told
     assert "channel='Production!': expected a name" in told
-    assert "windows_days=[30, 0]: expected a list of" in told
+    assert "windows_days=[30, 0]: not allowed in it: 0; expected a list of" in told
     assert not (tmp_path / "none").exists()
 
 

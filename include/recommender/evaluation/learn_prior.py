@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..config import PriorConfig, RetrainConfig, knobs
+from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
 from ..models.als import fit_als
 from ..models.prior import BYTES_AN_ITEM, Counts, ItemPrior, fit_prior
 from ..models.protocol import Rows, Scores
+from ..parameters.of_models import SHORTEST_HALF_LIFE_DAYS
 from .evaluate import fold_task, in_blocks, recall_of, recommend
 from .metrics import Floats, Ints
 
@@ -101,8 +102,7 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
 
 def grid(prior: PriorConfig) -> dict[Point, tuple[int, int]]:
     """The points that are tried, the configured one among them, and the place of each: half-life, power."""
-    (known,) = (each for each in knobs() if each.param == "prior_half_life_days")
-    half_lives = sorted({max(float(known.low or 0.0), prior.half_life_days * times) for times in HALF_LIVES})
+    half_lives = sorted({max(SHORTEST_HALF_LIFE_DAYS, prior.half_life_days * times) for times in HALF_LIVES})
     powers = sorted({*POWERS, prior.power})
     return {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
 

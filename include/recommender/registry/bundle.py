@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from ..config import PriorConfig, RetrainConfig
+from ..config import PriorConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
 from ..models.als import Als
@@ -266,7 +266,7 @@ def is_judgement(stored: str) -> bool:
 
 def prior_of(manifest: Manifest) -> PriorConfig:
     """How the item prior of a version enters its score."""
-    return RetrainConfig.from_dict({"prior": manifest.prior}).prior
+    return PriorConfig.stored(manifest.prior, f"The manifest of {manifest.model_id}")
 
 
 def read_manifest(raw: bytes, where: str, model_id: str) -> Manifest:

@@ -65,7 +65,7 @@ def compare_with(
 
 def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
     """The configuration of a version, on the split of this run; how its own gate decided is none of it."""
-    theirs = RetrainConfig.from_dict({**manifest.config, "gate": {}})
+    theirs = RetrainConfig.from_dict(manifest.config, f"The manifest of {manifest.model_id}")
     theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
     return replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
 

@@ -8,6 +8,7 @@ from typing import Any
 from .catalogue import REGISTRY, RETRAIN, TUNE, Parameters
 from .definition import Parameter
 from .of_run import RunConfig
+from .of_search import SPACE
 from .options import option
 
 HEAD = """# Parameters
@@ -25,6 +26,13 @@ OF_TUNE = """
 It takes `snapshot` and `as_of`. The search begins with the values of these sections above: {shared}.
 Its own parameters:
 """
+OF_SPACE = """
+## What a search tries
+`search` names some of these parameters. Their values lie between these bounds.
+
+| name | from | to | steps |
+|---|---|---|---|
+"""
 OF_REGISTRY = """
 # Options of the registry's command line
 
@@ -39,7 +47,8 @@ def markdown() -> str:
     headings = dict.fromkeys(each.heading for name, each in TUNE.items() if name not in own)
     shared = ", ".join(heading for heading in headings if heading != RunConfig.HEADING)
     options = {option(each): each for each in REGISTRY.values()}
-    return HEAD + _sections(RETRAIN) + OF_TUNE.format(shared=shared) + _sections(own) + OF_REGISTRY + _table(options)
+    of_tune = OF_TUNE.format(shared=shared) + _sections(own) + OF_SPACE + _space()
+    return HEAD + _sections(RETRAIN) + of_tune + OF_REGISTRY + _table(options)
 
 
 def _sections(known: Parameters) -> str:
@@ -47,6 +56,11 @@ def _sections(known: Parameters) -> str:
     for name, each in known.items():
         by_heading.setdefault(each.heading, {})[name] = each
     return "".join(f"\n## {heading}\n\n{_table(rows)}" for heading, rows in by_heading.items())
+
+
+def _space() -> str:
+    rows = ((name, each.low, each.high, "of the logarithm" if each.log else "equal") for name, each in SPACE.items())
+    return "".join(f"| `{name}` | {low:g} | {high:g} | {steps} |\n" for name, low, high, steps in rows)
 
 
 def _table(rows: Parameters) -> str:

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, fields
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.recommender.config import PriorConfig, RetrainConfig
@@ -27,6 +27,7 @@ def values(about):
 SET = {name: values(each) for name, each in RETRAIN.items() if name not in RUN and each.section != "gate"}
 
 
+@settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional=SET))
 def test_what_is_stored_is_read_as_it_was(params):
     config = RetrainConfig.from_params(params)

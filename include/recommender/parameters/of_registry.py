@@ -27,11 +27,15 @@ class RegistryOptions(Section, key="registry", heading="Registry"):
         "Why the channel moves; it is recorded for good. `promote` and `rollback` require it.",
     )
     limit: int | None = parameter(
-        None, _COUNT, "Show only so many moves, the newest. Empty: all. Set it for a channel with a long history."
+        None, _COUNT, "Number of moves to show, the newest. Empty: all. Set it for a channel with a long history."
     )
     keep_newest: int = parameter(
-        10, _COUNT, "Versions to keep, the newest by their data. Raise it to be able to go back further."
+        10,
+        _COUNT,
+        "Number of versions to keep, of those whose data are newest. Raise it to be able to go back further.",
     )
     keep_moves: int = parameter(
-        10, _COUNT, "Keep the versions that so many last moves of each channel name. Raise it to roll back further."
+        10,
+        _COUNT,
+        "Number of moves of each channel, the newest, whose versions are kept. Raise it to roll back further.",
     )

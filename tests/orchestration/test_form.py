@@ -81,6 +81,13 @@ def test_bad_values_are_refused_before_a_run_begins_and_by_the_task(name, value)
 
 
 @pytest.mark.parametrize(
+    "as_of", ["2018-02-30", "0000-01-01", "0001-01-01T00:00+23:59", "9999-12-31T23:59-23:59", "2018-W40-1", "20181001"]
+)
+def test_the_task_refuses_an_instant_that_does_not_exist(as_of):
+    assert RETRAIN["as_of"].problem(as_of).startswith(f"as_of='{as_of}': expected a date or date-time, ISO 8601")
+
+
+@pytest.mark.parametrize(
     "as_of",
     ["2018-10-01", "2018-10-01T06:00", "2018-10-01 06:00:01", "2018-10-01T06:00:00Z", "2018-10-01T06:00+0200"],
 )

@@ -67,11 +67,9 @@ class Flag(Kind):
     words = "true or false"
 
     def allows(self, value: object) -> bool:
-        """See `Kind`."""
         return isinstance(value, bool)
 
     def schema(self) -> dict[str, Any]:
-        """See `Kind`."""
         return {"type": "boolean"}
 
 
@@ -84,23 +82,19 @@ class Number(Kind):
 
     @property
     def words(self) -> str:
-        """See `Kind`."""
         return f"a number from {self.low:,.10g} to {self.high:,.10g}"
 
     def allows(self, value: object) -> bool:
-        """See `Kind`. NaN fails both comparisons."""
+        """NaN fails both comparisons."""
         return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
 
     def schema(self) -> dict[str, Any]:
-        """See `Kind`."""
         return {"type": "number", "minimum": self.low, "maximum": self.high, "not": _NO_NUMBER}
 
     def read(self, value: Any) -> float:
-        """See `Kind`."""
         return float(value)
 
     def parse(self, text: str) -> Any:
-        """See `Kind`."""
         try:
             return float(text)
         except ValueError:
@@ -116,23 +110,18 @@ class Whole(Number):
 
     @property
     def words(self) -> str:
-        """See `Kind`."""
         return f"a whole number from {self.low:,} to {self.high:,}"
 
     def allows(self, value: object) -> bool:
-        """See `Kind`."""
         return isinstance(value, (int, float)) and super().allows(value) and value == int(value)
 
     def schema(self) -> dict[str, Any]:
-        """See `Kind`."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def read(self, value: Any) -> int:
-        """See `Kind`."""
         return int(value)
 
     def parse(self, text: str) -> Any:
-        """See `Kind`."""
         return int(text) if re.fullmatch(r"-?[0-9]{1,20}", text) else text
 
 
@@ -153,17 +142,15 @@ class Text(Kind):
 
     @property
     def words(self) -> str:
-        """See `Kind`."""
         return self.said or f"text of {self.least} to {self.most:,} characters"
 
     def allows(self, value: object) -> bool:
-        """See `Kind`."""
         if not isinstance(value, str) or len(value) > self.most or len(value.strip()) < self.least:
             return False
         return self.pattern is None or re.fullmatch(self.pattern, value) is not None
 
     def schema(self) -> dict[str, Any]:
-        """See `Kind`. In Python `$` alone would let a line feed pass."""
+        """In Python `$` alone would let a line feed pass."""
         pattern = {"pattern": rf"^(?:{self.pattern})$(?![\s\S])"} if self.pattern else {}
         least = {"minLength": self.least} if self.least else {}
         examples = {"examples": list(self.examples)} if self.examples else {}
@@ -178,15 +165,12 @@ class Choice(Kind):
 
     @property
     def words(self) -> str:
-        """See `Kind`."""
         return ", ".join(f"`{option}`" for option in self.options)
 
     def allows(self, value: object) -> bool:
-        """See `Kind`."""
         return isinstance(value, str) and value in self.options
 
     def schema(self) -> dict[str, Any]:
-        """See `Kind`."""
         display = {option: meant for option, meant in self.options.items() if option != meant}
         return {"type": "string", "enum": list(self.options), **({"values_display": display} if display else {})}
 
@@ -201,23 +185,20 @@ class Several(Kind):
 
     @property
     def words(self) -> str:
-        """See `Kind`."""
         return f"a list of {self.least} to {self.most}: {self.of.words}"
 
     def allows(self, value: object) -> bool:
-        """See `Kind`."""
         if not isinstance(value, (list, tuple)) or not self.least <= len(value) <= self.most:
             return False
         return all(map(self.of.allows, value))
 
     def schema(self) -> dict[str, Any]:
-        """See `Kind`. The form suggests the names that a list of names takes."""
+        """The form suggests the names that a list of names takes."""
         items = self.of.schema()
         examples = {"examples": items["enum"]} if "enum" in items else {}
         return {"type": "array", "items": items, "minItems": self.least, "maxItems": self.most, **examples}
 
     def read(self, value: Any) -> tuple[Any, ...]:
-        """See `Kind`."""
         return tuple(sorted({self.of.read(each) for each in value}))
 
     def hint(self, value: object) -> str:

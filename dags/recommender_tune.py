@@ -25,9 +25,9 @@ from typing import Any
 from airflow.sdk import TaskGroup, dag, task
 
 from include.orchestration.deployment import training_pool
-from include.orchestration.fields import ROUNDS
 from include.orchestration.form import tune_params
 from include.orchestration.links import ReportLink
+from include.recommender.parameters.of_search import ROUNDS
 
 # Only the pool: a wrong setting of the retraining must not take this DAG away.
 TRAINING_POOL = training_pool()

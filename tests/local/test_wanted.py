@@ -43,7 +43,7 @@ def test_a_snapshot_that_is_not_there_stops_both_commands_before_anything_starts
     local = tmp_path / "none"
     words = ["--snapshot", snapshot, "--local", str(local)]
     assert command([*(["up"] if command is stack.main else []), *words]) == 1
-    assert re.search(f"SNAPSHOT={snapshot}: .*{says}", capsys.readouterr().err)
+    assert re.search(f"SNAPSHOT='?{snapshot}'?: .*{says}", capsys.readouterr().err)
     assert not local.exists()
 
 

@@ -248,12 +248,12 @@ def is_judgement(stored: str) -> bool:
 
 def prior_of(manifest: Manifest) -> PriorConfig:
     """How the item prior of a version enters its score."""
-    return RetrainConfig.from_dict({"prior": manifest.prior}).prior
+    return PriorConfig.stored(manifest.prior, f"The manifest of {manifest.model_id}")
 
 
 def config_of(manifest: Manifest) -> RetrainConfig:
-    """The configuration of a version; how its own gate decided is none of it."""
-    return RetrainConfig.from_dict({**manifest.config, "gate": {}})
+    """The configuration of a version. Raises DataError where it is not complete."""
+    return RetrainConfig.from_dict(manifest.config, f"The manifest of {manifest.model_id}")
 
 
 def read_manifest(raw: bytes, where: str, model_id: str) -> Manifest:

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from ..config import GateConfig, RetrainConfig, knobs
+from ..config import GateConfig, RetrainConfig
 from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
+from ..parameters import RETRAIN, RUN
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
 from ..registry.registry import Registry
@@ -192,13 +193,14 @@ def _configuration(run: RunFacts | None) -> list[dict[str, Any]] | None:
     config = RetrainConfig.from_params(run.params).as_dict()
     return [
         {
-            "section": knob.section,
-            "param": knob.param,
-            "value": config[knob.section][knob.field],
-            "default": list(knob.default) if knob.is_list else knob.default,
-            "description": knob.description,
+            "section": each.section,
+            "param": name,
+            "value": config[each.section][each.field],
+            "default": each.plain_default,
+            "description": each.text,
         }
-        for knob in knobs()
+        for name, each in RETRAIN.items()
+        if name not in RUN
     ]
 
 

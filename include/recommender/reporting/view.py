@@ -9,6 +9,7 @@ from typing import Any
 from ..data.quality import mixed_ids
 from ..evaluation.evaluate import HISTORY_EDGES
 from ..evaluation.gate import CANDIDATE, CHAMPION, POPULARITY, strongest_popularity
+from ..parameters import MAIN_CHANNEL
 from .checks import reference_name, share
 from .pages import instant, number, title
 from .sentence import verdict_sentence
@@ -58,7 +59,7 @@ def headline(report: Report) -> dict[str, str]:
         sentence = "The run has not ended. Nothing is published so far."
         return {"tone": "plain", "word": "RUNNING", "sentence": sentence} | line
     if verdict and verdict["decision"] != "PROMOTE":
-        channel = (report.get("run") or {}).get("channel") or "production"
+        channel = (report.get("run") or {}).get("channel") or MAIN_CHANNEL
         sentence = f"Nothing was published, and {channel} stays where it was."
         return {"tone": "warn", "word": verdict["decision"], "sentence": sentence} | line
     sentence = "The run came to no verdict. Nothing was published."

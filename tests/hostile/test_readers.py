@@ -110,7 +110,7 @@ def report(workspace):
 
 def drawn_report(workspace):
     key, _ = report(workspace)
-    return key, lambda: trend.render_trend(trend.points(workspace.root, "production"), "production")
+    return key, lambda: trend.render_trend(trend.read_runs(workspace.root, "production"), "production")
 
 
 def pointer(workspace):

@@ -148,6 +148,7 @@ def tombstone(workspace):
 FILES = ("item_factors.npy", "prior.npy", "items.parquet")
 # Files of the bundle that need not be fetched for each attack.
 ALL_THE_SAME = {f"{part}_{each}" for part in ("judged", "published") for each in FILES} | {"MODEL_CARD.md"}
+ALL_THE_SAME |= {"seen_times.npy", "seen_ratings.npy", "seen_verified.npy", "seen_users.parquet"}
 READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]
 LENIENT = (report, drawn_report)  # what is wrong with one report is left out of the chart
 by_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from ..config import PriorConfig, RetrainConfig, TrainConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
-from ..models.fitting import model_of
 from ..models.prior import PriorAls
+from ..models.scoring import model_of
 from ..models.whitening import Factors
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash

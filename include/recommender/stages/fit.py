@@ -17,10 +17,10 @@ from ..evaluation.fitting import fold_popularity
 from ..evaluation.learn_prior import LearnedPrior
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
 from ..models.als import fit_als
-from ..models.fitting import model_of
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
 from ..models.prior import Counts, PriorAls
+from ..models.scoring import model_of
 from ..models.whitening import Factors
 from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact

@@ -25,7 +25,7 @@ from ..errors import DataError
 from ..models.als import Als
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
-from ..storage.objects import file_sha256
+from ..storage.digests import file_sha256
 from .documents import Plain, read_document
 
 FORMAT = 2

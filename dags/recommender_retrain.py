@@ -47,8 +47,13 @@ DEPLOYMENT = Deployment.from_environment()
 
 # Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `fit_popularity` fits
 # on an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
-TRAINING = {"pool": DEPLOYMENT.training_pool, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
-QUIET = {"show_return_value_in_logs": False}  # what a task hands on is in the report, and no line of its log
+TRAINING: dict[str, Any] = {
+    "pool": DEPLOYMENT.training_pool,
+    "max_active_tis_per_dag": 1,
+    "execution_timeout": timedelta(hours=12),
+}
+# What a task hands on is in the report, and no line of its log.
+QUIET: dict[str, Any] = {"show_return_value_in_logs": False}
 
 
 @task(**QUIET)

@@ -31,7 +31,7 @@ from include.orchestration.links import ReportLink
 
 # Only the pool: a wrong setting of the retraining must not take this DAG away.
 TRAINING_POOL = training_pool()
-QUIET = {"show_return_value_in_logs": False}
+QUIET: dict[str, Any] = {"show_return_value_in_logs": False}
 
 
 @task(**QUIET)

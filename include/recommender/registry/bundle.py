@@ -27,7 +27,7 @@ from ..models.scoring import model_of
 from ..models.whitening import Factors
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
-from ..storage.objects import file_sha256
+from ..storage.digests import file_sha256
 from .documents import Plain, read_document
 
 FORMAT = 1

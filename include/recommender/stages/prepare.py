@@ -24,9 +24,10 @@ from ..models.memory import require_memory
 from ..plain_text import shown
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
+from ..storage.digests import file_sha256
 from ..storage.disk import guarded
 from ..storage.documents import Count, Sha256, checked, load_json
-from ..storage.objects import ObjectInfo, file_sha256
+from ..storage.objects import ObjectInfo
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError
 from include.recommender.parameters import catalogue
+from include.recommender.plain_text import shown
 
 from . import samples
 from .given import Given
@@ -76,15 +77,26 @@ class Wanted:
 def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
     """Parameters of the DAG. Raises ConfigError where the text is no JSON object, or holds what the DAG refuses."""
     try:
-        conf = json.loads(text or "{}")
+        conf = json.loads(text or "{}", object_pairs_hook=_each_once)
     except ValueError as error:
-        raise ConfigError(f"CONF={text}: not JSON ({error}). Expected e.g. CONF='{{\"factors\": 32}}'") from None
+        raise ConfigError(
+            f"CONF={text}: not JSON ({error}). Expected the JSON itself, e.g. CONF='{{\"factors\": 32}}'"
+        ) from None
     if not isinstance(conf, dict):
         raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
     found = catalogue.problems(conf, catalogue.TUNE if dag == TUNE else catalogue.RETRAIN)
     if found:
         raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
     return conf
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values of one name the last would win without a word."""
+    names = [name for name, _ in pairs]
+    twice = sorted({shown(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"given twice: {', '.join(twice)}")
+    return dict(pairs)
 
 
 def _one_snapshot(given: str, of_conf: str | None) -> str | None:
@@ -100,9 +112,9 @@ def _one_snapshot(given: str, of_conf: str | None) -> str | None:
 def _check_there(day: str, dates: Sequence[str], of: str, more: str = "") -> None:
     if day in dates:
         return
-    shown = ", ".join(dates[-SHOWN:]) or "none"
+    newest = ", ".join(dates[-SHOWN:]) or "none"
     before = f"{len(dates) - SHOWN} earlier ones, " if len(dates) > SHOWN else ""
     raise ConfigError(
-        f"SNAPSHOT={day}: {of} have no snapshot of that date. There are: {before}{shown}{more}. "
+        f"SNAPSHOT={day}: {of} have no snapshot of that date. There are: {before}{newest}{more}. "
         "Without SNAPSHOT it is the newest"
     )

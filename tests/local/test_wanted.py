@@ -104,3 +104,9 @@ def test_a_path_that_airflow_would_expand_is_refused(name, tmp_path, capsys):
     assert stack.main(["up", "--local", str(tmp_path / name / ".local")]) == 1
     assert "Airflow would put the variable" in capsys.readouterr().err
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("conf", ['{"factors": 8, "factors": 9}', '{"search": [{"a": 1, "a": 2}]}'])
+def test_a_name_given_twice_is_refused(conf):
+    with pytest.raises(ConfigError, match=r"given twice: (factors|a)\b"):
+        wanted.read_conf(conf)

@@ -75,10 +75,10 @@ def plain_promotions(world: World, n_users: int, n_worlds: int, seed: Sequence[i
     rng = np.random.default_rng([*seed, n_users])
     for _ in range(n_worlds):
         recalls = world.draw(rng, n_users)
-        opponent = max((values for name, values in recalls.items() if name != CANDIDATE), key=np.mean)
+        baseline = max((values for name, values in recalls.items() if name != CANDIDATE), key=np.mean)
         candidate, bootstrap_seed = recalls[CANDIDATE], int(rng.integers(2**31))
-        low = paired_bootstrap(candidate - opponent, replace(config, seed=bootstrap_seed)).low
-        enough = n_users >= config.min_users and candidate.mean() >= (1 + config.min_relative_lift) * opponent.mean()
+        low = paired_bootstrap(candidate - baseline, replace(config, seed=bootstrap_seed)).low
+        enough = n_users >= config.min_users and candidate.mean() >= (1 + config.min_relative_lift) * baseline.mean()
         promoted += low > 0 and enough
     return promoted / n_worlds
 
@@ -128,14 +128,13 @@ def resampling(worlds: int, seed: int) -> None:
 
 def real_recalls(files: list[Path]) -> dict[str, np.ndarray]:
     """Recalls of the users that are judged on review files, at the default configuration."""
-    from include.recommender.evaluation.evaluate import fold_task, judge
+    from include.recommender.evaluation.evaluate import fold_task
 
-    from .quality import contestants, fold_of
+    from .quality import fold_of, judged_models
 
     config = RetrainConfig()
     fold = fold_of(files, config)
-    task = fold_task(fold, config.evaluate)
-    judged = judge(contestants(fold, config)[0], task, config.evaluate)
+    judged, _ = judged_models(fold, fold_task(fold, config.evaluate), config)
     return {name: row.recall for name, row in judged.items() if name in (CANDIDATE, *POPULARITIES)}
 
 

@@ -43,10 +43,10 @@ def against_versions(loss: float, n_references: int) -> Generated:
 
 @dataclass(frozen=True)
 class ManySmall:
-    """Users of three kinds: a small gain of the candidate, a hit of the opponent alone, neither. Equal in the mean.
+    """Users of three kinds: a small gain of the candidate, a hit of the baseline alone, neither. Equal in the mean.
 
     gain : Recall of a user whom the candidate wins
-    lost : share of users whom the opponent has, with Recall 1
+    lost : share of users whom the baseline has, with Recall 1
     """
 
     gain: float
@@ -55,9 +55,9 @@ class ManySmall:
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:
         """See `World`."""
         kind = rng.random(n_users)
-        opponent = (kind < self.lost).astype(np.float64)
+        baseline = (kind < self.lost).astype(np.float64)
         won = (kind >= self.lost) & (kind < self.lost + self.lost / self.gain)
-        return {CANDIDATE: np.where(won, self.gain, 0.0), POPULARITIES[0]: opponent}
+        return {CANDIDATE: np.where(won, self.gain, 0.0), POPULARITIES[0]: baseline}
 
 
 # (gain, share of users lost); of each, nearly all users are won, or a third.

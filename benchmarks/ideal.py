@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,34 +19,37 @@ from typing import Any
 import numpy as np
 
 from include.recommender.config import RetrainConfig
-from include.recommender.data.encoding import EncodedFold, encode
+from include.recommender.data.encoding import encode
 from include.recommender.data.interactions import ITEMS, USERS, Reviews, load_ids, parse_files
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
-from include.recommender.models.protocol import Recommender, Rows, Scores
+from include.recommender.models.histories import Histories
+from include.recommender.models.protocol import Scores
 from local.samples import FILE_NAME, snapshots
 from local.world import SEED, World, make_world
 
-from .quality import PLAIN, WITHOUT_PRIOR, contestants
+from .quality import PLAIN, WITHOUT_PRIOR, judged_models
 
 
 @dataclass(frozen=True)
 class Ideal:
-    """The truth as a contestant. users, items : rows and columns of the world for those of the fold."""
+    """The truth as a model. items : columns of the world for those of the fold."""
 
     world: World
-    users: np.ndarray[Any, np.dtype[np.int64]]
     items: np.ndarray[Any, np.dtype[np.int64]]
     at_s: float
 
-    def score(self, rows: Rows) -> Scores:
-        """Log of the chances of choice, float32, shape (len(rows), n_items)."""
-        scores = self.world.scores(self.at_s, self.users[rows])[:, self.items]
+    def score(self, histories: Histories) -> Scores:
+        """Log of the chances of choice, float32, shape (len(histories), n_items).
+
+        It does not look at what a user did, but at who it is: a history here is the user's row in the world.
+        """
+        scores = self.world.scores(self.at_s, histories.items.astype(np.int64))[:, self.items]
         return np.maximum(scores, np.finfo(np.float32).min).astype(np.float32)
 
 
 def judged(seed: int, config: RetrainConfig) -> dict[str, float]:
-    """Recall@K of all contestants and the ideal, in the world of a seed."""
+    """Recall@K of all models and the ideal, in the world of a seed."""
     *_, (day, packed) = snapshots(seed)
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
@@ -54,18 +58,27 @@ def judged(seed: int, config: RetrainConfig) -> dict[str, float]:
         reviews = Reviews.load(directory)
         fold = encode(reviews, int(np.datetime64(day, "s").astype(np.int64)), config.encode)
         users, items = load_ids(directory / USERS), load_ids(directory / ITEMS)
-        models, _ = contestants(fold, config)
-        models["ideal"] = _ideal(seed, fold, users.take(fold.user_codes), items.take(fold.item_codes))
-        outcome = judge(models, fold_task(fold, config.evaluate), config.evaluate)
+        task = fold_task(fold, config.evaluate)
+        outcome, _ = judged_models(fold, task, config)
+        world = make_world(seed)
+        columns, rows = (
+            _places(names, known.take(codes).to_pylist())
+            for names, known, codes in (
+                (world.item_ids, items, fold.item_codes),
+                (world.user_ids, users, fold.user_codes[task.rows]),
+            )
+        )
+    ideal = Ideal(world, columns, (fold.stats["cut_s"] + fold.stats["last_s"]) / 2)
+    themselves = Histories(
+        np.arange(len(rows) + 1), rows.astype(np.int32), np.ones(len(rows), dtype=np.float32), len(world.user_ids)
+    )
+    outcome |= judge({"ideal": ideal}, task, config.evaluate, themselves)
     return {name: row.means[f"recall@{config.evaluate.top_k}"] for name, row in outcome.items()}
 
 
-def _ideal(seed: int, fold: EncodedFold, user_ids: Any, item_ids: Any) -> Recommender:
-    world = make_world(seed)
-    rows, columns = ({name: at for at, name in enumerate(names)} for names in (world.user_ids, world.item_ids))
-    users = np.array([rows[name] for name in user_ids.to_pylist()])
-    items = np.array([columns[name] for name in item_ids.to_pylist()])
-    return Ideal(world, users, items, (fold.stats["cut_s"] + fold.stats["last_s"]) / 2)
+def _places(names: Sequence[str], wanted: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    place = {name: at for at, name in enumerate(names)}
+    return np.array([place[name] for name in wanted], dtype=np.int64)
 
 
 def main() -> None:

@@ -20,7 +20,8 @@ from scipy import sparse
 
 from include.recommender.config import EvaluateConfig, PopularityConfig, TrainConfig
 from include.recommender.evaluation.evaluate import Task, judge, make_task
-from include.recommender.models.als import fit_als
+from include.recommender.models.als import Als, fit_als
+from include.recommender.models.histories import Histories
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import Recommender
 
@@ -49,7 +50,8 @@ def read_split(directory: Path) -> tuple[sparse.csr_matrix, Task]:
     indptr = np.cumsum([0, *(len(items) for items in test.values())])
     users, held = np.array(list(test), dtype=np.int32), np.concatenate(list(test.values()))
     item_codes = np.arange(n_items, dtype=np.int32)
-    return matrix, make_task(matrix, item_codes, users, indptr, held, EvaluateConfig(max_users=0))
+    everybody = EvaluateConfig(max_users=0)
+    return matrix, make_task(Histories.of(matrix), item_codes, users, indptr, held, config=everybody)
 
 
 def _read(path: Path) -> dict[int, np.ndarray]:
@@ -65,7 +67,7 @@ def popularity(matrix: sparse.csr_matrix) -> Recommender:
 
 def als(matrix: sparse.csr_matrix) -> Recommender:
     """The published configuration, solved exactly."""
-    return fit_als(matrix, CONFIG, exact=True)[0]
+    return Als.of(fit_als(matrix, CONFIG, exact=True)[0], CONFIG.regularization)
 
 
 def measure(model: Recommender, task: Task) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Reviews to a verdict through the library alone: parse, encode, fit, judge, decide. No Airflow, no S3.
 
-Prints all contestants, each with the paired bootstrap interval of (candidate - it). With `--cuts N` it does so at N
+Prints all models, each with the paired bootstrap interval of (candidate - it). With `--cuts N` it does so at N
 points in time, up to the end of the reviews, and prints Recall@K of each: one lucky month decides nothing.
 
     python -m benchmarks.quality REVIEWS [--cuts N] [--half-life-days N] ...
@@ -19,16 +19,19 @@ import numpy as np
 from scipy.stats import sem
 from scipy.stats import t as student
 
-from include.recommender.config import RetrainConfig, knobs
+from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import Reviews, parse_files
-from include.recommender.evaluation.evaluate import Judged, fold_task, judge
+from include.recommender.evaluation.evaluate import Judged, Task, fold_task, judge
+from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, Verdict, decide, paired_interval
-from include.recommender.evaluation.learn_prior import LearnedPrior, learn_prior
-from include.recommender.models.als import fit_als
+from include.recommender.evaluation.learn_prior import LearnedPrior
+from include.recommender.models.als import Als, fit_als
 from include.recommender.models.popularity import fit_popularity
-from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
 from include.recommender.models.protocol import Recommender
+from include.recommender.parameters import RETRAIN, RUN
+from include.recommender.parameters.kinds import Several
+from include.recommender.parameters.options import add_option
 
 WITHOUT_PRIOR, PLAIN = "without_prior", "plain_als"
 EARLIEST = 0.5  # of all reviews: the first of several points in time
@@ -48,17 +51,16 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
     return encode(reviews, int(reviews.time.max()) + 1, config.encode)
 
 
-def contestants(fold: EncodedFold, config: RetrainConfig) -> tuple[dict[str, Recommender], LearnedPrior]:
+def judged_models(fold: EncodedFold, task: Task, config: RetrainConfig) -> tuple[dict[str, Judged], LearnedPrior]:
     """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
-    als, _ = fit_als(fold.matrix, config.train)
-    unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
-    plain, _ = fit_als(unaged.matrix, config.train)
-    learned = learn_prior(fold, config)
-    prior = learned.applied(config.prior)
+    fitted = fit(fold, config)
     counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
-    candidate = PriorAls(als, ItemPrior.of(fit_prior(*counted, prior), prior), fold.history)
-    models: dict[str, Recommender] = {CANDIDATE: candidate, WITHOUT_PRIOR: als, PLAIN: plain}
-    return {**models, **fit_popularity(*counted, config.popularity)}, learned
+    models: dict[str, Recommender] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
+    judged = judge(models | fit_popularity(*counted, config.popularity), task, config.evaluate)
+    unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
+    plain = Als.of(fit_als(unaged.matrix, config.train)[0], config.train.regularization)
+    judged |= judge({PLAIN: plain}, task, config.evaluate, unaged.histories.take(task.rows))
+    return judged, fitted.learned
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,8 @@ class Trial:
     def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> Trial:
         """Encode, fit, judge and decide as of an instant."""
         fold = encode(reviews, as_of_s, config.encode)
-        models, learned = contestants(fold, config)
         task = fold_task(fold, config.evaluate)
-        judged = judge(models, task, config.evaluate)
+        judged, learned = judged_models(fold, task, config)
         verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
         return cls(fold, task.rows, judged, verdict, learned)
 
@@ -93,7 +94,7 @@ def report(trial: Trial, config: RetrainConfig) -> str:
     """The table, best first."""
     k, judged = config.evaluate.top_k, trial.judged
     names = [f"{metric}@{k}" for metric in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")]
-    lines = [f"{'contestant':<22}" + "".join(f"{name:>13}" for name in names) + f"   candidate - it, Recall@{k}"]
+    lines = [f"{'model':<22}" + "".join(f"{name:>13}" for name in names) + f"   candidate - it, Recall@{k}"]
     for name in sorted(judged, key=lambda name: -judged[name].means[names[0]]):
         row = f"{name:<22}" + "".join(f"{judged[name].means[column]:>13.4f}" for column in names)
         if name != CANDIDATE:
@@ -101,7 +102,7 @@ def report(trial: Trial, config: RetrainConfig) -> str:
             row += f"   {interval.mean:+.4f} ({interval.low:+.4f}, {interval.high:+.4f})"
         lines.append(row)
     lines.append("Recall@K = hits in the top K / all held-out items of the user, mean over users.")
-    ratio = trial.verdict.candidate_recall / trial.verdict.opponent_recall if trial.verdict.opponent_recall else np.nan
+    ratio = trial.verdict.candidate_recall / trial.verdict.baseline_recall if trial.verdict.baseline_recall else np.nan
     learned = trial.learned
     lines.append(f"Item prior: power {learned.power:g}, half-life {learned.half_life_days:g} days, {learned.why}")
     lines.append(f"Candidate / strongest popularity: {ratio:.2f}")
@@ -116,7 +117,7 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     columns: dict[str, list[np.ndarray]] = {}
     for trial in trials:
         recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
-        recalls["popularity"] = trial.judged[trial.verdict.opponent].recall
+        recalls["popularity"] = trial.judged[trial.verdict.baseline].recall
         day = np.datetime64(trial.fold.stats["cut_s"], "s").astype("datetime64[D]")
         learned = f"{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}"
         lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{learned}{_row(recalls)}  {trial.verdict.decision}")
@@ -185,13 +186,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
     parser.add_argument("--cuts", type=int, default=1, help="points in time (1: the end of the reviews)")
-    for each in knobs():
-        if not each.is_list and not each.is_flag:
-            option, kind = f"--{each.param.replace('_', '-')}", int if each.is_whole else float
-            parser.add_argument(option, type=kind, help=f"{each.description.replace('%', '%%')} ({each.default})")
-        elif each.is_flag:
-            option = f"--{each.param.replace('_', '-')}"
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, help=each.description)
+    for name, each in RETRAIN.items():
+        if name not in RUN and not isinstance(each.kind, Several):
+            add_option(parser, each, default=argparse.SUPPRESS)
     given = vars(parser.parse_args())
     files, cuts = given.pop("reviews"), given.pop("cuts")
     config = RetrainConfig.from_params(given)

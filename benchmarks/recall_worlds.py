@@ -1,4 +1,4 @@
-"""Simulated holdouts of which the truth is known: per-user recalls of the gate's contestants.
+"""Simulated holdouts of which the truth is known: per-user recalls of the gate's models.
 
 A world draws users independently. Their recall has the shape that real holdouts have: nearly everybody scores 0, most
 have one held-out item, and whoever scores has one hit or two.
@@ -33,15 +33,15 @@ class World(Protocol):
     """Something that users can be drawn from."""
 
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:
-        """Contestant -> Recall@K of each user, float64, shape (n_users,)."""
+        """Model -> Recall@K of each user, float64, shape (n_users,)."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """Users with 1 to MOST_HELD held-out items, each hit or missed by every contestant: a Gaussian copula.
+    """Users with 1 to MOST_HELD held-out items, each hit or missed by every model: a Gaussian copula.
 
-    recalls : contestant -> its true Recall@K, the mean over all users that could be drawn
-    only_heavy : contestants that hit nothing for users with fewer than HEAVY held-out items; their true recall is the
+    recalls : model -> its true Recall@K, the mean over all users that could be drawn
+    only_heavy : models that hit nothing for users with fewer than HEAVY held-out items; their true recall is the
         same, in smaller and more frequent pieces
     """
 

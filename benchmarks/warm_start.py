@@ -19,12 +19,12 @@ import pyarrow as pa
 
 from include.recommender.config import RetrainConfig, TrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.interactions import ITEMS, USERS, Reviews, load_ids, parse_files
+from include.recommender.data.interactions import ITEMS, Reviews, load_ids, parse_files
 from include.recommender.evaluation.evaluate import Task, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
 from include.recommender.models.als import Als, fit_als
-from include.recommender.registry.bundle import ModelPart
-from include.recommender.stages.warm import joined_factors
+from include.recommender.models.whitening import Factors
+from include.recommender.stages.warm import ItemFactors, joined_factors
 
 from .pairs import compare
 
@@ -35,10 +35,9 @@ PAIRS = 5
 
 @dataclass(frozen=True)
 class Parsed:
-    """Reviews and the ids of their codes."""
+    """Reviews and the ids of their items."""
 
     reviews: Reviews
-    user_ids: pa.LargeStringArray
     item_ids: pa.LargeStringArray
 
     @classmethod
@@ -46,12 +45,11 @@ class Parsed:
         """All reviews in some files."""
         with tempfile.TemporaryDirectory() as scratch:
             parse_files([(path.name, path) for path in files], Path(scratch), config.parse)
-            ids = (load_ids(Path(scratch) / name) for name in (USERS, ITEMS))
-            return cls(Reviews.load(Path(scratch)), *ids)
+            return cls(Reviews.load(Path(scratch)), load_ids(Path(scratch) / ITEMS))
 
-    def ids(self, fold: EncodedFold) -> tuple[pa.LargeStringArray, pa.LargeStringArray]:
-        """User and item ids of a fold's rows and columns."""
-        return self.user_ids.take(fold.user_codes), self.item_ids.take(fold.item_codes)
+    def ids(self, fold: EncodedFold) -> pa.LargeStringArray:
+        """Item ids of a fold's columns."""
+        return self.item_ids.take(fold.item_codes)
 
 
 @dataclass(frozen=True)
@@ -72,21 +70,21 @@ class Course:
         return int(reached[0]) if len(reached) else None
 
 
-def course(fold: EncodedFold, task: Task, start: Als | None, config: RetrainConfig) -> Course:
+def course(fold: EncodedFold, task: Task, start: Factors | None, config: RetrainConfig) -> Course:
     """Fit once for each number of iterations: what a run with that number would get."""
     recalls = []
     for n in FITTED:
-        model, curve = fit_als(fold.matrix, replace(config.train, iterations=n, warm_iterations=n), start=start)
+        factors, curve = fit_als(fold.matrix, replace(config.train, iterations=n, warm_iterations=n), start=start)
+        model = Als.of(factors, config.train.regularization)
         judged = judge({CANDIDATE: model}, task, config.evaluate)[CANDIDATE]
         recalls.append(judged.means[f"recall@{config.evaluate.top_k}"])
     return Course(np.array(recalls), np.array(curve.loss)[np.array(FITTED) - 1])
 
 
-def champion(parsed: Parsed, end_s: int, config: RetrainConfig) -> ModelPart:
+def champion(parsed: Parsed, end_s: int, config: RetrainConfig) -> ItemFactors:
     """A cold fit on everything before an instant."""
     fold = encode(parsed.reviews, end_s, replace(config.encode, holdout_fraction=0.0))
-    als, _ = fit_als(fold.matrix, config.train)
-    return ModelPart(als, *parsed.ids(fold), np.zeros(len(fold.item_codes)))
+    return ItemFactors(fit_als(fold.matrix, config.train)[0], parsed.ids(fold))
 
 
 def seeded(config: RetrainConfig, seed: int) -> RetrainConfig:
@@ -101,7 +99,7 @@ def report(name: str, found: Course) -> None:
     print(f"{'':<28}loss   " + "".join(f"{loss:>10.6f}" for loss in found.loss), flush=True)
 
 
-def report_reached(fold: EncodedFold, start: Als, found: Course, cold: Course, config: RetrainConfig) -> None:
+def report_reached(fold: EncodedFold, start: Factors, found: Course, cold: Course, config: RetrainConfig) -> None:
     """Print what it took to reach the cold fit's last recall; times are medians of PAIRS fits of each, in turn."""
     reached, wanted = found.first(cold.recall[-1]), FITTED[-1]
     if reached is None:
@@ -127,10 +125,10 @@ def main() -> None:
     base = RetrainConfig()
     parsed = Parsed.read(given.reviews, base)
     fold = encode(parsed.reviews, int(parsed.reviews.time.max()) + 1, base.encode)
-    users, items = parsed.ids(fold)
+    items = parsed.ids(fold)
     task = fold_task(fold, base.evaluate)
     configs = [seeded(base, base.train.seed + n) for n in range(given.seeds)]
-    print(f"{fold.stats['train']:,} train interactions, {len(users):,} users, {len(items):,} items", end="; ")
+    print(f"{fold.stats['train']:,} train interactions, {len(fold.user_codes):,} users, {len(items):,} items", end="; ")
     print(f"{len(task.rows):,} users judged; Recall@{base.evaluate.top_k}, means of {given.seeds} seeds\n")
     print(f"{'iterations':<35}" + "".join(f"{n:>10}" for n in FITTED))
     cold = Course.mean([course(fold, task, None, config) for config in configs])
@@ -139,9 +137,9 @@ def main() -> None:
         warm = []
         for config in configs:
             part = champion(parsed, fold.stats["cut_s"] - weeks * WEEK_S, config)
-            start, n_users, n_items = joined_factors(part, users, items, config.train)
+            start, n_items = joined_factors(part, items, config.train)
             warm.append(course(fold, task, start, config))
-        share = f"{n_users / len(users):.1%} of users, {n_items / len(items):.1%} of items known"
+        share = f"{n_items / len(items):.1%} of items known"
         print(f"\nchampion ends {weeks} weeks before the cut: {share}")
         report("warm", Course.mean(warm))
         report_reached(fold, start, Course.mean(warm), cold, configs[-1])

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
+from include.recommender.parameters import MAIN_CHANNEL
 from include.recommender.plain_text import shown_lines
-from include.recommender.reporting.trend import MAIN_CHANNEL, trend_name
+from include.recommender.reporting.trend import trend_name
 from include.recommender.storage.disk import guarded
 from include.recommender.storage.documents import parse_json
 from include.recommender.storage.names import name_problem

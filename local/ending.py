@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from include.recommender.parameters import MAIN_CHANNEL
 from include.recommender.registry.moves import COMMAND
 from include.recommender.reporting.sentence import verdict_sentence
 
@@ -81,7 +82,7 @@ def _model(model_id: str, uri: str) -> list[str]:
 
 
 def _channel(report: Mapping[str, Any], points_to: str | None) -> str:
-    model, channel = report["model"], (report.get("run") or {}).get("channel") or "production"
+    model, channel = report["model"], (report.get("run") or {}).get("channel") or MAIN_CHANNEL
     if model and model["promoted"]:
         return f"{channel} points to it now"
     still = f"{channel} still points to {points_to}" if points_to else f"{channel} points nowhere yet"

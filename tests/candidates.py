@@ -26,11 +26,21 @@ class Candidate:
         self.parsed = prepare.parse_reviews(workspace, self.downloaded, self.config.parse).artifact
         encoded = prepare.encode_interactions(workspace, self.parsed, as_of, self.config.encode).artifact
         trained = fit.train_als(workspace, self.parsed, encoded, self.config.train).artifact
-        self.fitted = Fitted(encoded, trained, fit.fit_popularity(workspace, encoded, self.config).artifact)
+        self.fitted = Fitted(encoded, trained, fit.learn_prior(workspace, encoded, self.config).artifact)
+        self.baselines = fit.fit_popularity(workspace, encoded, self.config.popularity).artifact
         self.evaluated, gated = self.judge()
         again = fit.refit(workspace, self.parsed, self.fitted, as_of, self.config)
-        refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "popularity")))
-        made = Made(resolved, self.downloaded, self.parsed, self.fitted, self.evaluated, gated, refitted)
+        refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "prior")))
+        made = Made(
+            resolved=resolved,
+            downloaded=self.downloaded,
+            parsed=self.parsed,
+            judged=self.fitted,
+            baselines=self.baselines,
+            evaluated=self.evaluated,
+            gated=gated,
+            published=refitted,
+        )
         self.published = publish.upload_model(workspace, made, as_of, f"run {as_of}", self.config)
         self.again = []
 
@@ -40,7 +50,7 @@ class Candidate:
 
     def judge(self):
         evaluated = judge.evaluate(
-            self.workspace, self.parsed, self.fitted, self.as_of, self.channel, self.config
+            self.workspace, self.parsed, self.fitted, self.baselines, self.as_of, self.channel, self.config
         ).artifact
         gated = judge.recall_gate(self.workspace, evaluated, 10, None, self.config.gate).artifact
         return evaluated, gated

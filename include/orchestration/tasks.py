@@ -13,6 +13,7 @@ from typing import Any
 from airflow.sdk import Asset, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.recommender.parameters.of_run import BY_HAND
 from include.recommender.registry.moves import promote_command
 from include.recommender.reporting.journal import RunFacts
 from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
@@ -21,9 +22,9 @@ from include.recommender.stages.promote import Promotion
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
+from include.recommender.stages.workspace import Outcome
 from include.recommender.storage.artifacts import Artifact
 
-from .fields import BY_HAND
 from .pools import require_pool
 from .run import Handle, Run, run_task
 from .schedule import CHANNELS
@@ -33,8 +34,8 @@ log = logging.getLogger(__name__)
 
 
 # The tasks by what they made, for those that put it together.
-JUDGED = ("encode_interactions", "train_als", "fit_popularity")
-REFITTED = ("encoded", "trained", "popularity")
+JUDGED = ("encode_interactions", "train_als", "learn_prior")
+REFITTED = ("encoded", "trained", "prior")
 ASK = "approve"
 
 
@@ -61,7 +62,7 @@ def stop_if_unchanged() -> bool:
     """Whether to go on: false where the channel's model was made from the same reviews and configuration."""
 
     def body(run: Run) -> bool:
-        if run.facts.params.get("force"):
+        if run.asked.force:
             log.info("Going on whether or not anything changed: force is set")
             return True
         same = unchanged(run.workspace, run.made("download_reviews"), run.as_of, run.facts.channel, run.config)
@@ -117,7 +118,7 @@ def encode_interactions() -> Handle:
 
 
 def train_als() -> Handle:
-    """The candidate's factors."""
+    """The candidate's item factors."""
 
     def body(run: Run) -> Handle:
         fold, config = run.made("encode_interactions"), run.config.train
@@ -130,21 +131,29 @@ def train_als() -> Handle:
 
 
 def fit_popularity() -> Handle:
-    """The opponents, and the item prior."""
+    """The baselines."""
 
     def body(run: Run) -> Handle:
-        return run.hand_on(fit.fit_popularity(run.workspace, run.made("encode_interactions"), run.config))
+        config = run.config.popularity
+        return run.hand_on(fit.fit_popularity(run.workspace, run.made("encode_interactions"), config))
+
+    return _handle(run_task(body))
+
+
+def learn_prior() -> Handle:
+    """The item prior, with its power and half-life as learned inside train."""
+
+    def body(run: Run) -> Handle:
+        return run.hand_on(fit.learn_prior(run.workspace, run.made("encode_interactions"), run.config))
 
     return _handle(run_task(body))
 
 
 def evaluate() -> Handle:
-    """All contestants on the same holdout."""
+    """All models on the same holdout."""
 
     def body(run: Run) -> Handle:
-        outcome = judge.evaluate(
-            run.workspace, run.made("parse_reviews"), _judged(run), run.as_of, run.facts.channel, run.config
-        )
+        outcome = _evaluated(run)
         run.note(champion=outcome.artifact.counts["champion"])
         return run.hand_on(outcome)
 
@@ -155,7 +164,7 @@ def recall_gate() -> Handle:
     """The verdict; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
 
     def body(run: Run) -> Handle:
-        judged, reason = run.made("evaluate"), run.facts.params.get("force_reason")
+        judged, reason = run.made("evaluate"), run.asked.force_reason
         outcome = judge.recall_gate(run.workspace, judged, run.config.evaluate.top_k, reason, run.config.gate)
         handle = run.hand_on(outcome)
         run.note(**outcome.artifact.counts)
@@ -185,6 +194,7 @@ def upload_model() -> dict[str, Any]:
             downloaded=run.made("download_reviews"),
             parsed=run.made("parse_reviews"),
             judged=_judged(run),
+            baselines=run.made("fit_popularity"),
             evaluated=run.made("evaluate"),
             gated=run.made("recall_gate"),
             published=Fitted(*(run.open(refitted[name]) for name in REFITTED)),
@@ -203,9 +213,9 @@ def promote_model() -> dict[str, Any]:
 
     def body(run: Run) -> dict[str, Any]:
         published = Published(**run.of("upload_model"))
-        if run.facts.params.get("promotion") == BY_HAND:
+        if run.asked.promotion == BY_HAND:
             raise AirflowSkipException(_left_to_a_person(run, published.model_id))
-        reason, approved = run.facts.params.get("force_reason"), _approved(run)
+        reason, approved = run.asked.force_reason, _approved(run)
         if approved is not None and not approved.get("by"):
             raise AirflowSkipException(_nobody_was_asked(run, published.model_id))
         approved = approved or {}
@@ -245,12 +255,16 @@ def _judged(run: Run) -> Fitted:
     return Fitted(*(run.made(task) for task in JUDGED))
 
 
+def _evaluated(run: Run) -> Outcome:
+    parsed, baselines = run.made("parse_reviews"), run.made("fit_popularity")
+    return judge.evaluate(run.workspace, parsed, _judged(run), baselines, run.as_of, run.facts.channel, run.config)
+
+
 def _judge_again(run: Run) -> Artifact:
     """Against the champion of now; the journal then names this judgement, and the report shows it."""
-    parsed, config = run.made("parse_reviews"), run.config
-    evaluated = judge.evaluate(run.workspace, parsed, _judged(run), run.as_of, run.facts.channel, config)
+    config, evaluated = run.config, _evaluated(run)
     run.hand_on(evaluated)
-    reason = run.facts.params.get("force_reason")
+    reason = run.asked.force_reason
     gated = judge.recall_gate(run.workspace, evaluated.artifact, config.evaluate.top_k, reason, config.gate)
     run.hand_on(gated)
     judge.require_promotion(run.workspace, gated.artifact)

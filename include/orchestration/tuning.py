@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.recommender.config import TuneConfig
+from include.recommender.parameters.of_search import ROUNDS
 from include.recommender.tuning import steps
 from include.recommender.tuning.report import write_report as write_tune_report
 from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import Result, ask
 from include.recommender.tuning.tuned import write_tuned
 
-from .fields import ROUNDS
 from .run import Run, run_task
 
 
@@ -19,9 +18,8 @@ def plan() -> dict[str, Any]:
     """What is searched, and the folds on which trials are judged."""
 
     def body(run: Run) -> dict[str, Any]:
-        search, config = run.facts.params.get("search"), _search(run)
-        parsed = run.made("parse_reviews")
-        planned = steps.plan(run.workspace, parsed, run.as_of, search, run.config, config).as_dict()
+        parsed, search = run.made("parse_reviews"), run.search
+        planned = steps.plan(run.workspace, parsed, run.as_of, search.search, run.config, search).as_dict()
         run.note(plan=planned)
         return planned
 
@@ -32,7 +30,7 @@ def ask_next(number: int) -> list[dict[str, Any]]:
     """The configurations of a round; none when enough were tried."""
 
     def body(run: Run) -> list[dict[str, Any]]:
-        config, results = _search(run), _results(run, number - 1)
+        config, results = run.search, _results(run, number - 1)
         first = (number - 1) * config.trials_per_round
         n = min(config.trials_per_round, config.trials - first)
         asked = ask(results, run.of("plan")["defaults"], n, config) if n > 0 else []
@@ -53,7 +51,7 @@ def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
             asked["values"],
             _results(run, number - 1),
             run.config,
-            _search(run),
+            run.search,
         ).as_dict()
         run.note(result=result)
         return result
@@ -66,7 +64,7 @@ def choose() -> dict[str, Any]:
 
     def body(run: Run) -> dict[str, Any]:
         planned, results = steps.Plan(**run.of("plan")), _results(run, ROUNDS)
-        choice = steps.choose(run.workspace, planned, results, run.config, _search(run)).as_dict()
+        choice = steps.choose(run.workspace, planned, results, run.config, run.search).as_dict()
         run.note(choice=choice)
         return choice
 
@@ -101,10 +99,6 @@ def write_config() -> str:
 def write_report() -> str:
     """The report of the search, up to where it came."""
     return str(run_task(lambda run: write_tune_report(run.workspace, run.facts.folder_id), despite_problems=True))
-
-
-def _search(run: Run) -> TuneConfig:
-    return TuneConfig.from_params(run.facts.params)
 
 
 def _results(run: Run, rounds: int) -> list[Result]:

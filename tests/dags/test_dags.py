@@ -18,6 +18,7 @@ RETRAIN = [
     "encode_interactions",
     "train_als",
     "fit_popularity",
+    "learn_prior",
     "evaluate",
     "recall_gate",
     "refit",
@@ -42,7 +43,9 @@ def test_the_chain_is_complete_and_in_order(airflow_database):
     assert [name for name in order if name != "fit_popularity"] == [
         name for name in RETRAIN if name != "fit_popularity"
     ]
-    assert order.index("encode_interactions") < order.index("fit_popularity") < order.index("evaluate")
+    assert order.index("encode_interactions") < order.index("fit_popularity") < order.index("learn_prior")
+    assert dag.get_task("learn_prior").upstream_task_ids == {"train_als", "fit_popularity"}
+    assert dag.get_task("evaluate").upstream_task_ids == {"learn_prior"}
 
 
 def test_every_task_says_what_it_does_and_how_it_fails(airflow_database):
@@ -59,7 +62,7 @@ def test_every_task_says_what_it_does_and_how_it_fails(airflow_database):
 
 def test_two_trainings_never_run_at_once(airflow_database):
     dag = load_dag()
-    tasks = [dag.get_task(name) for name in ("train_als", "evaluate", "refit", "promote_model")]
+    tasks = [dag.get_task(name) for name in ("train_als", "learn_prior", "evaluate", "refit", "promote_model")]
     assert {task.max_active_tis_per_dag for task in tasks} == {1}
     assert {task.pool for task in tasks} == {"default_pool"}
 

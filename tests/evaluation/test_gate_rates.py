@@ -38,7 +38,7 @@ def test_a_candidate_no_better_than_popularity_is_seldom_promoted(world, n_users
 
 
 @pytest.mark.parametrize("n_users", [100, 300])
-def test_nor_where_its_hits_are_many_and_small_and_the_opponents_few_and_large(n_users):
+def test_nor_where_its_hits_are_many_and_small_and_the_baselines_few_and_large(n_users):
     assert simulate(SMALL_HITS, n_users, N_WORLDS, [1]).share("PROMOTE") <= LIMIT
 
 

@@ -23,8 +23,9 @@ from include.recommender.evaluation.learn_prior import (
     nearest,
 )
 from include.recommender.models.als import fit_als
-from include.recommender.models.popularity import DAY_S
-from include.recommender.models.prior import BYTES_AN_ITEM, ItemPrior, PriorAls, fit_prior
+from include.recommender.models.confidence import DAY_S
+from include.recommender.models.prior import BYTES_AN_ITEM, fit_prior
+from include.recommender.models.scoring import model_of
 from tests.frames import frame
 
 CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2})
@@ -103,13 +104,13 @@ def test_the_configured_is_among_those_tried(power, days):
 def test_the_recalls_are_those_of_the_one_scoring_function():
     fold = world(1.0, 1.5)
     inner = inner_fold(fold, CONFIG.encode, 10**6, CONFIG.train.seed)
-    als, _ = fit_als(inner.matrix, CONFIG.train)
+    factors, _ = fit_als(inner.matrix, CONFIG.train)
     task = fold_task(inner, CONFIG.evaluate)
     counted = (inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"])
     tried = {(row["half_life_days"], row["power"]): row["recall"] for row in learn_prior(fold, CONFIG).tried}
     for days, power in ((30.0, 0.0), (7.5, 0.2), (120.0, 2.5)):
         prior = replace(CONFIG.prior, half_life_days=days, power=power)
-        model = PriorAls(als, ItemPrior.of(fit_prior(*counted, prior), prior), inner.history)
+        model = model_of(factors, fit_prior(*counted, prior), CONFIG.train, prior)
         judged = judge({"model": model}, task, CONFIG.evaluate)["model"]
         assert tried[days, power] == pytest.approx(judged.means["recall@10"], abs=1e-12)
 

@@ -10,9 +10,9 @@ from include.recommender.config import EncodeConfig, EvaluateConfig
 from include.recommender.data.encoding import encode
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.slices import N_DECILES, by_item_popularity, item_deciles, user_slices
-from include.recommender.models.popularity import DAY_S
-from tests.evaluation.test_evaluate import Table
+from include.recommender.models.confidence import DAY_S
 from tests.frames import frame
+from tests.tables import Table
 
 DAY = int(DAY_S)
 # user, item, day, rating, verified; the cut is at day 1000.
@@ -36,7 +36,8 @@ def test_recall_by_slice_by_hand():
     task = fold_task(fold(), EvaluateConfig(top_k=1))
     # Of the unseen items, user 0 is shown 2 (held out), user 1 item 1 (held out), 2 and 3 what they did not take.
     scores = [[9, 9, 1], [9, 9, 9], [1, 9, 2], [9, 1, 2]]
-    slices = judge({"model": Table(scores)}, task, EvaluateConfig(top_k=1))["model"].slices
+    model = Table(scores)
+    slices = judge({"model": model}, task, EvaluateConfig(top_k=1), model.users)["model"].slices
     assert slices["days since the last interaction"] == [
         {"label": "0 to 30 days", "users": 2, "recall": 0.5},
         {"label": "180 to 365 days", "users": 1, "recall": 1.0},

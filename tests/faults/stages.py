@@ -83,7 +83,7 @@ class Task:
 
     def fitted(self) -> Fitted:
         """The candidate."""
-        return Fitted(self.open("encode_interactions"), self.open("train_als"), self.open("fit_popularity"))
+        return Fitted(self.open("encode_interactions"), self.open("train_als"), self.open("learn_prior"))
 
 
 def _uri(outcome: Any) -> dict[str, Any]:
@@ -119,11 +119,16 @@ def train_als(task: Task) -> Any:
 
 
 def fit_popularity(task: Task) -> Any:
-    return _uri(fit.fit_popularity(task.workspace, task.open("encode_interactions"), CONFIG))
+    return _uri(fit.fit_popularity(task.workspace, task.open("encode_interactions"), CONFIG.popularity))
+
+
+def learn_prior(task: Task) -> Any:
+    return _uri(fit.learn_prior(task.workspace, task.open("encode_interactions"), CONFIG))
 
 
 def evaluate(task: Task) -> Any:
-    return _uri(judge.evaluate(task.workspace, task.open("parse_reviews"), task.fitted(), task.as_of, CHANNEL, CONFIG))
+    parsed, baselines = task.open("parse_reviews"), task.open("fit_popularity")
+    return _uri(judge.evaluate(task.workspace, parsed, task.fitted(), baselines, task.as_of, CHANNEL, CONFIG))
 
 
 def recall_gate(task: Task) -> Any:
@@ -144,9 +149,10 @@ def upload_model(task: Task) -> Any:
         downloaded=task.open("download_reviews"),
         parsed=task.open("parse_reviews"),
         judged=task.fitted(),
+        baselines=task.open("fit_popularity"),
         evaluated=task.open("evaluate"),
         gated=task.open("recall_gate"),
-        published=Fitted(*(task.open("refit", name) for name in ("encoded", "trained", "popularity"))),
+        published=Fitted(*(task.open("refit", name) for name in ("encoded", "trained", "prior"))),
     )
     return asdict(publish.upload_model(task.workspace, made, task.as_of, task.run_id, CONFIG))
 
@@ -175,7 +181,7 @@ STAGES: dict[str, Callable[[Task], Any]] = {
     each.__name__: each
     for each in (
         *(resolve_snapshot, download_reviews, parse_reviews, check_snapshot, encode_interactions, train_als),
-        *(fit_popularity, evaluate, recall_gate, refit, upload_model, promote_model, write_report),
+        *(fit_popularity, learn_prior, evaluate, recall_gate, refit, upload_model, promote_model, write_report),
     )
 }
 

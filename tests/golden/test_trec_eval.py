@@ -13,18 +13,12 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from include.recommender.config import EvaluateConfig
-from include.recommender.evaluation.evaluate import Task, judge, recommend_all
+from include.recommender.evaluation.evaluate import Task, judge
 from include.recommender.evaluation.metrics import per_user
+from include.recommender.models.histories import Histories
+from include.recommender.models.ranking import recommend_all
 
-
-class Table:
-    """A contestant with given scores."""
-
-    def __init__(self, scores):
-        self.scores = scores
-
-    def score(self, rows):
-        return self.scores[rows].copy()
+from ..tables import Table
 
 
 def reference(best, held, k):
@@ -62,14 +56,14 @@ def test_every_user_agrees_with_trec_eval(n_items, k, seed):
     ]
     columns = np.concatenate(held).astype(np.int32)
     task = Task(
-        seen,
-        np.arange(n_users, dtype=np.int32),
-        np.cumsum([0, *map(len, held)]),
-        np.where(columns < n_items, columns, -1),
-        np.bincount(seen.indices, minlength=n_items),
+        rows=np.arange(n_users, dtype=np.int32),
+        seen=Histories.of(seen),
+        held_indptr=np.cumsum([0, *map(len, held)]),
+        held_items=np.where(columns < n_items, columns, -1),
+        item_counts=np.bincount(seen.indices, minlength=n_items),
     )
-    model = Table(rng.random((n_users, n_items)).astype(np.float32))
-    best = recommend_all(model, seen, task.rows, k)
+    model = Table(rng.random((n_users, n_items)))
+    best = recommend_all(model, model.users, task.seen, k)
     expected = reference(best, held, k)
 
     hits = np.array([np.isin(row, items) & (row >= 0) for row, items in zip(best, held, strict=True)])
@@ -78,7 +72,7 @@ def test_every_user_agrees_with_trec_eval(n_items, k, seed):
         np.testing.assert_allclose(ours[name], values, atol=1e-9, err_msg=name)
 
     config = EvaluateConfig(top_k=k)
-    judged = judge({"model": model}, task, config)["model"]
+    judged = judge({"model": model}, task, config, model.users)["model"]
     np.testing.assert_allclose(judged.recall, expected["recall"], atol=1e-9)
     for name, values in expected.items():
         assert judged.means[f"{name}@{k}"] == pytest.approx(values.mean(), abs=1e-9)

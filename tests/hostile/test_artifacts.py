@@ -142,8 +142,9 @@ def test_a_handle_leads_to_an_artifact_of_this_root(workspace, uri):
 @pytest.mark.parametrize(
     ("stage", "counts"),
     [
-        ("evaluate", {"contestants": ["../../x"]}),
+        ("evaluate", {"models": ["../../x"]}),
         ("fit_popularity", {"names": ["/etc/x"]}),
+        ("learn_prior", {"prior": {"power": -1.0}}),
         ("resolve_snapshot", {"snapshot": "../2018"}),
         ("encode_interactions", {"cut_s": 2**40}),
         ("parse_reviews", {}),
@@ -299,14 +300,11 @@ def npy(header):
 )
 def test_factors_that_are_no_array_are_refused(workspace, raw):
     def make(directory):
-        for side in ("user", "item"):
-            (directory / f"{side}_factors.npy").write_bytes(raw)
+        (directory / "item_factors.npy").write_bytes(raw)
 
     made = made_by(workspace, make, "train_als", {"start": "cold"})
-    with pytest.raises(DataError, match=r"user_factors.npy: "):
-        fit.load_als(workspace, made)
-    with pytest.raises(DataError, match=r"there is no such file"):
-        fit.read_als(workspace.cache / "nowhere")
+    with pytest.raises(DataError, match=r"item_factors.npy: "):
+        fit.load_factors(workspace, made)
 
 
 def parquet(table):
@@ -340,15 +338,15 @@ def test_a_verdict_and_a_judgement_are_typed(workspace):
 
 
 def test_a_file_that_an_artifact_lacks_is_named(workspace):
-    made = made_by(workspace, lambda d: None, "fit_popularity", popular())
-    for read in (fit.load_prior, fit.load_popularity):
+    prior = {"power": 0.5, "half_life_days": 30.0, "why": "", "judged_users": 1, "tried": []}
+    for stage, counts, read in (
+        ("train_als", {"start": "cold"}, fit.load_factors),
+        ("fit_popularity", {"names": ["popularity_all_time"]}, fit.load_popularity),
+        ("learn_prior", {"prior": prior}, fit.load_prior),
+    ):
+        made = made_by(workspace, lambda d: None, stage, counts)
         with pytest.raises(DataError, match="there is no such file"):
             read(workspace, made)
-
-
-def popular():
-    prior = {"power": 0.5, "half_life_days": 30.0, "why": "", "judged_users": 1, "tried": []}
-    return {"names": ["popularity_all_time"], "prior": prior}
 
 
 def test_a_model_id_of_a_pointer_decides_no_path(workspace):

@@ -93,7 +93,7 @@ def profile(workspace):
 def report(workspace):
     body = {
         "run": {"as_of": AS_OF.isoformat(), "channel": "production", "snapshot": "2018-09-01"},
-        "verdict": {"decision": "HOLD", "top_k": 10, "candidate_recall": 0.1, "opponent_recall": 0.2, "opponent": "x"},
+        "verdict": {"decision": "HOLD", "top_k": 10, "candidate_recall": 0.1, "baseline_recall": 0.2, "baseline": "x"},
         "model": {"model_id": "20180901-0123456789ab"},
         "error": {"kind": "DataError"},
         "snapshot": {"snapshot": "2018-09-01"},
@@ -110,7 +110,7 @@ def report(workspace):
 
 def drawn_report(workspace):
     key, _ = report(workspace)
-    return key, lambda: trend.render_trend(trend.points(workspace.root, "production"), "production")
+    return key, lambda: trend.render_trend(trend.read_runs(workspace.root, "production"), "production")
 
 
 def pointer(workspace):
@@ -145,9 +145,10 @@ def tombstone(workspace):
     return f"retired/{name}.json", lambda: registry.tombstone(name)
 
 
-FILES = ("user_factors.npy", "item_factors.npy", "prior.npy", "users.parquet", "items.parquet")
+FILES = ("item_factors.npy", "prior.npy", "items.parquet")
 # Files of the bundle that need not be fetched for each attack.
 ALL_THE_SAME = {f"{part}_{each}" for part in ("judged", "published") for each in FILES} | {"MODEL_CARD.md"}
+ALL_THE_SAME |= {"seen_times.npy", "seen_ratings.npy", "seen_verified.npy", "seen_users.parquet"}
 READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]
 LENIENT = (report, drawn_report)  # what is wrong with one report is left out of the chart
 by_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)

@@ -8,7 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from include.recommender.config import TrainConfig
 from include.recommender.errors import ConfigError, DataError
-from include.recommender.models.als import LOSS_USERS, fit_als, fold_in
+from include.recommender.models.als import LOSS_USERS, Als, fit_als, initial_factors
+from include.recommender.models.histories import Histories
 
 CONFIG = TrainConfig(factors=8, iterations=4)
 
@@ -33,13 +34,15 @@ def bare(matrix, config, **options) -> AlternatingLeastSquares:
     return model
 
 
+def scores_of(factors, matrix):
+    return Als.of(factors, CONFIG.regularization).score(Histories.of(matrix))
+
+
 @pytest.mark.parametrize("exact", [False, True])
 def test_factors_are_those_of_bare_implicit(exact):
     matrix = random_matrix()
     ours, _ = fit_als(matrix, CONFIG, exact=exact)
-    theirs = bare(matrix, CONFIG, use_cg=not exact)
-    np.testing.assert_array_equal(ours.user_factors, theirs.user_factors)
-    np.testing.assert_array_equal(ours.item_factors, theirs.item_factors)
+    np.testing.assert_array_equal(ours, bare(matrix, CONFIG, use_cg=not exact).item_factors)
 
 
 def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads():
@@ -47,48 +50,50 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads():
     matrix = random_matrix(n_users=LOSS_USERS + 500)
     fits = [fit_als(matrix, CONFIG, threads=threads) for threads in (1, 2, 2, 4)]
     first, curve = fits[0]
-    for model, again in fits[1:]:
-        assert model.user_factors.tobytes() == first.user_factors.tobytes()
-        assert model.item_factors.tobytes() == first.item_factors.tobytes()
+    for factors, again in fits[1:]:
+        assert factors.tobytes() == first.tobytes()
         assert again.loss == curve.loss
 
 
 def test_another_seed_gives_other_factors():
     matrix = random_matrix()
     one, other = (fit_als(matrix, TrainConfig(factors=8, iterations=1, seed=seed))[0] for seed in (1, 2))
-    assert not np.array_equal(one.item_factors, other.item_factors)
+    assert not np.array_equal(one, other)
 
 
 def test_loss_is_that_of_the_objective_and_falls():
     matrix = random_matrix()
-    model, curve = fit_als(matrix, CONFIG)
+    _, curve = fit_als(matrix, CONFIG)
     assert curve.loss == sorted(curve.loss, reverse=True)
     assert len(curve.seconds) == CONFIG.iterations
     # Hu et al. 2008, eq. 3, in full; implicit divides by the sum of all confidences, 1 for each unknown.
     confidence = np.where(matrix.toarray() > 0, matrix.toarray(), 1).astype(np.float64)
     wanted = (matrix.toarray() > 0).astype(np.float64)
+    model = bare(matrix, CONFIG)  # the same fit, which keeps its users
     X, Y = model.user_factors.astype(np.float64), model.item_factors.astype(np.float64)
     penalty = CONFIG.regularization * ((X**2).sum() + (Y**2).sum())
     expected = ((confidence * (wanted - X @ Y.T) ** 2).sum() + penalty) / confidence.sum()
     assert curve.loss[-1] == pytest.approx(expected, rel=1e-4)
 
 
-def test_users_and_items_without_interactions_get_zero_factors():
+def test_users_and_items_without_interactions_score_zero():
     matrix = random_matrix().tolil()
     matrix[7] = 0
     matrix[:, 11] = 0
     matrix = matrix.tocsr()
     matrix.eliminate_zeros()
-    model, _ = fit_als(matrix, CONFIG)
-    assert not model.user_factors[7].any()
-    assert not model.item_factors[11].any()
-    assert np.isfinite(model.score(np.arange(300, dtype=np.int32))).all()
+    factors, _ = fit_als(matrix, CONFIG)
+    assert not factors[11].any()
+    scores = scores_of(factors, matrix)
+    assert not scores[7].any()
+    assert not scores[:, 11].any()
+    assert np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1)])
 def test_odd_shapes_fit(shape):
-    model, _ = fit_als(sparse.csr_matrix(np.full(shape, 3, dtype=np.float32)), CONFIG)
-    assert model.score(np.array([0], dtype=np.int32)).shape == (1, shape[1])
+    matrix = sparse.csr_matrix(np.full(shape, 3, dtype=np.float32))
+    assert scores_of(fit_als(matrix, CONFIG)[0], matrix).shape == shape
 
 
 def test_the_input_is_not_changed():
@@ -105,7 +110,7 @@ def test_memory_mapped_matrices_fit(tmp_path):
         np.save(tmp_path / name, getattr(matrix, name))
     parts = [np.load(tmp_path / f"{name}.npy", mmap_mode="c") for name in ("data", "indices", "indptr")]
     mapped = sparse.csr_matrix(tuple(parts), shape=matrix.shape)
-    np.testing.assert_array_equal(fit_als(mapped, CONFIG)[0].item_factors, fit_als(matrix, CONFIG)[0].item_factors)
+    np.testing.assert_array_equal(fit_als(mapped, CONFIG)[0], fit_als(matrix, CONFIG)[0])
 
 
 def test_nothing_to_fit_is_refused():
@@ -128,18 +133,20 @@ def test_overflowing_factors_are_refused():
         fit_als(matrix, CONFIG)
 
 
-def test_fold_in_is_implicits_recalculation():
+def test_a_warm_start_goes_on_where_a_fit_ended_without_its_users():
     matrix = random_matrix()
-    model = bare(matrix, CONFIG)
-    gram = model.item_factors.T @ model.item_factors
-    new = random_matrix(n_users=20, seed=9)
-    ours = fold_in(new, model.item_factors, gram, CONFIG.regularization)
-    theirs = model.recalculate_user(np.arange(20), new)
-    np.testing.assert_allclose(ours, theirs, rtol=2e-4, atol=2e-5)
+    longer = TrainConfig(factors=8, iterations=12, warm_iterations=8)
+    start, first = fit_als(matrix, CONFIG)
+    before = start.copy()
+    _, warm = fit_als(matrix, longer, start=start)
+    _, cold = fit_als(matrix, longer)
+    np.testing.assert_array_equal(start, before)
+    assert len(warm.loss) == 8
+    assert warm.loss[0] < first.loss[-1]
+    assert warm.loss[-1] == pytest.approx(cold.loss[-1], rel=1e-3)
 
 
-def test_fold_in_of_nothing_is_zero():
-    model, _ = fit_als(random_matrix(), CONFIG)
-    gram = model.item_factors.T @ model.item_factors
-    empty = sparse.csr_matrix((2, 90), dtype=np.float32)
-    assert not fold_in(empty, model.item_factors, gram, CONFIG.regularization).any()
+def test_a_warm_start_is_the_same_on_any_number_of_threads():
+    matrix = random_matrix()
+    fits = [fit_als(matrix, CONFIG, start=initial_factors(90, CONFIG), threads=threads)[0] for threads in (1, 2, 4)]
+    assert fits[0].tobytes() == fits[1].tobytes() == fits[2].tobytes()

@@ -12,6 +12,8 @@ def test_memory_by_hand():
     assert needed_bytes((3, 5), 10, 2) == 160 + 64 + (3 + 2 * 5) * 2 * 4
     # More users than items: the peak is while the users' factors start.
     assert needed_bytes((50, 5), 10, 2) == 160 + 440 + 2 * 50 * 2 * 4
+    # A warm start: users once, items in float32 and once more in float64.
+    assert needed_bytes((50, 5), 10, 2, warm=True) == 160 + 440 + (50 + 3 * 5) * 2 * 4
 
 
 def test_a_fit_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch):

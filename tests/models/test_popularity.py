@@ -3,10 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from include.recommender.config import PopularityConfig
-from include.recommender.evaluation.evaluate import recommend
-from include.recommender.models.popularity import DAY_S, fit_popularity
+from include.recommender.models.confidence import DAY_S
+from include.recommender.models.histories import Histories
+from include.recommender.models.popularity import fit_popularity
+from include.recommender.models.ranking import recommend_all
 
 CUT_S = 1_000 * DAY_S
 
@@ -17,10 +20,10 @@ def test_windows_decay_and_ties_by_hand():
     times = CUT_S - DAY_S * np.array([500, 500, 500, 10, 10, 400, 60])
     fitted = fit_popularity(items, times, 5, CUT_S, PopularityConfig(windows_days=(30, 90), half_life_days=10))
     assert list(fitted) == ["popularity_all_time", "popularity_30d", "popularity_90d", "popularity_decayed"]
-    assert fitted["popularity_all_time"].strength.tolist() == [3, 1, 2, 1, 0]
-    assert fitted["popularity_30d"].strength.tolist() == [0, 1, 1, 0, 0]
-    assert fitted["popularity_90d"].strength.tolist() == [0, 1, 1, 1, 0]
-    assert fitted["popularity_decayed"].strength == pytest.approx([3 * 2**-50, 0.5, 0.5 + 2**-40, 2**-6, 0])
+    assert fitted["popularity_all_time"].counts.tolist() == [3, 1, 2, 1, 0]
+    assert fitted["popularity_30d"].counts.tolist() == [0, 1, 1, 0, 0]
+    assert fitted["popularity_90d"].counts.tolist() == [0, 1, 1, 1, 0]
+    assert fitted["popularity_decayed"].counts == pytest.approx([3 * 2**-50, 0.5, 0.5 + 2**-40, 2**-6, 0])
     # All time: 1 and 3 tie throughout, the smaller id is first. 30 days: 2 before 1 by all-time count, then 0 before 3.
     assert fitted["popularity_all_time"].order.tolist() == [0, 2, 1, 3, 4]
     assert fitted["popularity_30d"].order.tolist() == [2, 1, 0, 3, 4]
@@ -32,7 +35,7 @@ def test_a_window_begins_at_its_very_instant_and_ends_before_the_cut():
     times = np.array([CUT_S - 30 * DAY_S - 1, CUT_S - 30 * DAY_S, CUT_S - 1])
     items = np.arange(3, dtype=np.int32)
     fitted = fit_popularity(items, times, 3, CUT_S, PopularityConfig(windows_days=(30,)))
-    assert fitted["popularity_30d"].strength.tolist() == [0, 1, 1]
+    assert fitted["popularity_30d"].counts.tolist() == [0, 1, 1]
 
 
 def test_counts_and_order_agree_with_pandas():
@@ -49,18 +52,16 @@ def test_counts_and_order_agree_with_pandas():
     weight = 0.5 ** (frame.age / config.half_life_days)
     expected["popularity_decayed"] = weight.groupby(frame["item"]).sum()
     assert set(fitted) == set(expected)
-    for name, strength in expected.items():
-        strength = strength.reindex(range(200), fill_value=0)
-        np.testing.assert_allclose(fitted[name].strength, strength, rtol=1e-12, err_msg=name)
-        table = pd.DataFrame({"strength": fitted[name].strength, "all": everything, "id": range(200)})
-        table = table.sort_values(["strength", "all", "id"], ascending=[False, False, True])
+    for name, counts in expected.items():
+        counts = counts.reindex(range(200), fill_value=0)
+        np.testing.assert_allclose(fitted[name].counts, counts, rtol=1e-12, err_msg=name)
+        table = pd.DataFrame({"counts": fitted[name].counts, "all": everything, "id": range(200)})
+        table = table.sort_values(["counts", "all", "id"], ascending=[False, False, True])
         assert fitted[name].order.tolist() == table.id.tolist()
 
 
 def test_recommendations_follow_the_order_without_what_was_seen():
-    from scipy import sparse
-
     items = np.array([0, 1, 1, 2, 2, 2], dtype=np.int32)
     model = fit_popularity(items, np.full(6, CUT_S - 1), 4, CUT_S, PopularityConfig())["popularity_all_time"]
-    seen = sparse.csr_matrix(np.array([[0, 0, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]))
-    assert recommend(model, seen, np.array([0, 1, 2]), 3).tolist() == [[2, 1, 0], [1, 0, 3], [-1, -1, -1]]
+    seen = Histories.of(sparse.csr_matrix(np.array([[0, 0, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]])))
+    assert recommend_all(model, seen, seen, 3).tolist() == [[2, 1, 0], [1, 0, 3], [-1, -1, -1]]

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from include.recommender.errors import DataError, GateRejected
-from include.recommender.registry.moves import WHY_CHARS
+from include.recommender.parameters.of_registry import WHY_CHARS
 from include.recommender.registry.versions import file_key
 
 from ..candidates import AUGUST, CHANNEL, JULY, SEPTEMBER, Candidate

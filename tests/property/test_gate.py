@@ -89,7 +89,7 @@ def test_another_popularity_never_helps(candidate):
     one = decide(against(candidate, popularity), 10, CONFIG)
     two = decide({**against(candidate, popularity), "popularity_30d": candidate}, 10, CONFIG)
     assert RANK[two.decision] <= RANK[one.decision]
-    assert two.opponent_recall >= one.opponent_recall
+    assert two.baseline_recall >= one.baseline_recall
 
 
 @quick

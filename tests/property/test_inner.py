@@ -5,8 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.recommender.config import EncodeConfig
-from include.recommender.data.encoding import EncodedFold, confidences
+from include.recommender.data.encoding import EncodedFold
 from include.recommender.data.inner import inner_fold
+from include.recommender.models.confidence import confidences
 from tests.frames import frame
 from tests.property.test_split import FOLDABLE, FRACTIONS, encoded, quick
 

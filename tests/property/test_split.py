@@ -5,10 +5,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from include.recommender.config import EncodeConfig
-from include.recommender.data.encoding import _ARRAYS, EncodedFold, confidences, encode, filter_rare
+from include.recommender.data.encoding import _ARRAYS, EncodedFold, encode, filter_rare
 from include.recommender.data.interactions import Reviews
 from include.recommender.data.split import before, deduplicate, time_split
 from include.recommender.errors import DataError
+from include.recommender.models.confidence import confidences
 from tests.frames import frame
 
 COLUMNS = ("user", "item", "time", "rating", "verified")

@@ -2,18 +2,20 @@
 
 import json
 import tempfile
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 
-from include.recommender.models.als import Als
-from include.recommender.registry.bundle import ModelPart, describe, model_id, save_seen
+from include.recommender.config import PriorConfig, RetrainConfig
+from include.recommender.registry.bundle import ModelPart, describe, model_id
 from include.recommender.registry.channels import Move
 from include.recommender.registry.moves import moved_now
+from include.recommender.registry.seen import Seen
 
+CONFIG = RetrainConfig.from_params({"factors": 2}).as_dict()
 ITEMS = ("00", "01", "02", "03")
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -50,8 +52,21 @@ OLD = Version("old", "2018-08-01T00:00:00+00:00")
 
 def part(items=ITEMS):
     rng = np.random.default_rng(1)
-    als = Als(rng.random((3, 2), dtype=np.float32), rng.random((len(items), 2), dtype=np.float32))
-    return ModelPart(als, pa.array(["a", "b", "c"]), pa.array(list(items)), np.arange(float(len(items))))
+    factors = rng.random((len(items), 2), dtype=np.float32)
+    return ModelPart(factors, pa.array(list(items)), np.arange(float(len(items))))
+
+
+def seen(n_items):
+    """Three users, the second of whom has no history."""
+    return Seen(
+        user_ids=pa.array(["a", "b", "c"]),
+        indptr=np.array([0, 2, 2, 3]),
+        indices=np.array([0, 2, 1], dtype=np.int32),
+        times=np.array([1_500_000_000, 1_510_000_000, 1_520_000_000]),
+        ratings=np.array([5, 1, 4], dtype=np.float32),
+        verified=np.array([1, 0, -1], dtype=np.int8),
+        n_items=n_items,
+    )
 
 
 def about(name, decision="PROMOTE", **changes):
@@ -61,8 +76,8 @@ def about(name, decision="PROMOTE", **changes):
         "top_k": 10,
         "n_users": 3,
         "candidate_recall": 0.25,
-        "opponent": "popularity_all_time",
-        "opponent_recall": 0.2,
+        "baseline": "popularity_all_time",
+        "baseline_recall": 0.2,
         "relative_lift": 0.25,
         "forced": None,
     }
@@ -77,8 +92,8 @@ def about(name, decision="PROMOTE", **changes):
         "published_cut_s": known_s,
         "last_s": known_s - 1,
         "reviews": "abc",
-        "config": {"train": {"factors": 2}, "encode": {"holdout_fraction": 0.1}},
-        "prior": {"power": 0.0, "fit": False},
+        "config": CONFIG,
+        "prior": asdict(PriorConfig(power=0.0, fit=False)),
         "metrics": {
             "candidate": {"recall@5": 0.1, "recall@10": 0.25},
             "popularity_all_time": {"recall@5": 0.1, "recall@10": 0.2},
@@ -98,7 +113,7 @@ def make(directory, name, decision="PROMOTE", items=ITEMS, **changes):
     """All files of a version; return its manifest."""
     for each in ("judged", "published"):
         part(items).save(directory, each)
-    save_seen(directory, sparse.csr_matrix((np.ones(3, np.float32), [0, 2, 1], [0, 2, 2, 3]), shape=(3, len(items))))
+    seen(len(items)).save(directory)
     counts = {"train": 3, "train_users": 3, "train_items": len(items), "holdout": 1}
     (directory / "fold.json").write_text(json.dumps({"judged": counts, "published": counts}))
     (directory / "MODEL_CARD.md").write_text(f"# Model {name.label}\n")

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.recommender.errors import DataError, NotFound
-from include.recommender.registry.bundle import ModelPart, load_seen, read_manifest
+from include.recommender.registry.bundle import ModelPart, read_manifest
 from include.recommender.registry.documents import read_document, write_document
+from include.recommender.registry.seen import Seen
 from include.recommender.registry.versions import Tombstone, file_key, manifest_key, tombstone_key
 from include.recommender.storage.artifacts import canonical_hash
 
@@ -81,7 +82,7 @@ def test_a_flipped_bit_or_a_cut_is_refused_or_means_the_same(manifest, kind):
         ({"metrics": {}}, "lacks candidate"),
         ({"verdict": {}}, "verdict: Object missing required field"),
         ({"colour": "red"}, "unknown field `colour`"),
-        ({"format": 1}, "format 1, this code reads format 2"),
+        ({"format": 2}, "format 2, this code reads format 1"),
         ({"libraries": [1]}, "at `$.libraries`"),
     ],
 )
@@ -253,32 +254,32 @@ def pickled(path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("published_user_factors.npy", b"", "not an array of numpy"),
-        ("published_user_factors.npy", b"\x93NUMPX" + bytes(200), "magic string"),
-        ("published_user_factors.npy", b"\x93NUMPY\x03\x00" + bytes(200), "version"),
-        ("published_user_factors.npy", header((10**12, 2)), "needs 8,000,000,000,128"),
-        ("published_user_factors.npy", header((2**62, 2**62)), "needs"),
-        ("published_user_factors.npy", header((-3, 2)), "shape"),
-        ("published_user_factors.npy", header((3, 2), fortran="True") + bytes(24), "by columns"),
-        ("published_user_factors.npy", header((3, 2), "|O") + bytes(24), "object"),
-        ("published_user_factors.npy", header((3, 2), ">f4") + bytes(24), "expected float32"),
-        ("published_user_factors.npy", header((3, 2)) + bytes(25), "153 bytes, its header"),
-        ("published_user_factors.npy", header((3, 2)) + bytes(23), "151 bytes, its header"),
-        ("published_user_factors.npy", header((2, 2)) + bytes(16), "published_users.parquet: 3 ids, expected 2"),
-        ("published_item_factors.npy", header((4, 3)) + bytes(48), "shape"),
+        ("published_item_factors.npy", b"", "not an array of numpy"),
+        ("published_item_factors.npy", b"\x93NUMPX" + bytes(200), "magic string"),
+        ("published_item_factors.npy", b"\x93NUMPY\x03\x00" + bytes(200), "version"),
+        ("published_item_factors.npy", header((10**12, 2)), "needs 8,000,000,000,128"),
+        ("published_item_factors.npy", header((2**62, 2**62)), "needs"),
+        ("published_item_factors.npy", header((-3, 2)), "shape"),
+        ("published_item_factors.npy", header((3, 2), fortran="True") + bytes(24), "by columns"),
+        ("published_item_factors.npy", header((3, 2), "|O") + bytes(24), "object"),
+        ("published_item_factors.npy", header((3, 2), ">f4") + bytes(24), "expected float32"),
+        ("published_item_factors.npy", header((4, 2)) + bytes(33), "161 bytes, its header"),
+        ("published_item_factors.npy", header((4, 2)) + bytes(31), "159 bytes, its header"),
+        ("published_item_factors.npy", header((2, 2)) + bytes(16), "published_prior.npy: shape (4,), expected (2)"),
+        ("published_item_factors.npy", header((3, 2)) + bytes(24), "published_prior.npy: shape (4,), expected (3)"),
         ("published_item_factors.npy", pickled, "object"),
         ("published_prior.npy", np.array([0.0, 1.0, -1.0, 2.0]), "below 0"),
         ("published_prior.npy", np.array([0.0, 1.0, np.inf, 2.0]), "not finite"),
         ("published_prior.npy", None, "there is no such file"),
-        ("published_users.parquet", b"PAR1" + bytes(40) + b"PAR1", "not a vocabulary"),
-        ("published_users.parquet", b"", "not a vocabulary"),
-        ("published_users.parquet", None, "not a vocabulary"),
-        ("published_users.parquet", pa.table({"name": ["a", "b", "c"]}), "not a Parquet table"),
-        ("published_users.parquet", pa.table({"id": [1, 2, 3]}), "expected large_string"),
-        ("published_users.parquet", ids("a", None, "c"), "without nulls"),
-        ("published_users.parquet", ids("a", "c", "b"), "ascending"),
-        ("published_users.parquet", ids("a", "a", "b"), "each once"),
-        ("published_users.parquet", pa.table({"id": ["a"] * 100_000}), "100,000 ids, expected 3"),
+        ("published_items.parquet", b"PAR1" + bytes(40) + b"PAR1", "not a vocabulary"),
+        ("published_items.parquet", b"", "not a vocabulary"),
+        ("published_items.parquet", None, "not a vocabulary"),
+        ("published_items.parquet", pa.table({"name": ["a", "b", "c", "d"]}), "not a Parquet table"),
+        ("published_items.parquet", pa.table({"id": [1, 2, 3, 4]}), "expected large_string"),
+        ("published_items.parquet", ids("a", None, "c", "d"), "without nulls"),
+        ("published_items.parquet", ids("a", "c", "b", "d"), "ascending"),
+        ("published_items.parquet", ids("a", "a", "b", "c"), "each once"),
+        ("published_items.parquet", pa.table({"id": ["a"] * 100_000}), "100,000 ids, expected 4"),
     ],
 )
 def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, says):
@@ -297,26 +298,38 @@ def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, says):
     with pytest.raises(DataError, match=r"\.(npy|parquet): ") as caught:
         ModelPart.load(tmp_path, "published")
     assert says in str(caught.value)
-    assert name in str(caught.value) or "published_users" in str(caught.value)
+    assert name in str(caught.value) or "published_prior" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("name", "array", "says"),
     [
-        ("seen_indptr.npy", np.array([0, 2, 2], np.int64), "shape"),
+        ("seen_indptr.npy", np.array([0, 2, 2], np.int64), "does not describe"),
         ("seen_indptr.npy", np.array([0, 3, 2, 3], np.int64), "does not describe"),
         ("seen_indptr.npy", np.array([1, 2, 2, 3], np.int64), "does not describe"),
         ("seen_indptr.npy", np.array([0, 2, 2, 9], np.int64), "does not describe"),
-        ("seen_indices.npy", np.array([0, 2, 4], np.int32), "outside 0..3"),
-        ("seen_indices.npy", np.array([0, 2, -1], np.int32), "outside 0..3"),
+        ("seen_indptr.npy", np.zeros(0, np.int64), "does not describe"),
+        ("seen_indices.npy", np.array([0, 2, 4], np.int32), "expected 0 to 3"),
+        ("seen_indices.npy", np.array([0, 2, -1], np.int32), "expected 0 to 3"),
+        ("seen_indices.npy", np.array([2, 0, 1], np.int32), "expected ascending, each once"),
+        ("seen_indices.npy", np.array([0, 0, 1], np.int32), "expected ascending, each once"),
         ("seen_indices.npy", np.array([0.0, 2, 2], np.float32), "expected int32"),
+        ("seen_times.npy", np.array([1, 2], np.int64), "shape"),
+        ("seen_ratings.npy", np.array([1, np.nan, 3], np.float32), "not finite"),
+        ("seen_verified.npy", np.array([0, 1, 2], np.int8), "outside -1..1"),
+        ("seen_verified.npy", np.array([0, 1, -2], np.int8), "outside -1..1"),
+        ("seen_users.parquet", ids("a", "c", "b"), "ascending"),
+        ("seen_users.parquet", ids("a", "b"), "2 ids, expected 3"),
     ],
 )
-def test_seen_items_that_do_not_fit_are_refused(tmp_path, name, array, says):
+def test_histories_that_do_not_fit_are_refused(tmp_path, name, array, says):
     make(tmp_path, M1)
-    np.save(tmp_path / name, array)
+    if isinstance(array, pa.Table):
+        pq.write_table(array, tmp_path / name)
+    else:
+        np.save(tmp_path / name, array)
     with pytest.raises(DataError, match=f"{name}: .*{says}"):
-        load_seen(tmp_path, (3, 4))
+        Seen.load(tmp_path, 4)
 
 
 def test_what_makes_no_version_is_not_published(tmp_path):

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from include.recommender.errors import ConfigError, DataError, NotFound, PreconditionFailed
-from include.recommender.registry.bundle import ModelPart, load_seen, read_manifest
+from include.recommender.registry.bundle import ModelPart, read_manifest
 from include.recommender.registry.registry import Registry
+from include.recommender.registry.seen import Seen
 from include.recommender.storage.objects import ObjectStore
 
 from ..conftest import BUCKET
-from .makers import M1, M2, make, moving, part
+from .makers import ITEMS, M1, M2, make, moving, part, seen
 
 
 def bundle(directory, name=M1):
@@ -26,9 +27,12 @@ def test_a_bundle_comes_back_as_it_was(workspace, tmp_path):
     assert workspace.registry.publish(tmp_path / "made", manifest)
     assert workspace.registry.fetch(M1, tmp_path / "got") == manifest
     loaded = ModelPart.load(tmp_path / "got", "published")
-    assert np.array_equal(loaded.als.item_factors, part().als.item_factors)
-    assert loaded.user_ids.to_pylist() == ["a", "b", "c"]
-    assert load_seen(tmp_path / "got", (3, 4)).indices.tolist() == [0, 2, 1]
+    assert np.array_equal(loaded.item_factors, part().item_factors)
+    assert loaded.item_ids.to_pylist() == list(ITEMS)
+    found, made = Seen.load(tmp_path / "got", len(ITEMS)), seen(len(ITEMS))
+    assert found.user_ids.to_pylist() == ["a", "b", "c"]
+    for name in ("indptr", "indices", "times", "ratings", "verified"):
+        assert getattr(found, name).tolist() == getattr(made, name).tolist()
 
 
 def test_a_version_is_written_once(workspace, tmp_path):
@@ -67,8 +71,8 @@ def test_a_flipped_byte_in_any_file_is_refused_by_name(workspace, s3, tmp_path):
 @pytest.mark.parametrize(
     ("name", "array", "says"),
     [
-        ("published_user_factors.npy", np.zeros((3, 2)), "expected float32"),
-        ("published_user_factors.npy", np.zeros((3, 2, 1), np.float32), "expected"),
+        ("published_item_factors.npy", np.zeros((4, 2)), "expected float32"),
+        ("published_item_factors.npy", np.zeros((4, 2, 1), np.float32), "expected"),
         ("published_item_factors.npy", np.full((4, 2), np.nan, np.float32), "not finite"),
         ("published_prior.npy", np.zeros(3), "expected"),
     ],

@@ -21,6 +21,7 @@ ORDER = [
     "encode_interactions",
     "train_als",
     "fit_popularity",
+    "learn_prior",
     "evaluate",
     "recall_gate",
 ]
@@ -63,9 +64,9 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
     )
     encoded = keep(prepare.encode_interactions(workspace, parsed, AS_OF, config.encode))
     trained = keep(fit.train_als(workspace, parsed, encoded, config.train))
-    popularity = keep(fit.fit_popularity(workspace, encoded, config))
-    fitted = Fitted(encoded, trained, popularity)
-    evaluated = keep(judge.evaluate(workspace, parsed, fitted, AS_OF, "production", config))
+    baselines = keep(fit.fit_popularity(workspace, encoded, config.popularity))
+    fitted = Fitted(encoded, trained, keep(fit.learn_prior(workspace, encoded, config)))
+    evaluated = keep(judge.evaluate(workspace, parsed, fitted, baselines, AS_OF, "production", config))
     keep(judge.recall_gate(workspace, evaluated, config.evaluate.top_k, None, config.gate))
     return journal, made
 

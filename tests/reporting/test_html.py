@@ -12,9 +12,9 @@ from include.recommender.reporting.view import headline
 
 from .runs import failed, without
 
-SECTIONS = ["verdict", "contestants", "data", "training", "history", "served", "beyond", "lineage", "tasks"]
+SECTIONS = ["verdict", "models", "data", "training", "history", "served", "beyond", "lineage", "tasks"]
 # What is not shown, rather than shown empty, where a part of the report is missing.
-GONE_WITH = {"training": {"training"}, "judged": {"contestants", "history", "beyond"}}
+GONE_WITH = {"training": {"training"}, "judged": {"models", "history", "beyond"}}
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 PLOTS = ["differences", "recalls", "funnel", "training", "history", "shown", "tasks"]
 
@@ -225,7 +225,7 @@ def test_the_verdict_speaks_of_coverage_and_of_what_is_live(report):
     text = " ".join(Page(render_html(report)).text.split())
     assert f"It was not compared with a live model: {report['champion']}." in text
     verdict = report["verdict"] | {"champion_recall": 0.1}
-    own, theirs = (report["judged"][name]["means"]["coverage@10"] for name in ("candidate", verdict["opponent"]))
+    own, theirs = (report["judged"][name]["means"]["coverage@10"] for name in ("candidate", verdict["baseline"]))
     assert f"It recommends {own:.2%}".replace("%", " %") in text
     assert f"of the items in train to at least one of the {verdict['n_users']:,} judged users (popularity" in text
     assert f": {theirs:.2%}".replace("%", " %") in text
@@ -261,7 +261,7 @@ def test_an_unchanged_run_links_to_the_report_it_equals_and_has_no_empty_cards(r
     assert 'id="lineage"' in page
 
 
-def test_the_page_names_contestants_and_percent_in_one_way(report):
+def test_the_page_names_models_and_percent_in_one_way(report):
     page = Page(render_html(report | {"table": None, "configuration": None}))
     assert not re.search(r"popularity_(\d|all|decayed)", page.text)
     assert not re.search(r"\d%", page.text)

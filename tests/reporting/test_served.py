@@ -21,11 +21,11 @@ def sliced(report):
     return report | {"judged": judged}
 
 
-def test_rows_stand_in_the_order_of_the_contestants(report):
+def test_rows_stand_in_the_order_of_the_models(report):
     report = sliced(report)
     names = served.compared(report)
     assert names[0] == "candidate"
-    assert served.opponent_of(report) in names
+    assert served.baseline_of(report) in names
     order = sorted(report["judged"])
     (slicing,) = served.user_slices(report)
     (row,) = slicing["rows"]

@@ -35,7 +35,7 @@ def some_recalls(candidate=0.5, popularity=0.2, champion=None, n=200):
     return {name: (rng.random(n) < mean).astype(float) for name, mean in means.items()}
 
 
-def test_contestants_stand_best_first_with_the_opponent_marked():
+def test_models_stand_best_first_with_the_baseline_marked():
     verdict = verdict_of(some_recalls())
     text = render_verdict(judged(popularity_30d=0.2, popularity_all_time=0.1, candidate=0.5), verdict)
     rows = text.splitlines()[2:5]
@@ -74,7 +74,7 @@ def test_no_line_is_wider_than_a_terminal(forced):
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_an_opponent_without_a_hit_leaves_no_lift_to_tell():
+def test_a_baseline_without_a_hit_leaves_no_lift_to_tell():
     recalls = some_recalls(popularity=0.0)
     text = render_verdict(judged(popularity_30d=0.0, candidate=0.5), verdict_of(recalls))
     assert "it has no hit" in text

@@ -7,10 +7,11 @@ import pytest
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold
-from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
-from include.recommender.registry.bundle import prior_of
+from include.recommender.models.prior import ItemPrior, fit_prior
+from include.recommender.registry.bundle import ModelPart, prior_of
+from include.recommender.registry.seen import Seen
 from include.recommender.stages import champion, fit, judge
-from include.recommender.stages.champion import compare_with, contestant
+from include.recommender.stages.champion import compare_with, version_of
 
 from ..candidates import AUGUST, JULY, Candidate
 
@@ -26,22 +27,22 @@ def first(workspace):
 
 
 def test_what_was_learned_is_judged_published_and_refitted(workspace, first):
-    found = first.fitted.popularity.counts["prior"]
+    found = first.fitted.prior.counts["prior"]
     learned, half_life_days = found["power"], found["half_life_days"]
     assert learned != 2.5
     assert half_life_days != 8.0
-    model = fit.load_model(workspace, first.fitted, first.config.prior)
-    strength = fit.load_prior(workspace, first.fitted.popularity)
+    model = fit.load_model(workspace, first.fitted, first.config)
+    popularity = fit.load_prior(workspace, first.fitted.prior)
     fixed = replace(first.config.prior, power=learned, half_life_days=half_life_days, fit=False)
-    assert (model.prior.boosts == ItemPrior.of(strength, fixed).boosts).all()
+    assert (model.prior.multipliers == ItemPrior.of(popularity, fixed).multipliers).all()
     fold = EncodedFold.load(workspace.artifacts.path(first.fitted.encoded))
     counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
-    assert (strength == fit_prior(*counted, fixed)).all()
+    assert (popularity == fit_prior(*counted, fixed)).all()
     manifest = workspace.registry.manifest(first.model_id)
     assert prior_of(manifest) == fixed
     assert manifest.identity["judged_prior"]["power"] == learned
     assert manifest.identity["published_prior"]["power"] == learned
-    refitted = workspace.artifacts.open(manifest.lineage["refit/fit_popularity"])
+    refitted = workspace.artifacts.open(manifest.lineage["refit/learn_prior"])
     assert {name: refitted.counts["prior"][name] for name in ("power", "half_life_days")} == {
         "power": learned,
         "half_life_days": half_life_days,
@@ -55,29 +56,45 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     state = workspace.registry.channels.read("production")
     comparison, theirs = compare_with(workspace, later.fitted, state, later.config)
     assert comparison.how == "published"
-    found = contestant(workspace, later.parsed, later.fitted, AUGUST, comparison, theirs)
+    fold = EncodedFold.load(workspace.artifacts.path(later.fitted.encoded))
+    rows = np.arange(len(fold.user_codes), dtype=np.int32)
+    found = version_of(workspace, later.parsed, later.fitted, rows, AUGUST, comparison, theirs)
     published = prior_of(workspace.registry.manifest(first.model_id))
     assert published.power > 0
-    fold = EncodedFold.load(workspace.artifacts.path(later.fitted.encoded))
+    # What each user did until now, by the champion's own configuration, over the items that it knows.
     whole = champion.encode_interactions(workspace, later.parsed, AUGUST, theirs.encode).artifact
     theirs_fold = EncodedFold.load(workspace.artifacts.path(whole))
-    histories = theirs_fold.history[np.searchsorted(theirs_fold.user_codes, fold.user_codes)]
-    assert (found.history == histories).all()
-    assert (found.history > fold.history).any()
     part = champion.bundle_part(workspace, first.model_id, "judged")
-    everything = PriorAls(part.als, ItemPrior.of(part.prior, published), np.zeros(0, dtype=np.int32))
-    # A user that both know, over the items that both know.
     ids = workspace.artifacts.path(later.parsed)
-    users = champion.load_ids(ids / champion.USERS).take(fold.user_codes).to_pylist()
+    own = {name: at for at, name in enumerate(part.item_ids.to_pylist())}
+    names = champion.load_ids(ids / champion.ITEMS).take(theirs_fold.item_codes).to_pylist()
+    known = np.array([name in own for name in names])
+    places = np.searchsorted(theirs_fold.user_codes, fold.user_codes)
+    matrix = theirs_fold.matrix[places][:, np.flatnonzero(known)]
+    assert (found.histories.sizes == np.diff(matrix.indptr)).all()
+    assert (found.histories.sizes > fold.history).any()
+    assert found.histories.confidence.tolist() == matrix.data.tolist()
+    # The published model, over the items that both know.
+    scores = part.model(first.config.train, published).score(found.histories)
     items = champion.load_ids(ids / champion.ITEMS).take(fold.item_codes).to_pylist()
-    row = next(row for row, name in enumerate(users) if name in set(part.user_ids.to_pylist()))
-    there = part.user_ids.to_pylist().index(users[row])
-    score = everything.prior.blended_scores(
-        part.als.user_factors[[there]], part.als.item_factors, found.history[[row]]
-    )[0]
-    place = {name: at for at, name in enumerate(part.item_ids.to_pylist())}
-    expected = [score[place[name]] if name in place else -np.inf for name in items]
-    assert found.score(np.array([row], dtype=np.int32))[0] == pytest.approx(expected, rel=1e-5)
+    expected = np.stack([scores[:, own[name]] if name in own else np.full(len(rows), -np.inf) for name in items], 1)
+    assert found.model.score(found.histories).tobytes() == expected.astype(np.float32).tobytes()
+
+
+def test_a_published_user_is_a_look_up_and_then_a_score(workspace, first, tmp_path):
+    """The bundle alone, its histories weighed anew, gives the scores of the refitted model on its fold."""
+    manifest = workspace.registry.fetch(first.model_id, tmp_path)
+    part = ModelPart.load(tmp_path, "published")
+    seen = Seen.load(tmp_path, len(part.item_ids))
+    histories = seen.histories(manifest.published_cut_s, first.config.encode)
+    stages = ("encode_interactions", "train_als", "learn_prior")
+    refitted = fit.Fitted(*(workspace.artifacts.open(manifest.lineage[f"refit/{stage}"]) for stage in stages))
+    fold = EncodedFold.load(workspace.artifacts.path(refitted.encoded))
+    assert histories.confidence.tobytes() == fold.confidence.tobytes()
+    assert histories.items.tobytes() == fold.indices.tobytes()
+    model = part.model(first.config.train, prior_of(manifest))
+    expected = fit.load_model(workspace, refitted, first.config).score(fold.histories)
+    assert model.score(histories).tobytes() == expected.tobytes()
 
 
 def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
@@ -86,14 +103,14 @@ def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
     now = Candidate(workspace, JULY, factors=8)
     comparison, theirs = compare_with(workspace, now.fitted, workspace.registry.channels.read("production"), now.config)
     assert comparison.how == "refitted"
-    found = contestant(workspace, now.parsed, now.fitted, JULY, comparison, theirs)
-    rows = EncodedFold.load(workspace.artifacts.path(now.fitted.encoded)).holdout_rows
-    expected = fit.load_model(workspace, first.fitted, first.config.prior).score(rows)
-    assert found.score(rows) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    fold = EncodedFold.load(workspace.artifacts.path(now.fitted.encoded))
+    found = version_of(workspace, now.parsed, now.fitted, fold.holdout_rows, JULY, comparison, theirs)
+    expected = fit.load_model(workspace, first.fitted, first.config).score(fold.histories.take(fold.holdout_rows))
+    assert found.model.score(found.histories).tobytes() == expected.tobytes()
 
 
-def test_evidence_and_opponents_are_no_part_of_a_models_identity(workspace, first):
-    found = first.fitted.popularity.counts["prior"]
+def test_evidence_and_baselines_are_no_part_of_a_models_identity(workspace, first):
+    found = first.fitted.prior.counts["prior"]
     learned = {"prior_power": found["power"], "prior_half_life_days": found["half_life_days"]}
     fixed = Candidate(workspace, JULY, **CONFIGURED | learned, fit_prior=False)
     assert fixed.model_id == first.model_id
@@ -108,14 +125,14 @@ def test_judging_depends_on_the_prior(workspace, first, param):
     for value in (0.6, 0.7):
         params = {**CONFIGURED, "iterations": 5, "resamples": 10_000, "fit_prior": False, param: value}
         config = RetrainConfig.from_params(params)
-        popularity = fit.fit_popularity(workspace, first.fitted.encoded, config).artifact
-        fitted = replace(first.fitted, popularity=popularity)
-        judged.append(judge.evaluate(workspace, first.parsed, fitted, JULY, "production", config).artifact.uri)
+        fitted = replace(first.fitted, prior=fit.learn_prior(workspace, first.fitted.encoded, config).artifact)
+        outcome = judge.evaluate(workspace, first.parsed, fitted, first.baselines, JULY, "production", config)
+        judged.append(outcome.artifact.uri)
     assert judged[0] != judged[1]
 
 
 @pytest.mark.parametrize("change", [{"factors": 16}, {"alpha": 7}, {"top_k": 5}, {"sample_seed": 8}])
 def test_the_power_is_learned_anew_where_something_that_shapes_it_is_another(workspace, first, change):
     config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **CONFIGURED, **change})
-    again = fit.fit_popularity(workspace, first.fitted.encoded, config).artifact
-    assert again.uri != first.fitted.popularity.uri
+    again = fit.learn_prior(workspace, first.fitted.encoded, config).artifact
+    assert again.uri != first.fitted.prior.uri

@@ -9,7 +9,8 @@ from include.recommender.config import PriorConfig, RetrainConfig, TuneConfig
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.gate import Interval
 from include.recommender.models.als import fit_als
-from include.recommender.models.prior import ItemPrior, PriorAls, fit_prior
+from include.recommender.models.prior import fit_prior
+from include.recommender.models.scoring import model_of
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.tuning import steps
@@ -147,7 +148,7 @@ def test_a_trial_is_judged_with_the_prior_that_it_learned():
     found = judge_configuration(fold, config)
     learned = PriorConfig(**found.prior)
     assert learned.half_life_days != 60.0
-    strength = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], learned)
-    model = PriorAls(fit_als(fold.matrix, config.train)[0], ItemPrior.of(strength, learned), fold.history)
+    popularity = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], learned)
+    model = model_of(fit_als(fold.matrix, config.train)[0], popularity, config.train, learned)
     expected = judge({"it": model}, fold_task(fold, config.evaluate), config.evaluate)["it"]
     assert (found.recall == expected.recall).all()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from include.recommender.config import RetrainConfig, TuneConfig
-from include.recommender.tuning.space import SPACE, inside, values_of
+from include.recommender.parameters.of_search import SPACE
+from include.recommender.tuning.space import inside, values_of
 from include.recommender.tuning.study import Result, ask, best_of, hopeless, importances, least_coverage
 
 NAMES = ["alpha", "prior_power"]

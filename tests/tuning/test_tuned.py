@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from include.recommender.config import RetrainConfig, knobs
+from include.recommender.config import RetrainConfig
 from include.recommender.errors import DataError, NotFound
+from include.recommender.parameters import RETRAIN, RUN
 from include.recommender.tuning.space import tunable
 from include.recommender.tuning.tuned import list_tuned, read_tuned, resolve_tuned, with_tuned, write_tuned
 
@@ -14,7 +15,7 @@ VALUES = {"alpha": 90.0, "prior_power": 0.4, "factors": 32, "fit_prior": False}
 BODY = {"values": VALUES, "better": True, "cut_s": 1, "run": "manual__1"}
 MARCH, APRIL, MAY = (datetime(2018, month, 1, tzinfo=UTC) for month in (3, 4, 5))
 DEFAULTS_OF_TUNABLE = {name: each.default for name, each in tunable().items()}
-DEFAULTS = {each.param: each.default for each in knobs()}
+DEFAULTS = {name: each.plain_default for name, each in RETRAIN.items() if name not in RUN}
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from scipy import sparse
 
 from ..config import EncodeConfig
 from ..errors import DataError
+from ..models.confidence import confidences
+from ..models.histories import Histories, Ints
 from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
 from ..storage.documents import load_json
 from .interactions import Reviews
@@ -21,7 +23,6 @@ from .split import Fold, before, deduplicate, time_split
 
 log = logging.getLogger(__name__)
 
-DAY_S = 86_400
 # One value a train interaction.
 _TRAIN_ARRAYS = ("indices", "confidence", "times", "ratings", "verified")
 _ARRAYS = (
@@ -42,8 +43,6 @@ _TYPES: dict[str, tuple[type[np.generic], tuple[None]]] = {
     "verified": (np.int8, (None,)),
 }
 MAX_CODE = 2**31 - 1
-
-Ints = np.ndarray[Any, np.dtype[np.int32]]
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,11 @@ class EncodedFold:
         """Confidence, float32, shape (n_users, n_items). Absent entries are unknown, never negative."""
         shape = (len(self.user_codes), len(self.item_codes))
         return sparse.csr_matrix((self.confidence, self.indices, self.indptr), shape=shape)
+
+    @property
+    def histories(self) -> Histories:
+        """What train knows of each user, in the rows and columns of the matrix."""
+        return Histories(self.indptr, self.indices, self.confidence, len(self.item_codes))
 
     @property
     def history(self) -> Ints:
@@ -217,41 +221,6 @@ def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, 
             break
         train, rounds = train.take(keep), rounds + 1
     return train, rounds
-
-
-def confidences(
-    times: np.ndarray[Any, np.dtype[np.int64]],
-    ratings: np.ndarray[Any, np.dtype[np.float32]],
-    verified: np.ndarray[Any, np.dtype[np.int8]],
-    cut_s: int,
-    config: EncodeConfig,
-) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * rating term * age term.
-
-    The age term is age_floor + (1 - age_floor) * 2^(-age at the cut / half-life): without a floor, what somebody liked
-    years ago would weigh next to nothing, also where it is all that is known of them.
-    The rating term is 1 + rating_weight * (rating - 3) / 2, at least 0: a bad rating is less evidence of interest,
-    never evidence against it.
-
-    Parameters
-    ----------
-    times, ratings, verified : of each train interaction, shape (n_train,); seconds, stars, and 1, 0 or -1 (not known)
-    cut_s : seconds
-
-    Returns
-    -------
-    float32, shape (n_train,), every value at least 1: a value below 1 would count less than an unknown item
-    """
-    weights = np.array([config.unknown_weight, config.unverified_weight, config.verified_weight])
-    w = weights[verified.astype(np.int64) + 1]
-    if config.rating_weight > 0:
-        w = w * np.maximum(0.0, 1.0 + config.rating_weight * (ratings.astype(np.float64) - 3.0) / 2.0)
-    if config.half_life_days > 0:
-        faded = np.exp2(-((cut_s - times) / DAY_S) / config.half_life_days)
-        w = w * (config.age_floor + (1.0 - config.age_floor) * faded)
-    confidence: np.ndarray[Any, np.dtype[np.float32]] = (1.0 + config.alpha * w).astype(np.float32)
-    assert confidence.min() >= 1.0
-    return confidence
 
 
 def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, np.ndarray[Any, Any], Ints]:

@@ -1,4 +1,4 @@
-"""The champion in the candidate's rows and columns, joined by id, never by row number."""
+"""A published version in the candidate's columns, joined by item id, with the histories that it scores from."""
 
 from __future__ import annotations
 
@@ -9,78 +9,47 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from ..config import RetrainConfig
 from ..data.ids import rows_of
-from ..models.als import Factors, fold_in
-from ..models.prior import Counts, ItemPrior
-from ..models.protocol import Rows, Scores
-from ..registry.bundle import ModelPart
+from ..models.columns import InColumns
+from ..models.histories import Histories
+from ..models.protocol import Recommender
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 
 @dataclass(frozen=True)
-class Histories:
-    """What is known of users. matrix : confidence, float32 CSR, shape (n_users, len(item_ids))"""
+class Version:
+    """A model to be judged, and the judged users' histories in the model's own columns."""
 
-    matrix: sparse.csr_matrix
-    item_ids: pa.LargeStringArray
+    model: Recommender
+    histories: Histories
 
 
-@dataclass(frozen=True)
-class Champion:
-    """A published model's judged factors, over another fold's users and items.
+def aligned(
+    model: Recommender,
+    own_ids: pa.LargeStringArray,
+    item_ids: pa.LargeStringArray,
+    matrix: sparse.csr_matrix,
+    matrix_ids: pa.LargeStringArray,
+) -> Version:
+    """Join by ids.
 
-    Users it does not know are folded in from their history, as serving would; those with nothing it knows get its
-    prior. Items it does not know cannot be recommended by it.
+    Parameters
+    ----------
+    own_ids : items of the model, ascending
+    item_ids : what is judged, the candidate's columns
+    matrix : confidences of the judged users by the model's own configuration: what that leaves out is not known here,
+        and what the candidate's leaves out is. Items that the model does not know are left out
+    matrix_ids : items of the matrix, ascending
     """
-
-    user_factors: np.ndarray[Any, np.dtype[np.float32]]
-    item_factors: np.ndarray[Any, np.dtype[np.float32]]
-    prior: ItemPrior
-    history: Counts
-    unknown_items: np.ndarray[Any, np.dtype[np.bool_]]
-
-    @classmethod
-    def align(
-        cls,
-        part: ModelPart,
-        user_ids: pa.LargeStringArray,
-        item_ids: pa.LargeStringArray,
-        histories: Histories,
-        config: RetrainConfig,
-        judged: Rows,
-    ) -> Champion:
-        """Join by ids.
-
-        Parameters
-        ----------
-        user_ids, item_ids : what is judged, the candidate's rows and columns
-        histories : of the same users, by the champion's own configuration: what it leaves out is its own matter, and
-            what the candidate leaves out is not
-        config : its own
-        judged : rows of the users that it will be asked for; no others are folded in
-        """
-        users, items = rows_of(user_ids, part.user_ids), rows_of(item_ids, part.item_ids)
-        item_factors = _factors(part.als.item_factors, items)
-        user_factors = _factors(part.als.user_factors, users)
-        new = judged[users[judged] < 0]
-        gram = part.als.item_factors.T @ part.als.item_factors
-        seen = _factors(part.als.item_factors, rows_of(histories.item_ids, part.item_ids))
-        user_factors[new] = fold_in(histories.matrix[new], seen, gram, config.train.regularization)
-        prior = ItemPrior.of(part.prior, config.prior).take(items)
-        return cls(user_factors, item_factors, prior, np.diff(histories.matrix.indptr).astype(np.int32), items < 0)
-
-    def score(self, rows: Rows) -> Scores:
-        """As it was published: see `ItemPrior.blended_scores`."""
-        scores = self.prior.blended_scores(self.user_factors[rows], self.item_factors, self.history[rows])
-        scores[:, self.unknown_items] = -np.inf
-        return scores
-
-
-def _factors(known: Factors, rows: np.ndarray[Any, Any]) -> Factors:
-    """The factors at some rows, zero where the row is -1."""
-    return np.where((rows < 0)[:, None], np.float32(0), known[rows])
+    place = rows_of(matrix_ids, own_ids)
+    known = np.flatnonzero(place >= 0)
+    kept = matrix[:, known].tocsr()
+    # Both vocabularies ascend, so the entries of a row stay in order.
+    histories = Histories(
+        kept.indptr.astype(np.int64), place[known][kept.indices].astype(np.int32), kept.data, len(own_ids)
+    )
+    return Version(InColumns(model, rows_of(item_ids, own_ids)), histories)
 
 
 def rows_in(matrix: sparse.csr_matrix, have: Codes, want: Codes) -> sparse.csr_matrix:

@@ -1,48 +1,41 @@
-"""One code path that judges every contestant: full catalogue, seen items excluded, the same users."""
+"""One code path that judges every model: full catalogue, seen items excluded, the same users."""
 
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from ..config import EvaluateConfig
 from ..data.encoding import EncodedFold
+from ..models.histories import Histories
 from ..models.protocol import Recommender, Rows
-from .metrics import METRICS, Floats, Ints, per_user, top_k
+from ..models.ranking import recommend_all
+from .metrics import METRICS, Floats, Ints, per_user
 from .slices import Row, UserSlice, by_item_popularity, user_slices
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
 
-# Scores of one block (32 MB), and of all blocks that are worked on at once; ranking copies a block once more.
-# The layout of the blocks does not depend on the number of cores: a matrix product's last bits depend on its shape.
-BLOCK_SCORES = 8_000_000
-MAX_BLOCK_ROWS = 1_024
-SCORES_IN_FLIGHT = 64_000_000
 HISTORY_EDGES = (0, 1, 2, 3, 5, 10, 20, 50)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is asked of the contestants.
+    """What is asked of the models.
 
-    seen : CSR, shape (n_users, n_items), train interactions, which are not recommended again
     rows : int32, shape (n_judged,), train rows of the judged users
+    seen : train interactions of the judged users: what models score from, and never recommend again
     held : for each judged user the held-out items as columns of `seen`; cold items are -1 and count in the denominator
     item_counts : int64, shape (n_items,), train interactions of each item
-    slices : groups of the judged users, whose recall is told apart
+    slices : groups of the judged users, whose recall is listed separately
     """
 
-    seen: sparse.csr_matrix
     rows: Rows
+    seen: Histories
     held_indptr: np.ndarray[Any, np.dtype[np.int64]]
     held_items: Ints
     item_counts: np.ndarray[Any, np.dtype[np.int64]]
@@ -53,15 +46,10 @@ class Task:
         """Held-out items of each judged user, int32, shape (n_judged,)."""
         return np.diff(self.held_indptr).astype(np.int32)
 
-    @property
-    def history(self) -> Ints:
-        """Train interactions of each judged user, int32, shape (n_judged,)."""
-        return np.diff(self.seen.indptr)[self.rows].astype(np.int32)
-
 
 @dataclass(frozen=True)
 class Judged:
-    """One contestant's outcome: means by "metric@K", and Recall@top_k of every judged user, float64.
+    """One model's outcome: means by "metric@K", and Recall@top_k of every judged user, float64.
 
     slices : Recall@top_k by kind of user; "popularity of the item" counts held-out interactions, not users
     """
@@ -75,16 +63,18 @@ class Judged:
 
 def fold_task(fold: EncodedFold, config: EvaluateConfig) -> Task:
     """The judging task of a fold, with its users in slices; see `make_task`."""
-    task = make_task(fold.matrix, fold.item_codes, fold.holdout_rows, fold.holdout_indptr, fold.holdout_items, config)
+    held = fold.holdout_rows, fold.holdout_indptr, fold.holdout_items
+    task = make_task(fold.histories, fold.item_codes, *held, config=config)
     return replace(task, slices=user_slices(fold, task.rows))
 
 
 def make_task(
-    matrix: sparse.csr_matrix,
+    histories: Histories,
     item_codes: Ints,
     holdout_rows: Rows,
     holdout_indptr: np.ndarray[Any, np.dtype[np.int64]],
     holdout_items: Ints,
+    *,
     config: EvaluateConfig,
 ) -> Task:
     """The judging task of a fold, of all users with a holdout (one or more) or a seeded sample of them."""
@@ -97,15 +87,28 @@ def make_task(
         log.info("Judging a seeded sample of %s of %s users", f"{len(chosen):,}", f"{len(holdout_rows):,}")
     held = [columns[holdout_indptr[user] : holdout_indptr[user + 1]] for user in chosen]
     indptr = np.concatenate([[0], np.cumsum([len(items) for items in held])]).astype(np.int64)
-    counts = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    return Task(matrix, np.asarray(holdout_rows)[chosen], indptr, np.concatenate(held), counts)
+    rows = np.asarray(holdout_rows)[chosen]
+    return Task(
+        rows=rows,
+        seen=histories.take(rows),
+        held_indptr=indptr,
+        held_items=np.concatenate(held),
+        item_counts=np.bincount(histories.items, minlength=histories.n_items),
+    )
 
 
-def judge(contestants: Mapping[str, Recommender], task: Task, config: EvaluateConfig) -> dict[str, Judged]:
-    """Every contestant on the same task."""
+def judge(
+    models: Mapping[str, Recommender], task: Task, config: EvaluateConfig, histories: Histories | None = None
+) -> dict[str, Judged]:
+    """Every model on the same task.
+
+    Parameters
+    ----------
+    histories : what the models score the judged users from, where that is not `task.seen`
+    """
     outcome = {}
-    for name, model in contestants.items():
-        outcome[name] = _judge(model, task, config)
+    for name, model in models.items():
+        outcome[name] = _judge(model, task, config, task.seen if histories is None else histories)
         log.info(
             "%-20s Recall@%d %.4f over %s users, %.1f s",
             name,
@@ -117,9 +120,9 @@ def judge(contestants: Mapping[str, Recommender], task: Task, config: EvaluateCo
     return outcome
 
 
-def _judge(model: Recommender, task: Task, config: EvaluateConfig) -> Judged:
+def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Histories) -> Judged:
     started = time.monotonic()
-    best = recommend_all(model, task.seen, task.rows, max(config.ks))
+    best = recommend_all(model, histories, task.seen, max(config.ks))
     hits = _hits(best, task)
     means: dict[str, float] = {}
     recall = np.zeros(0)
@@ -134,23 +137,7 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig) -> Judged:
     found = shown[hits[:, : config.top_k]]
     held = task.held_items[task.held_items >= 0]
     slices["popularity of the item"] = by_item_popularity(task.item_counts, held, found, shown)
-    return Judged(means, recall, by_history(recall, task.history), time.monotonic() - started, slices)
-
-
-def recommend_all(model: Recommender, seen: sparse.csr_matrix, rows: Rows, k: int) -> Ints:
-    """`recommend` for any number of users, in blocks on all cores; the result does not depend on how many there are."""
-    return np.concatenate(in_blocks(lambda part: recommend(model, seen, part, k), rows, seen.shape[1]))
-
-
-def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
-    """What `work` makes of some users at a time, in their order, on all cores and with bounded memory."""
-    from threadpoolctl import threadpool_limits
-
-    block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // n_items))
-    workers = max(1, min(_n_cores(), SCORES_IN_FLIGHT // (block * n_items)))
-    blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, blocks))
+    return Judged(means, recall, by_history(recall, task.seen.sizes), time.monotonic() - started, slices)
 
 
 def recall_of(best: Ints, task: Task, k: int) -> Floats:
@@ -158,22 +145,8 @@ def recall_of(best: Ints, task: Task, k: int) -> Floats:
     return per_user(_hits(best, task), task.n_held, k)["recall"]
 
 
-def _n_cores() -> int:
-    """Cores that this process may use; macOS does not tell, and has no containers that would limit them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def recommend(model: Recommender, seen: sparse.csr_matrix, rows: Rows, k: int) -> Ints:
-    """The k best unseen items of some users, best first; int32, shape (len(rows), k), -1 where there are no more."""
-    scores = model.score(rows)
-    history = seen[rows]
-    at = np.repeat(np.arange(len(rows)), np.diff(history.indptr))
-    scores[at, history.indices] = -np.inf
-    return top_k(scores, k)
-
-
 def _hits(best: Ints, task: Task) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    n_items = task.seen.shape[1]
+    n_items = task.seen.n_items
     user = np.repeat(np.arange(len(task.rows)), task.n_held)
     known = task.held_items >= 0
     held = np.sort(user[known] * np.int64(n_items) + task.held_items[known])
@@ -196,7 +169,7 @@ def _beyond_accuracy(best: Ints, task: Task, k: int) -> dict[str, float]:
     share = np.maximum(task.item_counts, 1) / max(1, task.item_counts.sum())
     typical = (task.item_counts * share).sum()
     return {
-        f"coverage@{k}": len(np.unique(shown)) / task.seen.shape[1],
+        f"coverage@{k}": len(np.unique(shown)) / task.seen.n_items,
         f"novelty@{k}": float(-np.log2(share[shown]).mean()),
         f"popularity_bias@{k}": float(task.item_counts[shown].mean() / typical),
     }

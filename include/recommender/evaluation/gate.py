@@ -34,8 +34,8 @@ class Interval:
 class Verdict:
     """What the gate decided, and every number it decided on.
 
-    opponent : the strongest popularity
-    relative_lift : candidate over opponent, minus 1; None where the opponent has no hit
+    baseline : the strongest popularity
+    relative_lift : candidate over baseline, minus 1; None where the baseline has no hit
     reference : the best of the champion and the versions live before it, by the mean; None where none was judged
     against_reference : candidate minus reference, at `reference_level`: the best of k is chosen on this very holdout,
         so its tail is that of `confidence_level` divided by k (Bonferroni)
@@ -46,9 +46,9 @@ class Verdict:
     reasons: list[str]
     n_users: int
     top_k: int
-    opponent: str
+    baseline: str
     candidate_recall: float
-    opponent_recall: float
+    baseline_recall: float
     relative_lift: float | None
     against_popularity: Interval
     champion_recall: float | None
@@ -111,7 +111,7 @@ def strongest_popularity(means: Mapping[str, float]) -> str:
 
     Parameters
     ----------
-    means : contestant -> mean Recall@K; holds one or more "popularity_..."
+    means : model -> mean Recall@K; holds one or more "popularity_..."
     """
     names = sorted((name for name in means if name.startswith(POPULARITY)), key=_simplicity)
     return _largest(names, means)
@@ -151,14 +151,14 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
 
     Parameters
     ----------
-    recalls : contestant -> Recall@K of each judged user, float64, shape (n_users,); holds "candidate", one or more
+    recalls : model -> Recall@K of each judged user, float64, shape (n_users,); holds "candidate", one or more
         "popularity_...", "champion" and "earlier_..." where they could be judged on a holdout that they had not seen
 
     Popularity and reference are chosen on the holdout itself, which favours them: the candidate has one try. The
     champion alone as the reference would let tolerated losses add up from promotion to promotion.
     """
     means = {name: float(values.mean()) for name, values in recalls.items()}
-    opponent, reference = strongest_popularity(means), best_reference(means)
+    baseline, reference = strongest_popularity(means), best_reference(means)
     candidate = recalls[CANDIDATE]
     level = reference_level(means, config)
     beside = replace(config, confidence_level=level)
@@ -168,11 +168,11 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
         reasons=[],
         n_users=len(candidate),
         top_k=top_k,
-        opponent=opponent,
+        baseline=baseline,
         candidate_recall=means[CANDIDATE],
-        opponent_recall=means[opponent],
-        relative_lift=means[CANDIDATE] / means[opponent] - 1 if means[opponent] else None,
-        against_popularity=paired_interval(candidate, recalls[opponent], config),
+        baseline_recall=means[baseline],
+        relative_lift=means[CANDIDATE] / means[baseline] - 1 if means[baseline] else None,
+        against_popularity=paired_interval(candidate, recalls[baseline], config),
         champion_recall=means.get(CHAMPION),
         against_champion=champion,
         reference=reference,
@@ -183,7 +183,7 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
     rejected, held = _objections(found, config)
     if rejected or held:
         return replace(found, decision="REJECT" if rejected else "HOLD", reasons=rejected + held)
-    better = against_popularity(opponent, found.relative_lift, config.confidence_level)
+    better = against_popularity(baseline, found.relative_lift, config.confidence_level)
     return replace(found, reasons=[*_beside_reference(found), better])
 
 
@@ -197,18 +197,18 @@ def _beside_reference(found: Verdict) -> list[str]:
 def _objections(found: Verdict, config: GateConfig) -> tuple[list[str], list[str]]:
     """Reasons to reject, and reasons to hold."""
     rejected, held = [], []
-    against, lift, opponent = found.against_popularity, found.relative_lift, found.opponent
+    against, lift, baseline = found.against_popularity, found.relative_lift, found.baseline
     enough = found.n_users >= config.min_users
     if not enough:
         held.append(f"too few users: {found.n_users:,} judged, min_users={config.min_users:,}")
     elif against.high < 0:
-        rejected.append(f"worse than {opponent}: the interval ({against.low:+.4f}, {against.high:+.4f}) lies below 0")
+        rejected.append(f"worse than {baseline}: the interval ({against.low:+.4f}, {against.high:+.4f}) lies below 0")
     elif not against.low > 0:  # also where it is no number
         held.append(
-            f"not enough evidence against {opponent}: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0"
+            f"not enough evidence against {baseline}: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0"
         )
     elif lift is not None and lift < config.min_relative_lift:
-        held.append(f"lift {lift:+.1%} over {opponent}, min_relative_lift={config.min_relative_lift:.1%}")
+        held.append(f"lift {lift:+.1%} over {baseline}, min_relative_lift={config.min_relative_lift:.1%}")
     versus, recall = found.against_reference, found.reference_recall
     if versus is None or not recall or not found.reference:
         return rejected, held

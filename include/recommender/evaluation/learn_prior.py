@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..config import PriorConfig, RetrainConfig, knobs
+from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
-from ..models.als import fit_als
-from ..models.prior import BYTES_AN_ITEM, Counts, ItemPrior, fit_prior
-from ..models.protocol import Rows, Scores
-from .evaluate import fold_task, in_blocks, recall_of, recommend
+from ..models.als import Als, fit_als
+from ..models.fold_in import fold_in
+from ..models.prior import BYTES_AN_ITEM, ItemPrior, fit_prior
+from ..models.protocol import Rows
+from ..models.ranking import best_unseen, in_blocks
+from ..parameters.of_models import SHORTEST_HALF_LIFE_DAYS
+from .evaluate import fold_task, recall_of
 from .metrics import Floats, Ints
 
 log = logging.getLogger(__name__)
@@ -101,8 +104,7 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
 
 def grid(prior: PriorConfig) -> dict[Point, tuple[int, int]]:
     """The points that are tried, the configured one among them, and the place of each: half-life, power."""
-    (known,) = (each for each in knobs() if each.param == "prior_half_life_days")
-    half_lives = sorted({max(float(known.low or 0.0), prior.half_life_days * times) for times in HALF_LIVES})
+    half_lives = sorted({max(SHORTEST_HALF_LIFE_DAYS, prior.half_life_days * times) for times in HALF_LIVES})
     powers = sorted({*POWERS, prior.power})
     return {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
 
@@ -141,22 +143,9 @@ def _errors_below(difference: Floats) -> float:
     return float(difference.mean()) / error if error else 0.0
 
 
-@dataclass(frozen=True)
-class _Blended:
-    """The scores of some users, whose taste is computed once for all priors. `rows` are those users, always."""
-
-    taste: Scores
-    prior: ItemPrior
-    history: Counts
-    unknown: np.ndarray[Any, np.dtype[np.bool_]]
-
-    def score(self, rows: Rows) -> Scores:
-        return self.prior.blend(self.taste, self.history, self.unknown)
-
-
 def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig) -> dict[Point, Floats]:
-    """Recall@K of the judged users of a fold with each prior; the factors are fitted once."""
-    als, _ = fit_als(inner.matrix, config.train)
+    """Recall@K of the judged users of a fold with each prior; factors are fitted, and taste is scored, once."""
+    items = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization).whitened
     # Not by the run's own max_users: so few may be asked for there that they teach nothing.
     task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
     counted = (inner.indices, inner.times, len(inner.item_codes), inner.stats["cut_s"])
@@ -169,11 +158,12 @@ def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig)
         priors = [ItemPrior.of(fit_prior(*counted, settings[point]), settings[point]) for point in some]
 
         def shown(rows: Rows) -> list[Ints]:
-            taste, unknown = als.score(rows), np.logical_not(als.user_factors[rows].any(axis=1))
-            blended = (_Blended(taste, prior, inner.history[rows], unknown) for prior in priors)
-            return [recommend(model, task.seen, rows, k) for model in blended]
+            histories = task.seen.take(rows)
+            tastes = fold_in(histories, items)
+            scores, unknown = items.scores(tastes), np.logical_not(tastes.any(axis=1))
+            return [best_unseen(prior.blend(scores, histories.sizes, unknown), histories, k) for prior in priors]
 
-        blocks = in_blocks(shown, task.rows, n_items)
+        blocks = in_blocks(shown, np.arange(len(task.rows), dtype=np.int32), n_items)
         return {
             point: recall_of(np.concatenate([block[at] for block in blocks]), task, k) for at, point in enumerate(some)
         }

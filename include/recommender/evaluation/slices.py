@@ -1,4 +1,4 @@
-"""Recall by kind of user and by popularity of item: whom a contestant serves, and with what."""
+"""Recall by kind of user and by popularity of item: whom a model serves, and with what."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ..data.encoding import DAY_S, EncodedFold
+from ..data.encoding import EncodedFold
 from ..data.reviews import UNKNOWN, VERIFIED
+from ..models.confidence import DAY_S
 from .metrics import Floats, Ints
 
 IDLE_EDGES_DAYS = (0, 30, 90, 180, 365, 730)
@@ -91,7 +92,7 @@ def by_item_popularity(counts: np.ndarray[Any, Any], held: Ints, found: np.ndarr
     Parameters
     ----------
     counts : train interactions, shape (n_items,)
-    held : items of all held-out interactions that a contestant could know, shape (n_held,)
+    held : items of all held-out interactions that a model could know, shape (n_held,)
     found : items of those that were in the top K
     best : recommended items, shape (n_judged, K), -1 where there were no more
 

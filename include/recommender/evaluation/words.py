@@ -11,10 +11,10 @@ def version(name: str) -> str:
     return "the champion" if name == "champion" else f"the best recent version ({name})"
 
 
-def against_popularity(opponent: str, lift: float | None, level: float) -> str:
+def against_popularity(baseline: str, lift: float | None, level: float) -> str:
     """Of a candidate whose interval lies above 0."""
     by = ", which has no hit," if lift is None else f" by {lift:.1%}"
-    return f"better than {opponent}{by} at {100 * level:g}% confidence"
+    return f"better than {baseline}{by} at {100 * level:g}% confidence"
 
 
 def against_reference(name: str, recall: float, mean: float, low: float, high: float) -> str:

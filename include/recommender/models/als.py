@@ -12,37 +12,51 @@ from scipy import sparse
 
 from ..config import TrainConfig
 from ..errors import ConfigError, DataError
+from .fold_in import fold_in
+from .histories import Histories
 from .memory import check_memory
-from .protocol import Rows, Scores
+from .protocol import Scores
+from .whitening import Factors, Whitened
 
 log = logging.getLogger(__name__)
 
-Factors = np.ndarray[Any, np.dtype[np.float32]]
-
 LOSS_USERS = 2_000
+CHUNK_USERS = 8_192
 
 
 @dataclass(frozen=True)
 class Als:
-    """Factors; the score of an item for a user is their inner product.
+    """Taste: the score of an item for a history is the inner product of the folded-in history and the item."""
 
-    user_factors : float32, shape (n_users, n_factors); item_factors : float32, shape (n_items, n_factors)
-    """
+    whitened: Whitened
 
-    user_factors: Factors
-    item_factors: Factors
+    @classmethod
+    def of(cls, item_factors: Factors, regularization: float) -> Als:
+        """The model of item factors, float32, shape (n_items, n_factors)."""
+        return cls(Whitened.of(item_factors, regularization))
 
-    def score(self, rows: Rows) -> Scores:
-        """Inner products, float32, shape (len(rows), n_items)."""
-        scores: Scores = self.user_factors[rows] @ self.item_factors.T
-        return scores
+    def score(self, histories: Histories) -> Scores:
+        """Inner products, float32, shape (len(histories), n_items); 0 for a history in which nothing is known."""
+        return self.whitened.scores(fold_in(histories, self.whitened))
 
 
-def initial_factors(shape: tuple[int, int], config: TrainConfig) -> Als:
-    """Small random factors, as a cold start begins with; float32, for shape (n_users, n_items)."""
+def initial_factors(n_items: int, config: TrainConfig) -> Factors:
+    """Small random item factors, as a cold start begins with; float32, shape (n_items, n_factors)."""
     rng = np.random.default_rng(config.seed)
-    user, item = (rng.random((n, config.factors), dtype=np.float32) * np.float32(0.01) for n in shape)
-    return Als(user, item)
+    return rng.random((n_items, config.factors), dtype=np.float32) * np.float32(0.01)
+
+
+def user_factors(matrix: sparse.csr_matrix, item_factors: Factors, regularization: float) -> Factors:
+    """The users' side of a half-step, exact: float32, shape (n_users, n_factors), in the items' coordinates."""
+    from threadpoolctl import threadpool_limits
+
+    whitened, histories = Whitened.of(item_factors, regularization), Histories.of(matrix)
+    found = np.empty((len(histories), item_factors.shape[1]), dtype=np.float32)
+    with threadpool_limits(1, "blas"):
+        for start in range(0, len(found), CHUNK_USERS):
+            rows = np.arange(start, min(start + CHUNK_USERS, len(found)))
+            found[rows] = fold_in(histories.take(rows), whitened) @ whitened.back.T
+    return found
 
 
 @dataclass
@@ -57,20 +71,24 @@ def fit_als(
     matrix: sparse.csr_matrix,
     config: TrainConfig,
     *,
-    start: Als | None = None,
+    start: Factors | None = None,
     threads: int = 0,
     exact: bool = False,
-) -> tuple[Als, TrainingCurve]:
-    """Factorize a confidence matrix.
+) -> tuple[Factors, TrainingCurve]:
+    """Factorize a confidence matrix; the item factors are the model.
 
     Parameters
     ----------
     matrix : float32 CSR, shape (n_users, n_items), values at least 1; absent entries are unknown. implicit wants
         its arrays writable, though it does not write
-    start : factors to begin with, in the rows and columns of the matrix; then `warm_iterations` are enough
+    start : item factors to begin with, in the columns of the matrix; then `warm_iterations` are enough
     threads : 0 takes all cores; the result does not depend on it
     exact : solve each row by Cholesky instead of three steps of conjugate gradients (Takacs et al. 2011), about twice
         as slow
+
+    Returns
+    -------
+    item factors, float32, shape (n_items, n_factors), and the course of the fit
 
     Raises
     ------
@@ -80,7 +98,7 @@ def fit_als(
         The matrix holds nothing, or a value below 1, which would count less than an unknown item.
     """
     _check_matrix(matrix)
-    check_memory(matrix.shape, matrix.nnz, config.factors)
+    check_memory(matrix.shape, matrix.nnz, config.factors, warm=start is not None)
     # implicit starts OpenMP threads, which do not survive a fork: import it in the process that fits.
     from implicit.cpu.als import AlternatingLeastSquares
     from implicit.recommender_base import ModelFitError
@@ -91,13 +109,14 @@ def fit_als(
         model = AlternatingLeastSquares(
             factors=config.factors,
             regularization=config.regularization,
-            iterations=config.warm_iterations if start else config.iterations,
+            iterations=config.iterations if start is None else config.warm_iterations,
             random_state=config.seed,
             num_threads=threads,
             use_cg=not exact,
         )
-        if start:
-            model.user_factors, model.item_factors = start.user_factors.copy(), start.item_factors.copy()
+        if start is not None:
+            model.user_factors = user_factors(matrix, start, config.regularization)
+            model.item_factors = start.copy()
         curve = TrainingCurve()
         try:
             model.fit(matrix, show_progress=False, callback=_recorder(model, matrix, config, curve))
@@ -106,7 +125,8 @@ def fit_als(
                 f"ALS diverged with factors={config.factors}, regularization={config.regularization:g}: {error}. "
                 "Raise regularization, or lower alpha."
             ) from error
-    return Als(model.user_factors, model.item_factors), curve
+    factors: Factors = model.item_factors
+    return factors, curve
 
 
 def _recorder(
@@ -139,27 +159,3 @@ def _check_matrix(matrix: sparse.csr_matrix) -> None:
     lowest = float(matrix.data.min())
     if not lowest >= 1:
         raise DataError(f"A confidence is {lowest:g}; expected 1 + alpha * weight, at least 1, for every interaction.")
-
-
-def fold_in(histories: sparse.csr_matrix, item_factors: Factors, gram: Factors, regularization: float) -> Factors:
-    """Factors of users that were not trained, from their histories: one exact half-step of ALS (Hu et al. 2008, eq. 4).
-
-    Parameters
-    ----------
-    histories : confidence, float32 CSR, shape (n, n_items)
-    item_factors : float32, shape (n_items, n_factors); zero rows add nothing
-    gram : item_factors.T @ item_factors of all items of the model, float32, shape (n_factors, n_factors)
-
-    Returns
-    -------
-    float32, shape (n, n_factors); zero for a history in which nothing is known
-    """
-    n_factors = item_factors.shape[1]
-    base = gram.astype(np.float64) + regularization * np.eye(n_factors)
-    out = np.zeros((histories.shape[0], n_factors), dtype=np.float32)
-    for row in range(histories.shape[0]):
-        span = slice(histories.indptr[row], histories.indptr[row + 1])
-        Y = item_factors[histories.indices[span]].astype(np.float64)
-        c = histories.data[span].astype(np.float64)
-        out[row] = np.linalg.solve(base + (Y.T * (c - 1)) @ Y, Y.T @ c)
-    return out

@@ -11,27 +11,28 @@ from ..errors import ConfigError
 log = logging.getLogger(__name__)
 
 
-def needed_bytes(shape: tuple[int, int], nnz: int, factors: int) -> int:
+def needed_bytes(shape: tuple[int, int], nnz: int, factors: int, warm: bool = False) -> int:
     """Peak memory of a fit in bytes.
 
     The matrix and its transpose take 8 bytes an entry each and 4 a row; factors 4 bytes a number, and those of the side
-    that is initialized twice that, for implicit scales a second array.
+    that is initialized twice that, for implicit scales a second array. A warm start whitens its items, in float64,
+    while users are folded in.
     """
     n_users, n_items = shape
-    rows = max(2 * n_users, n_users + 2 * n_items)
+    rows = n_users + 3 * n_items if warm else max(2 * n_users, n_users + 2 * n_items)
     return 2 * (nnz * 8 + (n_users + n_items) * 4) + rows * factors * 4
 
 
-def check_memory(shape: tuple[int, int], nnz: int, factors: int) -> None:
+def check_memory(shape: tuple[int, int], nnz: int, factors: int, warm: bool = False) -> None:
     """Raise ConfigError when a fit cannot fit into the free memory."""
-    needed, free = needed_bytes(shape, nnz, factors), free_bytes()
+    needed, free = needed_bytes(shape, nnz, factors, warm), free_bytes()
     log.info("ALS needs about %s MB, %s MB are free", f"{needed / 1e6:,.0f}", f"{free / 1e6:,.0f}")
     if needed > free:
         entries = 2 * (nnz * 8 + sum(shape) * 4)
         raise ConfigError(
             f"factors={factors}: training needs about {needed / 1e9:.2f} GB, {entries / 1e9:.2f} GB for {nnz:,} "
             f"interactions and their transpose and {(needed - entries) / 1e9:.2f} GB for the factors of {shape[0]:,} "
-            f"users and {shape[1]:,} items ({factors * 4} bytes each, one side twice while it starts), but "
+            f"users and {shape[1]:,} items ({factors * 4} bytes each, one side more than once while it starts), but "
             f"{free / 1e9:.2f} GB are free. Take fewer factors, raise the minimum counts, or use a larger machine."
         )
 

@@ -1,4 +1,4 @@
-"""Popularity: the opponents that a candidate has to beat."""
+"""Popularity: the baselines that a candidate has to beat."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 import numpy as np
 
 from ..config import PopularityConfig
-from .protocol import Rows, Scores
-
-DAY_S = 86_400
+from .confidence import DAY_S
+from .histories import Histories
+from .protocol import Scores
 
 
 @dataclass(frozen=True)
 class Popularity:
     """One ranking for everybody.
 
-    strength : float64, shape (n_items,), the count in the window, or the decayed count
-    order : int32, shape (n_items,), items from first to last: by strength, then all-time count, then item id
+    counts : float64, shape (n_items,), the count in the window, or the decayed count
+    order : int32, shape (n_items,), items from first to last: by count, then all-time count, then item id
     """
 
-    strength: np.ndarray[Any, np.dtype[np.float64]]
+    counts: np.ndarray[Any, np.dtype[np.float64]]
     order: np.ndarray[Any, np.dtype[np.int32]]
 
-    def score(self, rows: Rows) -> Scores:
+    def score(self, histories: Histories) -> Scores:
         """The negated rank, so that no two items tie; float32 holds it exactly below 2^24 items."""
         ranks = np.empty(len(self.order), dtype=np.float32)
         ranks[self.order] = -np.arange(len(self.order), dtype=np.float32)
-        return np.tile(ranks, (len(rows), 1))
+        return np.tile(ranks, (len(histories), 1))
 
 
 def fit_popularity(
@@ -47,12 +47,12 @@ def fit_popularity(
     cut_s : the instant that windows and ages are counted back from
     """
     age_days = (cut_s - times) / DAY_S
-    counts = np.bincount(items, minlength=n_items).astype(np.float64)
-    strengths: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {"popularity_all_time": counts}
+    all_time = np.bincount(items, minlength=n_items).astype(np.float64)
+    counts: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {"popularity_all_time": all_time}
     for days in config.windows_days:
-        strengths[f"popularity_{days}d"] = np.bincount(items[age_days <= days], minlength=n_items).astype(np.float64)
-    strengths["popularity_decayed"] = decayed_counts(items, times, n_items, cut_s, config.half_life_days)
-    return {name: Popularity(strength, _order(strength, counts)) for name, strength in strengths.items()}
+        counts[f"popularity_{days}d"] = np.bincount(items[age_days <= days], minlength=n_items).astype(np.float64)
+    counts["popularity_decayed"] = decayed_counts(items, times, n_items, cut_s, config.half_life_days)
+    return {name: Popularity(found, _order(found, all_time)) for name, found in counts.items()}
 
 
 def decayed_counts(
@@ -67,6 +67,6 @@ def decayed_counts(
     return np.bincount(items, weights=weights, minlength=n_items).astype(np.float64)
 
 
-def _order(strength: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int32]]:
+def _order(counts: np.ndarray[Any, Any], all_time: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int32]]:
     # lexsort's last key is the first criterion, and it is stable: equal items stay in the order of their ids.
-    return np.lexsort((-counts, -strength)).astype(np.int32)
+    return np.lexsort((-all_time, -counts)).astype(np.int32)

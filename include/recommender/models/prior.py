@@ -8,20 +8,21 @@ from typing import Any
 import numpy as np
 
 from ..config import PriorConfig
-from .als import Als, Factors
+from .als import Als
+from .fold_in import fold_in
+from .histories import Histories, Ints
 from .popularity import decayed_counts
-from .protocol import Rows, Scores
+from .protocol import Scores
 
-Strengths = np.ndarray[Any, np.dtype[np.float64]]
-Counts = np.ndarray[Any, np.dtype[np.int32]]
+Counts = np.ndarray[Any, np.dtype[np.float64]]
 
-# Of the strongest item. An item that nobody took lately is unlikely, not impossible.
+# Of the most popular item. An item that nobody took lately is unlikely, not impossible.
 FLOOR = 1e-4
-# Smaller boosts would become zero in float32, and all their items equal.
-LEAST_BOOST = 1e-30
+# Smaller multipliers would become zero in float32, and all their items equal.
+LEAST_MULTIPLIER = 1e-30
 # Histories at least this long are one bracket: the power has all but reached its limit.
 LONG_HISTORY = 10
-# Of an ItemPrior: its strength, float64, and its boosts, float32.
+# Of an ItemPrior: its popularity, float64, and its multipliers, float32.
 BYTES_AN_ITEM = 8 + 4 * LONG_HISTORY
 
 
@@ -31,7 +32,7 @@ def fit_prior(
     n_items: int,
     cut_s: int,
     config: PriorConfig,
-) -> Strengths:
+) -> Counts:
     """Exponentially decayed counts of train interactions, float64, shape (n_items,); see `decayed_counts`."""
     return decayed_counts(items, times, n_items, cut_s, config.half_life_days)
 
@@ -40,81 +41,65 @@ def fit_prior(
 class ItemPrior:
     """How likely each item is now, whoever asks.
 
-    strength : float64, shape (n_items,), decayed popularity
-    boosts : float32, shape (LONG_HISTORY, n_items), what scores are multiplied by; row n - 1 for users with n
+    popularity : float64, shape (n_items,), decayed counts
+    multipliers : float32, shape (LONG_HISTORY, n_items), what scores are multiplied by; row n - 1 for users with n
         interactions, the last row for all with more
     """
 
-    strength: Strengths
-    boosts: Scores
+    popularity: Counts
+    multipliers: Scores
 
     @classmethod
-    def of(cls, strength: Strengths, config: PriorConfig) -> ItemPrior:
-        """(strength / the largest)^(power * (1 + short_history / n)), from FLOOR^... or LEAST_BOOST to 1."""
-        largest = strength.max(initial=0.0)
-        logs = np.log(np.maximum(strength / largest, FLOOR)) if largest > 0 else np.zeros(len(strength))
+    def of(cls, popularity: Counts, config: PriorConfig) -> ItemPrior:
+        """(popularity / the largest)^(power * (1 + short_history / n)), from FLOOR^... or LEAST_MULTIPLIER to 1."""
+        largest = popularity.max(initial=0.0)
+        logs = np.log(np.maximum(popularity / largest, FLOOR)) if largest > 0 else np.zeros(len(popularity))
         powers = config.power * (1 + config.short_history / np.arange(1, LONG_HISTORY + 1))
-        return cls(strength, np.exp(np.maximum(powers[:, None] * logs, np.log(LEAST_BOOST))).astype(np.float32))
+        exponents = np.maximum(powers[:, None] * logs, np.log(LEAST_MULTIPLIER))
+        return cls(popularity, np.exp(exponents).astype(np.float32))
 
-    def take(self, items: np.ndarray[Any, Any]) -> ItemPrior:
-        """The prior of some items, unchanged."""
-        return ItemPrior(self.strength[items], self.boosts[:, items])
-
-    def blended_scores(self, user_factors: Factors, item_factors: Factors, history: Counts) -> Scores:
-        """Taste times prior: (x_u . y_i) * boost_i. Users without factors get the prior itself.
+    def blend(
+        self,
+        taste: Scores,
+        sizes: Ints,
+        unknown: np.ndarray[Any, np.dtype[np.bool_]],
+        out: Scores | None = None,
+    ) -> Scores:
+        """Taste times prior: (x_u . y_i) * multiplier_i. Users of whom nothing is known get the prior itself.
 
         A product of experts (Hinton 2002): an item has to suit the user and the time. The shorter a history, the less
         it tells, and the more the prior weighs; with none at all, only the prior is left. Written as
-        x_u . (boost_i y_i) it is an inner product still.
+        x_u . (multiplier_i y_i) it is an inner product still.
 
         Parameters
         ----------
-        user_factors : float32, shape (n, n_factors); a zero row is a user of whom nothing is known
-        item_factors : float32, shape (n_items, n_factors)
-        history : int32, shape (n,), known interactions of each user
+        taste : x_u . y_i, float32, shape (n, n_items)
+        sizes : int32, shape (n,), known interactions of each user
+        unknown : bool, shape (n,), users of whom nothing is known
+        out : where the scores are written, possibly `taste` itself; a new array without it
 
         Returns
         -------
         float32, shape (n, n_items)
         """
-        taste: Scores = user_factors @ item_factors.T
-        return self.blend(taste, history, np.logical_not(user_factors.any(axis=1)), out=taste)
-
-    def blend(
-        self,
-        taste: Scores,
-        history: Counts,
-        unknown: np.ndarray[Any, np.dtype[np.bool_]],
-        out: Scores | None = None,
-    ) -> Scores:
-        """`blended_scores` of users whose taste, x_u . y_i, is known already.
-
-        Parameters
-        ----------
-        taste : float32, shape (n, n_items)
-        unknown : bool, shape (n,), users of whom nothing is known
-        out : where the scores are written, possibly `taste` itself; a new array without it
-        """
         scores = np.empty_like(taste) if out is None else out
-        bracket = np.clip(history, 1, LONG_HISTORY)
+        bracket = np.clip(sizes, 1, LONG_HISTORY)
         for n in np.unique(bracket):
             own = np.flatnonzero(bracket == n)
-            scores[own] = taste[own] * self.boosts[n - 1]
-        scores[unknown] = self.strength.astype(np.float32)
+            scores[own] = taste[own] * self.multipliers[n - 1]
+        scores[unknown] = self.popularity.astype(np.float32)
         return scores
 
 
 @dataclass(frozen=True)
 class PriorAls:
-    """ALS with an item prior.
-
-    history : int32, shape (n_users,), train interactions of each user
-    """
+    """ALS with an item prior."""
 
     als: Als
     prior: ItemPrior
-    history: Counts
 
-    def score(self, rows: Rows) -> Scores:
-        """See `ItemPrior.blended_scores`; float32, shape (len(rows), n_items)."""
-        return self.prior.blended_scores(self.als.user_factors[rows], self.als.item_factors, self.history[rows])
+    def score(self, histories: Histories) -> Scores:
+        """See `ItemPrior.blend`; float32, shape (len(histories), n_items)."""
+        tastes = fold_in(histories, self.als.whitened)
+        scores = self.als.whitened.scores(tastes)
+        return self.prior.blend(scores, histories.sizes, np.logical_not(tastes.any(axis=1)), out=scores)

@@ -1,4 +1,4 @@
-"""What evaluation, batch and online scoring ask of a model."""
+"""What evaluation, batch and online scoring ask of a model: scores from histories, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .histories import Histories
+
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Rows = np.ndarray[Any, np.dtype[np.int32]]
 
 
 class Recommender(Protocol):
-    """Scores every item for some users; higher is better. Ties go to the smaller item index, that is the smaller id."""
+    """Scores every item for some histories; higher is better. Ties go to the smaller item index, the smaller id."""
 
-    def score(self, rows: Rows) -> Scores:
-        """Scores of all items, float32, shape (len(rows), n_items); the caller may overwrite them.
+    def score(self, histories: Histories) -> Scores:
+        """Scores of all items, float32, shape (len(histories), n_items); the caller may overwrite them.
 
-        Parameters
-        ----------
-        rows : int32, shape (n,), train rows of the users
+        The scores of a history do not depend on the other histories, to the last bit.
         """
         ...

@@ -1,7 +1,8 @@
 """A bundle: the immutable files of one model version. No pickle, ever.
 
-It keeps two sets of factors: the judged ones, trained before the cut, with which a later run may be compared on a
-holdout that they have not seen; and the published ones, refitted on everything before as_of.
+It keeps two sets of item factors: the judged ones, trained before the cut, with which a later run may be compared on a
+holdout that they have not seen; and the published ones, refitted on everything before as_of. Users are their histories;
+see `seen`.
 """
 
 from __future__ import annotations
@@ -17,18 +18,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from scipy import sparse
 
-from ..config import PriorConfig, RetrainConfig
+from ..config import PriorConfig, RetrainConfig, TrainConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
-from ..models.als import Als
+from ..models.prior import PriorAls
+from ..models.scoring import model_of
+from ..models.whitening import Factors
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
-from ..storage.objects import file_sha256
+from ..storage.digests import file_sha256
 from .documents import Plain, read_document
 
-FORMAT = 2
+FORMAT = 1
 MANIFEST = "manifest.json"
 # What a run says of a model. Two runs may make the same model and say different things, so these are stored under names
 # that hold their hash: neither overwrites the other's.
@@ -55,9 +57,9 @@ class Judged(msgspec.Struct, frozen=True):
     reasons: list[str]
     n_users: int
     top_k: int
-    opponent: str
+    baseline: str
     candidate_recall: float
-    opponent_recall: float
+    baseline_recall: float
     relative_lift: float | None
     forced: str | None
 
@@ -76,7 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lineage : stage -> URI of its artifact
     """
 
-    format: Literal[2] = 2
+    format: Literal[1] = 1
     model_id: Plain
     identity: dict[str, Any]
     as_of: Instant
@@ -152,52 +154,49 @@ def _verdict_problems(manifest: Manifest) -> list[str]:
         judged = msgspec.convert(manifest.verdict, Judged)
     except msgspec.ValidationError as error:
         return [f"verdict: {error}"]
-    return [f"metrics: lacks {name}" for name in ("candidate", judged.opponent) if name not in manifest.metrics]
+    return [f"metrics: lacks {name}" for name in ("candidate", judged.baseline) if name not in manifest.metrics]
 
 
 @dataclass(frozen=True)
 class ModelPart:
-    """Factors and the ids of their rows.
+    """What a model knows about items.
 
-    als : user_factors float32 (n_users, n_factors), item_factors float32 (n_items, n_factors)
-    user_ids, item_ids : text, ascending; position is row
+    item_factors : float32, shape (n_items, n_factors)
+    item_ids : text, ascending; position is row
     prior : float64, shape (n_items,), the item prior: decayed popularity when the factors end
     """
 
-    als: Als
-    user_ids: pa.LargeStringArray
+    item_factors: Factors
     item_ids: pa.LargeStringArray
     prior: np.ndarray[Any, np.dtype[np.float64]]
 
     def save(self, directory: Path, part: str) -> None:
         """Write the files `<part>_*`."""
-        np.save(directory / f"{part}_user_factors.npy", self.als.user_factors, allow_pickle=False)
-        np.save(directory / f"{part}_item_factors.npy", self.als.item_factors, allow_pickle=False)
+        np.save(directory / f"{part}_item_factors.npy", self.item_factors, allow_pickle=False)
         np.save(directory / f"{part}_prior.npy", self.prior, allow_pickle=False)
-        save_ids(directory / f"{part}_users.parquet", self.user_ids)
         save_ids(directory / f"{part}_items.parquet", self.item_ids)
 
     @classmethod
     def load(cls, directory: Path, part: str) -> ModelPart:
         """Read and check the files `<part>_*`. Raises DataError naming the file that is wrong."""
-        user_factors = load_finite(directory / f"{part}_user_factors.npy", np.float32, (None, None))
-        n_users, n_factors = user_factors.shape
-        item_factors = load_finite(directory / f"{part}_item_factors.npy", np.float32, (None, n_factors))
+        item_factors = load_finite(directory / f"{part}_item_factors.npy", np.float32, (None, None))
         prior_path = directory / f"{part}_prior.npy"
         prior = load_finite(prior_path, np.float64, (len(item_factors),))
         if (prior < 0).any():
             raise DataError(f"{prior_path.name}: holds values below 0")
-        users = _read_ids(directory / f"{part}_users.parquet", n_users)
-        items = _read_ids(directory / f"{part}_items.parquet", len(item_factors))
-        return cls(Als(user_factors, item_factors), users, items, prior)
+        return cls(item_factors, read_ids(directory / f"{part}_items.parquet", len(item_factors)), prior)
+
+    def model(self, train: TrainConfig, prior: PriorConfig) -> PriorAls:
+        """The scoring model, by the configuration that the factors were trained with."""
+        return model_of(self.item_factors, self.prior, train, prior)
 
 
-def _read_ids(path: Path, n: int) -> pa.StringArray:
+def read_ids(path: Path, n: int) -> pa.StringArray:
     """n ids, ascending, each once."""
     try:
         rows = pq.read_metadata(path).num_rows  # before anything is unpacked
         if rows != n:
-            raise DataError(f"{path.name}: {rows:,} ids, expected {n:,}, as many as factors")
+            raise DataError(f"{path.name}: {rows:,} ids, expected {n:,}")
         ids = load_ids(path)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path.name}: not a vocabulary ({error})") from error
@@ -206,23 +205,6 @@ def _read_ids(path: Path, n: int) -> pa.StringArray:
     if len(ids) != n or not pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py():
         raise DataError(f"{path.name}: the ids are not {n:,} in ascending order, each once")
     return ids
-
-
-def save_seen(directory: Path, seen: sparse.csr_matrix) -> None:
-    """What each published user has interacted with, as CSR without values."""
-    np.save(directory / "seen_indptr.npy", seen.indptr.astype(np.int64), allow_pickle=False)
-    np.save(directory / "seen_indices.npy", seen.indices.astype(np.int32), allow_pickle=False)
-
-
-def load_seen(directory: Path, shape: tuple[int, int]) -> sparse.csr_matrix:
-    """Read what `save_seen` wrote; values are 1, shape (n_users, n_items)."""
-    indptr = load_finite(directory / "seen_indptr.npy", np.int64, (shape[0] + 1,))
-    indices = load_finite(directory / "seen_indices.npy", np.int32, (None,))
-    if indptr[0] != 0 or (np.diff(indptr) < 0).any() or indptr[-1] != len(indices):
-        raise DataError("seen_indptr.npy: does not describe seen_indices.npy")
-    if len(indices) and (indices.min() < 0 or indices.max() >= shape[1]):
-        raise DataError(f"seen_indices.npy: holds an item outside 0..{shape[1] - 1}")
-    return sparse.csr_matrix((np.ones(len(indices), dtype=np.float32), indices, indptr), shape=shape)
 
 
 def model_id(newest_s: int, identity: Mapping[str, Any]) -> str:
@@ -266,7 +248,12 @@ def is_judgement(stored: str) -> bool:
 
 def prior_of(manifest: Manifest) -> PriorConfig:
     """How the item prior of a version enters its score."""
-    return RetrainConfig.from_dict({"prior": manifest.prior}).prior
+    return PriorConfig.stored(manifest.prior, f"The manifest of {manifest.model_id}")
+
+
+def config_of(manifest: Manifest) -> RetrainConfig:
+    """The configuration of a version. Raises DataError where it is not complete."""
+    return RetrainConfig.from_dict(manifest.config, f"The manifest of {manifest.model_id}")
 
 
 def read_manifest(raw: bytes, where: str, model_id: str) -> Manifest:

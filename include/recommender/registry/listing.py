@@ -30,8 +30,8 @@ class Summary:
     verdict: str | None = None
     top_k: int | None = None
     recall: float | None = None
-    opponent: str | None = None
-    opponent_recall: float | None = None
+    baseline: str | None = None
+    baseline_recall: float | None = None
     relative_lift: float | None = None
     size_bytes: int | None = None
     run: str | None = None
@@ -93,8 +93,8 @@ def summarize(model_id: str, manifest: Manifest | DataError, pointers: Mapping[s
         verdict=manifest.decision,
         top_k=verdict["top_k"],
         recall=verdict["candidate_recall"],
-        opponent=verdict["opponent"],
-        opponent_recall=verdict["opponent_recall"],
+        baseline=verdict["baseline"],
+        baseline_recall=verdict["baseline_recall"],
         relative_lift=verdict["relative_lift"],
         size_bytes=manifest.size_bytes,
         run=manifest.run,

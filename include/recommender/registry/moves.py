@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ..parameters import MAIN_CHANNEL
+from ..parameters.of_registry import WHO_CHARS, WHY_CHARS
 from .documents import Plain, read_document, write_document
 
 Kind = Literal["promote", "rollback", "force"]
 
 # Of the registry, in messages and its own help.
 COMMAND = "python -m include.recommender.registry"
-MAIN_CHANNEL = "production"
-WHO_CHARS, WHY_CHARS = 200, 4000  # kept for good, and read with every look at a channel
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 

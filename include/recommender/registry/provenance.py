@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-LIBRARIES = ("implicit", "numpy", "scipy", "pandas", "pyarrow", "boto3")
+LIBRARIES = ("implicit", "numpy", "scipy", "pyarrow", "boto3")
 
 
 @cache

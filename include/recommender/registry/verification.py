@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, NotFound
-from .bundle import MANIFEST, Manifest, ModelPart, is_judgement, load_seen
+from .bundle import MANIFEST, Manifest, ModelPart, is_judgement
 from .registry import Registry
+from .seen import Seen
 
 PARTS = ("judged", "published")
 
@@ -62,17 +63,16 @@ def _fetched(registry: Registry, manifest: Manifest, name: str, directory: Path)
 
 def _loaded(directory: Path) -> Iterator[Checked]:
     """What the hashes cannot tell: that the arrays fit each other and are finite."""
-    shape = None
+    n_items = 0
     for part in PARTS:
         try:
-            loaded = ModelPart.load(directory, part)
-            shape = (len(loaded.user_ids), len(loaded.item_ids))
-            yield Checked(f"{part}: {shape[0]:,} users, {shape[1]:,} items load", None)
+            n_items = len(ModelPart.load(directory, part).item_ids)
+            yield Checked(f"{part}: {n_items:,} items load", None)
         except DataError as error:
             yield Checked(f"{part} factors", None, str(error))
     try:
-        seen = load_seen(directory, shape or (0, 0))
-        yield Checked(f"seen: {seen.nnz:,} interactions load", None)
+        seen = Seen.load(directory, n_items)
+        yield Checked(f"seen: {len(seen.user_ids):,} users, {len(seen.indices):,} interactions load", None)
     except DataError as error:
         yield Checked("seen items", None, str(error))
 

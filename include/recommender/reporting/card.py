@@ -17,7 +17,7 @@ def render_card(
     Parameters
     ----------
     about : the bundle's manifest without its files
-    judged : contestant -> means
+    judged : model -> means
     fold, published : statistics of the judged fold and of the refit
     """
     table = render_verdict(judged, about["verdict"], about.get("champion"))

@@ -32,7 +32,7 @@ class Check:
 
 def checks(verdict: Mapping[str, Any]) -> list[Check]:
     """The thresholds of a verdict in the order in which the gate looks at them."""
-    asked, against, opponent = verdict["thresholds"], verdict["against_popularity"], verdict["opponent"]
+    asked, against, baseline = verdict["thresholds"], verdict["against_popularity"], verdict["baseline"]
     lift, recall = verdict["relative_lift"], f"Recall@{verdict['top_k']}"
     return [
         Check(
@@ -43,14 +43,14 @@ def checks(verdict: Mapping[str, Any]) -> list[Check]:
             passed=verdict["n_users"] >= asked["min_users"],
         ),
         Check(
-            name=f"{_level(verdict)} interval, minus {opponent}",
+            name=f"{_level(verdict)} interval, minus {baseline}",
             unit=recall,
             found=span(against),
             asked="all above 0",
             passed=against["low"] > 0,
         ),
         Check(
-            name=f"lift over {opponent}",
+            name=f"lift over {baseline}",
             unit="relative",
             found="it has no hit" if lift is None else share(lift),
             asked=f"at least {share(asked['min_relative_lift'])}",

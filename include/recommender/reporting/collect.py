@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from ..config import GateConfig, RetrainConfig, knobs
+from ..config import GateConfig, RetrainConfig
 from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
+from ..parameters import RETRAIN, RUN
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
 from ..registry.registry import Registry
@@ -78,7 +79,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
         "error": _error(records, finished),
         **_data(sources, snapshots),
         "training": sources.attempt("train_als", lambda: _training(sources)),
-        "prior": (sources.counts("fit_popularity") or {}).get("prior"),
+        "prior": (sources.counts("learn_prior") or {}).get("prior"),
         **judgement,
         "unchanged": unchanged,
         "unchanged_report": unchanged_report,
@@ -177,7 +178,7 @@ def _table_of(manifest: Manifest) -> str:
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Any], gate: GateConfig) -> dict[str, Any]:
-    """Contestant -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
+    """Model -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
 
     Two of these may overlap although the paired difference is significant; the gate looks at the difference only.
     """
@@ -192,13 +193,14 @@ def _configuration(run: RunFacts | None) -> list[dict[str, Any]] | None:
     config = RetrainConfig.from_params(run.params).as_dict()
     return [
         {
-            "section": knob.section,
-            "param": knob.param,
-            "value": config[knob.section][knob.field],
-            "default": list(knob.default) if knob.is_list else knob.default,
-            "description": knob.description,
+            "section": each.section,
+            "param": name,
+            "value": config[each.section][each.field],
+            "default": each.plain_default,
+            "description": each.text,
         }
-        for knob in knobs()
+        for name, each in RETRAIN.items()
+        if name not in RUN
     ]
 
 

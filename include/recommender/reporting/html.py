@@ -31,8 +31,8 @@ def render_html(report: Mapping[str, Any]) -> str:
         lineage=view.lineage(report),
         no_prior_row=view.without_prior_missing(report),
         checks=checks(verdict) if verdict else [],
-        contestants=ranked(judged, report["top_k"]) if judged else [],
-        opponent=view.opponent_of(report),
+        models=ranked(judged, report["top_k"]) if judged else [],
+        baseline=view.baseline_of(report),
         steps=view.funnel_steps(report),
         history=view.by_history(report),
         plots=_plots(report),
@@ -58,14 +58,14 @@ def _differences(report: Mapping[str, Any]) -> Markup | None:
     verdict, judged = report.get("verdict"), report.get("judged")
     if not verdict or not judged:
         return None
-    opponent, k = verdict["opponent"], verdict["top_k"]
+    baseline, k = verdict["baseline"], verdict["top_k"]
     rows = [
-        Whisker(title(name), **verdict["intervals"][name], strong=name in (opponent, verdict["reference"]))
+        Whisker(title(name), **verdict["intervals"][name], strong=name in (baseline, verdict["reference"]))
         for name in ranked(judged, k)
         if name in verdict["intervals"]
     ]
-    alt = "Candidate minus each contestant, with intervals: " + _spoken(rows, "{:+.4f}")
-    unit = f"Recall@{k}, candidate minus this contestant"
+    alt = "Candidate minus each model, with intervals: " + _spoken(rows, "{:+.4f}")
+    unit = f"Recall@{k}, candidate minus this model"
     return plots.whiskers("differences", alt, rows, unit, zero=True, strong=plots.INK)
 
 
@@ -107,12 +107,12 @@ def _training(report: Mapping[str, Any]) -> Markup | None:
 
 
 def _history(report: Mapping[str, Any]) -> Markup | None:
-    rows, opponent = view.by_history(report), view.opponent_of(report)
-    if not rows or opponent is None:
+    rows, baseline = view.by_history(report), view.baseline_of(report)
+    if not rows or baseline is None:
         return None
-    groups = [(CANDIDATE, [row["candidate"] for row in rows]), (title(opponent), [row["opponent"] for row in rows])]
-    spoken = "; ".join(f"{row['label']}: {row['candidate']:.4f} and {row['opponent']:.4f}" for row in rows)
-    alt = f"Recall by number of train interactions, candidate and {title(opponent)}: {spoken}"
+    groups = [(CANDIDATE, [row["candidate"] for row in rows]), (title(baseline), [row["baseline"] for row in rows])]
+    spoken = "; ".join(f"{row['label']}: {row['candidate']:.4f} and {row['baseline']:.4f}" for row in rows)
+    alt = f"Recall by number of train interactions, candidate and {title(baseline)}: {spoken}"
     return plots.grouped("history", alt, [row["label"] for row in rows], groups)
 
 

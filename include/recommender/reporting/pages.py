@@ -64,25 +64,25 @@ def instant(value: Any) -> str:
     return f"{when:%Y-%m-%d %H:%M} UTC" if not when.second else f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def title(contestant: str) -> str:
-    """A contestant's name for readers: `popularity_30d` as "popularity, 30 days"."""
-    if contestant == "without_prior":
+def title(model: str) -> str:
+    """A model's name for readers: `popularity_30d` as "popularity, 30 days"."""
+    if model == "without_prior":
         return "candidate without prior"
-    family, _, rest = contestant.partition("_")
+    family, _, rest = model.partition("_")
     if family == "earlier" and rest.isdecimal():
         return f"earlier version {rest}"
     if family != "popularity" or not rest:
-        return contestant
+        return model
     days = rest.removesuffix("d")
     return f"popularity, {days} days" if days.isdigit() else f"popularity, {rest.replace('_', ' ')}"
 
 
 def prose(text: str, versions: Mapping[str, str] | None = None) -> str:
-    """The gate's words for readers: contestants by their titles, a blank before a percent sign.
+    """The gate's words for readers: models by their titles, a blank before a percent sign.
 
     Parameters
     ----------
-    versions : contestant such as "earlier_1" -> its version's id, which then takes its place
+    versions : model such as "earlier_1" -> its version's id, which then takes its place
     """
     named = re.sub(r"\bearlier_\d+", lambda found: (versions or {}).get(found[0]) or title(found[0]), text)
     return percent(re.sub(r"\bpopularity_\w+", lambda found: title(found[0]), named))

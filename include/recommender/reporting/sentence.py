@@ -15,5 +15,5 @@ def verdict_sentence(verdict: Mapping[str, Any]) -> str:
 
 
 def version_ids(verdict: Mapping[str, Any]) -> dict[str, str]:
-    """Contestant -> id, of the channel's versions that were compared."""
+    """Model -> id, of the channel's versions that were compared."""
     return {row["name"]: row["model_id"] for row in verdict.get("versions") or []}

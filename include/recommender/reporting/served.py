@@ -1,4 +1,4 @@
-"""Whom the contestants serve, and with what: the slices and the item prior, in the rows that the page shows."""
+"""Whom the models serve, and with what: the slices and the item prior, in the rows that the page shows."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from markupsafe import Markup
 from ..evaluation.gate import CANDIDATE, CHAMPION
 from . import plots
 from .pages import title
-from .view import WITHOUT_PRIOR, Report, opponent_of
+from .view import WITHOUT_PRIOR, Report, baseline_of
 
 BY_ITEM = "popularity of the item"
 
 
 def compared(report: Report) -> list[str]:
-    """The contestants whose slices are told: candidate, itself without prior, strongest popularity, champion."""
+    """The models whose slices are told: candidate, itself without prior, strongest popularity, champion."""
     judged = report.get("judged") or {}
-    names = [CANDIDATE, WITHOUT_PRIOR, opponent_of(report) or "", CHAMPION]
+    names = [CANDIDATE, WITHOUT_PRIOR, baseline_of(report) or "", CHAMPION]
     return [name for name in names if name in judged and "slices" in judged[name]]
 
 
 def short(name: str) -> str:
-    """A contestant's name for the head of a narrow column."""
+    """A model's name for the head of a narrow column."""
     return {WITHOUT_PRIOR: "no prior"}.get(name, title(name).partition(",")[0])
 
 
@@ -62,12 +62,12 @@ def item_slices(report: Report) -> list[dict[str, Any]]:
 
 
 def shown_plot(report: Report) -> Markup | None:
-    """Share of what candidate and opponent recommend, by popularity of the item."""
+    """Share of what candidate and baseline recommend, by popularity of the item."""
     rows, names = item_slices(report), compared(report)
-    opponent = opponent_of(report)
-    if not rows or opponent not in names:
+    baseline = baseline_of(report)
+    if not rows or baseline not in names:
         return None
-    pair = [CANDIDATE, opponent]
+    pair = [CANDIDATE, baseline]
     groups = [(title(name), [row["shown"][names.index(name)] for row in rows]) for name in pair]
     spoken = "; ".join(
         f"{row['label']}: " + " and ".join(f"{values[at]:.3f}" for _, values in groups) for at, row in enumerate(rows)

@@ -23,12 +23,12 @@ NAME_WIDTH, NUMBER_WIDTH, SPAN_WIDTH = 24, 9, 20
 
 
 def ranked(judged: Mapping[str, Any], k: int) -> list[str]:
-    """Contestants by Recall@K, best first; equal ones by name."""
+    """Models by Recall@K, best first; equal ones by name."""
     return sorted(judged, key=lambda name: (-judged[name]["means"][f"recall@{k}"], name))
 
 
 def render_verdict(judged: Mapping[str, Any], verdict: Mapping[str, Any], champion: str | None = None) -> str:
-    """Contestants by metrics, best first, then the verdict with every threshold that decided.
+    """Models by metrics, best first, then the verdict with every threshold that decided.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def _head(k: int) -> str:
 
 
 def _row(name: str, means: Mapping[str, float], verdict: Mapping[str, Any]) -> str:
-    mark = " *" if name == verdict["opponent"] else " **" if name == verdict["reference"] else ""
+    mark = " *" if name == verdict["baseline"] else " **" if name == verdict["reference"] else ""
     k, interval = verdict["top_k"], verdict["intervals"].get(name)
     values = "".join(f"{means[f'{metric}@{k}']:>{NUMBER_WIDTH}.4f}" for metric in COLUMNS)
     difference = _difference(interval, means[f"recall@{k}"]) if interval else ""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import DataError
+from ..parameters import MAIN_CHANNEL
 from ..registry.channels import Move
 from ..registry.moves import instant, replay
 from ..registry.parallel import read_each
@@ -22,7 +23,6 @@ from .trend_source import ReportPart, VerdictPart, read_manifest_part, read_repo
 NEWEST = 120
 ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or against a champion that came meanwhile
 UNCHANGED = "UNCHANGED"
-MAIN_CHANNEL = "production"
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def _judged(point: Point, verdict: VerdictPart | None) -> Point:
         point,
         top_k=verdict.top_k,
         candidate=verdict.candidate_recall,
-        popularity=verdict.opponent_recall,
-        opponent=verdict.opponent,
+        popularity=verdict.baseline_recall,
+        baseline=verdict.baseline,
         champion=verdict.champion_recall,
     )
 

@@ -52,7 +52,7 @@ class Point:
     top_k: int | None = None
     candidate: float | None = None
     popularity: float | None = None
-    opponent: str | None = None
+    baseline: str | None = None
     champion: float | None = None
     model_id: str | None = None
     live: str = ""
@@ -82,10 +82,10 @@ def trend_plot(judged: Sequence[Point], top_k: int | None, name: str, width_in: 
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
         axes: Any = figure.subplots()
-        for contestant, style in LINES.items():
-            when, values = line(newest, contestant)
+        for model, style in LINES.items():
+            when, values = line(newest, model)
             if values:
-                axes.plot(when, values, label=NAMES.get(contestant, contestant), **style)
+                axes.plot(when, values, label=NAMES.get(model, model), **style)
         _mark(axes, judged, newest)
         axes.set_xlim(*limits(judged))
         locator = AutoDateLocator(minticks=2, maxticks=max(3, round(width_in * TICKS_PER_IN)))
@@ -109,7 +109,7 @@ def limits(judged: Sequence[Point]) -> tuple[datetime, datetime]:
 
 
 def line(newest: Sequence[Point], name: str) -> tuple[list[datetime], list[float]]:
-    """Where a contestant was judged: the newest interaction and Recall@K; NaN breaks the line at each gap."""
+    """Where a model was judged: the newest interaction and Recall@K; NaN breaks the line at each gap."""
     when: list[datetime] = []
     values: list[float] = []
     for point in newest:

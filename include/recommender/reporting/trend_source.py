@@ -28,8 +28,8 @@ class VerdictPart(msgspec.Struct, frozen=True):
     decision: Literal["PROMOTE", "HOLD", "REJECT"]
     top_k: Annotated[int, msgspec.Meta(ge=1)]
     candidate_recall: Share
-    opponent: str
-    opponent_recall: Share
+    baseline: str
+    baseline_recall: Share
     champion_recall: Share | None = None
     forced: str | None = None
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..data.quality import mixed_ids
 from ..evaluation.evaluate import HISTORY_EDGES
 from ..evaluation.gate import CANDIDATE, CHAMPION, POPULARITY, strongest_popularity
+from ..parameters import MAIN_CHANNEL
 from .checks import reference_name, share
 from .pages import instant, number, title
 from .sentence import verdict_sentence
@@ -19,10 +20,10 @@ WITHOUT_PRIOR = "without_prior"
 # Section of the page -> the stages (prefixes of the names in `unreadable`) that it is read from.
 READ_FROM = {
     "verdict": ("recall_gate",),
-    "contestants": ("evaluate",),
+    "models": ("evaluate",),
     "data": ("resolve_snapshot", "download_reviews", "parse_reviews", "encode_interactions"),
     "training": ("train_als",),
-    "lineage": ("run", "configuration", "fit_popularity", "refit/"),
+    "lineage": ("run", "configuration", "fit_popularity", "learn_prior", "refit/"),
     "tasks": ("tasks/",),
 }
 
@@ -58,7 +59,7 @@ def headline(report: Report) -> dict[str, str]:
         sentence = "The run has not ended. Nothing is published so far."
         return {"tone": "plain", "word": "RUNNING", "sentence": sentence} | line
     if verdict and verdict["decision"] != "PROMOTE":
-        channel = (report.get("run") or {}).get("channel") or "production"
+        channel = (report.get("run") or {}).get("channel") or MAIN_CHANNEL
         sentence = f"Nothing was published, and {channel} stays where it was."
         return {"tone": "warn", "word": verdict["decision"], "sentence": sentence} | line
     sentence = "The run came to no verdict. Nothing was published."
@@ -92,12 +93,12 @@ def in_plain_words(report: Report) -> list[str]:
     verdict = report.get("verdict")
     if not verdict:
         return []
-    against, opponent, k = verdict["against_popularity"], title(verdict["opponent"]), verdict["top_k"]
+    against, baseline, k = verdict["against_popularity"], title(verdict["baseline"]), verdict["top_k"]
     level = verdict["thresholds"]["confidence_level"] * 100
     return [
         f"Of the items that a user went on to review, the candidate had put {_percent(verdict['candidate_recall'])} "
         f"among its first {k} recommendations, on average over {verdict['n_users']:,} users. The strongest popularity "
-        f"list ({opponent}) had {_percent(verdict['opponent_recall'])}.",
+        f"list ({baseline}) had {_percent(verdict['baseline_recall'])}.",
         f"The difference is {against['mean'] * 100:+.2f} percentage points; the {level:g} % interval reaches from "
         f"{against['low'] * 100:+.2f} to {against['high'] * 100:+.2f}.",
         *_against_live(report, verdict),
@@ -159,7 +160,7 @@ def _breadth(report: Report, verdict: Mapping[str, Any]) -> list[str]:
     """How much of the catalogue is shown to anybody; the gate does not decide on it."""
     judged = report.get("judged") or {}
     metric = f"coverage@{verdict['top_k']}"
-    names = [CHAMPION, verdict["opponent"], WITHOUT_PRIOR]
+    names = [CHAMPION, verdict["baseline"], WITHOUT_PRIOR]
     found = [f"{title(name)}: {_percent(judged[name]['means'][metric])}" for name in names if name in judged]
     if CANDIDATE not in judged or not found:
         return []
@@ -221,27 +222,27 @@ def shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
 
 
 def by_history(report: Report) -> list[dict[str, Any]]:
-    """Candidate and opponent a bracket of history length: label, users, candidate, opponent."""
-    judged, opponent = report.get("judged") or {}, opponent_of(report)
-    if CANDIDATE not in judged or opponent is None:
+    """Candidate and baseline a bracket of history length: label, users, candidate, baseline."""
+    judged, baseline = report.get("judged") or {}, baseline_of(report)
+    if CANDIDATE not in judged or baseline is None:
         return []
-    theirs = {row["from"]: row["recall"] for row in judged[opponent]["by_history"]}
+    theirs = {row["from"]: row["recall"] for row in judged[baseline]["by_history"]}
     return [
         {
             "label": _bracket(int(row["from"])),
             "users": int(row["users"]),
             "candidate": row["recall"],
-            "opponent": theirs.get(row["from"], 0.0),
+            "baseline": theirs.get(row["from"], 0.0),
         }
         for row in judged[CANDIDATE]["by_history"]
     ]
 
 
-def opponent_of(report: Report) -> str | None:
+def baseline_of(report: Report) -> str | None:
     """The strongest popularity: as the verdict names it, else the best of those judged."""
     verdict, judged = report.get("verdict"), report.get("judged") or {}
-    if verdict and verdict["opponent"] in judged:
-        return str(verdict["opponent"])
+    if verdict and verdict["baseline"] in judged:
+        return str(verdict["baseline"])
     recall = f"recall@{report['top_k']}"
     means = {name: row["means"][recall] for name, row in judged.items() if name.startswith(POPULARITY)}
     return strongest_popularity(means) if means else None
@@ -269,8 +270,8 @@ def sections(report: Report) -> dict[str, str]:
     """Id -> title of the sections that have something to say: what was found, or why it could not be read."""
     shown = {"verdict": "Verdict"}
     if not report.get("unchanged"):
-        judged = bool(report.get("judged")) or bool(unreadable(report, "contestants"))
-        shown |= {"contestants": "Contestants"} if judged else {}
+        judged = bool(report.get("judged")) or bool(unreadable(report, "models"))
+        shown |= {"models": "Models"} if judged else {}
         data = any(report.get(part) for part in ("snapshot", "funnel", "fold")) or bool(unreadable(report, "data"))
         shown |= {"data": "Data"} if data else {}
         shown |= {"training": "Training"} if report.get("training") or unreadable(report, "training") else {}
@@ -281,7 +282,7 @@ def sections(report: Report) -> dict[str, str]:
     return shown | {"lineage": "Lineage", "tasks": "Tasks"}
 
 
-NOT_REACHED = {"data": "parsing reviews", "training": "training", "contestants": "judging"}
+NOT_REACHED = {"data": "parsing reviews", "training": "training", "models": "judging"}
 
 
 def not_reached(report: Report) -> str:

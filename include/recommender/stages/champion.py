@@ -1,4 +1,4 @@
-"""The champion as a contestant: as it was published where it has not seen the holdout, else its configuration anew."""
+"""The champion beside the candidate: as published where it has not seen the holdout, else its configuration anew."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
-from ..config import PriorConfig, RetrainConfig
+from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
-from ..data.interactions import ITEMS, USERS, load_ids
-from ..evaluation.champion import Champion, Histories, rows_in
-from ..registry.bundle import Manifest, ModelPart, prior_of
+from ..data.interactions import ITEMS, load_ids
+from ..evaluation.champion import Version, aligned, rows_in
+from ..models.prior import PriorAls
+from ..models.protocol import Rows
+from ..registry.bundle import Manifest, config_of, prior_of
 from ..registry.channels import ChannelState
 from ..storage.artifacts import Artifact
-from .fit import Fitted, as_learned, fit_popularity, load_als, load_prior, prior_identity, train_als
+from .fit import Fitted, learn_prior, load_model, prior_identity, train_als
 from .prepare import encode_interactions
 from .warm import bundle_part
 from .workspace import Workspace
@@ -64,8 +64,8 @@ def compare_with(
 
 
 def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
-    """The configuration of a version, on the split of this run; how its own gate decided is none of it."""
-    theirs = RetrainConfig.from_dict({**manifest.config, "gate": {}})
+    """The configuration of a version, on the split of this run."""
+    theirs = config_of(manifest)
     theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
     return replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
 
@@ -73,46 +73,41 @@ def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
 def is_candidate(identity: Mapping[str, Any], fitted: Fitted, config: RetrainConfig) -> bool:
     """Whether a version is what this run has fitted."""
     theirs = (identity["judged"], identity["judged_prior"])
-    return theirs == (fitted.trained.digest, prior_identity(fitted.popularity, config.prior))
+    return theirs == (fitted.trained.digest, prior_identity(fitted.prior, config.prior))
 
 
-def contestant(
+def version_of(
     workspace: Workspace,
     parsed: Artifact,
     fitted: Fitted,
+    judged: Rows,
     as_of: datetime,
     comparison: Comparison,
     theirs: RetrainConfig,
-) -> Champion:
-    """The champion over this fold's users and items; users it does not know are folded in by its own configuration."""
-    ids = workspace.artifacts.path(parsed)
-    all_users, all_items = load_ids(ids / USERS), load_ids(ids / ITEMS)
+) -> Version:
+    """A version over this fold's items, with the histories of the judged users by its own configuration.
+
+    Parameters
+    ----------
+    judged : rows of this fold
+    """
+    all_items = load_ids(workspace.artifacts.path(parsed) / ITEMS)
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
     encoded = encode_interactions(workspace, parsed, as_of, theirs.encode).artifact
     their_fold = EncodedFold.load(workspace.artifacts.path(encoded))
+    their_items = all_items.take(their_fold.item_codes)
     if comparison.how == "published":
         name = str(comparison.champion_id)
-        part, prior = bundle_part(workspace, name, "judged"), prior_of(workspace.registry.manifest(name))
+        part = bundle_part(workspace, name, "judged")
+        model = part.model(theirs.train, prior_of(workspace.registry.manifest(name)))
+        own_items = part.item_ids
     else:
-        part, prior = _refitted(workspace, parsed, encoded, their_fold, all_users, all_items, theirs)
-    known = Histories(
-        rows_in(their_fold.matrix, their_fold.user_codes, fold.user_codes), all_items.take(their_fold.item_codes)
-    )
-    users, items = all_users.take(fold.user_codes), all_items.take(fold.item_codes)
-    return Champion.align(part, users, items, known, replace(theirs, prior=prior), fold.holdout_rows)
+        model, own_items = _refitted(workspace, parsed, encoded, theirs), their_items
+    matrix = rows_in(their_fold.matrix, their_fold.user_codes, fold.user_codes[judged])
+    return aligned(model, own_items, all_items.take(fold.item_codes), matrix, their_items)
 
 
-def _refitted(
-    workspace: Workspace,
-    parsed: Artifact,
-    encoded: Artifact,
-    fold: EncodedFold,
-    users: pa.LargeStringArray,
-    items: pa.LargeStringArray,
-    theirs: RetrainConfig,
-) -> tuple[ModelPart, PriorConfig]:
+def _refitted(workspace: Workspace, parsed: Artifact, encoded: Artifact, theirs: RetrainConfig) -> PriorAls:
     trained = train_als(workspace, parsed, encoded, theirs.train).artifact
-    popularity = fit_popularity(workspace, encoded, theirs).artifact
-    ids = users.take(fold.user_codes), items.take(fold.item_codes)
-    part = ModelPart(load_als(workspace, trained), *ids, load_prior(workspace, popularity))
-    return part, as_learned(theirs.prior, popularity)
+    learned = learn_prior(workspace, encoded, theirs).artifact
+    return load_model(workspace, Fitted(encoded, trained, learned), theirs)

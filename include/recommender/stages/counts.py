@@ -106,9 +106,14 @@ class Prior(msgspec.Struct):
 
 
 class Popular(msgspec.Struct):
-    """Of fit_popularity: the names of the rankings, which its files bear, and the prior."""
+    """Of fit_popularity: the names of the rankings, which its files bear."""
 
     names: list[Name]
+
+
+class Learned(msgspec.Struct):
+    """Of learn_prior."""
+
     prior: Prior
 
 
@@ -124,7 +129,7 @@ class Compared(msgspec.Struct, forbid_unknown_fields=True):
 class Evaluated(msgspec.Struct):
     """Of evaluate: the names of the models, which its files bear, and the champion."""
 
-    contestants: list[Name]
+    models: list[Name]
     champion: str
     champion_how: Literal["none", "published", "refitted"]
     champion_id: ModelId | None
@@ -153,6 +158,7 @@ COUNTS: dict[str, type[msgspec.Struct]] = {
     "encode_interactions": Encoded,
     "train_als": Trained,
     "fit_popularity": Popular,
+    "learn_prior": Learned,
     "evaluate": Evaluated,
     "recall_gate": Gated,
     "tune_trial": Tried,

@@ -1,4 +1,4 @@
-"""Fitting: ALS and popularity, on the train part, and again on everything before as_of."""
+"""Fitting: ALS, popularity and the item prior, on the train part, and again on everything before as_of."""
 
 from __future__ import annotations
 
@@ -11,85 +11,89 @@ from typing import Any
 
 import numpy as np
 
-from ..config import EncodeConfig, PriorConfig, RetrainConfig, TrainConfig
+from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig, TrainConfig
 from ..data.encoding import EncodedFold
-from ..evaluation.learn_prior import LearnedPrior, learn_prior
-from ..models.als import Als, fit_als
+from ..evaluation.fitting import fold_popularity
+from ..evaluation.learn_prior import LearnedPrior
+from ..evaluation.learn_prior import learn_prior as learn_prior_of
+from ..models.als import fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
-from ..models.prior import ItemPrior, PriorAls, Strengths, fit_prior
+from ..models.prior import Counts, PriorAls
+from ..models.scoring import model_of
+from ..models.whitening import Factors
 from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact
 from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Workspace, run_once
 
-PRIOR, LEARNED = "prior.npy", "prior.json"
+FACTORS, PRIOR, LEARNED = "item_factors.npy", "prior.npy", "prior.json"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The artifacts of one fit: its fold, factors and popularity."""
+    """The artifacts of one model: its fold, its item factors and its prior."""
 
     encoded: Artifact
     trained: Artifact
-    popularity: Artifact
+    prior: Artifact
 
 
 def train_als(
     workspace: Workspace, parsed: Artifact, encoded: Artifact, config: TrainConfig, start: Start | None = None
 ) -> Outcome:
-    """Factors of the train part: user_factors.npy, item_factors.npy, loss.json."""
+    """Item factors of the train part: item_factors.npy, loss.json."""
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
         warm, counts = warm_factors(workspace, parsed, fold, start, config) if start else (None, {"start": "cold"})
-        als, curve = fit_als(fold.matrix, config, start=warm)
-        np.save(directory / "user_factors.npy", als.user_factors, allow_pickle=False)
-        np.save(directory / "item_factors.npy", als.item_factors, allow_pickle=False)
+        factors, curve = fit_als(fold.matrix, config, start=warm)
+        np.save(directory / FACTORS, factors, allow_pickle=False)
         (directory / "loss.json").write_text(json.dumps(curve.loss))
         fitted = {"iterations": len(curve.loss), "loss": curve.loss[-1], "seconds_per_iteration": curve.seconds}
         return counts | fitted
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
-    return run_once(workspace, "train_als", 2, asdict(config), inputs, make)
+    return run_once(workspace, "train_als", 3, asdict(config), inputs, make)
 
 
-def load_als(workspace: Workspace, trained: Artifact) -> Als:
-    """The factors that `train_als` made, memory-mapped."""
-    return read_als(workspace.artifacts.path(trained))
+def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
+    """The item factors that `train_als` made, float32, shape (n_items, n_factors), memory-mapped."""
+    path = workspace.artifacts.path(trained) / FACTORS
+    factors: Factors = load_array(path, np.float32, (None, None), mmap_mode="r")
+    return factors
 
 
-def read_als(directory: Path) -> Als:
-    """The factors in a directory, memory-mapped. Raises DataError where they do not fit each other."""
-    user = load_array(directory / "user_factors.npy", np.float32, (None, None), mmap_mode="r")
-    item = load_array(directory / "item_factors.npy", np.float32, (None, user.shape[1]), mmap_mode="r")
-    return Als(user, item)
-
-
-def fit_popularity(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
-    """Popularity of the train part: the opponents, and the item prior with what was learned of it.
-
-    Files: `<name>.strength.npy` and `<name>.order.npy` of each opponent, prior.npy, prior.json.
-    """
+def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityConfig) -> Outcome:
+    """Popularity of the train part, the baselines: `<name>.counts.npy` and `<name>.order.npy` of each."""
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
-        fitted = fit_all_popularity(*counted, config.popularity)
+        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"], config)
         for name, model in fitted.items():
-            np.save(directory / f"{name}.strength.npy", model.strength, allow_pickle=False)
+            np.save(directory / f"{name}.counts.npy", model.counts, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
-        learned = learn_prior(fold, config)
-        np.save(directory / PRIOR, fit_prior(*counted, learned.applied(config.prior)), allow_pickle=False)
-        (directory / LEARNED).write_text(json.dumps(learned.as_dict(), indent=1, sort_keys=True))
-        return {"names": sorted(fitted), "prior": learned.as_dict()}
+        return {"names": sorted(fitted)}
 
-    settings: dict[str, Any] = {"popularity": asdict(config.popularity), "prior": asdict(config.prior)}
+    return run_once(workspace, "fit_popularity", 7, asdict(config), {"fold": encoded.digest}, make)
+
+
+def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
+    """The item prior with what was learned of it: prior.npy, prior.json."""
+
+    def make(directory: Path) -> dict[str, Any]:
+        fold = EncodedFold.load(workspace.artifacts.path(encoded))
+        learned = learn_prior_of(fold, config)
+        np.save(directory / PRIOR, fold_popularity(fold, learned, config), allow_pickle=False)
+        (directory / LEARNED).write_text(json.dumps(learned.as_dict(), indent=1, sort_keys=True))
+        return {"prior": learned.as_dict()}
+
+    settings: dict[str, Any] = {"prior": asdict(config.prior)}
     if config.prior.fit:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
-    return run_once(workspace, "fit_popularity", 6, settings, {"fold": encoded.digest}, make)
+    return run_once(workspace, "learn_prior", 1, settings, {"fold": encoded.digest}, make)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
@@ -99,35 +103,34 @@ def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popular
 
 
 def _ranking(directory: Path, name: str) -> Popularity:
-    strength = load_array(directory / f"{name}.strength.npy", np.float64, (None,))
+    counts = load_array(directory / f"{name}.counts.npy", np.float64, (None,))
     path = directory / f"{name}.order.npy"
-    order = load_array(path, np.int32, (len(strength),))
-    check_within(path, order, 0, len(strength))
-    return Popularity(strength, order)
+    order = load_array(path, np.int32, (len(counts),))
+    check_within(path, order, 0, len(counts))
+    return Popularity(counts, order)
 
 
-def load_prior(workspace: Workspace, fitted: Artifact) -> Strengths:
+def load_prior(workspace: Workspace, learned: Artifact) -> Counts:
     """The item prior, decayed popularity, float64, shape (n_items,)."""
-    prior: Strengths = load_array(workspace.artifacts.path(fitted) / PRIOR, np.float64, (None,))
+    prior: Counts = load_array(workspace.artifacts.path(learned) / PRIOR, np.float64, (None,))
     return prior
 
 
-def as_learned(config: PriorConfig, fitted: Artifact) -> PriorConfig:
-    """The item prior as `fit_popularity` learned it, fixed."""
-    return LearnedPrior(**fitted.counts["prior"]).applied(config)
+def as_learned(config: PriorConfig, learned: Artifact) -> PriorConfig:
+    """The item prior as `learn_prior` found it, fixed."""
+    return LearnedPrior(**learned.counts["prior"]).applied(config)
 
 
-def prior_identity(fitted: Artifact, config: PriorConfig) -> dict[str, Any]:
-    """What the item prior of a model is: neither the evidence for it nor the opponents are part of it."""
-    fixed = as_learned(config, fitted)
-    return {"strength": fitted.entry(PRIOR).sha256, "power": fixed.power, "short_history": fixed.short_history}
+def prior_identity(learned: Artifact, config: PriorConfig) -> dict[str, Any]:
+    """What the item prior of a model is: neither the evidence for it nor the baselines are part of it."""
+    fixed = as_learned(config, learned)
+    return {"popularity": learned.entry(PRIOR).sha256, "power": fixed.power, "short_history": fixed.short_history}
 
 
-def load_model(workspace: Workspace, fitted: Fitted, config: PriorConfig) -> PriorAls:
-    """What is judged and served: the factors with the item prior."""
-    fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-    prior = ItemPrior.of(load_prior(workspace, fitted.popularity), as_learned(config, fitted.popularity))
-    return PriorAls(load_als(workspace, fitted.trained), prior, fold.history)
+def load_model(workspace: Workspace, fitted: Fitted, config: RetrainConfig) -> PriorAls:
+    """What is judged and served: the item factors with the item prior."""
+    factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.prior)
+    return model_of(factors, prior, config.train, as_learned(config.prior, fitted.prior))
 
 
 def refit(
@@ -140,10 +143,9 @@ def refit(
     everything: EncodeConfig = replace(config.encode, holdout_fraction=0.0)
     encoded = encode_interactions(workspace, parsed, as_of, everything)
     start = refit_start(workspace, parsed, judged.encoded, judged.trained) if config.train.warm_start else None
+    fixed = replace(config, prior=as_learned(config.prior, judged.prior))
     return {
         "encoded": encoded,
         "trained": train_als(workspace, parsed, encoded.artifact, config.train, start),
-        "popularity": fit_popularity(
-            workspace, encoded.artifact, replace(config, prior=as_learned(config.prior, judged.popularity))
-        ),
+        "prior": learn_prior(workspace, encoded.artifact, fixed),
     }

@@ -1,4 +1,4 @@
-"""Judging: every contestant on the same holdout, then the gate."""
+"""Judging: every model on the same holdout, then the gate."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import numpy as np
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, DataError, GateRejected
-from ..evaluation.champion import Champion
-from ..evaluation.evaluate import Judged, fold_task, judge
+from ..evaluation.champion import Version
+from ..evaluation.evaluate import Judged, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, Verdict, decide, paired_interval
 from ..models.protocol import Recommender
 from ..reporting.sentence import verdict_sentence
@@ -24,7 +24,7 @@ from ..reporting.tables import render_verdict
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from ..storage.documents import checked, load_json
-from .champion import Comparison, compare_with, contestant
+from .champion import Comparison, compare_with, version_of
 from .fit import Fitted, load_model, load_popularity
 from .references import Recent, UnreadableError, recent_versions
 from .workspace import Outcome, Workspace, run_once
@@ -35,18 +35,33 @@ WITHOUT_PRIOR = "without_prior"
 
 
 def evaluate(
-    workspace: Workspace, parsed: Artifact, fitted: Fitted, as_of: datetime, channel: str, config: RetrainConfig
+    workspace: Workspace,
+    parsed: Artifact,
+    fitted: Fitted,
+    baselines: Artifact,
+    as_of: datetime,
+    channel: str,
+    config: RetrainConfig,
 ) -> Outcome:
-    """Candidate, popularity, champion and the versions live before it: judged.json and recall_<contestant>.npy a user.
+    """Candidate, popularity, champion and the versions live before it: judged.json and recall_<model>.npy a user.
 
     `counts["champion_id"]` is the version that the channel pointed to, `counts["versions"]` what each of the channel's
-    versions among the contestants is.
+    versions among the models is.
     """
     state = workspace.registry.channels.read(channel)
     comparison, theirs = compare_with(workspace, fitted, state, config)
     # Of the model that is live already there is nothing to decide.
     recent = Recent() if comparison.same else recent_versions(workspace, parsed, fitted, state, config)
-    judging = Judging(workspace, parsed, fitted, as_of, config, comparison, theirs)
+    judging = Judging(
+        workspace=workspace,
+        parsed=parsed,
+        fitted=fitted,
+        baselines=baselines,
+        as_of=as_of,
+        config=config,
+        comparison=comparison,
+        theirs=theirs,
+    )
     while True:
         try:
             outcome = _evaluated(judging, recent)
@@ -61,21 +76,22 @@ def evaluate(
     return outcome
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judging:
-    """What is judged: a run's candidate, and the champion with its configuration."""
+    """What is judged: a run's candidate, the baselines, and the champion with its configuration."""
 
     workspace: Workspace
     parsed: Artifact
     fitted: Fitted
+    baselines: Artifact
     as_of: datetime
     config: RetrainConfig
     comparison: Comparison
     theirs: RetrainConfig
 
-    def version(self, comparison: Comparison, theirs: RetrainConfig) -> Champion:
-        """A version of the channel, over this fold's users and items."""
-        return contestant(self.workspace, self.parsed, self.fitted, self.as_of, comparison, theirs)
+    def version(self, task: Task, comparison: Comparison, theirs: RetrainConfig) -> Version:
+        """A version of the channel, over this fold's items and judged users."""
+        return version_of(self.workspace, self.parsed, self.fitted, task.rows, self.as_of, comparison, theirs)
 
 
 def _evaluated(judging: Judging, recent: Recent) -> Outcome:
@@ -90,7 +106,7 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
         (directory / "judged.json").write_text(json.dumps(body, indent=1, sort_keys=True))
         return {
             "judged_users": len(outcome[CANDIDATE].recall),
-            "contestants": sorted(outcome),
+            "models": sorted(outcome),
             "champion": comparison.note,
             "champion_how": comparison.how,
             "champion_id": comparison.champion_id,
@@ -102,38 +118,48 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
         "fold": fitted.encoded.digest,
         "ids": judging.parsed.digest,
         "candidate": fitted.trained.digest,
-        "popularity": fitted.popularity.digest,
+        "prior": fitted.prior.digest,
+        "popularity": judging.baselines.digest,
         "champion_id": comparison.champion_id or "",
         **comparison.inputs,
         **recent.inputs,
     }
-    settings = {**asdict(config.evaluate), "prior": asdict(config.prior)}
-    return run_once(workspace, "evaluate", 6, settings, inputs, make)
+    settings = {
+        **asdict(config.evaluate),
+        "prior": asdict(config.prior),
+        "regularization": config.train.regularization,
+    }
+    return run_once(workspace, "evaluate", 7, settings, inputs, make)
 
 
 def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
     """Each version of the channel is loaded and let go before the next: each is as large as the candidate."""
     workspace, fitted, config = judging.workspace, judging.fitted, judging.config
     task = fold_task(EncodedFold.load(workspace.artifacts.path(fitted.encoded)), config.evaluate)
-    model = load_model(workspace, fitted, config.prior)
-    contestants: dict[str, Recommender] = {CANDIDATE: model}
-    if (model.prior.boosts != 1).any():
-        contestants[WITHOUT_PRIOR] = model.als
-    outcome = judge(contestants | load_popularity(workspace, fitted.popularity), task, config.evaluate)
+    model = load_model(workspace, fitted, config)
+    models: dict[str, Recommender] = {CANDIDATE: model}
+    if (model.prior.multipliers != 1).any():
+        models[WITHOUT_PRIOR] = model.als
+    outcome = judge(models | load_popularity(workspace, judging.baselines), task, config.evaluate)
     if judging.comparison.how != "none":
-        champion = {CHAMPION: judging.version(judging.comparison, judging.theirs)}
-        outcome |= judge(champion, task, config.evaluate)
+        outcome |= _judged(judging, task, CHAMPION, judging.comparison, judging.theirs)
     for number, earlier in enumerate(recent.judged, 1):
         try:
-            version = judging.version(earlier.comparison, earlier.config)
+            outcome |= _judged(judging, task, f"{EARLIER}{number}", earlier.comparison, earlier.config)
         except DataError as error:
             raise UnreadableError(earlier.model_id, str(error)) from error
-        outcome |= judge({f"{EARLIER}{number}": version}, task, config.evaluate)
     return outcome
 
 
+def _judged(
+    judging: Judging, task: Task, name: str, comparison: Comparison, theirs: RetrainConfig
+) -> dict[str, Judged]:
+    version = judging.version(task, comparison, theirs)
+    return judge({name: version.model}, task, judging.config.evaluate, version.histories)
+
+
 def _versions(comparison: Comparison, recent: Recent) -> list[dict[str, Any]]:
-    """Of each version of the channel among the contestants: its name there, its id, how it is judged, and a note."""
+    """Of each version of the channel among the models: its name there, its id, how it is judged, and a note."""
     rows = [(CHAMPION, comparison)] if comparison.champion_id else []
     rows += [(f"{EARLIER}{number}", each.comparison) for number, each in enumerate(recent.judged, 1)]
     return [{"name": name, "model_id": row.champion_id, "how": row.how, "note": row.note} for name, row in rows]
@@ -146,7 +172,7 @@ def recall_gate(
 
     def make(directory: Path) -> dict[str, Any]:
         path = workspace.artifacts.path(evaluated)
-        names = evaluated.counts["contestants"]
+        names = evaluated.counts["models"]
         recalls = {name: load_array(path / f"recall_{name}.npy", np.float64, (None,)) for name in names}
         verdict = replace(decide(recalls, top_k, config), forced=force_reason)
         intervals = {
@@ -167,7 +193,7 @@ def recall_gate(
     if force_reason is not None and len(force_reason.strip()) < 10:
         raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
-    outcome = run_once(workspace, "recall_gate", 4, settings, {"evaluated": evaluated.digest}, make)
+    outcome = run_once(workspace, "recall_gate", 5, settings, {"evaluated": evaluated.digest}, make)
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome
 
@@ -200,10 +226,10 @@ def read_verdict(workspace: Workspace, gated: Artifact) -> dict[str, Any]:
 
 
 def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Any]:
-    """judged.json: contestant -> means, by_history, slices."""
+    """judged.json: model -> means, by_history, slices."""
     path = workspace.artifacts.path(evaluated) / "judged.json"
     body: dict[str, Any] = load_json(path, _REMEDY)
-    for name in evaluated.counts["contestants"]:
+    for name in evaluated.counts["models"]:
         row = body.get(name) if isinstance(body, dict) else None
         checked(row, _Judged, f"{evaluated.uri}/{path.name}", f"a judgement of {name}", _REMEDY, unknown=True)
     return body

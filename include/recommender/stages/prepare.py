@@ -24,14 +24,16 @@ from ..models.memory import require_memory
 from ..plain_text import shown
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
+from ..storage.digests import file_sha256
 from ..storage.disk import guarded
 from ..storage.documents import Count, Sha256, checked, load_json
-from ..storage.objects import ObjectInfo, file_sha256
+from ..storage.objects import ObjectInfo
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)
 
 SPACE_RATIO = 5
+N_REASONS = 3  # of bad lines, in a message
 # Peak of encoding, a review: its columns, their copies sorted and without repetitions, and the matrix.
 ENCODE_BYTES = 190
 FOLD = ("train", "holdout", "cut_s")
@@ -113,7 +115,27 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         log.info("Parsed %d of %d files: %s reviews", counts["files"], len(files), f"{counts['reviews']:,}")
         return counts
 
-    return run_once(workspace, "parse_reviews", 3, asdict(config), {"files": downloaded.digest}, make)
+    outcome = run_once(workspace, "parse_reviews", 3, asdict(config), {"files": downloaded.digest}, make)
+    _warn_of_bad_lines(outcome.artifact)
+    return outcome
+
+
+def _warn_of_bad_lines(parsed: Artifact) -> None:
+    """Name what was left out, also where the parse is reused: a small share of bad lines stops nothing."""
+    counts = parsed.counts
+    if not counts["bad"]:
+        return
+    filled = counts["lines"] - counts["blank"]
+    common = sorted(counts["reasons"].items(), key=lambda row: (-row[1], row[0]))[:N_REASONS]
+    reasons = "; ".join(f"{shown(reason)} ({count:,})" for reason, count in common)
+    log.warning(
+        "%s of %s lines (%.2f %%) are unusable and left out. Commonest reasons: %s. File, line and reason of each: %s",
+        f"{counts['bad']:,}",
+        f"{filled:,}",
+        100 * counts["bad"] / filled,
+        reasons,
+        f"{parsed.uri}/{QUARANTINE}",
+    )
 
 
 def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> str:

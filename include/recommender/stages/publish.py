@@ -15,18 +15,19 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.interactions import ITEMS, USERS, load_ids
 from ..errors import GateRejected
-from ..registry.bundle import ModelPart, describe, model_id, save_seen
+from ..registry.bundle import ModelPart, describe, model_id
 from ..registry.provenance import code_version, library_versions
+from ..registry.seen import Seen
 from ..reporting.card import render_card
 from ..storage.artifacts import Artifact
-from .fit import Fitted, as_learned, load_als, load_prior, prior_identity
+from .fit import Fitted, as_learned, load_factors, load_prior, prior_identity
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Made:
     """Everything that one run made on the way to its bundle."""
 
@@ -34,23 +35,16 @@ class Made:
     downloaded: Artifact
     parsed: Artifact
     judged: Fitted
+    baselines: Artifact
     evaluated: Artifact
     gated: Artifact
     published: Fitted
 
     def uris(self) -> dict[str, str]:
         """Stage -> URI of its artifact."""
-        rows = [
-            self.resolved,
-            self.downloaded,
-            self.parsed,
-            self.judged.encoded,
-            self.judged.trained,
-            self.judged.popularity,
-        ]
-        rows += [self.evaluated, self.gated]
-        refitted = self.published
-        again = {f"refit/{row.stage}": row.uri for row in (refitted.encoded, refitted.trained, refitted.popularity)}
+        rows = [self.resolved, self.downloaded, self.parsed, *_artifacts(self.judged)]
+        rows += [self.baselines, self.evaluated, self.gated]
+        again = {f"refit/{row.stage}": row.uri for row in _artifacts(self.published)}
         return {row.stage: row.uri for row in rows} | again
 
     def identity(self, config: RetrainConfig) -> dict[str, Any]:
@@ -59,11 +53,15 @@ class Made:
             "ids": self.parsed.digest,
             "judged_fold": self.judged.encoded.digest,
             "judged": self.judged.trained.digest,
-            "judged_prior": prior_identity(self.judged.popularity, config.prior),
+            "judged_prior": prior_identity(self.judged.prior, config.prior),
             "published_fold": self.published.encoded.digest,
             "published": self.published.trained.digest,
-            "published_prior": prior_identity(self.published.popularity, config.prior),
+            "published_prior": prior_identity(self.published.prior, config.prior),
         }
+
+
+def _artifacts(fitted: Fitted) -> list[Artifact]:
+    return [fitted.encoded, fitted.trained, fitted.prior]
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def upload_model(
         "last_s": made.parsed.counts["newest_s"],
         "published_cut_s": made.published.encoded.counts["cut_s"],
         "config": config.as_dict(),
-        "prior": asdict(as_learned(config.prior, made.judged.popularity)),
+        "prior": asdict(as_learned(config.prior, made.judged.prior)),
         "metrics": {row: body["means"] for row, body in read_judged(workspace, made.evaluated).items()},
         "verdict": verdict,
         "champion": made.evaluated.counts.get("champion"),
@@ -127,7 +125,8 @@ def upload_model(
 def _write_bundle(workspace: Workspace, made: Made, directory: Path, about: Mapping[str, Any]) -> None:
     _save_part(workspace, made.parsed, made.judged, directory, "judged")
     fold = _save_part(workspace, made.parsed, made.published, directory, "published")
-    save_seen(directory, fold.matrix)
+    users = load_ids(workspace.artifacts.path(made.parsed) / USERS).take(fold.user_codes)
+    Seen.of(fold, users).save(directory)
     gated = workspace.artifacts.path(made.gated)
     shutil.copyfile(gated / "verdict.json", directory / "verdict.json")
     (directory / "fold.json").write_text(
@@ -139,9 +138,8 @@ def _write_bundle(workspace: Workspace, made: Made, directory: Path, about: Mapp
 
 
 def _save_part(workspace: Workspace, parsed: Artifact, fitted: Fitted, directory: Path, part: str) -> EncodedFold:
-    ids = workspace.artifacts.path(parsed)
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-    users, items = load_ids(ids / USERS).take(fold.user_codes), load_ids(ids / ITEMS).take(fold.item_codes)
-    prior = load_prior(workspace, fitted.popularity)
-    ModelPart(load_als(workspace, fitted.trained), users, items, prior).save(directory, part)
+    items = load_ids(workspace.artifacts.path(parsed) / ITEMS).take(fold.item_codes)
+    factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.prior)
+    ModelPart(factors, items, prior).save(directory, part)
     return fold

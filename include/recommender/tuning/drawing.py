@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from ..parameters.of_search import SPACE
 from ..reporting.plots import ACCENT, INK, OTHER, svg
-from .space import SPACE
 from .study import Result
 
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ def collect(journal: Journal, sources: Sources) -> dict[str, Any]:
     choice = choice if _checked(sources, "choice", choice, Choice) else None
     params = run.params if run else {}
     try:
-        config, base = TuneConfig.from_params(params), RetrainConfig.from_params(params)
+        config, base = TuneConfig.read(params), RetrainConfig.from_params(params)
     except ConfigError:
         config, base = TuneConfig(), RetrainConfig()
     names = plan["names"] if plan else []

@@ -158,7 +158,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
         return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "prior": judged.prior}
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
-    return run_once(workspace, "tune_trial", 5, parts, {"fold": fold.digest}, make).artifact
+    return run_once(workspace, "tune_trial", 6, parts, {"fold": fold.digest}, make).artifact
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:

@@ -14,11 +14,10 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, RecommenderError
 from ..evaluation.evaluate import fold_task, judge
-from ..evaluation.learn_prior import learn_prior
+from ..evaluation.fitting import fit
 from ..evaluation.metrics import Floats
-from ..models.als import fit_als
-from ..models.prior import ItemPrior, PriorAls, fit_prior
-from ..models.protocol import Recommender, Rows, Scores
+from ..models.columns import InColumns
+from ..models.protocol import Recommender
 from .folds import without_rare
 
 _LIBRARY = __name__.rpartition(".tuning")[0]
@@ -35,19 +34,6 @@ class Judged:
     recall: Floats
     coverage: float
     prior: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class _Without:
-    """A model that does not know some items."""
-
-    model: Recommender
-    unknown: np.ndarray[Any, np.dtype[np.bool_]]
-
-    def score(self, rows: Rows) -> Scores:
-        scores = self.model.score(rows)
-        scores[:, self.unknown] = -np.inf
-        return scores
 
 
 def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
@@ -68,17 +54,17 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
         )
     train = train.reweighed(config.encode)
     try:
-        als, _ = fit_als(train.matrix, config.train)
-        prior = learn_prior(train, config).applied(config.prior)
+        fitted = fit(train, config)
     except ConfigError as error:
         raise CannotTrainError(str(error)) from error
-    strength = fit_prior(train.indices, train.times, len(train.item_codes), train.stats["cut_s"], prior)
-    model: Recommender = PriorAls(als, ItemPrior.of(strength, prior), train.history)
-    unknown = np.bincount(train.indices, minlength=len(train.item_codes)) == 0
-    if unknown.any():
-        model = _Without(model, unknown)
-    outcome = judge({"trial": model}, fold_task(fold, config.evaluate), config.evaluate)["trial"]
-    return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], asdict(prior))
+    known = np.bincount(train.indices, minlength=len(train.item_codes)) > 0
+    model: Recommender = fitted.model
+    if not known.all():
+        model = InColumns(model, np.where(known, np.arange(len(known)), -1))
+    task = fold_task(fold, config.evaluate)
+    outcome = judge({"trial": model}, task, config.evaluate, train.histories.take(task.rows))["trial"]
+    prior = asdict(fitted.learned.applied(config.prior))
+    return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], prior)
 
 
 @contextmanager

@@ -1,0 +1,36 @@
+"""Fitting a whole model on a fold: ALS, then what is learned of the prior, then the prior, then the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..config import RetrainConfig
+from ..data.encoding import EncodedFold
+from ..models.als import TrainingCurve, fit_als
+from ..models.prior import Counts, PriorAls, fit_prior
+from ..models.scoring import model_of
+from .learn_prior import LearnedPrior, learn_prior
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A model, what was learned of its prior, and the course of its training."""
+
+    model: PriorAls
+    learned: LearnedPrior
+    curve: TrainingCurve
+
+
+def fit(fold: EncodedFold, config: RetrainConfig) -> Fit:
+    """Fit on the train part of a fold. Raises ConfigError and DataError as `fit_als` does."""
+    factors, curve = fit_als(fold.matrix, config.train)
+    learned = learn_prior(fold, config)
+    popularity = fold_popularity(fold, learned, config)
+    model = model_of(factors, popularity, config.train, learned.applied(config.prior))
+    return Fit(model, learned, curve)
+
+
+def fold_popularity(fold: EncodedFold, learned: LearnedPrior, config: RetrainConfig) -> Counts:
+    """The item prior of a fold's train part as it was learned, float64, shape (n_items,)."""
+    counted = fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"]
+    return fit_prior(*counted, learned.applied(config.prior))

@@ -1,0 +1,132 @@
+"""Ranking: seen items are left out, and the exact top K is taken; one tie rule for all models.
+
+Of equal scores the smaller item index comes first. Indices follow ids, so this is the smaller id.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .histories import Histories, Ints
+from .popularity import Popularity
+from .protocol import Recommender, Rows, Scores
+
+T = TypeVar("T")
+
+# Scores of one block (32 MB), and of all blocks that are worked on at once; ranking copies a block once more.
+BLOCK_SCORES = 8_000_000
+MAX_BLOCK_ROWS = 1_024
+SCORES_IN_FLIGHT = 64_000_000
+
+
+def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: int) -> Ints:
+    """The k best unseen items of any number of users, in blocks on all cores.
+
+    The list of a user depends neither on the other users nor on how many cores there are.
+
+    Parameters
+    ----------
+    histories : what the model scores from, in its own columns
+    seen : items that are not recommended again, of the same users, in the columns of the scores
+
+    Returns
+    -------
+    int32, shape (n, k), best first; -1 where there are no more
+    """
+    assert len(histories) == len(seen)
+    if isinstance(model, Popularity):
+        return first_unseen(model.order, seen, k)
+
+    def ranked(rows: Rows) -> Ints:
+        return best_unseen(model.score(histories.take(rows)), seen.take(rows), k)
+
+    rows = np.arange(len(histories), dtype=np.int32)
+    return np.concatenate(in_blocks(ranked, rows, seen.n_items))
+
+
+def best_unseen(scores: Scores, seen: Histories, k: int) -> Ints:
+    """The k best unseen items by scores, which are overwritten; int32, shape (n, k), -1 where there are no more."""
+    scores[seen.rows, seen.items] = -np.inf
+    return top_k(scores, k)
+
+
+def first_unseen(order: Ints, seen: Histories, k: int) -> Ints:
+    """The first k unseen items of one order for all users; int32, shape (n, k), -1 where there are no more.
+
+    Parameters
+    ----------
+    order : int32, shape (n_items,), items from first to last
+    """
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    best = np.full((len(seen), k), -1, dtype=np.int32)
+    for row in range(len(seen)):
+        items = seen.items[seen.indptr[row] : seen.indptr[row + 1]]
+        head = np.ones(min(len(order), k + len(items)), dtype=bool)
+        at = place[items]
+        head[at[at < len(head)]] = False
+        found = order[np.flatnonzero(head)[:k]]
+        best[row, : len(found)] = found
+    return best
+
+
+def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
+    """What `work` makes of some users at a time, in their order, on all cores and with bounded memory."""
+    from threadpoolctl import threadpool_limits
+
+    block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // n_items))
+    workers = max(1, min(_n_cores(), SCORES_IN_FLIGHT // (block * n_items)))
+    blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, blocks))
+
+
+def _n_cores() -> int:
+    """Cores that this process may use; macOS does not tell, and has no containers that would limit them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def top_k(scores: np.ndarray[Any, np.dtype[np.float32]], k: int) -> Ints:
+    """The k best columns of each row, best first; of equal scores the smaller column first.
+
+    Parameters
+    ----------
+    scores : float32, shape (n, n_items); -inf marks items that must not be recommended
+
+    Returns
+    -------
+    int32, shape (n, k); -1 fills up where fewer than k items are allowed
+    """
+    n, n_items = scores.shape
+    width = min(k, n_items)
+    # A row with fewer than `width` allowed items has its threshold at -inf.
+    threshold = np.maximum(_kth_best(scores, width), np.finfo(np.float32).min)
+    best = np.full((n, k), -1, dtype=np.int32)
+    for row in range(n):
+        columns = np.flatnonzero(scores[row] >= threshold[row])
+        order = np.argsort(-scores[row, columns], kind="stable")[:width]
+        best[row, : len(order)] = columns[order]
+    return best
+
+
+def _kth_best(scores: np.ndarray[Any, np.dtype[np.float32]], k: int) -> np.ndarray[Any, Any]:
+    """The k-th best score of each row.
+
+    Wide rows are cut into groups: k groups whose maxima are the best hold k scores at least as good as any score
+    outside of them, so the k-th best of these groups is that of the row, and only they are partitioned.
+    """
+    n, n_items = scores.shape
+    size = 64
+    n_groups = n_items // size
+    if n_groups > 4 * k:
+        rest = scores[:, n_groups * size :]
+        groups = scores[:, : n_groups * size].reshape(n, size, n_groups)
+        chosen = np.argpartition(groups.max(axis=1), n_groups - k, axis=1)[:, n_groups - k :]
+        scores = np.concatenate([np.take_along_axis(groups, chosen[:, None, :], axis=2).reshape(n, -1), rest], axis=1)
+    place = scores.shape[1] - k
+    return np.asarray(np.partition(scores, place, axis=1)[:, place])

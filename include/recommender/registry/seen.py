@@ -1,0 +1,93 @@
+"""The histories of a version's users: what each has interacted with, when, how rated, and whether verified.
+
+A known user is a look-up here and then a score. Fresh events of a user may join, since nothing is weighed yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..config import EncodeConfig
+from ..data.encoding import EncodedFold
+from ..data.interactions import save_ids
+from ..data.reviews import UNKNOWN, VERIFIED
+from ..errors import DataError
+from ..models.confidence import confidences
+from ..models.histories import Histories, Ints
+from ..storage.arrays import load_finite
+from .bundle import read_ids
+
+_ARRAYS: dict[str, type[np.generic]] = {
+    "indptr": np.int64,
+    "indices": np.int32,
+    "times": np.int64,
+    "ratings": np.float32,
+    "verified": np.int8,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Interactions of the published users, as CSR.
+
+    user_ids : text, ascending; position is row
+    indptr, indices : int64 and int32; rows of `user_ids`, columns of the published items
+    times, ratings, verified : of each interaction: int64 seconds, float32 stars, int8 (1 yes, 0 no, -1 not known)
+    n_items : published items
+    """
+
+    user_ids: pa.LargeStringArray
+    indptr: np.ndarray[Any, np.dtype[np.int64]]
+    indices: Ints
+    times: np.ndarray[Any, np.dtype[np.int64]]
+    ratings: np.ndarray[Any, np.dtype[np.float32]]
+    verified: np.ndarray[Any, np.dtype[np.int8]]
+    n_items: int
+
+    @classmethod
+    def of(cls, fold: EncodedFold, user_ids: pa.LargeStringArray) -> Seen:
+        """The train part of a fold."""
+        arrays = {name: getattr(fold, name) for name in _ARRAYS}
+        return cls(user_ids=user_ids, n_items=len(fold.item_codes), **arrays)
+
+    def histories(self, cut_s: int, config: EncodeConfig) -> Histories:
+        """What the model scores from: the confidences that it was trained with.
+
+        Parameters
+        ----------
+        cut_s : `published_cut_s` of the version
+        config : that of the version
+        """
+        weighed = confidences(self.times, self.ratings, self.verified, cut_s, config)
+        return Histories(self.indptr, self.indices, weighed, self.n_items)
+
+    def save(self, directory: Path) -> None:
+        """Write the files `seen_*`."""
+        for name, dtype in _ARRAYS.items():
+            np.save(directory / f"seen_{name}.npy", getattr(self, name).astype(dtype), allow_pickle=False)
+        save_ids(directory / "seen_users.parquet", self.user_ids)
+
+    @classmethod
+    def load(cls, directory: Path, n_items: int) -> Seen:
+        """Read and check the files `seen_*`. Raises DataError naming the file that is wrong."""
+        arrays: dict[str, np.ndarray[Any, Any]] = {}
+        for name, dtype in _ARRAYS.items():
+            length = len(arrays["indices"]) if name in ("times", "ratings", "verified") else None
+            arrays[name] = load_finite(directory / f"seen_{name}.npy", dtype, (length,))
+        indptr, indices = arrays["indptr"], arrays["indices"]
+        if not len(indptr) or indptr[0] != 0 or (np.diff(indptr) < 0).any() or indptr[-1] != len(indices):
+            raise DataError("seen_indptr.npy: does not describe seen_indices.npy")
+        try:
+            Histories(indptr, indices, np.ones(len(indices), dtype=np.float32), n_items)
+        except DataError as error:
+            raise DataError(f"seen_indices.npy: {error}") from error
+        verified = arrays["verified"]
+        if len(verified) and (verified.min() < UNKNOWN or verified.max() > VERIFIED):
+            raise DataError(f"seen_verified.npy: holds a value outside {UNKNOWN}..{VERIFIED}")
+        user_ids = read_ids(directory / "seen_users.parquet", len(indptr) - 1)
+        return cls(user_ids=user_ids, n_items=n_items, **arrays)

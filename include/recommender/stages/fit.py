@@ -22,6 +22,7 @@ from ..models.popularity import fit_popularity as fit_all_popularity
 from ..models.prior import Counts, PriorAls
 from ..models.scoring import model_of
 from ..models.whitening import Factors
+from ..registry.code import code_of
 from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact
 from .prepare import encode_interactions
@@ -55,7 +56,7 @@ def train_als(
         return counts | fitted
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
-    return run_once(workspace, "train_als", 3, asdict(config), inputs, make)
+    return run_once(workspace, "train_als", code_of(__name__), asdict(config), inputs, make)
 
 
 def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
@@ -76,7 +77,7 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
         return {"names": sorted(fitted)}
 
-    return run_once(workspace, "fit_popularity", 7, asdict(config), {"fold": encoded.digest}, make)
+    return run_once(workspace, "fit_popularity", code_of(__name__), asdict(config), {"fold": encoded.digest}, make)
 
 
 def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
@@ -93,7 +94,7 @@ def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) 
     if config.prior.fit:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
-    return run_once(workspace, "learn_prior", 1, settings, {"fold": encoded.digest}, make)
+    return run_once(workspace, "learn_prior", code_of(__name__), settings, {"fold": encoded.digest}, make)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:

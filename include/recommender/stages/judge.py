@@ -19,6 +19,7 @@ from ..evaluation.champion import Version
 from ..evaluation.evaluate import Judged, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, Verdict, decide, paired_interval
 from ..models.protocol import Recommender
+from ..registry.code import code_of
 from ..reporting.sentence import verdict_sentence
 from ..reporting.tables import render_verdict
 from ..storage.arrays import load_array
@@ -129,7 +130,7 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
-    return run_once(workspace, "evaluate", 7, settings, inputs, make)
+    return run_once(workspace, "evaluate", code_of(__name__), settings, inputs, make)
 
 
 def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
@@ -193,7 +194,7 @@ def recall_gate(
     if force_reason is not None and len(force_reason.strip()) < 10:
         raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
-    outcome = run_once(workspace, "recall_gate", 5, settings, {"evaluated": evaluated.digest}, make)
+    outcome = run_once(workspace, "recall_gate", code_of(__name__), settings, {"evaluated": evaluated.digest}, make)
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome
 

@@ -22,6 +22,7 @@ from ..data.times import plausible_end
 from ..errors import ConfigError, DataError
 from ..models.memory import require_memory
 from ..plain_text import shown
+from ..registry.code import code_of
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
 from ..storage.digests import file_sha256
@@ -51,7 +52,7 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
         (directory / "snapshot.json").write_text(snapshot.to_json())
         return {"snapshot": snapshot.name, "files": len(snapshot.objects), "bytes": size}
 
-    return run_once(workspace, "resolve_snapshot", 1, {}, {"listing": snapshot.to_json()}, make)
+    return run_once(workspace, "resolve_snapshot", code_of(__name__), {}, {"listing": snapshot.to_json()}, make)
 
 
 def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
@@ -71,7 +72,7 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
         return {"files": len(rows), "bytes": sum(row.size_bytes for row in files)}
 
     where = {"objects": [asdict(row) for row in objects]}
-    return run_once(workspace, "download_reviews", 2, {}, {"snapshot": resolved.digest}, make, where)
+    return run_once(workspace, "download_reviews", code_of(__name__), {}, {"snapshot": resolved.digest}, make, where)
 
 
 def _warn_of_copies(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -115,7 +116,9 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         log.info("Parsed %d of %d files: %s reviews", counts["files"], len(files), f"{counts['reviews']:,}")
         return counts
 
-    outcome = run_once(workspace, "parse_reviews", 3, asdict(config), {"files": downloaded.digest}, make)
+    outcome = run_once(
+        workspace, "parse_reviews", code_of(__name__), asdict(config), {"files": downloaded.digest}, make
+    )
     _warn_of_bad_lines(outcome.artifact)
     return outcome
 
@@ -218,7 +221,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         return fold.stats
 
     settings = {**asdict(config), "as_of_s": as_of_s}
-    outcome = run_once(workspace, "encode_interactions", 5, settings, {"reviews": parsed.digest}, make)
+    outcome = run_once(workspace, "encode_interactions", code_of(__name__), settings, {"reviews": parsed.digest}, make)
     _tell(outcome)
     return outcome
 

@@ -104,9 +104,9 @@ def canonical_hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def fingerprint(stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Identity of a stage's output: stage, its code version, its configuration, the digests of its inputs."""
-    body = {"stage": stage, "version": version, "config": dict(config), "inputs": dict(inputs), "layout": LAYOUT}
+def fingerprint(stage: str, code: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Identity of a stage's output: stage, the code it runs, its configuration, the digests of its inputs."""
+    body = {"stage": stage, "code": code, "config": dict(config), "inputs": dict(inputs), "layout": LAYOUT}
     return canonical_hash(body)[:32]
 
 

@@ -18,6 +18,7 @@ from ..data.interactions import Reviews
 from ..errors import ConfigError, DataError
 from ..evaluation.gate import Interval, paired_interval
 from ..evaluation.metrics import Floats
+from ..registry.code import code_of
 from ..stages.prepare import encode_interactions, known_until
 from ..stages.workspace import Workspace, run_once
 from ..storage.arrays import load_array
@@ -158,7 +159,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
         return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "prior": judged.prior}
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
-    return run_once(workspace, "tune_trial", 6, parts, {"fold": fold.digest}, make).artifact
+    return run_once(workspace, "tune_trial", code_of(__name__), parts, {"fold": fold.digest}, make).artifact
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:

@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from include.recommender.stages import code
+from include.recommender.registry import code
 
 ORIGINAL = code.LIBRARY
 BASE = '''

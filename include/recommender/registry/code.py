@@ -1,4 +1,4 @@
-"""Which code a stage runs, as a digest: its artifacts are reused only while that code is the same.
+"""Which code a stage runs, as a digest: an artifact is reused only while that code is the same.
 
 Only what can change an output counts. Comments, docstrings, types, log lines and the texts of errors do not.
 """
@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = __name__.rsplit(".", 2)[0]
@@ -21,13 +20,23 @@ LOGGERS = frozenset({"log", "warnings"})
 Plain = tuple[object, ...] | str
 
 
-def code_of(module: ModuleType | str) -> str:
+def code_of(module: str) -> str:
     """SHA-256, 64 hexadecimal digits, of the code of a module and of what it imports from the computing rooms.
 
-    It does not depend on the version of Python, nor on the order of imports. A stage's own module counts; of the other
+    It depends neither on the version of Python nor on the order of imports. A stage's own module counts; of the other
     stages only those that it imports.
+
+    Parameters
+    ----------
+    module : full name, such as `__name__`
     """
-    return _digest(frozenset(reachable(module if isinstance(module, str) else module.__name__)))
+    return _digest(reachable(module))
+
+
+def code_of_stages() -> str:
+    """The same over all stages: what made a model."""
+    names = (f"{PACKAGE}.stages.{path.stem}" for path in (LIBRARY / "stages").glob("*.py"))
+    return _digest(frozenset().union(*map(reachable, names)))
 
 
 @cache

@@ -99,5 +99,12 @@ def test_the_run_that_is_disturbed_does_all_there_is(story):
     after = story.chapters["write_report"].after
     assert len([key for key in after if re.fullmatch(r"models/[^/]+/manifest\.json", key)]) == 2
     assert len([key for key in after if "/history/" in key]) == 2
+    promotion = story.chapters["promote_model"]
+    killed = {promotion.paths[k] for k in request_moments(story, "promote_model", everything=False)}
+    move = [path for path in promotion.paths if "production" in path and "probe" not in path]
+    written = {path for method, path in zip(promotion.requests, promotion.paths, strict=True) if method == "PUT"}
+    assert {path for path in move if path in written} <= killed
+    assert any("/history/" in path for path in killed)
+    assert any(path.endswith("channels/production.json") for path in killed)
     trained = b"".join(data for key, data in after.items() if "/train_als/" in key)
     assert re.search(rb'"start": "\d{8}-[0-9a-f]{12}/', trained)

@@ -185,8 +185,9 @@ def test_each_field_is_checked(workspace, reader):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", [*READERS, drawn_report], ids=lambda reader: reader.__name__)
-def test_each_field_is_checked_against_all_values(workspace, reader):
-    assert attack(workspace, reader, mutations) or reader in LENIENT
+def test_each_field_is_checked_against_many_values(workspace, reader):
+    """Eight of the values for each field, in turns: over the fields of a document all of them."""
+    assert attack(workspace, reader, lambda body: mutations(body, per_place=8)) or reader in LENIENT
 
 
 @by_reader

@@ -86,6 +86,7 @@ def test_a_model_that_is_judged_anew_against_another_champion_is_the_same_versio
     assert workspace.registry.manifest(first.model_id) == kept
 
 
+@pytest.mark.slow
 def test_a_version_that_lost_a_file_is_not_promoted_and_is_whole_again_once_it_is_made_anew(workspace):
     Candidate(workspace, JULY).promote()
     second = Candidate(workspace, SEPTEMBER)

@@ -19,6 +19,7 @@ from ..evaluation.champion import Version
 from ..evaluation.evaluate import Judged, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, Verdict, decide, paired_interval
 from ..models.protocol import Recommender
+from ..parameters import RUN
 from ..registry.code import code_of
 from ..reporting.sentence import verdict_sentence
 from ..reporting.tables import render_verdict
@@ -127,6 +128,7 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
     }
     settings = {
         **asdict(config.evaluate),
+        "ks": config.evaluate.ks,  # derived by code that is no part of the stage's identity
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
@@ -191,8 +193,9 @@ def recall_gate(
         (directory / "verdict.json").write_text(json.dumps(body, indent=1, sort_keys=True))
         return {"decision": verdict.decision, "forced": force_reason is not None, "headline": verdict_sentence(body)}
 
-    if force_reason is not None and len(force_reason.strip()) < 10:
-        raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
+    problem = RUN["force_reason"].problem(force_reason)
+    if problem:
+        raise ConfigError(f"{problem}; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
     outcome = run_once(workspace, "recall_gate", code_of(__name__), settings, {"evaluated": evaluated.digest}, make)
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))

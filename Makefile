@@ -88,11 +88,13 @@ compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow (docs/dock
 compose-down: ## Stop it; its data stays
 	docker compose down
 
-lint: $(READY) ## ruff (with AIR3), mypy --strict, the floors of the house, the compose file
+lint: $(READY) ## ruff (with AIR3), mypy --strict, import contracts, declared dependencies, the compose file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry --config deptry.toml --requirements-files deploy/requirements.txt include dags plugins deploy
+	$(BIN)/deptry --config deptry.toml --requirements-files requirements-local.txt .
 	deploy/check_compose.sh $(BIN)
 
 test: $(READY) ## The quick tests, two at a time

@@ -20,10 +20,10 @@ from threadpoolctl import threadpool_limits
 from include.recommender.config import EvaluateConfig, PopularityConfig, PriorConfig, TrainConfig
 from include.recommender.evaluation.evaluate import Task, judge, make_task
 from include.recommender.models.als import Als, fit_als, user_factors
-from include.recommender.models.fitting import model_of
 from include.recommender.models.histories import Histories
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.ranking import BLOCK_SCORES, MAX_BLOCK_ROWS, recommend_all
+from include.recommender.models.scoring import model_of
 from include.recommender.models.whitening import Factors
 
 from .generated import interactions

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import sem
 from scipy.stats import t as student
 
-from include.recommender.config import RetrainConfig, knobs
+from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.interactions import Reviews, parse_files
 from include.recommender.evaluation.evaluate import Judged, Task, fold_task, judge
@@ -29,6 +29,9 @@ from include.recommender.evaluation.learned_prior import LearnedPrior
 from include.recommender.models.als import Als, fit_als
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import Recommender
+from include.recommender.parameters import RETRAIN, RUN
+from include.recommender.parameters.kinds import Several
+from include.recommender.parameters.options import add_option
 from include.recommender.registry.verdict import Verdict
 
 WITHOUT_PRIOR, PLAIN = "without_prior", "plain_als"
@@ -184,13 +187,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
     parser.add_argument("--cuts", type=int, default=1, help="points in time (1: the end of the reviews)")
-    for each in knobs():
-        if not each.is_list and not each.is_flag:
-            option, kind = f"--{each.param.replace('_', '-')}", int if each.is_whole else float
-            parser.add_argument(option, type=kind, help=f"{each.description.replace('%', '%%')} ({each.default})")
-        elif each.is_flag:
-            option = f"--{each.param.replace('_', '-')}"
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, help=each.description)
+    for name, each in RETRAIN.items():
+        if name not in RUN and not isinstance(each.kind, Several):
+            add_option(parser, each, default=argparse.SUPPRESS)
     given = vars(parser.parse_args())
     files, cuts = given.pop("reviews"), given.pop("cuts")
     config = RetrainConfig.from_params(given)

@@ -48,11 +48,14 @@ DEPLOYMENT = Deployment.from_environment()
 
 # Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `learn_prior` fits on
 # an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
-TRAINING = {"pool": DEPLOYMENT.training_pool, "max_active_tis_per_dag": 1, "execution_timeout": timedelta(hours=12)}
-QUIET = {"show_return_value_in_logs": False}  # what a task hands on is in the report, and no line of its log
+TRAINING: dict[str, Any] = {
+    "pool": DEPLOYMENT.training_pool,
+    "max_active_tis_per_dag": 1,
+    "execution_timeout": timedelta(hours=12),
+}
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def resolve_snapshot() -> dict[str, Any]:
     """Finds the snapshot, and lists its objects with their versions. Fails when there is none, or it is empty."""
     from include.orchestration import tasks
@@ -60,7 +63,7 @@ def resolve_snapshot() -> dict[str, Any]:
     return tasks.resolve_snapshot()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def download_reviews() -> dict[str, Any]:
     """Fetches the review files by parallel ranged reads; a file that changes meanwhile is an error."""
     from include.orchestration import tasks
@@ -68,7 +71,7 @@ def download_reviews() -> dict[str, Any]:
     return tasks.download_reviews()
 
 
-@task.short_circuit(**QUIET)
+@task.short_circuit(show_return_value_in_logs=False)
 def stop_if_unchanged() -> bool:
     """Ends the run as a success where the channel's model has the same reviews and configuration; `force` overrides."""
     from include.orchestration import tasks
@@ -76,7 +79,7 @@ def stop_if_unchanged() -> bool:
     return tasks.stop_if_unchanged()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def parse_reviews() -> dict[str, Any]:
     """Turns lines into columns. A damaged file, or more than `max_bad_share` bad lines, fails the task."""
     from include.orchestration import tasks
@@ -84,7 +87,7 @@ def parse_reviews() -> dict[str, Any]:
     return tasks.parse_reviews()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def check_snapshot() -> None:
     """Compares rows, users, items, shares and time range with the snapshot before, and stops on a collapse."""
     from include.orchestration import tasks
@@ -92,7 +95,7 @@ def check_snapshot() -> None:
     tasks.check_snapshot()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def encode_interactions() -> dict[str, Any]:
     """Drops what lies after as_of, keeps one interaction a (user, item), holds out the newest share."""
     from include.orchestration import tasks
@@ -100,7 +103,7 @@ def encode_interactions() -> dict[str, Any]:
     return tasks.encode_interactions()
 
 
-@task(**QUIET, **TRAINING)
+@task(show_return_value_in_logs=False, **TRAINING)
 def train_als() -> dict[str, Any]:
     """Fits the candidate. Fails at once, with the arithmetic, when it cannot fit into the free memory."""
     from include.orchestration import tasks
@@ -108,7 +111,7 @@ def train_als() -> dict[str, Any]:
     return tasks.train_als()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def fit_popularity() -> dict[str, Any]:
     """Counts the popularity lists that the candidate has to beat."""
     from include.orchestration import tasks
@@ -116,7 +119,7 @@ def fit_popularity() -> dict[str, Any]:
     return tasks.fit_popularity()
 
 
-@task(**QUIET, **TRAINING)
+@task(show_return_value_in_logs=False, **TRAINING)
 def learn_prior() -> dict[str, Any]:
     """Learns on an inner time split how much recent popularity weighs in the score, and how recent it is."""
     from include.orchestration import tasks
@@ -124,7 +127,7 @@ def learn_prior() -> dict[str, Any]:
     return tasks.learn_prior()
 
 
-@task(**QUIET, **TRAINING)
+@task(show_return_value_in_logs=False, **TRAINING)
 def evaluate() -> dict[str, Any]:
     """Ranks the whole catalogue for every judged user; seen items are excluded."""
     from include.orchestration import tasks
@@ -132,7 +135,7 @@ def evaluate() -> dict[str, Any]:
     return tasks.evaluate()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def recall_gate() -> dict[str, Any]:
     """Prints the table and the verdict. A failure here is a result: the candidate did not prove to be better."""
     from include.orchestration import tasks
@@ -140,7 +143,7 @@ def recall_gate() -> dict[str, Any]:
     return tasks.recall_gate()
 
 
-@task(**QUIET, **TRAINING)
+@task(show_return_value_in_logs=False, **TRAINING)
 def refit() -> dict[str, Any]:
     """Fits again on everything before as_of: what is published has seen the newest data."""
     from include.orchestration import tasks
@@ -148,7 +151,7 @@ def refit() -> dict[str, Any]:
     return tasks.refit()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def upload_model() -> dict[str, Any]:
     """Writes the bundle under `models/<model_id>/`, its manifest last."""
     from include.orchestration import tasks
@@ -156,7 +159,7 @@ def upload_model() -> dict[str, Any]:
     return tasks.upload_model()
 
 
-@task(outlets=[CHANNELS], **QUIET, **TRAINING)
+@task(outlets=[CHANNELS], show_return_value_in_logs=False, **TRAINING)
 def promote_model() -> dict[str, Any]:
     """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already.
 
@@ -167,7 +170,7 @@ def promote_model() -> dict[str, Any]:
     return tasks.promote_model()
 
 
-@task(trigger_rule="all_done", **QUIET)
+@task(trigger_rule="all_done", show_return_value_in_logs=False)
 def write_report() -> str:
     """Writes `report.html` and `report.json`, also of a failed run. Its own failure does not fail the run."""
     from include.orchestration import tasks

@@ -25,16 +25,15 @@ from typing import Any
 from airflow.sdk import TaskGroup, dag, task
 
 from include.orchestration.deployment import training_pool
-from include.orchestration.fields import ROUNDS
 from include.orchestration.form import tune_params
 from include.orchestration.links import ReportLink
+from include.recommender.parameters.of_search import ROUNDS
 
 # Only the pool: a wrong setting of the retraining must not take this DAG away.
 TRAINING_POOL = training_pool()
-QUIET = {"show_return_value_in_logs": False}
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def resolve_snapshot() -> dict[str, Any]:
     """Finds the snapshot, and lists its objects with their versions."""
     from include.orchestration import tasks
@@ -42,7 +41,7 @@ def resolve_snapshot() -> dict[str, Any]:
     return tasks.resolve_snapshot()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def download_reviews() -> dict[str, Any]:
     """Fetches the review files."""
     from include.orchestration import tasks
@@ -50,7 +49,7 @@ def download_reviews() -> dict[str, Any]:
     return tasks.download_reviews()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def parse_reviews() -> dict[str, Any]:
     """Turns lines into columns, or reuses what a retraining made of them."""
     from include.orchestration import tasks
@@ -58,7 +57,7 @@ def parse_reviews() -> dict[str, Any]:
     return tasks.parse_reviews()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def plan() -> dict[str, Any]:
     """Chooses the parameters to search and encodes the folds, once for all trials."""
     from include.orchestration import tuning
@@ -66,7 +65,7 @@ def plan() -> dict[str, Any]:
     return tuning.plan()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def ask(number: int) -> list[dict[str, Any]]:
     """Asks Optuna what to try next; nothing when enough were tried."""
     from include.orchestration import tuning
@@ -74,7 +73,9 @@ def ask(number: int) -> list[dict[str, Any]]:
     return tuning.ask_next(number)
 
 
-@task(pool=TRAINING_POOL, max_active_tis_per_dag=1, execution_timeout=timedelta(hours=12), **QUIET)
+@task(
+    pool=TRAINING_POOL, max_active_tis_per_dag=1, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False
+)
 def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
     """Fits one configuration at one cut after the other; stops where it has no hope against the best so far."""
     from include.orchestration import tuning
@@ -82,7 +83,7 @@ def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
     return tuning.try_one(number, asked)
 
 
-@task(trigger_rule="none_failed", pool=TRAINING_POOL, **QUIET)
+@task(trigger_rule="none_failed", pool=TRAINING_POOL, show_return_value_in_logs=False)
 def choose() -> dict[str, Any]:
     """Compares the best with the defaults, also on a cut that the search never looked at."""
     from include.orchestration import tuning
@@ -90,7 +91,7 @@ def choose() -> dict[str, Any]:
     return tuning.choose()
 
 
-@task(**QUIET)
+@task(show_return_value_in_logs=False)
 def write_config() -> str:
     """Keeps the winner as `tuned/<id>.json`, with its evidence."""
     from include.orchestration import tuning
@@ -98,7 +99,7 @@ def write_config() -> str:
     return tuning.write_config()
 
 
-@task(trigger_rule="all_done", **QUIET)
+@task(trigger_rule="all_done", show_return_value_in_logs=False)
 def write_report() -> str:
     """Writes `report.html` and `report.json` of the search, also of a failed one."""
     from include.orchestration import tuning

@@ -147,7 +147,7 @@ def _existing_part(pattern: Path) -> tuple[Path, tuple[str, ...]]:
 
 def _matched(path: Path, base: Path, by_name: bool, endings: tuple[str, ...]) -> Found:
     """A match of a pattern, named by its path below the folder that the pattern begins with."""
-    if path.is_dir():
+    if _is_folder(path):
         name = "" if by_name else f"{path.relative_to(base)}/"
         if left_out(f"{name}x.json"):
             return Found(left=[name])
@@ -170,7 +170,7 @@ def of_path(path: Path, endings: tuple[str, ...] = ENDINGS) -> Found:
     ConfigError
         A link that leads nowhere, a pipe, a device, or what may not be read.
     """
-    if path.is_dir():
+    if _is_folder(path):
         return _below(path, path, endings, ())
     given = regular_file(path, path.name)
     # Whoever names a file means it, whatever its name begins with.
@@ -190,7 +190,7 @@ def _below(folder: Path, top: Path, endings: tuple[str, ...], above: tuple[tuple
         return found
     for entry in _entries(folder):
         name = entry.relative_to(top).as_posix()
-        if entry.is_dir():
+        if _is_folder(entry):
             if left_out(f"{entry.name}/x.json"):
                 found.left.append(f"{name}/")
             else:
@@ -209,6 +209,14 @@ def _entries(folder: Path) -> list[Path]:
         raise ConfigError(f"{shown(str(folder))}: cannot be listed: {error.strerror}") from error
 
 
+def _is_folder(path: Path) -> bool:
+    """Whether it is a folder; what cannot be looked at is none, and `regular_file` says why."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def _identity(path: Path) -> tuple[int, int]:
     about = path.stat()
     return about.st_dev, about.st_ino
@@ -224,7 +232,7 @@ def regular_file(path: Path, name: str) -> Given:
     kind = next((what for test, what in KINDS if test(about.st_mode)), None)
     if kind:
         raise ConfigError(f"{told}: is {kind}, not a file. Write what comes from it to a file first.")
-    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
+    if not _allows(path, os.R_OK):
         raise ConfigError(f"{told}: you may not read it. Change its permissions, e.g. chmod u+r.")
     return Given(path.parent.resolve() / path.name, name)
 
@@ -232,9 +240,9 @@ def regular_file(path: Path, name: str) -> Given:
 def _why_not(path: Path, error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "is a link that leads back to itself. Bring the file."
-    if path.is_symlink():
+    if path.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR):
         return f"is a link to {shown(os.readlink(path))}, which does not exist. Bring the file that it stands for."
-    return f"cannot be read: {error.strerror}"
+    return f"cannot be read: {error.strerror}. Change the permissions of the folders above it, or bring the file."
 
 
 def once(files: Sequence[Given]) -> list[Given]:
@@ -268,6 +276,14 @@ def _listed(names: Sequence[str]) -> str:
 
 def _why_none(word: str, found: Found, endings: tuple[str, ...]) -> str:
     expected = f"Expected paths or patterns of files with one JSON review a line, ending in {', '.join(endings)} or .gz"
+    if "://" in word:
+        return (
+            "is an address, and not a path. Download the files first; or let a deployment read the bucket: "
+            "RECOMMENDER_SNAPSHOTS, docs/operations.md"
+        )
+    closed = _closed_folder(Path(os.path.expanduser(word)))
+    if closed is not None:
+        return f"cannot be looked for: you may not search {shown(str(closed))}. Change its permissions, e.g. chmod u+x"
     if not found.left:
         empty = "is a folder without files" if _existing(word) else "matches no file"
         return f"{empty} (looked from {shown(str(Path.cwd()))}; quote a pattern with blanks in it). {expected}"
@@ -276,6 +292,15 @@ def _why_none(word: str, found: Found, endings: tuple[str, ...]) -> str:
         return f"matches 1 file(s), none of which is a review file. {' '.join(_looks_like(Path(path), endings))}"
     listed = "; ".join(in_words(found.left, _local(endings)))
     return f"matches {len(found.left)} file(s), none of which is a review file: {listed}. {expected}"
+
+
+def _closed_folder(path: Path) -> Path | None:
+    """The first folder above a path that this user may not search; what lies in it looks as if it were not there."""
+    return next((each for each in reversed(path.parents) if _is_folder(each) and not _allows(each, os.X_OK)), None)
+
+
+def _allows(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _looks_like(path: Path, endings: tuple[str, ...]) -> Iterator[str]:

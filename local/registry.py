@@ -47,6 +47,9 @@ def registry(home: Home, port: int, words: Sequence[str]) -> int:
 
 
 def _call(about: Mapping[str, str], words: Sequence[str]) -> int:
+    if not any(word == "--root" or word.startswith("--root=") for word in words):
+        # Not on stdout, which may be read by a program.
+        print(f"Registry below {about['RECOMMENDER_ROOT']} (what ran last; --root names another)", file=sys.stderr)
     done = subprocess.run(
         [sys.executable, "-m", "include.recommender.registry", *words],
         env={**os.environ, **about, "RECOMMENDER_REGISTRY_TYPED_AS": TYPED_AS},

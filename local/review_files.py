@@ -32,7 +32,10 @@ def check_reviews(files: Sequence[Given], config: ParseConfig) -> None:
     if not whole.n_reviews:
         names = ", ".join(shown(file.name) for file in files)
         raise DataError(f"{names}: not one usable review (no lines at all). {LAYOUT}")
-    say(f"Read {len(files)} of {len(files)} given: all are whole, and reviews", "reviews")
+    say(
+        f"Read {len(files)} of {len(files)} given: all are whole, and hold reviews. The run counts their lines",
+        "reviews",
+    )
 
 
 def _check(file: Given, config: ParseConfig) -> Funnel:

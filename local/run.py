@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from include.recommender.errors import ConfigError, RecommenderError
-from include.recommender.reporting.trend import MAIN_CHANNEL
+from include.recommender.parameters import MAIN_CHANNEL, RUN
+from include.recommender.parameters.options import help_line
 from include.recommender.storage.objects import ObjectStore
 
 from . import logs, shell, store
@@ -73,7 +74,7 @@ def add_wanted(parser: argparse.ArgumentParser) -> None:
     environment = os.environ
     parser.add_argument("--reviews", default=environment.get("REVIEWS", ""), help="paths or globs of review files")
     parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
-    parser.add_argument("--snapshot", default=environment.get("SNAPSHOT", ""), help="YYYY-MM-DD (default: the newest)")
+    parser.add_argument("--snapshot", default=environment.get("SNAPSHOT", ""), help=help_line(RUN["snapshot"]))
 
 
 def _check_run_settings(dag: str, environment: Mapping[str, str]) -> None:

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from include.recommender.errors import ConfigError
+from include.recommender.parameters import shown_value
+from include.recommender.parameters.kinds import Whole
 
 from . import children
 from .children import Child
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 9010
+PORT = Whole(1024, 65535)
 READY_S = 60.0
 POLL_S = 0.05
 GRACE_S = 20.0
@@ -122,9 +125,10 @@ def serves(endpoint: str) -> bool:
 
 def read_port(text: str | int, variable: str) -> int:
     """A port as somebody wrote it. Raises ConfigError."""
-    if not str(text).isdecimal() or not 1024 <= int(text) <= 65535:
-        raise ConfigError(f"{variable}={text}: expected a port, a whole number from 1024 to 65535")
-    return int(text)
+    port = PORT.parse(str(text))
+    if not PORT.allows(port):
+        raise ConfigError(f"{variable}={shown_value(port)}: expected a port, {PORT.words}")
+    return PORT.read(port)
 
 
 def check_port(port: int, variable: str) -> None:

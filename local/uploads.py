@@ -17,7 +17,8 @@ from include.recommender.data.names import UNFINISHED
 from include.recommender.errors import DataError
 from include.recommender.plain_text import shown
 from include.recommender.storage.content_types import content_type
-from include.recommender.storage.objects import ObjectInfo, ObjectStore, file_sha256
+from include.recommender.storage.digests import file_sha256
+from include.recommender.storage.objects import ObjectInfo, ObjectStore
 
 from . import samples, world
 from .given import Given, find

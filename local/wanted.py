@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from include.orchestration.fields import retrain_fields, tune_fields
-from include.orchestration.parameters import problems
 from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError
+from include.recommender.parameters import catalogue
+from include.recommender.plain_text import shown
 
 from . import samples
 from .given import Given
@@ -78,39 +77,44 @@ class Wanted:
 def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
     """Parameters of the DAG. Raises ConfigError where the text is no JSON object, or holds what the DAG refuses."""
     try:
-        conf = json.loads(text or "{}")
+        conf = json.loads(text or "{}", object_pairs_hook=_each_once)
     except ValueError as error:
-        raise ConfigError(f"CONF={text}: not JSON ({error}). Expected e.g. CONF='{{\"factors\": 32}}'") from None
+        raise ConfigError(
+            f"CONF={text}: not JSON ({error}). Expected the JSON itself, e.g. CONF='{{\"factors\": 32}}'"
+        ) from None
     if not isinstance(conf, dict):
         raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
-    found = problems(conf, tune_fields() if dag == TUNE else retrain_fields()) if conf else []
+    found = catalogue.problems(conf, catalogue.TUNE if dag == TUNE else catalogue.RETRAIN)
     if found:
         raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
     return conf
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values of one name the last would win without a word."""
+    names = [name for name, _ in pairs]
+    twice = sorted({shown(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"given twice: {', '.join(twice)}")
+    return dict(pairs)
+
+
 def _one_snapshot(given: str, of_conf: str | None) -> str | None:
-    days = {_read_date(text) for text in (given, of_conf or "") if text}
+    complaint = catalogue.RUN["snapshot"].kind.complaint(given) if given else None
+    if complaint:
+        raise ConfigError(f"SNAPSHOT={complaint}; without SNAPSHOT it is the newest")
+    days = {text for text in (given, of_conf) if text}
     if len(days) > 1:
         raise ConfigError(f"SNAPSHOT={given}, and CONF has the snapshot {of_conf}: expected one of the two")
     return days.pop() if days else None
 
 
-def _read_date(text: str) -> str:
-    try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-            return date.fromisoformat(text).isoformat()
-    except ValueError:
-        pass
-    raise ConfigError(f"SNAPSHOT={text}: expected a date as YYYY-MM-DD; without SNAPSHOT it is the newest")
-
-
 def _check_there(day: str, dates: Sequence[str], of: str, more: str = "") -> None:
     if day in dates:
         return
-    shown = ", ".join(dates[-SHOWN:]) or "none"
+    newest = ", ".join(dates[-SHOWN:]) or "none"
     before = f"{len(dates) - SHOWN} earlier ones, " if len(dates) > SHOWN else ""
     raise ConfigError(
-        f"SNAPSHOT={day}: {of} have no snapshot of that date. There are: {before}{shown}{more}. "
+        f"SNAPSHOT={day}: {of} have no snapshot of that date. There are: {before}{newest}{more}. "
         "Without SNAPSHOT it is the newest"
     )

@@ -5,7 +5,7 @@ Every process of Airflow imports this file, tasks too: nothing is imported befor
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.sdk.plugins_manager import AirflowPlugin
 from pluggy import HookimplMarker
@@ -43,10 +43,8 @@ class RecommenderPlugin(AirflowPlugin):
     """What Airflow loads."""
 
     name = "recommender"
-    fastapi_apps: ClassVar[list[Any]] = [
-        {"app": ReportPages(), "url_prefix": "/recommender", "name": "Reports of the recommender"}
-    ]
-    external_views: ClassVar[list[Any]] = [
+    fastapi_apps = [{"app": ReportPages(), "url_prefix": "/recommender", "name": "Reports of the recommender"}]
+    external_views = [
         {
             "name": "Recommender report",
             "href": "/recommender/runs/{DAG_ID}/{RUN_ID}",
@@ -54,4 +52,4 @@ class RecommenderPlugin(AirflowPlugin):
             "url_route": "recommender_report",
         }
     ]
-    listeners: ClassVar[list[Any]] = [Pools()]
+    listeners = [Pools()]

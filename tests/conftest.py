@@ -46,12 +46,17 @@ def s3_endpoint():
     from werkzeug.serving import make_server
 
     app = one_condition_at_a_time(DomainDispatcherApplication(create_backend_app))
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_silent(MotoRequestHandler))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
+
+
+def _silent(handler):
+    """The same handler without a log line for each of the many thousand requests."""
+    return type("SilentHandler", (handler,), {"log_request": lambda *_: None})
 
 
 def one_condition_at_a_time(app):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from include.recommender.evaluation.judgement import metrics_of
+from include.recommender.parameters.of_run import BY_HAND
 from include.recommender.registry.channels import ChannelState
 from include.recommender.registry.registry import is_older
 from include.recommender.registry.verdict import Verdict
@@ -15,14 +16,13 @@ from include.recommender.reporting.sentence import verdict_sentence
 from include.recommender.reporting.tables import COLUMNS, ranked
 from include.recommender.stages import judge, prepare
 
-from .fields import BY_HAND
 from .links import report_url
 from .run import Run
 
 
 def stays(run: Run, state: ChannelState | None) -> str | None:
     """Why this run will not move its channel, so that nobody has to be asked; None where it may move it."""
-    if run.facts.params.get("promotion") == BY_HAND:
+    if run.asked.promotion == BY_HAND:
         return f"promotion is by hand, so this run publishes and leaves {run.facts.channel} where it is"
     known = _known_until(run)
     if state is not None and is_older(known, state):

@@ -11,12 +11,19 @@ from datetime import timedelta
 from typing import Any
 
 from include.recommender.errors import ConfigError
+from include.recommender.parameters.kinds import Kind, Number, Text
 
 from .schedule import Schedule, read_schedule
 
 TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
 SNS_NOTIFIER = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
-LONGEST_WAIT_H = 24 * 31
+HOURS = Number(0, 24 * 31)
+SWITCH = Text(most=1, pattern="[01]", said="1 (on) or 0 (off)")
+TOPIC = Text(
+    most=512,
+    pattern=r"arn:aws[a-z0-9_-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+",
+    said="the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:recommender",
+)
 NOTIFIERS_EXPECTED = (
     'expected a JSON list such as [{"class": "package.module.Notifier", "kwargs": {"text": "{{ alert.subject }}"}}]. '
     "Its values are not shown, since tokens may be among them"
@@ -96,37 +103,30 @@ class _Reader:
             self.problems += error.problems
             return None
 
+    def _value(self, name: str, kind: Kind, default: Any) -> Any:
+        """The value of a variable; its default, and one more problem, where it is not allowed."""
+        text = self._text(name)
+        if not text:
+            return default
+        value = kind.parse(text)
+        complaint = kind.complaint(value)
+        if complaint:
+            self.problems.append(f"{name}={complaint}")
+        return default if complaint else value
+
     def hours(self, name: str, default: float) -> timedelta:
-        text = self._text(name) or str(default)
-        try:
-            hours = float(text)
-        except ValueError:
-            hours = -1
-        if not 0 <= hours <= LONGEST_WAIT_H:
-            self.problems.append(f"{name}={text!r}: expected hours, a number from 0 to {LONGEST_WAIT_H}")
-            return timedelta(hours=1)
-        return timedelta(hours=hours)
+        return timedelta(hours=self._value(name, HOURS, default))
 
     def flag(self, name: str) -> bool:
-        text = self._text(name) or "0"
-        if text not in {"0", "1"}:
-            self.problems.append(f"{name}={text!r}: expected 1 (on) or 0 (off)")
-        return text == "1"
+        return bool(self._value(name, SWITCH, "0") == "1")
 
     def sns(self) -> list[NotifierSpec]:
-        arn = self._text("RECOMMENDER_SNS_TOPIC_ARN")
-        if not arn:
-            return []
-        parts = re.fullmatch(r"arn:aws[\w-]*:sns:([\w-]+):\d{12}:[\w.-]+", arn)
-        if parts is None:
-            self.problems.append(
-                f"RECOMMENDER_SNS_TOPIC_ARN={arn!r}: expected the ARN of a topic, "
-                "such as arn:aws:sns:eu-west-1:123456789012:recommender"
-            )
+        arn = self._value("RECOMMENDER_SNS_TOPIC_ARN", TOPIC, None)
+        if arn is None:
             return []
         about = {"target_arn": arn, "subject": "{{ alert.subject }}", "message": "{{ alert.text }}"}
         connection = self._text("RECOMMENDER_AWS_CONN_ID") or "aws_default"
-        return [NotifierSpec(SNS_NOTIFIER, {**about, "region_name": parts[1], "aws_conn_id": connection})]
+        return [NotifierSpec(SNS_NOTIFIER, {**about, "region_name": arn.split(":")[3], "aws_conn_id": connection})]
 
     def notifiers(self) -> list[NotifierSpec]:
         """The notifiers of the variable, which may hold tokens: a problem names places and kinds, never values."""

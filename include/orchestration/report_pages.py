@@ -15,6 +15,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from include.recommender.errors import NotFound, RecommenderError, TransientError
+from include.recommender.parameters.of_run import CHANNEL_PATTERN
 from include.recommender.reporting.journal import folder_id, run_name
 
 from .links import RETRAIN, TUNE
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,299}")
 RUN_FILES = {"report.html": "text/html; charset=utf-8", "report.json": "application/json"}
-TREND = re.compile(r"trend(-[a-z][a-z0-9_-]{0,39})?\.html")
+TREND = re.compile(rf"trend(-{CHANNEL_PATTERN})?\.html")
 # What is in the bucket gets no rights in Airflow's origin: no scripts, no forms, nothing from elsewhere. Same-origin
 # keeps the session for links from one report to the next.
 HEADERS = {

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -15,24 +14,24 @@ from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 from msgspec.structs import replace
 
-from include.recommender.config import RetrainConfig, TuneConfig, shown_value
+from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
+from include.recommender.parameters import RUN, RunConfig, shown_value, unknown
+from include.recommender.parameters.instants import instant
 from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.cache import claim
 from include.recommender.storage.documents import Origin, checked, plain
-from include.recommender.tuning.space import chosen
 from include.recommender.tuning.tuned import with_tuned
 
 from .failures import to_airflow
-from .fields import CHANNEL, FORCE_REASON_CHARS, IN_WORDS, MOST_AS_OF_CHARS, MOST_REASON_CHARS, ROUNDS, TUNED
-from .parameters import unknown
 from .settings import Settings
 from .tuned import NONE_YET, find_tuned
 
 log = logging.getLogger(__name__)
 
+Config = TypeVar("Config")
 Handed = TypeVar("Handed")
 NO_PERSON = "dag_test"  # the user of a run by `dag.test()`, as `make run` makes it
 
@@ -57,7 +56,9 @@ class Run:
     """What a task body works with."""
 
     facts: RunFacts
+    asked: RunConfig
     config: RetrainConfig
+    search: TuneConfig
     workspace: Workspace
     record: TaskRecord
     problems: list[str]
@@ -169,7 +170,7 @@ def _take_tuned(run: Run, journal: Journal) -> None:
         run.problems.append(str(error))
         return
     if found is None:
-        run.facts = replace(run.facts, tuned=NONE_YET if run.facts.params.get("tuned") else None)
+        run.facts = replace(run.facts, tuned=NONE_YET if run.asked.tuned else None)
         return
     params, taken = with_tuned(run.facts.params, found)
     run.facts = replace(run.facts, params=params, tuned=found.id, tuned_values=taken)
@@ -201,35 +202,72 @@ def _timed(record: TaskRecord, started: float) -> TaskRecord:
 
 def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     """A DAG run with what is wrong with its parameters; `Run.check` raises that."""
-    dag_run, params = context["dag_run"], dict(context["params"])
+    dag_run, params, ti = context["dag_run"], dict(context["params"]), context["ti"]
     run_date = dag_run.logical_date or dag_run.run_after
-    problems, config, as_of = [], RetrainConfig(), run_date
-    try:
-        config = RetrainConfig.from_params(params)
-    except ConfigError as error:
-        problems += error.problems
-    try:
-        as_of = _as_of(params["as_of"], max(run_date, dag_run.run_after)) if params.get("as_of") else run_date
-    except ConfigError as error:
-        problems += error.problems
-    problems += _search_problems(params) if "trials" in params else []
-    problems += _other_problems(params, unknown(dag_run.conf or {}, context["dag"].params))
+    problems = unknown(dag_run.conf or {}, context["dag"].params)
+    asked = _asked(params, problems)
+    as_of = _as_of(asked, run_date, max(run_date, dag_run.run_after), problems)
     facts = RunFacts(
         dag_id=dag_run.dag_id,
         run_id=dag_run.run_id,
         run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
         run_date=run_date.isoformat(),
         as_of=as_of.isoformat(),
-        snapshot=params.get("snapshot"),
-        channel=params.get("channel") or "production",
+        snapshot=asked.snapshot,
+        channel=asked.channel,
         params=params,
         started_by=_started_by(dag_run),
     )
-    ti = context["ti"]
+    return Run(
+        facts=facts,
+        asked=asked,
+        config=_read(RetrainConfig.from_params, params, problems),
+        search=_read(TuneConfig.read, params, problems),
+        workspace=workspace,
+        record=TaskRecord(
+            task=_task_name(ti),
+            state="running",
+            try_number=ti.try_number,
+            started_at=datetime.now(UTC).isoformat(),
+        ),
+        problems=problems,
+        ti=ti,
+    )
+
+
+def _asked(params: Mapping[str, Any], problems: list[str]) -> RunConfig:
+    """What is asked of the run; what is wrong with it is at its default, and one more problem."""
+    wrong = {name: problem for name, each in RUN.items() if (problem := each.problem(params.get(name, each.default)))}
+    problems += wrong.values()
+    return RunConfig.read({name: value for name, value in params.items() if name not in wrong})
+
+
+def _read(read: Callable[[Mapping[str, Any]], Config], params: Mapping[str, Any], problems: list[str]) -> Config:
+    """A configuration; that of the defaults, and more problems, where parameters are wrong."""
+    try:
+        return read(params)
+    except ConfigError as error:
+        problems += error.problems
+        return read({})
+
+
+def _as_of(asked: RunConfig, run_date: datetime, latest: datetime, problems: list[str]) -> datetime:
+    """An instant that is not after the run: a model that claims to know the future would never be followed."""
+    if asked.as_of is None:
+        return run_date
+    found = instant(asked.as_of)
+    if found <= latest:
+        return found
+    problems.append(
+        f"as_of={shown_value(asked.as_of)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
+    )
+    return run_date
+
+
+def _task_name(ti: Any) -> str:
+    """The id of a task, with the index of a mapped one."""
     mapped = getattr(ti, "map_index", -1)
-    name = ti.task_id if mapped is None or mapped < 0 else f"{ti.task_id}.{mapped}"
-    record = TaskRecord(task=name, state="running", try_number=ti.try_number, started_at=datetime.now(UTC).isoformat())
-    return Run(facts=facts, config=config, workspace=workspace, record=record, problems=problems, ti=ti)
+    return ti.task_id if mapped is None or mapped < 0 else f"{ti.task_id}.{mapped}"
 
 
 def _started_by(dag_run: Any) -> str:
@@ -238,66 +276,3 @@ def _started_by(dag_run: Any) -> str:
     others = {"scheduled": "schedule", "asset_triggered": "asset", "operator_triggered": "another DAG"}
     name = getattr(dag_run, "triggering_user_name", None)
     return name if name and name != NO_PERSON else others.get(kind, kind)
-
-
-def _search_problems(params: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the parameters of a search."""
-    try:
-        config = TuneConfig.from_params(params)
-        chosen(params.get("search"), both_kinds=False)
-    except ConfigError as error:
-        return list(error.problems)
-    most = ROUNDS * config.trials_per_round
-    if config.trials <= most:
-        return []
-    return [
-        f"trials={config.trials}: expected at most {most} at trials_per_round={config.trials_per_round}, for the DAG "
-        f"has {ROUNDS} rounds; raise that"
-    ]
-
-
-def _other_problems(params: Mapping[str, Any], unknown_names: Sequence[str]) -> list[str]:
-    problems = list(unknown_names)
-    channel, reason = params.get("channel") or "production", params.get("force_reason")
-    if not isinstance(channel, str) or not re.fullmatch(CHANNEL, channel):
-        problems.append(f"channel={shown_value(channel)}: expected a name such as production, of a-z, 0-9, _ and -")
-    tuned = params.get("tuned")
-    if tuned is not None and (not isinstance(tuned, str) or not re.fullmatch(TUNED.removesuffix("$"), tuned)):
-        problems.append(f"tuned={shown_value(tuned)}: expected {IN_WORDS[TUNED]}")
-    if reason is not None and not _is_reason(reason):
-        problems.append(
-            f"force_reason={shown_value(reason)}: expected a sentence of {FORCE_REASON_CHARS} to {MOST_REASON_CHARS} "
-            "characters; it is kept for good"
-        )
-    return problems
-
-
-def _is_reason(reason: object) -> bool:
-    if not isinstance(reason, str) or len(reason) > MOST_REASON_CHARS:
-        return False
-    return len(reason.strip()) >= FORCE_REASON_CHARS
-
-
-def _as_of(text: str, latest: datetime) -> datetime:
-    """An instant that is not after the run: a model that claims to know the future would never be followed."""
-    found = _instant(text)
-    if found > latest:
-        raise ConfigError(
-            f"as_of={shown_value(text)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
-        )
-    return found
-
-
-def _instant(text: str) -> datetime:
-    """An ISO date (its midnight, UTC) or date-time (UTC where it names no zone)."""
-    try:
-        if len(text) > MOST_AS_OF_CHARS:
-            raise ValueError
-        if len(text) == len("2018-01-01"):
-            return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-        found = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
-        raise ConfigError(
-            f"as_of={shown_value(text)}: expected a date such as 2018-10-01, or an instant such as 2018-10-01T12:00:00Z"
-        ) from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.recommender.data.counts import Resolved
 from include.recommender.evaluation.counts import Evaluated, Gated, Trained
+from include.recommender.parameters.of_run import BY_HAND
 from include.recommender.registry.moves import promote_command
 from include.recommender.reporting.journal import RunFacts
 from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
@@ -27,7 +28,6 @@ from include.recommender.stages.workspace import Outcome
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.documents import plain
 
-from .fields import BY_HAND
 from .pools import require_pool
 from .run import Handle, Run, run_task
 from .schedule import CHANNELS
@@ -67,7 +67,7 @@ def stop_if_unchanged() -> bool:
     """Whether to go on: false where the channel's model was made from the same reviews and configuration."""
 
     def body(run: Run) -> bool:
-        if run.facts.params.get("force"):
+        if run.asked.force:
             log.info("Going on whether or not anything changed: force is set")
             return True
         same = unchanged(
@@ -171,9 +171,13 @@ def recall_gate() -> Handed:
     """The verdict; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
 
     def body(run: Run) -> Handed:
-        judged, reason = run.made("evaluate"), run.facts.params.get("force_reason")
+        judged = run.made("evaluate")
         outcome = judge.recall_gate(
-            run.workspace, judged, top_k=run.config.evaluate.top_k, force_reason=reason, config=run.config.gate
+            run.workspace,
+            judged,
+            top_k=run.config.evaluate.top_k,
+            force_reason=run.asked.force_reason,
+            config=run.config.gate,
         )
         handle = run.hand_on(outcome)
         run.note(**outcome.artifact.counts)
@@ -224,9 +228,9 @@ def promote_model() -> dict[str, Any]:
 
     def body(run: Run) -> dict[str, Any]:
         published = run.of("upload_model", Published)
-        if run.facts.params.get("promotion") == BY_HAND:
+        if run.asked.promotion == BY_HAND:
             raise AirflowSkipException(_left_to_a_person(run, published.model_id))
-        reason, approved = run.facts.params.get("force_reason"), _approved(run)
+        reason, approved = run.asked.force_reason, _approved(run)
         if approved is not None and not approved.get("by"):
             raise AirflowSkipException(_nobody_was_asked(run, published.model_id))
         approved = approved or {}
@@ -275,9 +279,12 @@ def _judge_again(run: Run) -> Artifact:
     """Against the champion of now; the journal then names this judgement, and the report shows it."""
     config, evaluated = run.config, _evaluated(run)
     run.hand_on(evaluated)
-    reason = run.facts.params.get("force_reason")
     gated = judge.recall_gate(
-        run.workspace, evaluated.artifact, top_k=config.evaluate.top_k, force_reason=reason, config=config.gate
+        run.workspace,
+        evaluated.artifact,
+        top_k=config.evaluate.top_k,
+        force_reason=run.asked.force_reason,
+        config=config.gate,
     )
     run.hand_on(gated)
     judge.require_promotion(run.workspace, gated.artifact)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.recommender.config import TuneConfig
 from include.recommender.data.counts import Resolved
+from include.recommender.parameters.of_search import ROUNDS
 from include.recommender.storage.documents import plain
 from include.recommender.tuning import steps
 from include.recommender.tuning.documents import Asked, Choice, Evidence, Plan, Result
@@ -14,7 +14,6 @@ from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import ask
 from include.recommender.tuning.tuned import write_tuned
 
-from .fields import ROUNDS
 from .run import Run, handed, run_task
 
 
@@ -22,10 +21,14 @@ def plan() -> dict[str, Any]:
     """What is searched, and the folds on which trials are judged."""
 
     def body(run: Run) -> dict[str, Any]:
-        search = run.facts.params.get("search")
         planned = plain(
             steps.plan(
-                run.workspace, run.made("parse_reviews"), run.as_of, search, base=run.config, config=_search(run)
+                run.workspace,
+                run.made("parse_reviews"),
+                run.as_of,
+                run.search.search,
+                base=run.config,
+                config=run.search,
             )
         )
         run.note(plan=planned)
@@ -38,7 +41,7 @@ def ask_next(number: int) -> list[dict[str, Any]]:
     """The configurations of a round; none when enough were tried."""
 
     def body(run: Run) -> list[dict[str, Any]]:
-        config, results = _search(run), _results(run, number - 1)
+        config, results = run.search, _results(run, number - 1)
         first = (number - 1) * config.trials_per_round
         n = min(config.trials_per_round, config.trials - first)
         asked = ask(results, run.of("plan", Plan).defaults, n, config) if n > 0 else []
@@ -59,7 +62,7 @@ def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
                 handed(asked, Asked, f"ask_{number}"),
                 _results(run, number - 1),
                 base=run.config,
-                config=_search(run),
+                config=run.search,
             )
         )
         run.note(result=result)
@@ -73,7 +76,7 @@ def choose() -> dict[str, Any]:
 
     def body(run: Run) -> dict[str, Any]:
         planned, results = run.of("plan", Plan), _results(run, ROUNDS)
-        choice = plain(steps.choose(run.workspace, planned, results, base=run.config, search=_search(run)))
+        choice = plain(steps.choose(run.workspace, planned, results, base=run.config, search=run.search))
         run.note(choice=choice)
         return dict(choice)
 
@@ -105,10 +108,6 @@ def write_config() -> str:
 def write_report() -> str:
     """The report of the search, up to where it came."""
     return str(run_task(lambda run: write_tune_report(run.workspace, run.facts.folder_id), despite_problems=True))
-
-
-def _search(run: Run) -> TuneConfig:
-    return TuneConfig.from_params(run.facts.params)
 
 
 def _results(run: Run, rounds: int) -> list[Result]:

@@ -11,7 +11,7 @@ from .harness import NOON, keys, load_dag, put_snapshot, read_json, report_of, r
 pytestmark = pytest.mark.slow
 
 SNAPSHOT = "2018-08-27"
-# Few factors and much regularization by default, so that there is something to find.
+# Few factors, and much of a popularity that is noise, by default, so that there is something to find.
 SMALL = {
     "trials": 4,
     "trials_per_round": 2,
@@ -20,6 +20,7 @@ SMALL = {
     "iterations": 4,
     "factors": 16,
     "fit_prior": False,
+    "prior_half_life_days": 2.0,
 }
 SEARCH = {"search": ["alpha", "prior_power", "min_item_interactions"], "alpha": 5, "prior_power": 1.5}
 
@@ -55,7 +56,13 @@ def test_a_search_finds_a_configuration_and_a_retraining_takes_it(deployment, s3
     assert choice["searched"]["low"] > 0 < choice["confirmed"]["low"]
     kept = read_json(s3, f"tuned/{report['tuned']}.json")
     # All that the winner was judged with, also what the search's run had set: a retraining takes the same.
-    assert kept["values"] == {**choice["values"], "factors": 16, "iterations": 4, "fit_prior": False}
+    assert kept["values"] == {
+        **choice["values"],
+        "factors": 16,
+        "iterations": 4,
+        "fit_prior": False,
+        "prior_half_life_days": 2.0,
+    }
 
     retrained, _ = run_dag(tuned="newest")
     told = report_of(s3, retrained)

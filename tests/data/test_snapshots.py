@@ -93,6 +93,20 @@ def test_a_parse_counts_its_files_and_warns_of_the_same_bytes(workspace, caplog)
     assert "The same bytes in 2 files, all of them read: a.json, b.json" in caplog.text
 
 
+def test_a_small_share_of_bad_lines_is_named_whenever_the_parse_is_used(workspace, caplog):
+    good = lines(*[MID] * 19)
+    workspace.snapshots.write("2018-10-01/a.json", good + b"{oops\n")
+    listed = prepare.resolve_snapshot(workspace, None, NOW).artifact
+    downloaded = prepare.download_reviews(workspace, listed).artifact
+    for reused in (False, True):
+        caplog.clear()
+        outcome = prepare.parse_reviews(workspace, downloaded, prepare.ParseConfig(max_bad_share=0.1))
+        (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+        assert outcome.reused is reused
+        assert "1 of 20 lines (5.00 %) are unusable and left out. Commonest reasons: " in warning
+        assert warning.endswith(f"{outcome.artifact.uri}/quarantine.jsonl.gz")
+
+
 @pytest.mark.parametrize(
     ("key", "etag"),
     [

@@ -45,6 +45,7 @@ def test_prepares_once_and_may_run_again(environment, s3, tmp_path, capsys):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_a_load_that_was_cut_off_is_done_again(environment, s3):
     prepare.prepare(environment)
     whole = listing(s3)

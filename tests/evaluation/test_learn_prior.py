@@ -24,8 +24,8 @@ from include.recommender.evaluation.learn_prior import (
 )
 from include.recommender.models.als import fit_als
 from include.recommender.models.confidence import DAY_S
-from include.recommender.models.fitting import model_of
 from include.recommender.models.prior import BYTES_AN_ITEM, fit_prior
+from include.recommender.models.scoring import model_of
 from tests.frames import frame
 
 CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2})
@@ -66,6 +66,7 @@ def test_where_fashions_pass_quickly_the_half_life_is_shorter_than_where_they_la
     assert quick.half_life_days < 60 <= lasting.half_life_days
 
 
+@pytest.mark.slow
 def test_without_evidence_it_leaves_what_is_configured_in_about_one_of_three():
     moved = [
         chosen(learn_prior(world(0.0, 0.0, seed), CONFIG)) != (CONFIG.prior.half_life_days, CONFIG.prior.power)

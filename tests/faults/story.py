@@ -27,7 +27,7 @@ REVIEWS = worlds.reviews(n_users=300, n_items=60)
 class Chapter:
     """One stage of the undisturbed run: what it found, was asked, answered and left.
 
-    requests : methods of its requests to the store, in their order
+    requests, paths : methods and paths of its requests to the store, in their order
     n_deeds : how often it changed something in its cache
     """
 
@@ -36,6 +36,7 @@ class Chapter:
     handles: dict[str, Any]
     handle: Any = None
     requests: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     n_deeds: int = 0
     after: dict[str, bytes] = field(default_factory=dict)
 
@@ -75,7 +76,8 @@ class Story:
             done = self.start(stage, worker, run_id, as_of).result()
             assert done is not None
             chapter.handle, chapter.n_deeds = done["handle"], done["deeds"]
-            chapter.requests, chapter.after = [method for method, _ in self.script.seen], self.bucket()
+            chapter.requests, chapter.paths = ([row[at] for row in self.script.seen] for at in (0, 1))
+            chapter.after = self.bucket()
             handles[stage] = chapter.handle
 
     def start(

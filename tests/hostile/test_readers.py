@@ -112,7 +112,7 @@ def report(workspace):
 
 def drawn_report(workspace):
     key, _ = report(workspace)
-    return key, lambda: trend.render_trend(trend.points(workspace.root, "production"), "production")
+    return key, lambda: trend.render_trend(trend.read_runs(workspace.root, "production"), "production")
 
 
 def pointer(workspace):
@@ -150,6 +150,7 @@ def tombstone(workspace):
 FILES = ("item_factors.npy", "prior.npy", "items.parquet")
 # Files of the bundle that need not be fetched for each attack.
 ALL_THE_SAME = {f"{part}_{each}" for part in ("judged", "published") for each in FILES} | {"MODEL_CARD.md"}
+ALL_THE_SAME |= {"seen_times.npy", "seen_ratings.npy", "seen_verified.npy", "seen_users.parquet"}
 READERS = [manifest, tuned, run_record, task_record, profile, report, pointer, bundle, tombstone]
 LENIENT = (report, drawn_report)  # what is wrong with one report is left out of the chart
 by_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
@@ -186,8 +187,9 @@ def test_each_field_is_checked(workspace, reader):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", [*READERS, drawn_report], ids=lambda reader: reader.__name__)
-def test_each_field_is_checked_against_all_values(workspace, reader):
-    assert attack(workspace, reader, mutations) or reader in LENIENT
+def test_each_field_is_checked_against_many_values(workspace, reader):
+    """Eight of the values for each field, in turns: over the fields of a document all of them."""
+    assert attack(workspace, reader, lambda body: mutations(body, per_place=8)) or reader in LENIENT
 
 
 @by_reader

@@ -177,6 +177,38 @@ def test_a_file_that_may_not_be_read_is_named(nobody):
             find(str(wanted), "REVIEWS")
 
 
+@pytest.fixture
+def closed(nobody):
+    """A folder that nobody may enter, with a file in it, and a link to that file beside it."""
+    mine = os.geteuid()
+    os.seteuid(0)
+    (nobody / "x.json").unlink()
+    (nobody / "shut").mkdir(mode=0o700)
+    (nobody / "shut" / "b.json").write_text("{}")
+    (nobody / "link.json").symlink_to(nobody / "shut" / "b.json")
+    os.seteuid(mine)
+    yield nobody
+    os.seteuid(0)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+def test_what_lies_in_a_closed_folder_is_no_traceback_and_no_missing_file(closed):
+    for wanted in ("shut/b.json", "shut/*.json", "shut/deeper/b.json"):
+        with pytest.raises(ConfigError, match=r"you may not search .*/shut"):
+            find(str(closed / wanted), "REVIEWS")
+    for wanted in ("link.json", "*.json", "l*"):
+        with pytest.raises(ConfigError, match=r"link\.json: cannot be read: Permission denied"):
+            find(str(closed / wanted), "REVIEWS")
+    with pytest.raises(ConfigError, match=r"link\.json: cannot be read|shut: cannot be listed"):
+        find(str(closed), "REVIEWS")
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/x.json.gz", "https://example.org/x.json.gz", "file:///x.json"])
+def test_an_address_is_no_path(address):
+    with pytest.raises(ConfigError, match="is an address, and not a path"):
+        find(address, "REVIEWS")
+
+
 def test_names_of_jobs_and_systems_are_left_out_and_named(capsys):
     put("out/part-0.json", "out/_temporary/0/task_1/part-0.json", "out/._part-0.json", "out/.part-0.json.crc")
     put("out/_SUCCESS", "out/year=2018/part-0.json", "out/year=2019/part-0.json", "out/README.md", "out/r.csv.gz")

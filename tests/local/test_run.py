@@ -72,7 +72,7 @@ def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tm
     assert "factors='many': expected a whole number from 1 to 1,024" in told
     assert "as_of='yesterday': expected a date or date-time" in told
     assert "channel='Production!': expected a name" in told
-    assert "windows_days=[30, 0]: expected a list of" in told
+    assert "windows_days=[30, 0]: not allowed in it: 0; expected a list of" in told
     assert not (tmp_path / "none").exists()
 
 
@@ -142,10 +142,22 @@ def test_the_copies_of_reports_link_to_recall_over_time_and_back(workspace, tmp_
     assert copy_pages(root, "reports/now", "other", tmp_path).trend is None
 
 
-@pytest.mark.parametrize("port", ["abc", "80", "99999", "-1"])
-def test_a_port_that_is_none_is_named(port, capsys):
+@pytest.mark.parametrize(
+    ("port", "shown"),
+    [
+        ("abc", "'abc'"),
+        ("80", "80"),
+        ("99999", "99999"),
+        ("-1", "-1"),
+        ("9010.0", "'9010.0'"),
+        ("9" * 5000, f"{'9' * 40!r}... (5,000 characters)"),
+    ],
+    ids=lambda text: text[:10],
+)
+def test_a_port_that_is_none_is_named(port, shown, capsys):
     assert run.main([f"--s3-port={port}"]) == 1
-    assert f"S3_PORT={port}: expected a port" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"S3_PORT={shown}: expected a port, a whole number from 1,024 to 65,535" in told
 
 
 def test_a_conf_is_checked_without_airflow_which_takes_seconds_to_import():

@@ -43,7 +43,7 @@ def test_a_snapshot_that_is_not_there_stops_both_commands_before_anything_starts
     local = tmp_path / "none"
     words = ["--snapshot", snapshot, "--local", str(local)]
     assert command([*(["up"] if command is stack.main else []), *words]) == 1
-    assert re.search(f"SNAPSHOT={snapshot}: .*{says}", capsys.readouterr().err)
+    assert re.search(f"SNAPSHOT='?{snapshot}'?: .*{says}", capsys.readouterr().err)
     assert not local.exists()
 
 
@@ -104,3 +104,9 @@ def test_a_path_that_airflow_would_expand_is_refused(name, tmp_path, capsys):
     assert stack.main(["up", "--local", str(tmp_path / name / ".local")]) == 1
     assert "Airflow would put the variable" in capsys.readouterr().err
     assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("conf", ['{"factors": 8, "factors": 9}', '{"search": [{"a": 1, "a": 2}]}'])
+def test_a_name_given_twice_is_refused(conf):
+    with pytest.raises(ConfigError, match=r"given twice: (factors|a)\b"):
+        wanted.read_conf(conf)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from include.recommender.config import PriorConfig, RetrainConfig
+from include.recommender.config import PriorConfig
 from include.recommender.models.als import Als
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.histories import Histories
@@ -81,18 +81,3 @@ def test_users_of_whom_nothing_is_known_get_the_prior():
         prior = ItemPrior.of(np.array([1.0, 5.0, 2.0]), PriorConfig(power=power))
         for scores in PriorAls(Als.of(factors, 1.0), prior).score(histories):
             assert np.argsort(-scores).tolist() == [1, 2, 0]
-
-
-def test_a_model_from_before_the_prior_and_the_floor_is_read_without():
-    body = RetrainConfig().as_dict()
-    assert RetrainConfig.from_dict(body) == RetrainConfig()
-    del body["prior"], body["encode"]["age_floor"]
-    old = RetrainConfig.from_dict(body)
-    assert (old.prior.power, old.encode.age_floor) == (0.0, 0.0)
-
-
-@pytest.mark.parametrize("learned", [False, True])
-def test_whether_the_prior_was_learned_is_read_by_its_old_name_too(learned):
-    body = RetrainConfig().as_dict()
-    body["prior"] = {"power": 0.4, "short_history": 2.0, "half_life_days": 50.0, "fit_power": learned}
-    assert RetrainConfig.from_dict(body).prior.fit is learned

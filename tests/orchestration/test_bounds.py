@@ -7,13 +7,14 @@ from types import SimpleNamespace
 import jsonschema
 import pytest
 
-from include.orchestration.fields import retrain_fields, tune_fields
-from include.orchestration.parameters import problems
-from include.orchestration.run import _other_problems, _search_problems, open_run
-from include.recommender.config import RetrainConfig, TuneConfig, knobs, shown_value, tune_knobs
+from include.orchestration.run import open_run
+from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.errors import ConfigError
+from include.recommender.parameters import REGISTRY, RETRAIN, RUN, TUNE, problems, shown_value
+from include.recommender.parameters.kinds import Flag, Number, Several, Whole
 
-FIELDS = retrain_fields() | tune_fields()
+ALL = RETRAIN | TUNE | REGISTRY
+NUMBERS = {name: each for name, each in ALL.items() if isinstance(each.kind, (Number, Several)) and name != "search"}
 LONGEST_MESSAGE = 1000
 HUGE = [
     10**400,
@@ -44,42 +45,64 @@ def bounded(schema):
     return "boolean" in kinds or "maximum" in schema
 
 
-@pytest.mark.parametrize("name", sorted(FIELDS))
+@pytest.mark.parametrize("name", sorted(ALL))
 def test_the_form_has_an_upper_bound(name):
-    assert bounded(FIELDS[name].schema), FIELDS[name].schema
+    assert bounded(ALL[name].schema()), ALL[name].schema()
 
 
-@pytest.mark.parametrize("knob", [*knobs(), *tune_knobs()], ids=lambda knob: knob.param)
-def test_the_task_refuses_what_is_too_much_in_a_short_message(knob):
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_the_task_refuses_what_is_too_much_in_a_short_message(name):
+    about = ALL[name]
     for value in HUGE:
-        if value is True and knob.is_flag:
+        if value is True and isinstance(about.kind, Flag):
             continue
-        for given in [value, [value] * 3, {"a": {"b": value}}, [[[value]]]] if not knob.is_flag else [value]:
-            found = knob.problem(given)
+        for given in [value, [value] * 3, {"a": {"b": value}}, [[[value]]]]:
+            if name == "why" and given == "9" * 10_000:
+                continue
+            found = about.problem(given)
             assert found is not None, given
-            assert found.startswith(knob.param)
+            assert found.startswith(f"{name}=")
             assert len(found) < LONGEST_MESSAGE
 
 
-@pytest.mark.parametrize("knob", [knob for knob in knobs() if knob.high is not None], ids=lambda knob: knob.param)
-def test_form_and_task_agree_at_the_bound(knob):
-    schema = FIELDS[knob.param].schema
-    for value in (knob.high, knob.high + 1):
-        given = [value] if knob.is_list else value
-        if knob.is_whole:
-            given = json.loads(json.dumps([int(value)] if knob.is_list else int(value)))
-        allowed = jsonschema.Draft7Validator(schema).is_valid(given)
-        assert (knob.problem(given) is None) == allowed == (value == knob.high)
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_form_and_task_agree_at_the_bounds(name):
+    about = NUMBERS[name]
+    numbers = about.kind.of if isinstance(about.kind, Several) else about.kind
+    for value in (numbers.low, numbers.low - 1, numbers.high, numbers.high + 1):
+        given = [value] if isinstance(about.kind, Several) else value
+        allowed = jsonschema.Draft7Validator(about.schema()).is_valid(json.loads(json.dumps(given)))
+        assert (about.problem(given) is None) == allowed == (value in (numbers.low, numbers.high))
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+@pytest.mark.parametrize(
+    "value", [True, False, "5", "", None, [], {}, float("nan"), float("inf"), -float("inf"), 10**400, [True], ["7"]]
+)
+def test_no_number_is_a_number_for_form_or_task(name, value):
+    about = NUMBERS[name]
+    allowed = value is None and about.default is None
+    assert (about.problem(value) is None) == allowed
+    assert jsonschema.Draft7Validator(about.schema()).is_valid(value) == allowed
+
+
+def test_five_point_nought_is_a_whole_number_and_a_half_is_none():
+    whole = Whole(1, 9)
+    assert (whole.allows(5.0), whole.read(5.0), type(whole.read(5.0))) == (True, 5, int)
+    assert whole.complaint(5.5) == "5.5: expected a whole number from 1 to 9"
+    assert [whole.parse(text) for text in ("5", "-5", "5.0", "\u0665", " 5", "")] == [5, -5, "5.0", "\u0665", " 5", ""]
 
 
 def test_a_list_has_a_longest_length_in_form_and_task():
-    schema = FIELDS["windows_days"].schema
+    schema = ALL["windows_days"].schema()
     for n in (20, 21):
         given = list(range(1, n + 1))
         assert jsonschema.Draft7Validator(schema).is_valid(given) == (n == 20)
     assert RetrainConfig.from_params({"windows_days": list(range(1, 21))}).popularity.windows_days[-1] == 20
-    with pytest.raises(ConfigError, match="windows_days: 21 numbers, expected at most 20"):
+    with pytest.raises(ConfigError, match=r"windows_days=.* \(21 values\): expected a list of 1 to 20"):
         RetrainConfig.from_params({"windows_days": list(range(1, 22))})
+    with pytest.raises(ConfigError, match="not allowed in it: 40000, 'x'; expected a list"):
+        RetrainConfig.from_params({"windows_days": [*range(1, 18), 40_000, "x"]})
 
 
 @pytest.mark.parametrize(
@@ -88,35 +111,43 @@ def test_a_list_has_a_longest_length_in_form_and_task():
     ids=kind,
 )
 def test_a_search_space_is_a_short_list_of_names(search):
-    (problem,) = _search_problems({"search": search, "trials": TuneConfig().trials})
+    with pytest.raises(ConfigError) as caught:
+        TuneConfig.read({"search": search})
+    (problem,) = caught.value.problems
     assert problem.startswith("search=")
     assert len(problem) < LONGEST_MESSAGE
-    assert not jsonschema.Draft7Validator(FIELDS["search"].schema).is_valid(search)
+    assert not jsonschema.Draft7Validator(ALL["search"].schema()).is_valid(search)
+
+
+def test_a_search_has_rounds_for_all_of_its_trials():
+    assert TuneConfig.read({"trials": 36, "trials_per_round": 3}).trials == 36
+    with pytest.raises(ConfigError, match="trials=37: expected at most 36 at trials_per_round=3"):
+        TuneConfig.read({"trials": 37, "trials_per_round": 3})
 
 
 @pytest.mark.parametrize(
     "reason", ["x" * 501, "x" * 10**6, ["a reason, as a list"], 10**5000, " " * 40, "too short"], ids=kind
 )
 def test_a_reason_is_a_sentence(reason):
-    (problem,) = _other_problems({"force_reason": reason}, [])
+    problem = RUN["force_reason"].problem(reason)
     assert problem.startswith("force_reason=")
     assert "10 to 500 characters" in problem
     assert len(problem) < LONGEST_MESSAGE
-    assert _other_problems({"force_reason": "x" * 500}, []) == []
+    assert RUN["force_reason"].problem("x" * 500) is None
 
 
-@pytest.mark.parametrize("tuned", ["../../x", "newest\n", "x" * 10**6, ["newest"], 10**5000], ids=kind)
+@pytest.mark.parametrize("tuned", ["../../x", "newest\n", "x" * 10**6, ["newest"], 10**5000, ""], ids=kind)
 def test_a_tuned_configuration_is_named_by_its_id(tuned):
-    (problem,) = _other_problems({"tuned": tuned}, [])
+    problem = RUN["tuned"].problem(tuned)
     assert problem.startswith("tuned=")
     assert len(problem) < LONGEST_MESSAGE
-    assert [] == _other_problems({"tuned": "newest"}, []) == _other_problems({"tuned": "20181001-0123456789ab"}, [])
+    assert [RUN["tuned"].problem(given) for given in ("newest", "20181001-0123456789ab", None)] == [None] * 3
 
 
 def test_problems_of_a_conf_are_short_whatever_it_holds():
     conf = {"channel": "c" * 10**6, "as_of": "2018-01-01" + "0" * 10**6, "search": ["y" * 10**5] * 500, "z" * 10**5: 1}
     conf |= {f"no_such_{n}": n for n in range(1000)}
-    found = problems(conf, FIELDS)
+    found = problems(conf, ALL)
     assert max(map(len, found)) < LONGEST_MESSAGE
     assert len(found) < 30
     assert "and 981 more names that are no parameters" in found
@@ -131,15 +162,15 @@ def test_an_instant_is_short(as_of):
         "dag_run": SimpleNamespace(
             dag_id="d", run_id="r", run_type="manual", logical_date=when, run_after=when, conf={}
         ),
-        "params": {"as_of": as_of},
+        "params": {"as_of": as_of, "channel": "staging"},
         "ti": SimpleNamespace(task_id="t", try_number=1, map_index=-1),
         "dag": SimpleNamespace(params={}),
     }
     run = open_run(context, workspace=None)
-    if as_of:
-        (problem,) = run.problems
-        assert problem.startswith("as_of=")
-        assert len(problem) < LONGEST_MESSAGE
+    (problem,) = run.problems
+    assert problem.startswith("as_of=")
+    assert len(problem) < LONGEST_MESSAGE
+    assert (run.as_of, run.facts.channel) == (when, "staging")
 
 
 def test_what_is_shown_is_short_whatever_it_is():

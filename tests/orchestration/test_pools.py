@@ -49,6 +49,7 @@ def waiting_run(session, pool):
 
 
 @pytest.mark.filterwarnings("ignore:Multiple rows returned:sqlalchemy.exc.SAWarning")
+@pytest.mark.slow
 def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airflow_database, monkeypatch):
     from airflow.listeners.listener import get_listener_manager
     from airflow.models.pool import Pool

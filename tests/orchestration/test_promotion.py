@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from include.recommender.errors import DataError, GateRejected
-from include.recommender.registry.moves import WHY_CHARS
+from include.recommender.parameters.of_registry import WHY_CHARS
 from include.recommender.registry.versions import file_key
 
 from ..candidates import AUGUST, CHANNEL, JULY, SEPTEMBER, Candidate
@@ -25,6 +25,7 @@ def test_a_candidate_is_judged_again_against_whoever_was_promoted_meanwhile(work
     assert workspace.registry.channels.history(CHANNEL)[-1].from_model == first.model_id
 
 
+@pytest.mark.slow
 def test_one_that_does_not_pass_against_the_new_champion_is_refused_in_one_line(workspace):
     weak, strong = Candidate(workspace, SEPTEMBER, factors=2), Candidate(workspace, AUGUST)
     assert weak.published.verdict == "PROMOTE"
@@ -38,6 +39,7 @@ def test_one_that_does_not_pass_against_the_new_champion_is_refused_in_one_line(
     assert live(workspace) == strong.model_id
 
 
+@pytest.mark.slow
 def test_of_promotions_at_once_the_newest_knowledge_is_live_in_the_end(workspace):
     candidates = [Candidate(workspace, as_of) for as_of in (JULY, AUGUST, SEPTEMBER)]
     together, told = threading.Barrier(len(candidates)), {}
@@ -72,6 +74,7 @@ def test_a_version_that_was_rolled_back_is_not_promoted_again_unless_a_person_fo
     assert workspace.registry.channels.history(CHANNEL)[-1].kind == "force"
 
 
+@pytest.mark.slow
 def test_a_model_that_is_judged_anew_against_another_champion_is_the_same_version(workspace):
     Candidate(workspace, JULY).promote()
     first = Candidate(workspace, SEPTEMBER)
@@ -83,6 +86,7 @@ def test_a_model_that_is_judged_anew_against_another_champion_is_the_same_versio
     assert workspace.registry.manifest(first.model_id) == kept
 
 
+@pytest.mark.slow
 def test_a_version_that_lost_a_file_is_not_promoted_and_is_whole_again_once_it_is_made_anew(workspace):
     Candidate(workspace, JULY).promote()
     second = Candidate(workspace, SEPTEMBER)

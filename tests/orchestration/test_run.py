@@ -8,8 +8,9 @@ import pytest
 from include.orchestration.failures import RESULTS_ARE_FINAL, to_airflow
 from include.orchestration.form import retrain_params
 from include.orchestration.run import open_run
-from include.recommender.config import RetrainConfig, knobs
+from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError, DataError, GateRejected, TransientError
+from include.recommender.parameters import RunConfig
 
 MONDAY = datetime(2018, 9, 3, tzinfo=UTC)
 
@@ -70,7 +71,7 @@ def test_as_of_is_a_date_or_an_instant(workspace, text, instant):
 
 def test_the_forms_defaults_are_the_configurations_defaults(workspace):
     assert open_run(context(), workspace).config == RetrainConfig()
-    assert {knob.param for knob in knobs()} < set(retrain_params())
+    assert open_run(context(), workspace).asked == RunConfig()
 
 
 def test_a_parameter_reaches_the_stage_it_belongs_to(workspace):

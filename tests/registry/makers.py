@@ -1,12 +1,14 @@
 """Small whole versions, published in a line."""
 
 import tempfile
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from include.recommender.config import PriorConfig, RetrainConfig
 from include.recommender.registry.bundle import ModelPart, describe, model_id
 from include.recommender.registry.channels import Move
 from include.recommender.registry.listing import FOLD, FoldFile
@@ -16,6 +18,7 @@ from include.recommender.storage.documents import to_json
 
 from ..documents import fold_counts, verdict
 
+CONFIG = RetrainConfig.from_params({"factors": 2}).as_dict()
 ITEMS = ("00", "01", "02", "03")
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -81,8 +84,8 @@ def about(name, decision="PROMOTE", **changes):
         "published_cut_s": known_s,
         "last_s": known_s - 1,
         "reviews": "abc",
-        "config": {"train": {"factors": 2}, "encode": {"holdout_fraction": 0.1}},
-        "prior": {"power": 0.0, "fit": False},
+        "config": CONFIG,
+        "prior": asdict(PriorConfig(power=0.0, fit=False)),
         "metrics": {
             "candidate": {"recall@5": 0.1, "recall@10": 0.25},
             "popularity_all_time": {"recall@5": 0.1, "recall@10": 0.2},

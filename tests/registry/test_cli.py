@@ -9,6 +9,8 @@ from datetime import timedelta
 
 import pytest
 
+from include.recommender.config import RetrainConfig
+from include.recommender.errors import ConfigError
 from include.recommender.registry.cli import Typed, main, parser
 
 from ..conftest import ROOT
@@ -211,7 +213,8 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     publish(registry, a)
     publish(registry, b, items=("01", "02", "03", "04", "05"), libraries={"numpy": "3"})
     publish(registry, c, cut_s=1_530_000_001)
-    publish(registry, d, reviews="other", config={"train": {"factors": 4}, "encode": {}})
+    config = RetrainConfig.from_params({"factors": 4, "holdout_fraction": 0.2}).as_dict()
+    publish(registry, d, reviews="other", config=config)
     _, body = ask("compare", a, b)
     assert body["warnings"] == []
     assert body["items"] == {"a": 4, "b": 5, "both": 3}
@@ -222,7 +225,7 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     assert "WARNING: The metrics are not comparable" in out
     assert "cut 2018-06-26T08:00:00+00:00 and 2018-06-26T08:00:01+00:00" in out
     _, body = ask("compare", a, d)
-    assert body["config"] == {"train.factors": [2, 4], "encode.holdout_fraction": [0.1, None]}
+    assert body["config"] == {"train.factors": [2, 4], "encode.holdout_fraction": [0.1, 0.2]}
     assert "the content of snapshot 2018-09-01" in body["warnings"][0]
 
 
@@ -349,17 +352,27 @@ def test_control_characters_of_stored_text_never_reach_the_terminal(registry, ru
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--why", " "], "why: expected text"),
-        (["--why", "x", "--who", ""], "who: expected text"),
-        (["--why", "x" * 4001], "why: 4,001 characters, expected at most 4,000"),
-        (["--why", "x", "--who", "y" * 201], "who: 201 characters"),
+        (["--why", " "], "argument --why: ' ': expected text of 1 to 4,000 characters"),
+        (["--why", "x", "--who", ""], "argument --who: '': expected text of 1 to 200 characters"),
+        (["--why", "x" * 4001], "... (4,001 characters): expected text of 1 to 4,000 characters"),
+        (["--why", "x", "--who", "y" * 201], "... (201 characters): expected text of 1 to 200 characters"),
     ],
 )
-def test_what_is_kept_for_good_is_bounded(registry, run, words, says):
+def test_what_is_kept_for_good_is_bounded(registry, run, capsys, words, says):
     line(registry, M1, M2)
     for command in (["rollback"], ["promote", M1, "--allow-older"]):
-        status, _, err = run(*command, *words)
-        assert (status, says in err) == (1, True)
+        with pytest.raises(SystemExit) as raised:
+            run(*command, *words)
+        assert (raised.value.code, says in capsys.readouterr().err) == (2, True)
+    assert registry.channels.read("production").move.number == 2
+
+
+@pytest.mark.parametrize("given", [{"who": "", "why": " "}, {"who": "y" * 201, "why": "x" * 4001}])
+def test_what_is_kept_for_good_is_bounded_within_the_library_too(registry, given):
+    line(registry, M1, M2)
+    with pytest.raises(ConfigError) as caught:
+        registry.rollback("production", **given)
+    assert [problem.partition("=")[0] for problem in caught.value.problems] == ["who", "why"]
     assert registry.channels.read("production").move.number == 2
 
 

@@ -70,6 +70,7 @@ def _damage(workspace, artifact, how):
     return lambda: [store.write(key, data) for key, data in before.items()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["gone", "no manifest", "flipped byte"])
 def test_a_lost_or_damaged_artifact_costs_its_own_section_only(workspace, tmp_path, how):
     journal, made = runs.run(workspace)

@@ -33,6 +33,7 @@ def known_until(month):
     return datetime.fromtimestamp(max(first.values()) + 1, UTC)
 
 
+@pytest.mark.slow
 def test_a_replay_goes_on_over_a_month_that_a_much_later_run_had_published(workspace):
     """A scheduled run of 2026 makes, of the newest snapshot it finds, the very model of the replay's second month."""
     scheduled = run_of(workspace, MONTHS[1], LATE, channel="production")
@@ -49,6 +50,7 @@ def test_a_replay_goes_on_over_a_month_that_a_much_later_run_had_published(works
     assert [move.known_until for move in history] == [known_until(month) for month in MONTHS]
 
 
+@pytest.mark.slow
 def test_the_replay_first_and_the_late_run_after_it_end_where_the_data_ends(workspace):
     first, second = run_of(workspace, MONTHS[0]), run_of(workspace, MONTHS[1])
     first.promote()

@@ -15,6 +15,8 @@ from include.recommender.stages.champion import compare_with, version_of
 
 from ..candidates import AUGUST, JULY, Candidate
 
+pytestmark = pytest.mark.slow
+
 # Far from any power and half-life that these reviews, in which taste rules, would keep.
 CONFIGURED = {"prior_power": 2.5, "prior_half_life_days": 8.0, "prior_short_history": 0.5}
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from include.recommender.config import RetrainConfig, knobs
+from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError
-from include.recommender.tuning.space import ALWAYS, SPACE, applied, chosen, distributions, inside, values_of
+from include.recommender.parameters import RETRAIN
+from include.recommender.parameters.of_search import ALWAYS, SPACE
+from include.recommender.tuning.space import applied, chosen, distributions, inside, values_of
 
 
 def test_every_name_is_a_parameter_and_its_bounds_are_allowed():
-    known = {each.param: each for each in knobs()}
     for name, space in SPACE.items():
-        assert known[name].problem(space.low) is None, name
-        assert known[name].problem(space.high) is None, name
-        assert known[name].is_whole == space.whole, name
+        assert RETRAIN[name].problem(space.low) is None, name
+        assert RETRAIN[name].problem(space.high) is None, name
 
 
 def test_the_defaults_lie_in_the_space():
@@ -33,6 +33,7 @@ def test_a_strange_name_is_named():
 def test_optuna_gets_the_same_bounds():
     for name, found in distributions(list(SPACE)).items():
         assert (found.low, found.high, found.log) == (SPACE[name].low, SPACE[name].high, SPACE[name].log)
+        assert isinstance(found.low, int) == isinstance(RETRAIN[name].default, int)
 
 
 @pytest.mark.parametrize("name", ["prior_power", "prior_half_life_days"])

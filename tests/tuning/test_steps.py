@@ -8,8 +8,8 @@ import pytest
 from include.recommender.config import PriorConfig, RetrainConfig, TuneConfig
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.models.als import fit_als
-from include.recommender.models.fitting import model_of
 from include.recommender.models.prior import fit_prior
+from include.recommender.models.scoring import model_of
 from include.recommender.registry.verdict import Interval
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact

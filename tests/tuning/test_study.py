@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from include.recommender.config import RetrainConfig, TuneConfig
+from include.recommender.parameters.of_search import SPACE
 from include.recommender.tuning.documents import Result
-from include.recommender.tuning.space import SPACE, inside, values_of
+from include.recommender.tuning.space import inside, values_of
 from include.recommender.tuning.study import ask, best_of, hopeless, importances, least_coverage
 
 from ..documents import changed

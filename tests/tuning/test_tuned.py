@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from include.recommender.config import RetrainConfig, knobs
+from include.recommender.config import RetrainConfig
 from include.recommender.errors import DataError, NotFound
+from include.recommender.parameters import RETRAIN, RUN
 from include.recommender.tuning import tuned
 from include.recommender.tuning.documents import Tuned
 from include.recommender.tuning.space import tunable
@@ -36,7 +37,7 @@ class Was:
         self.default = default
 
 
-DEFAULTS = {each.param: each.default for each in knobs()}
+DEFAULTS = {name: each.plain_default for name, each in RETRAIN.items() if name not in RUN}
 
 
 def kept(objects, as_of, values=VALUES, better=True, run="manual__1"):

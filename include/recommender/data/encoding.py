@@ -98,7 +98,7 @@ class EncodedFold:
         ----------
         kept : bool, shape (n_train,), or ascending positions
         """
-        rows = np.repeat(np.arange(len(self.user_codes)), self.history)[kept]
+        rows = self.histories.rows[kept]
         counts = np.bincount(rows, minlength=len(self.user_codes))
         parts = {name: getattr(self, name)[kept] for name in _TRAIN_ARRAYS}
         return replace(self, indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), **parts)

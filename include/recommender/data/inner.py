@@ -20,7 +20,7 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
     -------
     None where nobody would be judged: all of train lies at too few instants, nobody came back, or nobody was drawn
     """
-    rows = np.repeat(np.arange(len(fold.user_codes), dtype=np.int32), fold.history)
+    rows = fold.histories.rows
     kept = _drawn(fold, max_interactions, seed)[rows]
     n = int(kept.sum())
     if n == 0:

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ..config import shown_value
 from ..errors import ConfigError, DataError, NotFound
+from ..parameters import RUN
 from ..plain_text import shown
 from ..storage.cache import entry_path, make_entry
 from ..storage.documents import Count, Origin, checked
@@ -106,8 +106,9 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
     DataError
         The snapshot holds no review file, or its upload goes on.
     """
-    if name is not None:
-        _check_date(name)
+    problem = RUN["snapshot"].problem(name)
+    if problem:
+        raise ConfigError(problem)
     known = [folder for folder in snapshots.folders("") if _is_date(folder)]
     wanted = name or max((folder for folder in known if folder <= run_date.date().isoformat()), default=None)
     if wanted is None or wanted not in known:
@@ -158,11 +159,6 @@ def _is_date(text: str) -> bool:
         return date.fromisoformat(text).isoformat() == text
     except (ValueError, TypeError):
         return False
-
-
-def _check_date(name: str) -> None:
-    if not _is_date(name):
-        raise ConfigError(f"snapshot={shown_value(name)}: expected a date as YYYY-MM-DD")
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..models.als import TrainingCurve, fit_als
-from ..models.fitting import model_of
 from ..models.prior import Counts, PriorAls, fit_prior
+from ..models.scoring import model_of
 from .learn_prior import learn_prior
 from .learned_prior import LearnedPrior
 

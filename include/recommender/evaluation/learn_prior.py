@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..config import PriorConfig, RetrainConfig, knobs
+from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
 from ..models.als import Als, fit_als
@@ -16,6 +16,7 @@ from ..models.fold_in import fold_in
 from ..models.prior import BYTES_AN_ITEM, ItemPrior, fit_prior
 from ..models.protocol import Rows
 from ..models.ranking import best_unseen, in_blocks
+from ..parameters.of_models import SHORTEST_HALF_LIFE_DAYS
 from .evaluate import fold_task, recall_of
 from .learned_prior import LearnedPrior, PriorPoint
 from .metrics import Floats, Ints
@@ -83,8 +84,7 @@ def _as_configured(prior: PriorConfig, why: str, n_users: int) -> LearnedPrior:
 
 def grid(prior: PriorConfig) -> dict[Point, tuple[int, int]]:
     """The points that are tried, the configured one among them, and the place of each: half-life, power."""
-    (known,) = (each for each in knobs() if each.param == "prior_half_life_days")
-    half_lives = sorted({max(float(known.low or 0.0), prior.half_life_days * times) for times in HALF_LIVES})
+    half_lives = sorted({max(SHORTEST_HALF_LIFE_DAYS, prior.half_life_days * times) for times in HALF_LIVES})
     powers = sorted({*POWERS, prior.power})
     return {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
 

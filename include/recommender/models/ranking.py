@@ -38,6 +38,7 @@ def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: 
     -------
     int32, shape (n, k), best first; -1 where there are no more
     """
+    assert len(histories) == len(seen)
     if isinstance(model, Popularity):
         return first_unseen(model.order, seen, k)
 

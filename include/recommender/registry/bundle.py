@@ -22,13 +22,13 @@ import pyarrow.parquet as pq
 from ..config import PriorConfig, RetrainConfig, TrainConfig
 from ..data.interactions import load_ids, save_ids
 from ..errors import DataError
-from ..models.fitting import model_of
 from ..models.prior import PriorAls
+from ..models.scoring import model_of
 from ..models.whitening import Factors
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
+from ..storage.digests import file_sha256
 from ..storage.documents import Count, Instant, Sha256
-from ..storage.objects import file_sha256
 from .documents import Plain, read_document
 from .verdict import Verdict
 
@@ -232,12 +232,12 @@ def is_judgement(stored: str) -> bool:
 
 def prior_of(manifest: Manifest) -> PriorConfig:
     """How the item prior of a version enters its score."""
-    return RetrainConfig.from_dict({"prior": manifest.prior}).prior
+    return PriorConfig.stored(manifest.prior, f"The manifest of {manifest.model_id}")
 
 
 def config_of(manifest: Manifest) -> RetrainConfig:
-    """The configuration of a version; how its own gate decided is none of it."""
-    return RetrainConfig.from_dict({**manifest.config, "gate": {}})
+    """The configuration of a version. Raises DataError where it is not complete."""
+    return RetrainConfig.from_dict(manifest.config, f"The manifest of {manifest.model_id}")
 
 
 def read_manifest(raw: bytes, where: str, model_id: str) -> Manifest:

@@ -17,7 +17,7 @@ from ..errors import DataError, NotFound, PreconditionFailed, TransientError
 from ..storage.artifacts import canonical_hash
 from ..storage.objects import ObjectStore
 from .atomicity import check_conditional_writes
-from .moves import MAIN_CHANNEL, Kind, Move, one_line
+from .moves import Kind, Move, one_line
 from .parallel import read_each
 
 log = logging.getLogger(__name__)
@@ -208,4 +208,4 @@ def _tell(now: ChannelState | None) -> str:
     return f"{one_line(move.who)} moved it to {move.to_model} at {move.moved_at} ({move.kind}: {one_line(move.why)})"
 
 
-__all__ = ["MAIN_CHANNEL", "ChannelState", "Channels", "Kind", "Move"]
+__all__ = ["ChannelState", "Channels", "Kind", "Move"]

@@ -14,19 +14,23 @@ import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from ..errors import ConfigError, RecommenderError
+from ..parameters import MAIN_CHANNEL, REGISTRY
+from ..parameters.of_registry import WHO_CHARS
+from ..parameters.options import add_option
 from ..plain_text import shown_lines
 from ..storage.objects import ObjectStore
 from ..storage.redaction import printable
 from ..storage.uris import split_uri
 from . import commands
 from .commands import Answer
-from .moves import COMMAND, MAIN_CHANNEL, WHO_CHARS
+from .moves import COMMAND
 from .registry import Registry
 
 CONNECT_TIMEOUT_S = 10
@@ -141,8 +145,7 @@ def _add_reading(add: _Adder) -> None:
     compare.add_argument("a", metavar="A")
     compare.add_argument("b", metavar="B")
     text = "all moves of a channel, newest first: when, who, from, to and why"
-    history = add("history", commands.history, text, "history --limit 5").channel().parser
-    history.add_argument("--limit", type=_whole, metavar="N", help="only the N newest")
+    add("history", commands.history, text, "history --limit 5").channel().option("limit", metavar="N")
     add("verify", commands.verify, "download a version and check every file", "verify production").model()
     add("card", commands.card, "a version's model card", "card production").model()
 
@@ -165,12 +168,9 @@ def _add_moving(add: _Adder) -> None:
 
 def _add_retire(add: _Adder) -> None:
     text = "delete old versions that nothing names, and what killed uploads left behind; without --yes only show them"
-    parser = add("retire", commands.retire_versions, text, "retire --keep-newest 20", "retire --yes").who().parser
-    parser.add_argument("--keep-newest", type=_whole, default=10, metavar="N", help="by their data (default: 10)")
-    parser.add_argument(
-        "--keep-moves", type=_whole, default=10, metavar="N", help="what these moves of each channel name (default: 10)"
-    )
-    either = parser.add_mutually_exclusive_group()
+    retire = add("retire", commands.retire_versions, text, "retire --keep-newest 20", "retire --yes").who()
+    retire.option("keep_newest", metavar="N").option("keep_moves", metavar="N")
+    either = retire.parser.add_mutually_exclusive_group()
     either.add_argument("--dry-run", action="store_true", help="show what would go (the default)")
     either.add_argument("--yes", action="store_true", help="delete it")
 
@@ -232,18 +232,18 @@ class _Adder:
         return self
 
     def channel(self) -> _Adder:
-        default = f"(default: {MAIN_CHANNEL})"
-        self.parser.add_argument("--channel", default=MAIN_CHANNEL, type=_channel, help=default)
+        return self.option("channel")
+
+    def option(self, name: str, **settings: Any) -> _Adder:
+        """The option of a parameter."""
+        add_option(self.parser, REGISTRY[name], **settings)
         return self
 
     def who(self) -> _Adder:
-        about = "recorded for good (default: %(default)s)"
-        self.parser.add_argument("--who", default=whoami(), help=about)
-        return self
+        return self.option("who", default=whoami())
 
     def reason(self) -> _Adder:
-        self.parser.add_argument("--why", required=True, help="recorded for good")
-        return self.who()
+        return self.option("why", required=True).who()
 
     def verify(self, default: bool) -> _Adder:
         self.parser.add_argument(
@@ -254,18 +254,6 @@ class _Adder:
             f"(default: {'--verify' if default else '--no-verify'})",
         )
         return self
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from 0")
-    return int(text)
-
-
-def _channel(text: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", text):
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a lower-case letter, then letters, digits, '_' or '-'")
-    return text
 
 
 def whoami() -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from ..errors import NotFound
+from ..parameters import MAIN_CHANNEL
 from . import text
-from .channels import MAIN_CHANNEL
 from .comparison import compare
 from .documents import PLAIN
 from .listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize

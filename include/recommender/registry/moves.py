@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ..parameters import MAIN_CHANNEL
+from ..parameters.of_registry import WHO_CHARS, WHY_CHARS
 from ..storage.documents import Count, Instant
 from .documents import Plain, read_document, write_document
 
@@ -16,8 +18,6 @@ Kind = Literal["promote", "rollback", "force"]
 
 # Of the registry, in messages and its own help.
 COMMAND = "python -m include.recommender.registry"
-MAIN_CHANNEL = "production"
-WHO_CHARS, WHY_CHARS = 200, 4000  # kept for good, and read with every look at a channel
 
 
 def promote_command(model_id: str, channel: str | None = None) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import ConfigError, DataError, NotFound
+from ..parameters import MAIN_CHANNEL, REGISTRY
 from .bundle import Manifest
-from .channels import MAIN_CHANNEL, Channels, ChannelState, Kind, Move
-from .moves import WHO_CHARS, WHY_CHARS, moved_now, promote_command, replay, rollback_command
+from .channels import Channels, ChannelState, Kind, Move
+from .moves import moved_now, promote_command, replay, rollback_command
 from .versions import Versions
 
 log = logging.getLogger(__name__)
@@ -260,11 +261,6 @@ def _move(channel: str, to: Manifest, seen: ChannelState | None, *, who: str, wh
 
 
 def _require(*, who: str, why: str) -> None:
-    problems = []
-    for name, text, limit in (("who", who, WHO_CHARS), ("why", why, WHY_CHARS)):
-        if not text.strip():
-            problems.append(f"{name}: expected text; it is recorded for good")
-        elif len(text) > limit:
-            problems.append(f"{name}: {len(text):,} characters, expected at most {limit:,}; it is recorded for good")
+    problems = [problem for name, text in {"who": who, "why": why}.items() if (problem := REGISTRY[name].problem(text))]
     if problems:
         raise ConfigError(problems)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..config import knobs
+from ..parameters import RETRAIN
 from ..plain_text import shown
 from .bundle import Manifest
 from .comparison import Comparison, Pair, cut_of, prior_told
@@ -130,7 +130,7 @@ def version(
     ordered = sorted(metrics, key=lambda name: -metrics[name].get(f"recall@{verdict.top_k}", 0.0))
     starred = {verdict.baseline: f"{verdict.baseline} *"}
     body = [[starred.get(name, name), *(metrics[name].get(column) for column in columns)] for name in ordered]
-    parameters = {(each.section, each.field): each.param for each in knobs()}
+    parameters = {(each.section, each.field): name for name, each in RETRAIN.items()}
     config = [
         f"{section}: " + ", ".join(f"{parameters.get((section, field), field)}={v}" for field, v in values.items())
         for section, values in manifest.config.items()

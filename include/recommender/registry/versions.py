@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
+from ..storage.digests import file_sha256
 from ..storage.documents import Instant
-from ..storage.objects import ObjectStore, file_sha256
+from ..storage.objects import ObjectStore
 from .bundle import JUDGEMENT, MANIFEST, BundleFile, Manifest, read_manifest
 from .documents import PLAIN, read_document, write_document
 from .moves import one_line

@@ -9,7 +9,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from ..config import GateConfig, RetrainConfig, knobs
+from ..config import GateConfig, RetrainConfig
 from ..data.counts import FoldCounts, ParseCounts, Resolved
 from ..data.quality import Check
 from ..data.snapshots import Snapshot
@@ -17,6 +17,7 @@ from ..errors import RecommenderError
 from ..evaluation.counts import Evaluated, Learned, Trained
 from ..evaluation.gate import paired_bootstrap
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
+from ..parameters import RETRAIN, RUN
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
 from ..registry.registry import Registry
@@ -185,13 +186,14 @@ def _configuration(run: RunFacts | None) -> list[Setting] | None:
     config = RetrainConfig.from_params(run.params).as_dict()
     return [
         Setting(
-            section=knob.section,
-            param=knob.param,
-            value=config[knob.section][knob.field],
-            default=list(knob.default) if knob.is_list else knob.default,
-            description=knob.description,
+            section=each.section,
+            param=name,
+            value=config[each.section][each.field],
+            default=each.plain_default,
+            description=each.text,
         )
-        for knob in knobs()
+        for name, each in RETRAIN.items()
+        if name not in RUN
     ]
 
 

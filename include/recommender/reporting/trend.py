@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import DataError
+from ..parameters import MAIN_CHANNEL
 from ..registry.channels import Move
 from ..registry.moves import instant, replay
 from ..registry.parallel import read_each
@@ -23,7 +24,6 @@ from .trend_source import ReportPart, VerdictPart, read_report
 NEWEST = 120
 ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or against a champion that came meanwhile
 UNCHANGED = "UNCHANGED"
-MAIN_CHANNEL = "production"
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from ..evaluation.counts import Learned, Popular
 from ..evaluation.fitting import fold_popularity
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
 from ..models.als import fit_als
-from ..models.fitting import model_of
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
 from ..models.prior import Counts, PriorAls
+from ..models.scoring import model_of
 from ..models.whitening import Factors
+from ..registry.code import code_of
 from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact
 from ..storage.documents import plain, to_json
@@ -58,7 +59,7 @@ def train_als(
         return counts | fitted
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
-    return run_once(workspace, "train_als", version=3, config=asdict(config), inputs=inputs, make=make)
+    return run_once(workspace, "train_als", code=code_of(__name__), config=asdict(config), inputs=inputs, make=make)
 
 
 def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
@@ -80,7 +81,12 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
         return {"names": sorted(fitted)}
 
     return run_once(
-        workspace, "fit_popularity", version=7, config=asdict(config), inputs={"fold": encoded.digest}, make=make
+        workspace,
+        "fit_popularity",
+        code=code_of(__name__),
+        config=asdict(config),
+        inputs={"fold": encoded.digest},
+        make=make,
     )
 
 
@@ -98,7 +104,9 @@ def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) 
     if config.prior.fit:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
-    return run_once(workspace, "learn_prior", version=1, config=settings, inputs={"fold": encoded.digest}, make=make)
+    return run_once(
+        workspace, "learn_prior", code=code_of(__name__), config=settings, inputs={"fold": encoded.digest}, make=make
+    )
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:

@@ -21,6 +21,8 @@ from ..evaluation.evaluate import Judged, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
 from ..models.protocol import Recommender
+from ..parameters import RUN
+from ..registry.code import code_of
 from ..registry.verdict import ComparedVersion, Verdict
 from ..reporting.sentence import verdict_sentence
 from ..reporting.tables import render_verdict
@@ -138,10 +140,11 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
     }
     settings = {
         **asdict(config.evaluate),
+        "ks": config.evaluate.ks,  # derived by code that is no part of the stage's identity
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
-    return run_once(workspace, "evaluate", version=8, config=settings, inputs=inputs, make=make)
+    return run_once(workspace, "evaluate", code=code_of(__name__), config=settings, inputs=inputs, make=make)
 
 
 def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
@@ -203,11 +206,17 @@ def recall_gate(
         (directory / "verdict.json").write_bytes(to_json(verdict))
         return {"decision": verdict.decision, "forced": force_reason is not None, "headline": verdict_sentence(verdict)}
 
-    if force_reason is not None and len(force_reason.strip()) < 10:
-        raise ConfigError("force_reason: expected a sentence of at least 10 characters; it is recorded for good")
+    problem = RUN["force_reason"].problem(force_reason)
+    if problem:
+        raise ConfigError(f"{problem}; it is recorded for good")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
     outcome = run_once(
-        workspace, "recall_gate", version=6, config=settings, inputs={"evaluated": evaluated.digest}, make=make
+        workspace,
+        "recall_gate",
+        code=code_of(__name__),
+        config=settings,
+        inputs={"evaluated": evaluated.digest},
+        make=make,
     )
     log.info("\n%s", table(workspace, evaluated, outcome.artifact))
     return outcome

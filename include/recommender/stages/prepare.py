@@ -23,16 +23,19 @@ from ..data.times import plausible_end
 from ..errors import ConfigError, DataError
 from ..models.memory import require_memory
 from ..plain_text import shown
+from ..registry.code import code_of
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
+from ..storage.digests import file_sha256
 from ..storage.disk import guarded
 from ..storage.documents import Count, Origin, Sha256, checked, load_json, plain
-from ..storage.objects import ObjectInfo, file_sha256
+from ..storage.objects import ObjectInfo
 from .workspace import Outcome, Workspace, run_once
 
 log = logging.getLogger(__name__)
 
 SPACE_RATIO = 5
+N_REASONS = 3  # of bad lines, in a message
 # Peak of encoding, a review: its columns, their copies sorted and without repetitions, and the matrix.
 ENCODE_BYTES = 190
 FOLD = ("train", "holdout", "cut_s")
@@ -51,7 +54,12 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
         return {"snapshot": snapshot.name, "files": len(snapshot.objects), "bytes": size}
 
     return run_once(
-        workspace, "resolve_snapshot", version=1, config={}, inputs={"listing": snapshot.to_json()}, make=make
+        workspace,
+        "resolve_snapshot",
+        code=code_of(__name__),
+        config={},
+        inputs={"listing": snapshot.to_json()},
+        make=make,
     )
 
 
@@ -75,7 +83,7 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
     return run_once(
         workspace,
         "download_reviews",
-        version=2,
+        code=code_of(__name__),
         config={},
         inputs={"snapshot": resolved.digest},
         make=make,
@@ -125,7 +133,12 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         return dict(plain(counts))
 
     return run_once(
-        workspace, "parse_reviews", version=3, config=asdict(config), inputs={"files": downloaded.digest}, make=make
+        workspace,
+        "parse_reviews",
+        code=code_of(__name__),
+        config=asdict(config),
+        inputs={"files": downloaded.digest},
+        make=make,
     )
 
 
@@ -211,7 +224,12 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
 
     settings = {**asdict(config), "as_of_s": as_of_s}
     outcome = run_once(
-        workspace, "encode_interactions", version=5, config=settings, inputs={"reviews": parsed.digest}, make=make
+        workspace,
+        "encode_interactions",
+        code=code_of(__name__),
+        config=settings,
+        inputs={"reviews": parsed.digest},
+        make=make,
     )
     _tell(outcome)
     return outcome

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from ..errors import GateRejected, PreconditionFailed, TransientError
 from ..evaluation.counts import Evaluated
+from ..parameters.of_registry import WHO_CHARS, WHY_CHARS
 from ..registry.channels import ChannelState, Kind, Move
-from ..registry.moves import WHO_CHARS, WHY_CHARS, moved_now, one_line, promote_command
+from ..registry.moves import moved_now, one_line, promote_command
 from ..registry.registry import is_older
 from ..storage.artifacts import Artifact
 from .publish import Published

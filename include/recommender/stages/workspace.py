@@ -55,7 +55,7 @@ class Outcome:
 def run_once(
     workspace: Workspace,
     stage: str,
-    version: int,
+    code: str,
     config: Mapping[str, Any],
     inputs: Mapping[str, str],
     make: Callable[[Path], Mapping[str, Any]],
@@ -65,7 +65,7 @@ def run_once(
 
     Parameters
     ----------
-    version : to be raised when the stage's code changes what it writes
+    code : digest of the code that the stage runs, see `code_of`
     inputs : name -> digest
     make : writes files into a directory and returns counts
 
@@ -76,7 +76,7 @@ def run_once(
     ConfigError
         The disk of the cache is full, or may not be written to.
     """
-    mark = fingerprint(stage, version, config, inputs)
+    mark = fingerprint(stage, code, config, inputs)
     store = workspace.artifacts
     found = store.find(stage, mark)
     if found is not None:

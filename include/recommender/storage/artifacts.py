@@ -8,6 +8,7 @@ differently) writes into another folder, never over files that a manifest vouche
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
@@ -23,10 +24,11 @@ import msgspec
 
 from ..errors import DataError, NotFound, PreconditionFailed
 from .cache import entry_path, mark_entry, used
+from .digests import file_sha256, remember
 from .disk import guarded
 from .documents import Count, Origin, Sha256, checked, parse_json
 from .names import name_problem
-from .objects import ObjectInfo, ObjectStore, file_sha256
+from .objects import ObjectInfo, ObjectStore
 from .scratch import scratch_directory
 
 log = logging.getLogger(__name__)
@@ -108,9 +110,9 @@ def canonical_hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def fingerprint(stage: str, version: int, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
-    """Identity of a stage's output: stage, its code version, its configuration, the digests of its inputs."""
-    body = {"stage": stage, "version": version, "config": dict(config), "inputs": dict(inputs), "layout": LAYOUT}
+def fingerprint(stage: str, code: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+    """Identity of a stage's output: stage, the code it runs, its configuration, the digests of its inputs."""
+    body = {"stage": stage, "code": code, "config": dict(config), "inputs": dict(inputs), "layout": LAYOUT}
     return canonical_hash(body)[:32]
 
 
@@ -191,7 +193,8 @@ class ArtifactStore:
     ) -> Artifact:
         """Publish the files of a directory as an artifact, manifest last.
 
-        Of two writers of one fingerprint the second keeps what the first wrote.
+        The directory becomes the cached copy, so it is gone afterwards. Of two writers of one fingerprint the second
+        keeps what the first wrote.
 
         Raises
         ------
@@ -216,16 +219,23 @@ class ArtifactStore:
         return made
 
     def _keep(self, artifact: Artifact, directory: Path) -> None:
+        """Move what was made into the cache; copy it where that is another file system."""
         target = self._local(artifact)
         if target.exists():
             return
-        needed = sum(entry.size_bytes for entry in artifact.files.values())
-        doing = f"keeping a copy of the output of {artifact.stage}"
-        with self.workdir(doing) as work, guarded(self.cache, doing, needed):
+        doing = f"keeping the output of {artifact.stage}"
+        with guarded(self.cache, doing):
             target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _publish(artifact, directory, target)
+                return
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+        needed = sum(entry.size_bytes for entry in artifact.files.values())
+        with self.workdir(doing) as work, guarded(self.cache, doing, needed):
             copy = work / "copy"
             shutil.copytree(directory, copy)
-            mark_entry(copy)
             _move_into_place(copy, target)
 
     def _local(self, artifact: Artifact) -> Path:
@@ -233,6 +243,8 @@ class ArtifactStore:
 
     def path(self, artifact: Artifact) -> Path:
         """A local directory with the verified files of the artifact.
+
+        A file is hashed once a process, unless it changes (`digests`).
 
         Raises
         ------
@@ -245,13 +257,11 @@ class ArtifactStore:
         if not target.exists():
             self._fetch(artifact, target)
         used(target)
-        for name, entry in artifact.files.items():
-            file = target / name
-            if not file.exists() or file.stat().st_size != entry.size_bytes or file_sha256(file) != entry.sha256:
-                log.warning("The cached copy %s does not match its manifest; fetching it again", file)
-                self._discard(target)
-                self._fetch(artifact, target)
-                break
+        wrong = _wrong_file(artifact, target)
+        if wrong is not None:
+            log.warning("The cached copy %s does not match its manifest; fetching it again", wrong)
+            self._discard(target)
+            self._fetch(artifact, target)
         return target
 
     def _discard(self, target: Path) -> None:
@@ -275,8 +285,7 @@ class ArtifactStore:
                         f"The artifact is corrupt: delete {artifact.uri}/ and run again."
                     )
                 self.objects.download(ObjectInfo(key, etag.size_bytes, etag.etag), copy / name, sha256=entry.sha256)
-            mark_entry(copy)
-            _move_into_place(copy, target)
+            _publish(artifact, copy, target)
 
 
 def read_manifest(
@@ -343,6 +352,22 @@ def _manifest_bytes(
 
 def _checksum(body: Mapping[str, Any]) -> str:
     return canonical_hash({name: value for name, value in body.items() if name != "checksum"})
+
+
+def _wrong_file(artifact: Artifact, directory: Path) -> Path | None:
+    """The first file that is not as the manifest says; None where all are."""
+    for name, entry in artifact.files.items():
+        file = directory / name
+        if not file.exists() or file.stat().st_size != entry.size_bytes or file_sha256(file) != entry.sha256:
+            return file
+    return None
+
+
+def _publish(artifact: Artifact, source: Path, target: Path) -> None:
+    """Rename a private directory with the verified files of an artifact into the cache."""
+    mark_entry(source)
+    remember({source / name: entry.sha256 for name, entry in artifact.files.items()})
+    _move_into_place(source, target)
 
 
 def _move_into_place(source: Path, target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
 from ..plain_text import shown
 from .content_types import content_type
+from .digests import file_sha256
 from .disk import guarded
 from .documents import SMALL_BYTES
 from .faults import NOT_S3, STORE_ERRORS, translate
@@ -282,9 +282,3 @@ class ObjectStore:
             yield
         except faults as error:
             raise translate(error, verb, self.uri(key), self._endpoint) from error
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from ..parameters.of_search import SPACE
 from ..reporting.plots import ACCENT, INK, OTHER, svg
 from .documents import Result
-from .space import SPACE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

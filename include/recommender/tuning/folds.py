@@ -44,7 +44,7 @@ def without_rare(fold: EncodedFold, config: EncodeConfig) -> EncodedFold:
     """
     if config.min_user_interactions <= 1 and config.min_item_interactions <= 1:
         return fold
-    rows = np.repeat(np.arange(len(fold.user_codes), dtype=np.int32), fold.history)
+    rows = fold.histories.rows
     entries = np.arange(len(rows))
     train = Reviews(user=rows, item=fold.indices, time=entries, rating=fold.ratings, verified=fold.verified)
     kept = filter_rare(train, config.min_user_interactions, config.min_item_interactions)[0].time

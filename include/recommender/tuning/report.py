@@ -53,7 +53,7 @@ def collect(journal: Journal, sources: Sources) -> TuneReport:
     plan: Plan | None = sources.fact(records, "plan", Plan)
     params = run.params if run else {}
     try:
-        config, base = TuneConfig.from_params(params), RetrainConfig.from_params(params)
+        config, base = TuneConfig.read(params), RetrainConfig.from_params(params)
     except ConfigError:
         config, base = TuneConfig(), RetrainConfig()
     names = plan.names if plan else []

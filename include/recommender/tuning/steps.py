@@ -19,6 +19,7 @@ from ..data.interactions import Reviews
 from ..errors import ConfigError, DataError
 from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
+from ..registry.code import code_of
 from ..registry.verdict import Interval
 from ..stages.counts import Tried
 from ..stages.prepare import encode_interactions, known_until
@@ -144,7 +145,9 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
         return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "prior": judged.prior}
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
-    return run_once(workspace, "tune_trial", version=6, config=parts, inputs={"fold": fold.digest}, make=make).artifact
+    return run_once(
+        workspace, "tune_trial", code=code_of(__name__), config=parts, inputs={"fold": fold.digest}, make=make
+    ).artifact
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..errors import DataError, NotFound, PreconditionFailed
+from ..parameters.of_run import NEWEST_TUNED, TUNED_ID
 from ..storage.artifacts import canonical_hash
 from ..storage.documents import Origin, checked, instant_problem, parse_json, to_json
 from ..storage.objects import ObjectStore
@@ -21,8 +22,7 @@ from .space import LEARNED, tunable
 log = logging.getLogger(__name__)
 
 FOLDER = "tuned"
-NEWEST = "newest"
-ID = re.compile(r"[0-9]{8}-[0-9a-f]{12}", re.ASCII)
+ID = re.compile(TUNED_ID)
 REMEDY = "Move it away, and run recommender_tune again."
 
 
@@ -72,7 +72,7 @@ def read_tuned(objects: ObjectStore, name: str) -> Tuned:
     """
     key = f"{FOLDER}/{name}.json"
     if not isinstance(name, str) or not ID.fullmatch(name):
-        raise NotFound(f"tuned={ascii(name)[:80]}: expected an id such as 20180901-0123456789ab, or {NEWEST}")
+        raise NotFound(f"tuned={ascii(name)[:80]}: expected an id such as 20180901-0123456789ab, or {NEWEST_TUNED}")
     try:
         raw = objects.read(key)
     except NotFound:
@@ -161,7 +161,7 @@ def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> 
     """
     if not wanted:
         return None
-    return newest_tuned(objects, as_of) if wanted == NEWEST else read_tuned(objects, wanted)
+    return newest_tuned(objects, as_of) if wanted == NEWEST_TUNED else read_tuned(objects, wanted)
 
 
 def with_tuned(params: Mapping[str, Any], found: Tuned) -> tuple[dict[str, Any], dict[str, Any]]:

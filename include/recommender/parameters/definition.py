@@ -1,0 +1,153 @@
+"""How a parameter is defined: as the field of a section, a frozen dataclass, the value object of a stage."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self, TypeVar
+
+from ..errors import ConfigError, DataError
+from .kinds import Kind
+from .shown import shown_value
+
+# A century: older than any review, and ages stay far within a float.
+MOST_DAYS = 36_500
+MOST_COUNT = 2**31 - 1
+REMEDY = "Another version of this code wrote it: take a model that this version made."
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a search tries, inclusive; `log` searches in equal steps of the logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+def parameter(
+    default: Value, kind: Kind, text: str, *, name: str = "", title: str = "", search: Range | None = None
+) -> Value:
+    """The field of a section that is a parameter.
+
+    Parameters
+    ----------
+    default : None makes the parameter optional
+    text : what it does and when to change it
+    name : what a person types, if the field's own name would not be unique
+    title : above the field of the form, if it is not the name
+    search : what `recommender_tune` may try
+    """
+    about = {"kind": kind, "text": text, "name": name, "title": title, "search": search}
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a DAG or of a command line.
+
+    section, field : where its value goes
+    heading : title of its section
+    """
+
+    section: str
+    heading: str
+    field: str
+    name: str
+    title: str
+    default: Any
+    kind: Kind
+    text: str
+    search: Range | None
+
+    @property
+    def plain_default(self) -> Any:
+        """The default as JSON has it."""
+        return list(self.default) if isinstance(self.default, tuple) else self.default
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a value: its parameter, what was given, what was expected."""
+        complaint = None if value is None and self.default is None else self.kind.complaint(value)
+        return f"{self.name}={complaint}" if complaint else None
+
+    def read(self, value: Any) -> Any:
+        """An allowed value in the type of the field."""
+        return None if value is None else self.kind.read(value)
+
+    def schema(self) -> dict[str, Any]:
+        """JSON schema (draft 7) of the value, with what Airflow's form adds."""
+        schema = self.kind.schema()
+        if self.default is None:
+            schema["type"] = ["null", schema["type"]]
+        return {**schema, "title": self.title, "section": self.heading}
+
+
+class Section:
+    """Parameters that belong together. A subclass is a frozen dataclass whose fields are made by `parameter`."""
+
+    KEY: ClassVar[str]
+    HEADING: ClassVar[str]
+
+    def __init_subclass__(cls, *, key: str, heading: str) -> None:
+        cls.KEY, cls.HEADING = key, heading
+
+    def problem(self) -> str | None:
+        """What is wrong with the values together."""
+        return None
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Self:
+        """The section with the values that are given by the names of parameters; others keep their defaults.
+
+        Raises
+        ------
+        ConfigError
+            Every value that is not allowed, by the name of its parameter.
+        """
+        known = [each for each in parameters_of(cls) if each.name in given]
+        problems = [problem for each in known if (problem := each.problem(given[each.name]))]
+        if problems:
+            raise ConfigError(problems)
+        found = cls(**{each.field: each.read(given[each.name]) for each in known})
+        problem = found.problem()
+        if problem:
+            raise ConfigError(problem)
+        return found
+
+    @classmethod
+    def stored(cls, body: Any, where: str) -> Self:
+        """The section from the object that `dataclasses.asdict` made of it; it is complete, or refused.
+
+        Raises
+        ------
+        DataError
+            Every field that is missing, unknown or not allowed.
+        """
+        if not isinstance(body, Mapping):
+            raise DataError(f"{where}: {cls.KEY}={shown_value(body)}: expected an object. {REMEDY}")
+        known = {each.field: each for each in parameters_of(cls)}
+        problems = [f"{cls.KEY}.{name} is missing" for name in known if name not in body]
+        problems += [f"{cls.KEY}: {shown_value(name)} is unknown" for name in body if name not in known]
+        given = {known[name].name: value for name, value in body.items() if name in known}
+        try:
+            found = cls.read(given)
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            raise DataError(f"{where}: {'; '.join(problems)}. {REMEDY}")
+        return found
+
+
+def parameters_of(section: type[Section]) -> tuple[Parameter, ...]:
+    """The parameters of a section, in the order of its fields."""
+    return tuple(_defined(section, each) for each in dataclasses.fields(section))  # type: ignore[arg-type]
+
+
+def _defined(section: type[Section], item: dataclasses.Field[Any]) -> Parameter:
+    about = dict(item.metadata)
+    about["name"] = about["name"] or item.name
+    about["title"] = about["title"] or about["name"].replace("_", " ").capitalize()
+    return Parameter(section=section.KEY, heading=section.HEADING, field=item.name, default=item.default, **about)

@@ -1,0 +1,214 @@
+"""What a value may be. One definition serves the check in Python, the JSON schema of Airflow's form, and the words.
+
+The kinds are strict: `true` is no number, `"5"` is no number, NaN and infinity are no numbers; 5.0 is a whole number.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from .shown import SHOWN_CHARS, shown_value
+
+MOST_NAMED = 5
+# JSON over REST may hold NaN and infinity, which PostgreSQL refuses with an error of the server. NaN is on the wrong
+# side of no bound: it alone is "at most -1 and at least 1".
+_HUGE = 10**15
+_NO_NUMBER = {"anyOf": [{"maximum": -1, "minimum": 1}, {"minimum": _HUGE}, {"maximum": -_HUGE}]}
+
+
+def similar(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
+    found = get_close_matches(name[:SHOWN_CHARS].lower().replace("-", "_"), list(known), n=1)
+    return found[0] if found else None
+
+
+class Kind(ABC):
+    """A set of values."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What is allowed, as it follows "expected"."""
+
+    @abstractmethod
+    def allows(self, value: object) -> bool:
+        """Whether a value belongs to the set."""
+
+    @abstractmethod
+    def schema(self) -> dict[str, Any]:
+        """The set as JSON schema (draft 7), with the keys that Airflow's form adds."""
+
+    def read(self, value: Any) -> Any:
+        """An allowed value in the type that the configuration has."""
+        return value
+
+    def parse(self, text: str) -> Any:
+        """The value that a text of a command line means; the text itself if it means none."""
+        return text
+
+    def hint(self, value: object) -> str:
+        """What is wrong within a value."""
+        return ""
+
+    def complaint(self, value: object) -> str | None:
+        """What was given and what was expected; None for an allowed value."""
+        return None if self.allows(value) else f"{shown_value(value)}: {self.hint(value)}expected {self.words}"
+
+
+@dataclass(frozen=True)
+class Flag(Kind):
+    """True or false."""
+
+    words = "true or false"
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Number(Kind):
+    """A finite number within inclusive bounds."""
+
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        return f"a number from {self.low:,.10g} to {self.high:,.10g}"
+
+    def allows(self, value: object) -> bool:
+        """NaN fails both comparisons."""
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.low, "maximum": self.high, "not": _NO_NUMBER}
+
+    def read(self, value: Any) -> float:
+        return float(value)
+
+    def parse(self, text: str) -> Any:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+
+@dataclass(frozen=True)
+class Whole(Number):
+    """A whole number within inclusive bounds; 5.0 is one."""
+
+    low: int
+    high: int
+
+    @property
+    def words(self) -> str:
+        return f"a whole number from {self.low:,} to {self.high:,}"
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, (int, float)) and super().allows(value) and value == int(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
+    def read(self, value: Any) -> int:
+        return int(value)
+
+    def parse(self, text: str) -> Any:
+        return int(text) if re.fullmatch(r"-?[0-9]{1,20}", text) else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text(Kind):
+    """Text of a length, of which blanks at the ends do not count towards the least.
+
+    pattern : of the whole text, in the syntax that Python and JavaScript share; None takes any text
+    said : what the pattern takes, in words
+    examples : what the form suggests
+    """
+
+    most: int
+    least: int = 0
+    pattern: str | None = None
+    said: str = ""
+    examples: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        return self.said or f"text of {self.least} to {self.most:,} characters"
+
+    def allows(self, value: object) -> bool:
+        if not isinstance(value, str) or len(value) > self.most or len(value.strip()) < self.least:
+            return False
+        return self.pattern is None or re.fullmatch(self.pattern, value) is not None
+
+    def schema(self) -> dict[str, Any]:
+        """In Python `$` alone would let a line feed pass."""
+        pattern = {"pattern": rf"^(?:{self.pattern})$(?![\s\S])"} if self.pattern else {}
+        least = {"minLength": self.least} if self.least else {}
+        examples = {"examples": list(self.examples)} if self.examples else {}
+        return {"type": "string", **pattern, **least, "maxLength": self.most, **examples}
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of several texts, each with what it means; a name means itself."""
+
+    options: Mapping[str, str]
+
+    @property
+    def words(self) -> str:
+        return ", ".join(f"`{option}`" for option in self.options)
+
+    def allows(self, value: object) -> bool:
+        return isinstance(value, str) and value in self.options
+
+    def schema(self) -> dict[str, Any]:
+        display = {option: meant for option, meant in self.options.items() if option != meant}
+        return {"type": "string", "enum": list(self.options), **({"values_display": display} if display else {})}
+
+
+@dataclass(frozen=True)
+class Several(Kind):
+    """A list of values of one kind; it is read as a sorted tuple without repetitions."""
+
+    of: Kind
+    most: int
+    least: int = 0
+
+    @property
+    def words(self) -> str:
+        return f"a list of {self.least} to {self.most}: {self.of.words}"
+
+    def allows(self, value: object) -> bool:
+        if not isinstance(value, (list, tuple)) or not self.least <= len(value) <= self.most:
+            return False
+        return all(map(self.of.allows, value))
+
+    def schema(self) -> dict[str, Any]:
+        """The form suggests the names that a list of names takes."""
+        items = self.of.schema()
+        examples = {"examples": items["enum"]} if "enum" in items else {}
+        return {"type": "array", "items": items, "minItems": self.least, "maxItems": self.most, **examples}
+
+    def read(self, value: Any) -> tuple[Any, ...]:
+        return tuple(sorted({self.of.read(each) for each in value}))
+
+    def hint(self, value: object) -> str:
+        """The elements that are not allowed, with the names that were probably meant."""
+        if not isinstance(value, (list, tuple)) or len(value) > self.most:
+            return ""
+        strange = [each for each in value if not self.of.allows(each)][:MOST_NAMED]
+        return f"not allowed in it: {', '.join(map(self._named, strange))}; " if strange else ""
+
+    def _named(self, value: object) -> str:
+        known = self.of.options if isinstance(self.of, Choice) and isinstance(value, str) else ()
+        near = similar(str(value), known) if known else None
+        return shown_value(value) + (f" (did you mean {near}?)" if near else "")

@@ -1,0 +1,109 @@
+"""What is fitted: ALS, the item prior, and the popularity baselines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .definition import MOST_COUNT, MOST_DAYS, Range, Section, parameter
+from .kinds import Flag, Number, Several, Whole
+
+SHORTEST_HALF_LIFE_DAYS = 0.1
+_HALF_LIFE = Number(SHORTEST_HALF_LIFE_DAYS, MOST_DAYS)
+_SWEEPS = Whole(1, 500)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(Section, key="train", heading="ALS training"):
+    """Alternating least squares."""
+
+    factors: int = parameter(
+        64,
+        Whole(1, 1024),
+        "Length of a factor vector. More factors describe tastes in more detail, and cost time and memory. Raise it "
+        "for a large catalogue with long histories.",
+        search=Range(16, 192, log=True),
+    )
+    regularization: float = parameter(
+        20.0,
+        Number(1e-9, 1000.0),
+        "L2 regularization of the factors. Raise it if recall falls with more factors or sweeps.",
+        search=Range(0.001, 100, log=True),
+    )
+    iterations: int = parameter(
+        15,
+        _SWEEPS,
+        "Number of ALS sweeps over users and items. Raise it if the loss in the report still falls at the end.",
+        search=Range(5, 30),
+    )
+    seed: int = parameter(
+        20_181,
+        Whole(0, MOST_COUNT),
+        "Seed of the initial factors. Change it to see how much recall varies by chance.",
+    )
+    warm_start: bool = parameter(
+        False,
+        Flag(),
+        "Begin with the champion's factors if they have not seen the holdout, and refit from the candidate's. Turn it "
+        "on to save time in frequent runs; the model then depends on the champion too.",
+    )
+    warm_iterations: int = parameter(
+        5,
+        _SWEEPS,
+        "Number of ALS sweeps after a warm start. Raise it if the champion is much older than the run.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig(Section, key="prior", heading="Item prior"):
+    """How recent popularity enters the score: taste times (prior of the item)^power."""
+
+    power: float = parameter(
+        0.2,
+        Number(0.0, 4.0),
+        "Power of the item prior in the score; 0 scores by taste alone. With fit_prior the power is learned near this "
+        "value, without it this value is used.",
+        name="prior_power",
+        search=Range(0, 1.5),
+    )
+    fit: bool = parameter(
+        True,
+        Flag(),
+        "Learn power and half-life of the prior, near the configured values, on a time split inside train. Turn it "
+        "off to use the configured values.",
+        name="fit_prior",
+    )
+    short_history: float = parameter(
+        1.0,
+        Number(0.0, 20.0),
+        "Extra weight of the prior for short histories: the power is multiplied by 1 + this / number of interactions. "
+        "Raise it if users with few interactions get poor recommendations.",
+        name="prior_short_history",
+        search=Range(0, 4),
+    )
+    half_life_days: float = parameter(
+        30.0,
+        _HALF_LIFE,
+        "Half-life in days of the decayed popularity that is the item prior. Lower it if popularity changes fast. "
+        "With fit_prior the half-life is learned near this value.",
+        name="prior_half_life_days",
+        search=Range(5, 200, log=True),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PopularityConfig(Section, key="popularity", heading="Popularity baselines"):
+    """The baselines: all-time popularity, recent windows and decayed counts."""
+
+    windows_days: tuple[int, ...] = parameter(
+        (30, 90, 365),
+        Several(Whole(1, MOST_DAYS), most=20, least=1),
+        "Windows of recent popularity, in days before the split time, a baseline each. Change them to the periods "
+        "over which you rank best sellers.",
+    )
+    half_life_days: float = parameter(
+        90.0,
+        _HALF_LIFE,
+        "Half-life in days of the decayed popularity baseline. Change it if another value makes this baseline "
+        "stronger: the gate compares with the strongest.",
+        name="popularity_half_life_days",
+    )

@@ -22,7 +22,7 @@ WORKDIR /opt/recommender
 COPY include include
 COPY dags dags
 COPY plugins plugins
-COPY local/__init__.py local/samples.py local/world.py local/
+COPY samples samples
 COPY deploy/__init__.py deploy/health.py deploy/prepare.py deploy/
 # The code stays root's, so no task can change it; what is written lies in volumes that begin as these directories.
 RUN python -m compileall -q . \

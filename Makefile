@@ -93,7 +93,7 @@ lint: $(READY) ## ruff (with AIR3), mypy --strict, import contracts, declared de
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/deptry --config deptry.toml --requirements-files deploy/requirements.txt include dags plugins deploy
+	$(BIN)/deptry --config deptry.toml --requirements-files deploy/requirements.txt include dags plugins samples deploy
 	$(BIN)/deptry --config deptry.toml --requirements-files requirements-local.txt .
 	deploy/check_compose.sh $(BIN)
 

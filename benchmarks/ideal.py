@@ -1,6 +1,6 @@
 """How close the pipeline comes to the ideal ranker, in generated worlds of which the truth is known.
 
-The ideal ranks the items of train by the true chances of choice (`local/world.py`) in the middle of the holdout: it
+The ideal ranks the items of train by the true chances of choice (`samples/world.py`) in the middle of the holdout: it
 knows every taste, and what will be in fashion. Nobody can do better in expectation; nobody who has only the past can
 do as well.
 
@@ -20,13 +20,13 @@ import numpy as np
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import encode
-from include.recommender.data.interactions import ITEMS, USERS, Reviews, load_ids, parse_files
+from include.recommender.data.reviews import ITEMS, USERS, Reviews, load_vocabulary, parse_files
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
 from include.recommender.models.histories import Histories
 from include.recommender.models.protocol import Scores
-from local.samples import FILE_NAME, snapshots
-from local.world import SEED, World, make_world
+from samples.generated import FILE_NAME, snapshots
+from samples.world import SEED, World, make_world
 
 from .quality import PLAIN, WITHOUT_PRIOR, judged_models
 
@@ -57,12 +57,12 @@ def judged(seed: int, config: RetrainConfig) -> dict[str, float]:
         parse_files([(FILE_NAME, directory / FILE_NAME)], directory, config.parse)
         reviews = Reviews.load(directory)
         fold = encode(reviews, int(np.datetime64(day, "s").astype(np.int64)), config.encode)
-        users, items = load_ids(directory / USERS), load_ids(directory / ITEMS)
+        users, items = load_vocabulary(directory / USERS), load_vocabulary(directory / ITEMS)
         task = fold_task(fold, config.evaluate)
         outcome, _ = judged_models(fold, task, config)
         world = make_world(seed)
         columns, rows = (
-            _places(names, known.take(codes).to_pylist())
+            _places(names, known.names(codes))
             for names, known, codes in (
                 (world.item_ids, items, fold.item_codes),
                 (world.user_ids, users, fold.user_codes[task.rows]),

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from include.recommender.config import RetrainConfig, TrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.interactions import ITEMS, Reviews, load_ids, parse_files
+from include.recommender.data.reviews import ITEMS, Reviews, load_vocabulary, parse_files
 from include.recommender.evaluation.evaluate import Task, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
+from include.recommender.ids import Vocabulary
 from include.recommender.models.als import Als, fit_als
 from include.recommender.models.whitening import Factors
 from include.recommender.stages.warm import ItemFactors, joined_factors
@@ -38,18 +38,18 @@ class Parsed:
     """Reviews and the ids of their items."""
 
     reviews: Reviews
-    item_ids: pa.LargeStringArray
+    items: Vocabulary
 
     @classmethod
     def read(cls, files: Sequence[Path], config: RetrainConfig) -> Parsed:
         """All reviews in some files."""
         with tempfile.TemporaryDirectory() as scratch:
             parse_files([(path.name, path) for path in files], Path(scratch), config.parse)
-            return cls(Reviews.load(Path(scratch)), load_ids(Path(scratch) / ITEMS))
+            return cls(Reviews.load(Path(scratch)), load_vocabulary(Path(scratch) / ITEMS))
 
-    def ids(self, fold: EncodedFold) -> pa.LargeStringArray:
-        """Item ids of a fold's columns."""
-        return self.item_ids.take(fold.item_codes)
+    def items_of(self, fold: EncodedFold) -> Vocabulary:
+        """Items of a fold's columns."""
+        return self.items.take(fold.item_codes)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def course(fold: EncodedFold, task: Task, start: Factors | None, config: Retrain
 def champion(parsed: Parsed, end_s: int, config: RetrainConfig) -> ItemFactors:
     """A cold fit on everything before an instant."""
     fold = encode(parsed.reviews, end_s, replace(config.encode, holdout_fraction=0.0))
-    return ItemFactors(fit_als(fold.matrix, config.train)[0], parsed.ids(fold))
+    return ItemFactors(fit_als(fold.matrix, config.train)[0], parsed.items_of(fold))
 
 
 def seeded(config: RetrainConfig, seed: int) -> RetrainConfig:
@@ -125,7 +125,7 @@ def main() -> None:
     base = RetrainConfig()
     parsed = Parsed.read(given.reviews, base)
     fold = encode(parsed.reviews, int(parsed.reviews.time.max()) + 1, base.encode)
-    items = parsed.ids(fold)
+    items = parsed.items_of(fold)
     task = fold_task(fold, base.evaluate)
     configs = [seeded(base, base.train.seed + n) for n in range(given.seeds)]
     print(f"{fold.stats['train']:,} train interactions, {len(fold.user_codes):,} users, {len(items):,} items", end="; ")

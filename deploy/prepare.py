@@ -19,7 +19,7 @@ from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.registry.channels import Channels
 from include.recommender.storage.faults import STORE_ERRORS, translate
 from include.recommender.storage.objects import ObjectStore
-from local.samples import snapshot_dates, write_snapshots
+from samples.generated import snapshot_dates, write_snapshots
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

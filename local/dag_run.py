@@ -21,8 +21,8 @@ from include.recommender.errors import ConfigError, DataError, NotFound, Recomme
 from include.recommender.plain_text import shown_lines
 from include.recommender.reporting.trend import trend_name
 from include.recommender.storage.disk import guarded
-from include.recommender.storage.names import name_problem
 from include.recommender.storage.objects import ObjectStore
+from include.recommender.storage.plain_names import name_problem
 from include.recommender.storage.scratch import scratch_file
 
 from .ending import Copies, ending, status
@@ -79,8 +79,8 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     """Copy the report and recall over time into `.local`, print how the run ended, return the exit status."""
     from include.orchestration.settings import Settings
     from include.recommender.registry.channels import Channels
-    from include.recommender.reporting.journal import MAIN_DAG, Journal, folder_id
     from include.recommender.reporting.report import read_report
+    from include.recommender.runs.journal import MAIN_DAG, Journal, folder_id
 
     root = Settings.from_environment().workspace().root
     journal = Journal(root, folder_id(MAIN_DAG, run_id))
@@ -98,8 +98,8 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
 def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
     """The same of a search, which has a winner or not; that is a result either way."""
     from include.orchestration.settings import Settings
-    from include.recommender.reporting.journal import Journal, folder_id
-    from include.recommender.tuning.report import read_report
+    from include.recommender.runs.journal import Journal, folder_id
+    from include.recommender.tuning.search_report import read_report
 
     root = Settings.from_environment().workspace().root
     journal = Journal(root, folder_id(TUNE, run_id))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.recommender.registry.moves import COMMAND
-from include.recommender.reporting.journal import TaskRecord
 from include.recommender.reporting.report import Report
 from include.recommender.reporting.sentence import verdict_sentence
+from include.recommender.runs.journal import TaskRecord
 
 
 @dataclass(frozen=True)

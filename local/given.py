@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from include.recommender.data.file_names import CSV_ENDINGS, ENDINGS, N_NAMED, ending, in_words, left_out
 from include.recommender.data.formats import HEAD_BYTES, foreign, likeness
-from include.recommender.data.names import CSV_ENDINGS, ENDINGS, N_NAMED, ending, in_words, left_out
 from include.recommender.errors import ConfigError
 from include.recommender.plain_text import shown
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from include.recommender.data.names import ending
+from include.recommender.data.file_names import ending
 from include.recommender.errors import ConfigError
 
 from .given import Given

@@ -20,10 +20,10 @@ from typing import TextIO
 from isal import igzip
 
 from include.recommender.config import ParseConfig
+from include.recommender.data.file_names import CSV_ENDINGS, ENDINGS, ending
 from include.recommender.data.formats import BOM
 from include.recommender.data.layouts import parse_line
 from include.recommender.data.lines import read_blocks
-from include.recommender.data.names import CSV_ENDINGS, ENDINGS, ending
 from include.recommender.data.numerals import EARLIEST_S, Unusable
 from include.recommender.errors import ConfigError, DataError, RecommenderError
 from include.recommender.plain_text import shown, shown_lines

@@ -51,7 +51,7 @@ def _call(about: Mapping[str, str], words: Sequence[str]) -> int:
         # Not on stdout, which may be read by a program.
         print(f"Registry below {about['RECOMMENDER_ROOT']} (what ran last; --root names another)", file=sys.stderr)
     done = subprocess.run(
-        [sys.executable, "-m", "include.recommender.registry", *words],
+        [sys.executable, "-m", "include.recommender.console", *words],
         env={**os.environ, **about, "RECOMMENDER_REGISTRY_TYPED_AS": TYPED_AS},
         check=False,
     )

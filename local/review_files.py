@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from include.recommender.config import ParseConfig
+from include.recommender.data.decoding import parse_block
 from include.recommender.data.formats import HEAD_BYTES
 from include.recommender.data.funnel import LAYOUT, Funnel
 from include.recommender.data.lines import read_blocks
-from include.recommender.data.reviews import parse_block
 from include.recommender.errors import DataError
 from include.recommender.plain_text import shown
 

@@ -241,7 +241,7 @@ def _welcome(home: Home, port: int, endpoint: str, shell_file: Path) -> str:
   Airflow   http://{store.HOST}:{port}   login {USER}, password {_password(home)}
   S3        {endpoint}   bucket {store.BUCKET}; its key stands in {shell_file.name}
   Logs      {home.logs}{os.sep}
-  Shell     . {shlex.quote(str(shell_file))}   then: airflow ..., python -m include.recommender.registry ...
+  Shell     . {shlex.quote(str(shell_file))}   then: airflow ..., python -m include.recommender.console ...
 
   Unpause recommender_retrain in the UI, or trigger it. Ctrl-C here, or `make down` elsewhere, ends everything.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from include.recommender.registry.verdict import Interval
-from include.recommender.tuning.documents import Choice, Result, TuneReport
+from include.recommender.tuning.records import Choice, Result, TuneReport
 
 SHOWN = 5
 

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from include.recommender.data.names import UNFINISHED
+from include.recommender.data.file_names import UNFINISHED
 from include.recommender.errors import DataError
 from include.recommender.plain_text import shown
 from include.recommender.storage.content_types import content_type
 from include.recommender.storage.digests import file_sha256
 from include.recommender.storage.objects import ObjectInfo, ObjectStore
+from samples import generated as samples
+from samples import world
 
-from . import samples, world
 from .given import Given, find
 from .home import say
 from .object_names import object_names

@@ -12,8 +12,8 @@ from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError
 from include.recommender.parameters import catalogue
 from include.recommender.plain_text import shown
+from samples import generated as samples
 
-from . import samples
 from .given import Given
 from .review_files import check_reviews
 from .uploads import Source, find_reviews, put_reviews, put_samples, reviews_prefix, snapshot_dates

@@ -6,7 +6,7 @@ from include.recommender.config import GateConfig
 from include.recommender.data.counts import ByLayout, Ends, FoldCounts, ParseCounts
 from include.recommender.registry.verdict import Interval, Verdict
 from include.recommender.storage.documents import plain
-from include.recommender.tuning.documents import Choice, Evidence, Plan
+from include.recommender.tuning.records import Choice, Evidence, Plan
 
 ABOVE = Interval(0.05, 0.01, 0.09)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from include.recommender.data.interactions import Reviews
+from include.recommender.data.reviews import Reviews
 
 
 def frame(*rows: tuple) -> Reviews:

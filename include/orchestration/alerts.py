@@ -15,9 +15,9 @@ from typing import Any
 from airflow.sdk.log import mask_secret
 
 from include.recommender.errors import RecommenderError
-from include.recommender.reporting.journal import Journal, folder_id
 from include.recommender.reporting.report import read_report
 from include.recommender.reporting.view import headline
+from include.recommender.runs.journal import Journal, folder_id
 from include.recommender.storage.redaction import printable
 
 from .connection import check_connection

@@ -54,7 +54,7 @@ class Approve(ApprovalOperator):
         return dict(run_task(lambda run: self._ask(run, context)))
 
     def _ask(self, run: Run, context: Context) -> dict[str, str]:
-        from include.recommender.stages.report import write_report
+        from include.recommender.stages.run_report import write_report
 
         from .alerts import approval_wanted, send
         from .approval_page import body, stays, subject

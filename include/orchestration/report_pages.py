@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from include.recommender.errors import NotFound, RecommenderError, TransientError
 from include.recommender.parameters.of_run import CHANNEL_PATTERN
-from include.recommender.reporting.journal import folder_id, run_name
+from include.recommender.runs.journal import folder_id, run_name
 
 from .links import RETRAIN, TUNE
 from .settings import Settings

@@ -18,7 +18,7 @@ from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.parameters import RUN, RunConfig, shown_value, unknown
 from include.recommender.parameters.instants import instant
-from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
+from include.recommender.runs.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.cache import claim
@@ -26,8 +26,8 @@ from include.recommender.storage.documents import Origin, checked, plain
 from include.recommender.tuning.tuned import with_tuned
 
 from .failures import to_airflow
+from .pinning import NONE_YET, find_tuned
 from .settings import Settings
-from .tuned import NONE_YET, find_tuned
 
 log = logging.getLogger(__name__)
 

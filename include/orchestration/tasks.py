@@ -14,11 +14,13 @@ from airflow.sdk import Asset, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.recommender.data.counts import Resolved
-from include.recommender.evaluation.counts import Evaluated, Gated, Trained
+from include.recommender.evaluation.outcomes import Evaluated, Gated, Trained
 from include.recommender.parameters.of_run import BY_HAND
 from include.recommender.registry.moves import promote_command
-from include.recommender.reporting.journal import RunFacts
-from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
+from include.recommender.runs.journal import RunFacts
+from include.recommender.stages import fit, judge, prepare, promote, publish
+from include.recommender.stages import profiles as quality
+from include.recommender.stages import run_report as report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.promote import Promotion
 from include.recommender.stages.publish import Made, Published
@@ -28,10 +30,10 @@ from include.recommender.stages.workspace import Outcome
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.documents import plain
 
+from .pinning import NONE_YET, check_unseen
 from .pools import require_pool
 from .run import Handle, Run, run_task
 from .schedule import CHANNELS
-from .tuned import NONE_YET, check_unseen
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from include.recommender.data.counts import Resolved
 from include.recommender.parameters.of_search import ROUNDS
 from include.recommender.storage.documents import plain
 from include.recommender.tuning import steps
-from include.recommender.tuning.documents import Asked, Choice, Evidence, Plan, Result
-from include.recommender.tuning.report import write_report as write_tune_report
+from include.recommender.tuning.records import Asked, Choice, Evidence, Plan, Result
+from include.recommender.tuning.search_report import write_report as write_tune_report
 from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import ask
 from include.recommender.tuning.tuned import write_tuned

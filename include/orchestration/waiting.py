@@ -131,7 +131,7 @@ class SnapshotTrigger(BaseTrigger):
             return False, str(error)
 
     def _late(self) -> str:
-        from include.recommender.data.names import ENDINGS
+        from include.recommender.data.file_names import ENDINGS
 
         where = f"{self.about['snapshots']}/{self.about['snapshot']}/"
         return (

@@ -44,7 +44,7 @@ def read_json(s3, key):
 
 def report_of(s3, run):
     """The run's report."""
-    from include.recommender.reporting.journal import run_name
+    from include.recommender.runs.journal import run_name
 
     return read_json(s3, f"reports/{run_name(run.run_id)}/report.json")
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from include.recommender.reporting.journal import run_name
+from include.recommender.runs.journal import run_name
 
 from .harness import keys, load_dag, report_of, run_dag, sync_dags
 

@@ -31,7 +31,7 @@ def run_tune(logical_date=NOON, **conf):
 
 
 def tuning_of(s3, run):
-    from include.recommender.reporting.journal import folder_id, run_name
+    from include.recommender.runs.journal import folder_id, run_name
 
     return read_json(s3, f"reports/{run_name(folder_id('recommender_tune', run.run_id))}/tuning.json")
 

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from include.recommender.config import ParseConfig
-from include.recommender.data.interactions import ITEMS, USERS, Reviews, load_ids, parse_files
+from include.recommender.data.reviews import ITEMS, USERS, Reviews, load_vocabulary, parse_files
+from include.recommender.storage.documents import plain
 
 OLD = {"reviewerID": "U1", "asin": "0001", "overall": 5.0, "unixReviewTime": 1_400_000_000}
 MID = {**OLD, "verified": True}
@@ -25,12 +26,12 @@ def write(directory: Path, contents: dict[str, bytes]) -> list[tuple[str, Path]]
 
 def parse(directory: Path, contents: dict[str, bytes], **settings: float):
     """The counts of a parse."""
-    return parse_files(write(directory, contents), directory, ParseConfig(**settings))
+    return plain(parse_files(write(directory, contents), directory, ParseConfig(**settings)))
 
 
 def interactions(directory: Path) -> list[tuple[str, str, int, float, int]]:
     """What `parse_files` wrote, decoded: (user, item, time, rating, verified)."""
-    users, items = load_ids(directory / USERS).to_pylist(), load_ids(directory / ITEMS).to_pylist()
+    users, items = (load_vocabulary(directory / name).ids.to_pylist() for name in (USERS, ITEMS))
     rows = Reviews.load(directory)
     columns = (rows.user.tolist(), rows.item.tolist(), rows.time.tolist(), rows.rating.tolist(), rows.verified.tolist())
     return [(users[u], items[i], *rest) for u, i, *rest in zip(*columns, strict=True)]

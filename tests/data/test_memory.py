@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.recommender.data.interactions import load_ids, save_ids
+from include.recommender.data.reviews import load_vocabulary, save_vocabulary
 from include.recommender.errors import ConfigError
+from include.recommender.ids import Vocabulary
 from include.recommender.models import memory
 
 from ..conftest import ROOT
@@ -18,8 +19,8 @@ CHILD = f"""
 import resource, sys
 from pathlib import Path
 import numpy as np, pyarrow as pa, pyarrow.compute as pc
-from include.recommender.data.coding import Coder
-from include.recommender.data.reviews import ROWS
+from include.recommender.data.codes import Coder
+from include.recommender.data.decoding import ROWS
 n, step, pad = {N_IDS}, 50_000, pa.scalar("x" * {ID_BYTES - 10}, pa.large_string())
 made = Path(sys.argv[1])
 with Coder(made) as coder:
@@ -54,13 +55,13 @@ def test_more_id_text_than_32_bit_offsets_reach_is_coded_in_little_memory(tmp_pa
 
 def test_ids_are_large_strings_however_they_are_given(tmp_path):
     for ids in (pa.array(["a", "b"]), pa.array(["a", "b"], pa.large_string())):
-        save_ids(tmp_path / "ids", ids)
-        assert load_ids(tmp_path / "ids").type == pa.large_string()
-        assert load_ids(tmp_path / "ids").to_pylist() == ["a", "b"]
+        save_vocabulary(tmp_path / "ids", Vocabulary(ids))
+        assert load_vocabulary(tmp_path / "ids").ids.type == pa.large_string()
+        assert load_vocabulary(tmp_path / "ids").ids.to_pylist() == ["a", "b"]
 
 
 def test_ids_that_do_not_fit_are_refused_before_they_are_read(tmp_path, monkeypatch):
-    save_ids(tmp_path / "users.parquet", pa.array([f"{n:0100}" for n in range(1000)]))
+    save_vocabulary(tmp_path / "users.parquet", Vocabulary(pa.array([f"{n:0100}" for n in range(1000)])))
     monkeypatch.setattr(memory, "free_bytes", lambda: 200_000)
     with pytest.raises(ConfigError, match=r"^users\.parquet: 1,000 ids of 10\d bytes need about .* GB are free"):
-        load_ids(tmp_path / "users.parquet")
+        load_vocabulary(tmp_path / "users.parquet")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from include.recommender.data.interactions import QUARANTINE
+from include.recommender.data.reviews import QUARANTINE
 from include.recommender.errors import DataError
 
 from .foreign_files import FOREIGN

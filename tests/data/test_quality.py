@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from include.recommender.config import QualityConfig
 from include.recommender.data.counts import ByLayout
+from include.recommender.data.decoding import ROWS
 from include.recommender.data.funnel import Funnel
 from include.recommender.data.quality import compare, rating_distance, warnings
-from include.recommender.data.reviews import ROWS
 from include.recommender.data.times import DAY_S, few
 
 from ..documents import changed, parse_counts

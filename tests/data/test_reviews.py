@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.recommender.data import coding
-from include.recommender.data.interactions import ITEMS, QUARANTINE, REVIEWS, USERS, Reviews, load_ids
+from include.recommender.data import codes as coding
+from include.recommender.data.decoding import FAN_OUT, FEW_LINES, parse_block
+from include.recommender.data.decoding import ROWS as SCHEMA
 from include.recommender.data.lines import Block
-from include.recommender.data.reviews import FAN_OUT, FEW_LINES, parse_block
-from include.recommender.data.reviews import ROWS as SCHEMA
+from include.recommender.data.reviews import ITEMS, QUARANTINE, REVIEWS, USERS, Reviews, load_vocabulary
 
 from .review_files import MID, NEW, OLD, interactions, lines, parse
 
@@ -66,8 +66,8 @@ ROWS = [
 @pytest.mark.parametrize("rows", [ROWS, ROWS[::-1]], ids=["forward", "backward"])
 def test_codes_are_ranks_of_the_sorted_ids_whatever_the_order(tmp_path, rows):
     parse(tmp_path, {"a.json": lines(*rows)})
-    assert load_ids(tmp_path / USERS).to_pylist() == [f"U{n}" for n in range(7)]
-    assert load_ids(tmp_path / ITEMS).to_pylist() == ["0000", "0001", "0002", "0003", "0004"]
+    assert load_vocabulary(tmp_path / USERS).ids.to_pylist() == [f"U{n}" for n in range(7)]
+    assert load_vocabulary(tmp_path / ITEMS).ids.to_pylist() == ["0000", "0001", "0002", "0003", "0004"]
     wanted = [(r["reviewerID"], r["asin"], r["unixReviewTime"], float(r["overall"]), 1) for r in rows]
     assert interactions(tmp_path) == wanted
 
@@ -117,8 +117,8 @@ def test_codes_and_bytes_do_not_depend_on_how_rows_come(rows, stretch_bytes, run
                     coder.write(table.slice(start, sizes[2]))
                 coded = coder.finish(*(Path(made) / name for name in (USERS, ITEMS, REVIEWS)))
             assert (coded.users, coded.items) == (len(wanted_users), len(wanted_items))
-            assert load_ids(Path(made) / USERS).to_pylist() == wanted_users
-            assert load_ids(Path(made) / ITEMS).to_pylist() == wanted_items
+            assert load_vocabulary(Path(made) / USERS).ids.to_pylist() == wanted_users
+            assert load_vocabulary(Path(made) / ITEMS).ids.to_pylist() == wanted_items
             found = Reviews.load(Path(made))
             assert [(wanted_users[u], wanted_items[i]) for u, i in zip(found.user, found.item, strict=True)] == rows
             assert found.time.tolist() == list(range(len(rows)))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from include.recommender.data import snapshots
-from include.recommender.data.names import UNFINISHED
+from include.recommender.data.file_names import UNFINISHED
 from include.recommender.errors import DataError
 from include.recommender.stages import prepare
 from include.recommender.storage.objects import ObjectInfo

@@ -7,7 +7,7 @@ import pytest
 
 from include.recommender.config import EncodeConfig
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.interactions import Reviews
+from include.recommender.data.reviews import Reviews
 from include.recommender.data.split import before, deduplicate, time_split
 from include.recommender.errors import DataError
 from tests.frames import frame

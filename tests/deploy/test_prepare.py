@@ -10,7 +10,7 @@ from deploy import prepare
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.registry.channels import Channels
 from include.recommender.storage.objects import ObjectStore
-from local.samples import snapshot_dates
+from samples.generated import snapshot_dates
 
 LOGIN = "login.json"
 

@@ -23,8 +23,10 @@ from matplotlib.figure import Figure
 
 from include.recommender.config import RetrainConfig
 from include.recommender.reporting import html as _html  # noqa: F401
-from include.recommender.reporting.journal import Journal, RunFacts, TaskRecord
-from include.recommender.stages import fit, judge, prepare, promote, publish, quality, report
+from include.recommender.runs.journal import Journal, RunFacts, TaskRecord
+from include.recommender.stages import fit, judge, prepare, promote, publish
+from include.recommender.stages import profiles as quality
+from include.recommender.stages import run_report as report
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.warm import candidate_start

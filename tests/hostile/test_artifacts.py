@@ -11,14 +11,14 @@ import pytest
 
 from include.recommender.config import ParseConfig
 from include.recommender.data.encoding import EncodedFold
-from include.recommender.data.interactions import load_ids
+from include.recommender.data.reviews import load_vocabulary
 from include.recommender.data.snapshots import Snapshot, key_problem, local_path, located, resolve
 from include.recommender.errors import DataError, NotFound
 from include.recommender.stages import fit, judge, prepare
 from include.recommender.stages.workspace import run_once
 from include.recommender.storage.artifacts import _checksum, canonical_hash, read_manifest
-from include.recommender.storage.names import MAX_BYTES, name_problem, plain_name
 from include.recommender.storage.objects import ObjectInfo
+from include.recommender.storage.plain_names import MAX_BYTES, name_problem, plain_name
 
 from .. import worlds
 from ..candidates import JULY, Candidate
@@ -241,7 +241,7 @@ def fold(tmp_path_factory):
     """A small fold on disk."""
     from include.recommender.config import EncodeConfig
     from include.recommender.data.encoding import encode
-    from include.recommender.data.interactions import Reviews, parse_files
+    from include.recommender.data.reviews import Reviews, parse_files
 
     folder = tmp_path_factory.mktemp("fold")
     (folder / "reviews.jsonl.gz").write_bytes(worlds.packed(worlds.reviews(n_users=60)))
@@ -328,7 +328,7 @@ def parquet(table):
 def test_ids_that_are_no_table_are_refused(tmp_path, raw):
     (tmp_path / "users.parquet").write_bytes(raw)
     with pytest.raises(DataError, match=r"users.parquet: .*Delete the artifact"):
-        load_ids(tmp_path / "users.parquet")
+        load_vocabulary(tmp_path / "users.parquet")
 
 
 def test_a_verdict_and_a_judgement_are_typed(workspace):

@@ -10,15 +10,15 @@ import msgspec
 import pytest
 
 from include.recommender.errors import DataError, RecommenderError
-from include.recommender.registry.documents import write_document
 from include.recommender.registry.registry import Registry
+from include.recommender.registry.sealed import write_document
 from include.recommender.registry.versions import Tombstone
 from include.recommender.reporting import trend
 from include.recommender.reporting.collect import collect
-from include.recommender.reporting.journal import Journal
-from include.recommender.stages import quality
+from include.recommender.runs.journal import Journal
+from include.recommender.stages import profiles as quality
 from include.recommender.stages.workspace import run_once
-from include.recommender.storage.names import plain_name
+from include.recommender.storage.plain_names import plain_name
 from include.recommender.tuning.tuned import list_tuned, newest_tuned, read_tuned, write_tuned
 from local.dag_run import copy_pages
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from include.recommender.registry.moves import promote_command
-from include.recommender.reporting.journal import RunFacts
 from include.recommender.reporting.report import PublishedModel, Report
+from include.recommender.runs.journal import RunFacts
 from local.ending import Copies, ending
 
 from ..documents import verdict

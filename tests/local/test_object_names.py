@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.recommender.data.names import ENDINGS, ending, left_out
+from include.recommender.data.file_names import ENDINGS, ending, left_out
 from local.given import Given
 from local.object_names import NAME_BYTES, PART_BYTES, object_names
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from include.recommender.data.decoding import parse_block
 from include.recommender.data.lines import Block
-from include.recommender.data.reviews import parse_block
 from local import ratings
 
 ROWS = ["A1,B1,4.0,1404172800", "A2,B1,1.0,1404259200"]

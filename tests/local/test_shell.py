@@ -58,7 +58,7 @@ def test_only_its_owner_can_read_it_though_a_wider_one_was_there(home):
 def test_the_registrys_commands_need_nothing_else(home, s3_endpoint, s3):
     s3.create_bucket(Bucket=store.BUCKET)
     path = shell.write(home, s3_endpoint, environment(home, s3_endpoint))
-    told = sourced(path, "cd /; python -m include.recommender.registry --json list")
+    told = sourced(path, "cd /; python -m include.recommender.console --json list")
     assert told.strip() == "[]"
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from include.recommender.config import TuneConfig
 from include.recommender.registry.verdict import Interval
-from include.recommender.reporting.journal import TaskError, TaskRecord
-from include.recommender.tuning.documents import Result, TuneReport
+from include.recommender.runs.journal import TaskError, TaskRecord
+from include.recommender.tuning.records import Result, TuneReport
 from local.tune_ending import tune_ending
 
 from ..documents import choice, evidence

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.recommender.data import snapshots
-from include.recommender.data.names import UNFINISHED
+from include.recommender.data.file_names import UNFINISHED
 from include.recommender.errors import DataError
 from include.recommender.storage.objects import ObjectStore
 from local import uploads

@@ -5,9 +5,10 @@ import re
 import pytest
 
 from include.recommender.errors import ConfigError
-from local import run, samples, stack, uploads, wanted
+from local import run, stack, uploads, wanted
 from local.given import Given
 from local.wanted import Wanted
+from samples import generated as samples
 
 from .. import worlds
 

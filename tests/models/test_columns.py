@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from include.recommender.evaluation.champion import aligned, rows_in
+from include.recommender.evaluation.alignment import aligned, rows_in
+from include.recommender.ids import Vocabulary
 from include.recommender.models.als import Als
 from include.recommender.models.columns import InColumns
 
@@ -20,9 +21,9 @@ def test_scores_move_with_their_items_and_unknown_items_are_last():
 
 def test_a_version_scores_from_the_items_that_it_knows_by_id():
     """Its items are b, d; its histories come over a, b, c, d; the candidate has b, c, d."""
-    model, ids = Als.of(items_of(2, 3), 1.0), [pa.array(list(text)) for text in ("bd", "bcd", "abcd")]
+    model, ids = Als.of(items_of(2, 3), 1.0), [Vocabulary(pa.array(list(text))) for text in ("bd", "bcd", "abcd")]
     matrix = sparse.csr_matrix(np.array([[5, 3, 0, 2], [4, 0, 6, 0]], dtype=np.float32))
-    version = aligned(model, own_ids=ids[0], item_ids=ids[1], matrix=matrix, matrix_ids=ids[2])
+    version = aligned(model, own=ids[0], judged=ids[1], matrix=matrix, matrix_items=ids[2])
     assert version.histories.matrix.toarray().tolist() == [[3, 2], [0, 0]]
     own = model.score(version.histories)
     assert version.model.score(version.histories).tolist() == [[own[0][0], -np.inf, own[0][1]], [0, -np.inf, 0]]

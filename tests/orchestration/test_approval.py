@@ -12,7 +12,7 @@ from include.orchestration.approval import answer as answered
 from include.orchestration.approval_page import body, plain, stays, subject
 from include.orchestration.failures import ResultReached
 from include.orchestration.run import open_run
-from include.recommender.reporting.journal import Journal
+from include.recommender.runs.journal import Journal
 from include.recommender.stages import judge
 
 from ..candidates import CHANNEL, JULY, SEPTEMBER, Candidate

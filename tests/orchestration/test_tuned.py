@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from include.orchestration.tuned import FIRST_TASK, NONE_YET, find_tuned
-from include.recommender.reporting.journal import Journal, RunFacts
+from include.orchestration.pinning import FIRST_TASK, NONE_YET, find_tuned
+from include.recommender.runs.journal import Journal, RunFacts
 from include.recommender.tuning.tuned import write_tuned
 
 from ..documents import evidence

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
+from include.recommender.console.cli import parser as registry_parser
 from include.recommender.parameters import REGISTRY, RETRAIN
 from include.recommender.parameters.kinds import Several
 from include.recommender.parameters.options import add_option, option
-from include.recommender.registry.cli import parser as registry_parser
 
 TYPED = {name: each for name, each in RETRAIN.items() if not isinstance(each.kind, Several)}
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from include.recommender.data.decoding import parse_block
 from include.recommender.data.lines import Block
 from include.recommender.data.numerals import Unusable, rating, seconds
-from include.recommender.data.reviews import parse_block
 
 from .test_parse_paths import NEW, OLD
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from include.recommender.config import EncodeConfig
 from include.recommender.data.encoding import _ARRAYS, EncodedFold, encode, filter_rare
-from include.recommender.data.interactions import Reviews
+from include.recommender.data.reviews import Reviews
 from include.recommender.data.split import before, deduplicate, time_split
 from include.recommender.errors import DataError
 from include.recommender.models.confidence import confidences

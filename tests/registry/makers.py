@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.recommender.config import PriorConfig, RetrainConfig
+from include.recommender.ids import Vocabulary
 from include.recommender.registry.bundle import ModelPart, describe, model_id
 from include.recommender.registry.channels import Move
 from include.recommender.registry.listing import FOLD, FoldFile
@@ -56,13 +57,13 @@ OLD = Version("old", "2018-08-01T00:00:00+00:00")
 def part(items=ITEMS):
     rng = np.random.default_rng(1)
     factors = rng.random((len(items), 2), dtype=np.float32)
-    return ModelPart(factors, pa.array(list(items)), np.arange(float(len(items))))
+    return ModelPart(factors, Vocabulary(pa.array(list(items))), np.arange(float(len(items))))
 
 
 def seen(n_items):
     """Three users, the second of whom has no history."""
     return Seen(
-        user_ids=pa.array(["a", "b", "c"]),
+        users=Vocabulary(pa.array(["a", "b", "c"])),
         indptr=np.array([0, 2, 2, 3]),
         indices=np.array([0, 2, 1], dtype=np.int32),
         times=np.array([1_500_000_000, 1_510_000_000, 1_520_000_000]),

@@ -12,7 +12,7 @@ import pytest
 
 from include.recommender.errors import DataError, NotFound
 from include.recommender.registry.bundle import ModelPart, read_manifest
-from include.recommender.registry.documents import read_document, write_document
+from include.recommender.registry.sealed import read_document, write_document
 from include.recommender.registry.seen import Seen
 from include.recommender.registry.versions import Tombstone, file_key, manifest_key, tombstone_key
 from include.recommender.storage.artifacts import canonical_hash

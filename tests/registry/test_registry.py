@@ -28,9 +28,9 @@ def test_a_bundle_comes_back_as_it_was(workspace, tmp_path):
     assert workspace.registry.fetch(M1, tmp_path / "got") == manifest
     loaded = ModelPart.load(tmp_path / "got", "published")
     assert np.array_equal(loaded.item_factors, part().item_factors)
-    assert loaded.item_ids.to_pylist() == list(ITEMS)
+    assert loaded.items.ids.to_pylist() == list(ITEMS)
     found, made = Seen.load(tmp_path / "got", len(ITEMS)), seen(len(ITEMS))
-    assert found.user_ids.to_pylist() == ["a", "b", "c"]
+    assert found.users.ids.to_pylist() == ["a", "b", "c"]
     for name in ("indptr", "indices", "times", "ratings", "verified"):
         assert getattr(found, name).tolist() == getattr(made, name).tolist()
 

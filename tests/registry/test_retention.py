@@ -10,8 +10,8 @@ from urllib3 import HTTPResponse
 
 from include.recommender.errors import ConfigError, DataError, NotFound, TransientError
 from include.recommender.registry import retention
-from include.recommender.registry.documents import write_document
 from include.recommender.registry.retention import Retention, plan, retire
+from include.recommender.registry.sealed import write_document
 from include.recommender.registry.versions import Tombstone, manifest_key, tombstone_key
 
 from .makers import CREATED, M1, M2, M3, M4, M5, line, move, publish, version

@@ -9,8 +9,8 @@ import msgspec
 from include.recommender.config import RetrainConfig
 from include.recommender.reporting import html
 from include.recommender.reporting.collect import collect as collect_report
-from include.recommender.reporting.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.reporting.report import Report, read_report
+from include.recommender.runs.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages import fit, judge, prepare
 from include.recommender.stages.fit import Fitted
 from include.recommender.storage.documents import to_json

@@ -9,9 +9,9 @@ import pytest
 
 from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.evaluation.gate import paired_bootstrap
-from include.recommender.reporting.journal import Journal
+from include.recommender.runs.journal import Journal
 from include.recommender.stages import prepare
-from include.recommender.stages.report import write_report
+from include.recommender.stages.run_report import write_report
 from include.recommender.stages.workspace import Workspace
 
 from . import runs

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.recommender.reporting.journal import MAIN_DAG, folder_id, run_name
+from include.recommender.runs.journal import MAIN_DAG, folder_id, run_name
 
 ALIKE = [
     "a b",

@@ -68,8 +68,8 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     theirs_fold = EncodedFold.load(workspace.artifacts.path(whole))
     part = champion.bundle_part(workspace, first.model_id, "judged")
     ids = workspace.artifacts.path(later.parsed)
-    own = {name: at for at, name in enumerate(part.item_ids.to_pylist())}
-    names = champion.load_ids(ids / champion.ITEMS).take(theirs_fold.item_codes).to_pylist()
+    own = {name: at for at, name in enumerate(part.items.ids.to_pylist())}
+    names = champion.load_vocabulary(ids / champion.ITEMS).take(theirs_fold.item_codes).ids.to_pylist()
     known = np.array([name in own for name in names])
     places = np.searchsorted(theirs_fold.user_codes, fold.user_codes)
     matrix = theirs_fold.matrix[places][:, np.flatnonzero(known)]
@@ -78,7 +78,7 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     assert found.histories.confidence.tolist() == matrix.data.tolist()
     # The published model, over the items that both know.
     scores = part.model(first.config.train, published).score(found.histories)
-    items = champion.load_ids(ids / champion.ITEMS).take(fold.item_codes).to_pylist()
+    items = champion.load_vocabulary(ids / champion.ITEMS).take(fold.item_codes).ids.to_pylist()
     expected = np.stack([scores[:, own[name]] if name in own else np.full(len(rows), -np.inf) for name in items], 1)
     assert found.model.score(found.histories).tobytes() == expected.astype(np.float32).tobytes()
 
@@ -87,7 +87,7 @@ def test_a_published_user_is_a_look_up_and_then_a_score(workspace, first, tmp_pa
     """The bundle alone, its histories weighed anew, gives the scores of the refitted model on its fold."""
     manifest = workspace.registry.fetch(first.model_id, tmp_path)
     part = ModelPart.load(tmp_path, "published")
-    seen = Seen.load(tmp_path, len(part.item_ids))
+    seen = Seen.load(tmp_path, len(part.items))
     histories = seen.histories(manifest.published_cut_s, first.config.encode)
     stages = ("encode_interactions", "train_als", "learn_prior")
     refitted = fit.Fitted(*(workspace.artifacts.open(manifest.lineage[f"refit/{stage}"]) for stage in stages))

@@ -70,7 +70,7 @@ def test_what_was_used_lately_stays(workspace):
 
     claim(workspace.cache)
     kept, gone = (
-        run_once(workspace, "stage", version=1, config={"x": x}, inputs={}, make=make).artifact for x in (1, 2)
+        run_once(workspace, "stage", code="1", config={"x": x}, inputs={}, make=make).artifact for x in (1, 2)
     )
     assert len({kept.digest, gone.digest}) == 1  # the same bytes: one entry
     other = workspace.cache / "reviews" / "etag"

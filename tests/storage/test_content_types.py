@@ -7,6 +7,7 @@ from include.recommender.tuning.tuned import write_tuned
 
 from ..candidates import JULY, Candidate
 from ..conftest import BUCKET
+from ..documents import evidence
 from ..reporting.runs import begin, record
 
 TYPES = {
@@ -39,7 +40,8 @@ def test_the_ending_decides(key, expected):
 
 
 def test_every_object_that_a_story_of_stages_writes_has_its_type(workspace, s3):
-    from include.recommender.stages import quality, report
+    from include.recommender.stages import profiles as quality
+    from include.recommender.stages import run_report as report
 
     candidate = Candidate(workspace, JULY)
     candidate.promote()
@@ -47,7 +49,7 @@ def test_every_object_that_a_story_of_stages_writes_has_its_type(workspace, s3):
     journal = begin(workspace)
     journal.write(record("resolve_snapshot"))
     report.write_report(workspace, journal.run_id)
-    write_tuned(workspace.root, JULY, {"values": {}, "better": False, "cut_s": 1})
+    write_tuned(workspace.root, JULY, {}, evidence(), better=False)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
     keys = [row["Key"] for page in pages for row in page["Contents"]]
     found = {key: s3.head_object(Bucket=BUCKET, Key=key)["ContentType"] for key in keys}

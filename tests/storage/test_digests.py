@@ -44,7 +44,7 @@ def made(workspace, read):
         (directory / "beta").write_bytes(b"bbbb")
         return {}
 
-    found = run_once(workspace, "stage", 1, {}, {}, make).artifact
+    found = run_once(workspace, "stage", code="1", config={}, inputs={}, make=make).artifact
     assert sorted(read) == [4, 6]
     read.clear()
     return found
@@ -129,7 +129,7 @@ def test_what_was_made_is_renamed_into_the_cache_not_copied(workspace):
         inodes.append((directory / "a").stat().st_ino)
         return {}
 
-    found = run_once(workspace, "stage", 1, {}, {}, make).artifact
+    found = run_once(workspace, "stage", code="1", config={}, inputs={}, make=make).artifact
     assert (workspace.artifacts.path(found) / "a").stat().st_ino == inodes[0]
     assert not [path for path in workspace.cache.iterdir() if path.name.startswith(".recommender-scratch")]
 

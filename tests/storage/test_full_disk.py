@@ -43,7 +43,9 @@ def attempt(name, act):
 """
 FULL = """
 for name, way in ways.items():
-    attempt(name, lambda: run_once(workspace, "stage", 1, {"way": name}, {}, lambda d: way(d) and {} or {}))
+    attempt(name, lambda: run_once(
+        workspace, "stage", code="1", config={"way": name}, inputs={}, make=lambda d: way(d) and {} or {}
+    ))
 print("objects:", sum("artifacts/" in row.key for row in store.walk("")))
 attempt("download", lambda: store.download(store.head("big"), workspace.cache / "models" / "big"))
 attempt("fetch", lambda: workspace.artifacts.path(workspace.artifacts.find("made", "0" * 32)))
@@ -52,7 +54,7 @@ print("left:", [path.name for path in workspace.cache.rglob("*") if path.is_file
 """
 READ_ONLY = """
 attempt("claim", lambda: claim(workspace.cache))
-attempt("run_once", lambda: run_once(workspace, "stage", 1, {}, {}, lambda d: {}))
+attempt("run_once", lambda: run_once(workspace, "stage", code="1", config={}, inputs={}, make=lambda d: {}))
 attempt("download", lambda: store.download(store.head("big"), workspace.cache / "models" / "big"))
 """
 

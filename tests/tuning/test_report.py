@@ -6,10 +6,10 @@ from msgspec.structs import replace
 from include.recommender.config import TuneConfig
 from include.recommender.errors import DataError
 from include.recommender.registry.verdict import Interval
-from include.recommender.reporting.journal import RunFacts, TaskError, TaskRecord
+from include.recommender.runs.journal import RunFacts, TaskError, TaskRecord
 from include.recommender.storage.documents import to_json
-from include.recommender.tuning.documents import Plan, Result, TuneReport
-from include.recommender.tuning.report import read_report, render
+from include.recommender.tuning.records import Plan, Result, TuneReport
+from include.recommender.tuning.search_report import read_report, render
 
 from ..documents import changed, choice
 

@@ -14,7 +14,7 @@ from include.recommender.registry.verdict import Interval
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.tuning import steps
-from include.recommender.tuning.documents import Asked, Result
+from include.recommender.tuning.records import Asked, Result
 from include.recommender.tuning.space import applied
 from include.recommender.tuning.steps import choose, plan, recommends_better, run_trial
 from include.recommender.tuning.trial import judge_configuration

@@ -10,7 +10,7 @@ from include.recommender.config import RetrainConfig
 from include.recommender.errors import DataError, NotFound
 from include.recommender.parameters import RETRAIN, RUN
 from include.recommender.tuning import tuned
-from include.recommender.tuning.documents import Tuned
+from include.recommender.tuning.records import Tuned
 from include.recommender.tuning.space import tunable
 from include.recommender.tuning.tuned import list_tuned, read_tuned, resolve_tuned, with_tuned, write_tuned
 

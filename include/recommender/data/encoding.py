@@ -17,8 +17,8 @@ from ..models.confidence import confidences
 from ..models.histories import Histories, Ints
 from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
 from ..storage.documents import load_json
-from .interactions import Reviews
-from .reviews import UNKNOWN, UNVERIFIED, VERIFIED
+from .decoding import UNKNOWN, UNVERIFIED, VERIFIED
+from .reviews import Reviews
 from .split import Fold, before, deduplicate, time_split
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..plain_text import shown
-from .names import CONVERTER
+from .file_names import CONVERTER
 
 BOM = b"\xef\xbb\xbf"
 HEAD_BYTES = 64 << 10

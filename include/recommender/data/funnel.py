@@ -12,8 +12,8 @@ import pyarrow as pa
 from ..config import ParseConfig
 from ..errors import DataError
 from .counts import ParseCounts
+from .decoding import UNKNOWN, UNVERIFIED, VERIFIED, Parsed
 from .formats import likeness
-from .reviews import UNKNOWN, UNVERIFIED, VERIFIED, Parsed
 from .times import Days
 
 N_COMMONEST = 5

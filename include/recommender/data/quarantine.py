@@ -8,7 +8,7 @@ from collections import Counter
 
 import pyarrow as pa
 
-from .reviews import BadLine
+from .decoding import BadLine
 
 log = logging.getLogger(__name__)
 

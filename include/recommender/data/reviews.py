@@ -1,202 +1,207 @@
-"""Blocks of review lines into columns, the bad lines into quarantine.
-
-Lines that are regular are decoded many at once. `layouts.parse_line` says what a line means; what is decoded at once
-must agree with it in every value, and is refused where that is not certain. A block with an irregular line is divided
-until the irregular lines stand almost alone.
-"""
+"""Coded reviews: users and items as integers, given once, so that every later cut is arithmetic on integers."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Annotated, Any, cast
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
-from msgspec import Meta
 
-from .layouts import BOM, MAX_ID_BYTES, UNKNOWN, UNVERIFIED, VERIFIED, parse_line
-from .lines import Block
-from .numerals import EARLIEST_S, LATEST_S, MAX_RATING, Unusable
+from ..config import ParseConfig
+from ..ids import Vocabulary
+from ..models.memory import require_memory
+from ..plain_text import shown
+from ..storage.arrays import load_table, table_size
+from .codes import CODED, GROUP_IDS, IDS, Coder, GroupWriter
+from .counts import ByLayout, ParseCounts
+from .decoding import Parsed, parse_block
+from .formats import HEAD_BYTES
+from .funnel import Funnel
+from .lines import read_blocks
+from .quality import mixed_ids
+from .quarantine import Quarantine
+from .times import day, plausible_end
 
-__all__ = ["ROWS", "UNKNOWN", "UNVERIFIED", "VERIFIED", "BadLine", "Parsed", "parse_block"]
+log = logging.getLogger(__name__)
 
-ROWS = pa.schema(
-    [
-        # Large: the offsets of plain strings end at 2 GiB.
-        ("user", pa.large_string()),
-        ("item", pa.large_string()),
-        ("time", pa.int64()),
-        ("rating", pa.float32()),
-        ("verified", pa.int8()),
-        # Whether the layout is that of 2023, whose user ids are others.
-        ("newer", pa.bool_()),
-    ]
-)
-_NO_ROWS = pa.RecordBatch.from_pylist([], schema=ROWS)
-EXCERPT_CHARS = 200
-# Measured: the cheapest over blocks with one irregular line in 400, in 100 and in 16.
-FAN_OUT, FEW_LINES = 4, 64
-
-_Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]
-_Rating = Annotated[float, Meta(ge=0, le=MAX_RATING)]
-# No value fulfils it: its presence makes a line irregular.
-_Foreign = Annotated[int, Meta(gt=0, lt=0)]
-# Defaults are not validated: -1 stands for an absent field, and a null is irregular.
-_UNSAID = cast(bool, UNKNOWN)
+REVIEWS, USERS, ITEMS, QUARANTINE = "reviews.parquet", "users.parquet", "items.parquet", "quarantine.jsonl.gz"
+SPILL_ROWS = 20_000
+PROGRESS_EVERY_S = 5.0
+# As they are read, in one piece, and what is then taken of them.
+IDS_COPIES = 3
 
 
-class _Old(msgspec.Struct, gc=False):
-    """A regular line of 2014 or 2018."""
+@dataclass(frozen=True, kw_only=True)
+class Reviews:
+    """All usable reviews of a snapshot, coded.
 
-    reviewerID: _Id  # noqa: N815 (the field's name in the files)
-    asin: _Id
-    overall: _Rating
-    unixReviewTime: Annotated[int, Meta(ge=EARLIEST_S, lt=LATEST_S)]  # noqa: N815
-    verified: bool = _UNSAID
-    user_id: _Foreign = 0
-    parent_asin: _Foreign = 0
-
-
-class _New(msgspec.Struct, gc=False):
-    """A regular line of 2023."""
-
-    user_id: _Id
-    parent_asin: _Id
-    rating: _Rating
-    timestamp: Annotated[int, Meta(ge=EARLIEST_S * 1000, lt=LATEST_S * 1000)]
-    verified_purchase: bool = _UNSAID
-    reviewerID: _Foreign = 0  # noqa: N815
-
-
-_decode_old = msgspec.json.Decoder(_Old).decode_lines
-_decode_new = msgspec.json.Decoder(_New).decode_lines
-
-
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that cannot be used: where it stands, why, and how it begins."""
-
-    line: int
-    reason: str
-    excerpt: str
-
-
-@dataclass(slots=True, kw_only=True)
-class Parsed:
-    """What some successive lines became: n_lines = len(rows) + len(bad) + n_blank. `rows` has the schema ROWS."""
-
-    rows: pa.RecordBatch
-    n_lines: int
-    n_blank: int = 0
-    bad: list[BadLine] = field(default_factory=list)
-    layouts: Counter[str] = field(default_factory=Counter)
-
-
-def parse_block(block: Block) -> Iterator[Parsed]:
-    """All lines of a block, in their order, in one or more parts."""
-    if block.too_long:
-        yield Parsed(rows=_NO_ROWS, n_lines=1, bad=[_bad(block.first_line, "line too long", block.data)])
-    elif (regular := parse_regular(block)) is not None:
-        yield regular
-    elif len(block) <= FEW_LINES:
-        yield parse_each(block)
-    else:
-        step = max(FEW_LINES, -(-len(block) // FAN_OUT))
-        for start in range(0, len(block), step):
-            yield from parse_block(block.part(start, start + step))
-
-
-def parse_regular(block: Block) -> Parsed | None:
-    """All lines in one call, or None if any of them is not certain to mean the same to `parse_line`."""
-    if not _one_object_a_line(block) or not _is_utf8(block.data):
-        return None
-    newer = b'"parent_asin"' in block.data[: int(block.ends[0])]
-    try:
-        columns = _columns_new(_decode_new(block.data)) if newer else _columns_old(_decode_old(block.data))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    users, items, _, _, verified = columns
-    if len(verified) != len(block) or not (_is_plain(users) and _is_plain(items)):
-        return None
-    n_unknown = int(np.count_nonzero(verified == UNKNOWN))
-    layouts = Counter({"2023": len(block)} if newer else {"2014": n_unknown, "2018": len(block) - n_unknown})
-    rows = pa.record_batch([*columns, np.full(len(block), newer)], schema=ROWS)
-    return Parsed(rows=rows, n_lines=len(block), layouts=+layouts)
-
-
-def _one_object_a_line(block: Block) -> bool:
-    """Whether `}` ends and `{` begins each line.
-
-    Inside a JSON value `}`, line feed, `{` cannot follow each other, so every line holds one value or more.
+    user, item : int32, shape (n_reviews,), ranks in the sorted ids
+    time : int64, shape (n_reviews,), seconds since 1970 UTC
+    rating : float32, shape (n_reviews,)
+    verified : int8, shape (n_reviews,): 1 verified, 0 not, -1 the layout does not say
     """
-    if not block.data.startswith(b"{"):
-        return False
-    text = np.frombuffer(block.data, np.uint8)
-    last = text[block.ends - 1]
-    last = np.where(last == ord("\r"), text[block.ends - 2], last)
-    first = text[block.ends[:-1] + 1]
-    return bool((last == ord("}")).all() and (first == ord("{")).all())
+
+    user: np.ndarray[Any, np.dtype[np.int32]]
+    item: np.ndarray[Any, np.dtype[np.int32]]
+    time: np.ndarray[Any, np.dtype[np.int64]]
+    rating: np.ndarray[Any, np.dtype[np.float32]]
+    verified: np.ndarray[Any, np.dtype[np.int8]]
+
+    def take(self, rows: Any) -> Reviews:
+        """The reviews at an index or mask."""
+        return Reviews(
+            user=self.user[rows],
+            item=self.item[rows],
+            time=self.time[rows],
+            rating=self.rating[rows],
+            verified=self.verified[rows],
+        )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @classmethod
+    def load(cls, directory: Path) -> Reviews:
+        """Read what `parse_files` wrote."""
+        table = load_table(directory / REVIEWS, {field.name: (str(field.type),) for field in CODED})
+        return cls(**{name: table.column(name).to_numpy() for name in CODED.names})
 
 
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def load_times(directory: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Only the times of what `parse_files` wrote: int64 seconds, shape (n_reviews,)."""
+    table = load_table(directory / REVIEWS, {"time": ("int64",)})
+    found: np.ndarray[Any, np.dtype[np.int64]] = table["time"].to_numpy()
+    return found
 
 
-def _is_plain(ids: pa.LargeStringArray) -> bool:
-    """Whether all characters are visible ASCII."""
-    text = np.frombuffer(ids.buffers()[2], np.uint8)
-    return bool(text.min() > 0x20 and text.max() < 0x7F)
+def load_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary of a file; position is code.
 
-
-def _columns_old(rows: list[_Old]) -> list[Any]:
-    return [
-        pa.array([row.reviewerID for row in rows], pa.large_string()),
-        pa.array([row.asin for row in rows], pa.large_string()),
-        np.array([row.unixReviewTime for row in rows], np.int64),
-        np.array([row.overall for row in rows], np.float32) + np.float32(0),  # no -0.0
-        np.fromiter([row.verified for row in rows], np.int8, len(rows)),
-    ]
-
-
-def _columns_new(rows: list[_New]) -> list[Any]:
-    return [
-        pa.array([row.user_id for row in rows], pa.large_string()),
-        pa.array([row.parent_asin for row in rows], pa.large_string()),
-        np.array([row.timestamp for row in rows], np.int64) // 1000,
-        np.array([row.rating for row in rows], np.float32) + np.float32(0),  # no -0.0
-        np.fromiter([row.verified_purchase for row in rows], np.int8, len(rows)),
-    ]
-
-
-def _bad(number: int, reason: str, line: bytes) -> BadLine:
-    return BadLine(number, reason, line.decode("utf-8", "replace")[:EXCERPT_CHARS])
-
-
-def parse_each(block: Block) -> Parsed:
-    """Line by line."""
-    kept, bad, n_blank = [], [], 0
-    for number, line in block.lines():
-        text = line.removeprefix(BOM)
-        if not text.strip():
-            n_blank += 1
-            continue
-        try:
-            kept.append(parse_line(text))
-        except Unusable as reason:
-            bad.append(_bad(number, str(reason), line))
-    layouts = Counter(review.layout for review in kept)
-    columns: list[Any] = list(zip(*kept, strict=True))[1:] if kept else [()] * (len(ROWS) - 1)
-    columns.append([review.layout == "2023" for review in kept])
-    rows = [pa.array(column, row.type) for column, row in zip(columns, ROWS, strict=True)]
-    return Parsed(
-        rows=pa.record_batch(rows, schema=ROWS), n_lines=len(block), n_blank=n_blank, bad=bad, layouts=layouts
+    Raises
+    ------
+    ConfigError
+        They do not fit into the free memory.
+    DataError
+        The file is missing, or holds no vocabulary.
+    """
+    n_ids, size = table_size(path)
+    require_memory(
+        IDS_COPIES * size,
+        f"{path.name}: {n_ids:,} ids of {size / max(1, n_ids):.0f} bytes",
+        "Shorten the ids, or use a larger machine.",
     )
+    return Vocabulary(load_table(path, {"id": ("large_string",)}).column("id").combine_chunks())
+
+
+def save_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
+    """Write a vocabulary."""
+    with GroupWriter(path, IDS, GROUP_IDS) as out:
+        out.write(pa.record_batch([vocabulary.ids], schema=IDS))
+
+
+def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: ParseConfig) -> ParseCounts:
+    """Review files into coded columns below a directory; return the counts.
+
+    Parameters
+    ----------
+    files : (name for messages, local path), read in the order of their names
+    directory : receives reviews.parquet, users.parquet, items.parquet and quarantine.jsonl.gz
+
+    Raises
+    ------
+    DataError
+        A file is truncated, corrupt or of another format, too many lines are bad, or a file with lines has no usable
+        one. The quarantine is still written.
+    """
+    funnel, files = Funnel(), sorted(files)
+    with Coder(directory) as coder:
+        with (
+            # Arrow's own zlib: that of the system differs from machine to machine in its bytes.
+            pa.OSFile(str(directory / QUARANTINE), "wb") as raw,
+            pa.CompressedOutputStream(raw, "gzip") as packed,
+        ):
+            quarantine = Quarantine(packed)
+            for number, (name, path) in enumerate(files, 1):
+                log.info("Parsing %d of %d: %s", number, len(files), shown(name))
+                parts = _parse_file(shown(name), path, config, funnel)
+                for rows in _gather(_keep_bad(parts, name, quarantine)):
+                    funnel.add_values(rows)
+                    coder.write(rows)
+        funnel.check(", ".join(shown(name) for name, _ in files), config)
+        coded = coder.finish(directory / USERS, directory / ITEMS, directory / REVIEWS)
+    counts = funnel.counts(
+        files=len(files),
+        newest_s=_newest(load_times(directory)),
+        quarantined=quarantine.n_kept,
+        users=coded.users,
+        items=coded.items,
+        users_by_layout=ByLayout(coded.old_users, coded.new_users, coded.shared_users),
+    )
+    if mixed := mixed_ids(counts):
+        log.warning("%s", mixed)
+    return counts
+
+
+def _newest(times: np.ndarray[Any, np.dtype[np.int64]]) -> int:
+    """Time of the newest review, but for odd ones, which are named; at least one review."""
+    end = plausible_end(times)
+    odd = times[times >= end]
+    if len(odd):
+        log.warning(
+            "%d of %s reviews are dated %s to %s, far behind all others, which end on %s: they are left out of "
+            "training and judging. Look at the clocks or units of their source.",
+            len(odd),
+            f"{len(times):,}",
+            day(odd.min()),
+            day(odd.max()),
+            day(end - 1),
+        )
+    return end - 1
+
+
+def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel) -> Iterator[Parsed]:
+    started = last = time.monotonic()
+    funnel, n_bytes, head = Funnel(), 0, b""
+    blocks = read_blocks(path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion, name=name)
+    for block in blocks:
+        for parsed in parse_block(block):
+            funnel.add_lines(parsed, name)
+            yield parsed
+        n_bytes += len(block.data)
+        head = head or block.data[:HEAD_BYTES]
+        if time.monotonic() - last > PROGRESS_EVERY_S:
+            last = time.monotonic()
+            log.info("%s: %s lines, %.0f MB of JSON so far", name, f"{funnel.n_lines:,}", n_bytes / 1e6)
+    total.add(funnel)
+    rate = n_bytes / 1e6 / max(1e-9, time.monotonic() - started)
+    log.info("%s: %s lines, %.1f MB of JSON, %.0f MB/s", name, f"{funnel.n_lines:,}", n_bytes / 1e6, rate)
+    if not funnel.n_filled:
+        log.warning("%s is empty: it holds no line that is not blank", name)
+    funnel.check_file(name, head)
+
+
+def _keep_bad(parts: Iterator[Parsed], name: str, quarantine: Quarantine) -> Iterator[pa.RecordBatch]:
+    for parsed in parts:
+        for bad in parsed.bad:
+            quarantine.add(name, bad)
+        yield parsed.rows
+
+
+def _gather(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of some size; each batch costs a unique and a header in the spill."""
+    rows: list[pa.RecordBatch] = []
+    n_rows = 0
+    for part in parts:
+        if part.num_rows:
+            rows.append(part)
+            n_rows += part.num_rows
+        if n_rows >= SPILL_ROWS:
+            yield pa.concat_batches(rows)
+            rows, n_rows = [], 0
+    if rows:
+        yield pa.concat_batches(rows)

@@ -18,9 +18,9 @@ from ..parameters import RUN
 from ..plain_text import shown
 from ..storage.cache import entry_path, make_entry
 from ..storage.documents import Count, Origin, checked
-from ..storage.names import name_problem
 from ..storage.objects import ObjectInfo, ObjectStore
-from .names import ENDINGS, UNFINISHED, in_words, left_out
+from ..storage.plain_names import name_problem
+from .file_names import ENDINGS, UNFINISHED, in_words, left_out
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .interactions import Reviews
+from .reviews import Reviews
 
 
 def before(reviews: Reviews, as_of_s: int) -> Reviews:

@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..config import PriorConfig, RetrainConfig, TrainConfig
-from ..data.interactions import load_ids, save_ids
+from ..data.reviews import load_vocabulary, save_vocabulary
 from ..errors import DataError
+from ..ids import Vocabulary
 from ..models.prior import PriorAls
 from ..models.scoring import model_of
 from ..models.whitening import Factors
@@ -29,7 +29,7 @@ from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
 from ..storage.digests import file_sha256
 from ..storage.documents import Count, Instant, Sha256
-from .documents import Plain, read_document
+from .sealed import Plain, read_document
 from .verdict import Verdict
 
 FORMAT = 1
@@ -146,19 +146,19 @@ class ModelPart:
     """What a model knows about items.
 
     item_factors : float32, shape (n_items, n_factors)
-    item_ids : text, ascending; position is row
+    items : the ids of the rows
     prior : float64, shape (n_items,), the item prior: decayed popularity when the factors end
     """
 
     item_factors: Factors
-    item_ids: pa.LargeStringArray
+    items: Vocabulary
     prior: np.ndarray[Any, np.dtype[np.float64]]
 
     def save(self, directory: Path, part: str) -> None:
         """Write the files `<part>_*`."""
         np.save(directory / f"{part}_item_factors.npy", self.item_factors, allow_pickle=False)
         np.save(directory / f"{part}_prior.npy", self.prior, allow_pickle=False)
-        save_ids(directory / f"{part}_items.parquet", self.item_ids)
+        save_vocabulary(directory / f"{part}_items.parquet", self.items)
 
     @classmethod
     def load(cls, directory: Path, part: str) -> ModelPart:
@@ -168,27 +168,22 @@ class ModelPart:
         prior = load_finite(prior_path, np.float64, (len(item_factors),))
         if (prior < 0).any():
             raise DataError(f"{prior_path.name}: holds values below 0")
-        return cls(item_factors, read_ids(directory / f"{part}_items.parquet", len(item_factors)), prior)
+        return cls(item_factors, read_vocabulary(directory / f"{part}_items.parquet", len(item_factors)), prior)
 
     def model(self, train: TrainConfig, prior: PriorConfig) -> PriorAls:
         """The scoring model, by the configuration that the factors were trained with."""
         return model_of(self.item_factors, self.prior, train, prior)
 
 
-def read_ids(path: Path, n: int) -> pa.StringArray:
-    """n ids, ascending, each once."""
+def read_vocabulary(path: Path, n: int) -> Vocabulary:
+    """A vocabulary of n ids. Raises DataError where it is another."""
     try:
         rows = pq.read_metadata(path).num_rows  # before anything is unpacked
         if rows != n:
             raise DataError(f"{path.name}: {rows:,} ids, expected {n:,}")
-        ids = load_ids(path)
+        return Vocabulary.checked(load_vocabulary(path).ids)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DataError(f"{path.name}: not a vocabulary ({error})") from error
-    if not (pa.types.is_string(ids.type) or pa.types.is_large_string(ids.type)) or ids.null_count:
-        raise DataError(f"{path.name}: {ids.type} with {ids.null_count} nulls, expected text")
-    if len(ids) != n or not pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py():
-        raise DataError(f"{path.name}: the ids are not {n:,} in ascending order, each once")
-    return ids
 
 
 def model_id(newest_s: int, identity: Mapping[str, Any]) -> str:

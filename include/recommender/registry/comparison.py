@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ..data.interactions import load_ids
+from ..data.reviews import load_vocabulary
 from .bundle import Manifest, prior_of
 from .listing import fold_counts
 from .registry import Registry
@@ -119,7 +119,7 @@ def _differing(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Pair]:
 def _overlap(registry: Registry, *versions: Manifest) -> Overlap:
     with tempfile.TemporaryDirectory(prefix="recommender-compare-") as directory:
         a, b = (
-            set(load_ids(registry.fetch_file(body, VOCABULARY, Path(directory) / body.model_id)).to_pylist())
+            set(load_vocabulary(registry.fetch_file(body, VOCABULARY, Path(directory) / body.model_id)).ids.to_pylist())
             for body in versions
         )
     return Overlap(len(a), len(b), len(a & b))

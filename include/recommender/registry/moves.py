@@ -12,12 +12,12 @@ import msgspec
 from ..parameters import MAIN_CHANNEL
 from ..parameters.of_registry import WHO_CHARS, WHY_CHARS
 from ..storage.documents import Count, Instant
-from .documents import Plain, read_document, write_document
+from .sealed import Plain, read_document, write_document
 
 Kind = Literal["promote", "rollback", "force"]
 
 # Of the registry, in messages and its own help.
-COMMAND = "python -m include.recommender.registry"
+COMMAND = "python -m include.recommender.console"
 
 
 def promote_command(model_id: str, channel: str | None = None) -> str:

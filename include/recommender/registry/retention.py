@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from ..errors import ConfigError, DataError, PreconditionFailed
 from ..storage.objects import ObjectInfo
 from .bundle import MANIFEST
-from .documents import write_document
 from .listing import live
 from .parallel import at_once
 from .registry import Registry
+from .sealed import write_document
 from .versions import Tombstone, manifest_key, tombstone_key
 
 log = logging.getLogger(__name__)

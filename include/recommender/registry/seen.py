@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..config import EncodeConfig
+from ..data.decoding import UNKNOWN, VERIFIED
 from ..data.encoding import EncodedFold
-from ..data.interactions import save_ids
-from ..data.reviews import UNKNOWN, VERIFIED
+from ..data.reviews import save_vocabulary
 from ..errors import DataError
+from ..ids import Vocabulary
 from ..models.confidence import confidences
 from ..models.histories import Histories, Ints
 from ..storage.arrays import load_finite
-from .bundle import read_ids
+from .bundle import read_vocabulary
 
 _ARRAYS: dict[str, type[np.generic]] = {
     "indptr": np.int64,
@@ -35,13 +35,13 @@ _ARRAYS: dict[str, type[np.generic]] = {
 class Seen:
     """Interactions of the published users, as CSR.
 
-    user_ids : text, ascending; position is row
-    indptr, indices : int64 and int32; rows of `user_ids`, columns of the published items
+    users : the ids of the rows
+    indptr, indices : int64 and int32; rows of `users`, columns of the published items
     times, ratings, verified : of each interaction: int64 seconds, float32 stars, int8 (1 yes, 0 no, -1 not known)
     n_items : published items
     """
 
-    user_ids: pa.LargeStringArray
+    users: Vocabulary
     indptr: np.ndarray[Any, np.dtype[np.int64]]
     indices: Ints
     times: np.ndarray[Any, np.dtype[np.int64]]
@@ -50,10 +50,10 @@ class Seen:
     n_items: int
 
     @classmethod
-    def of(cls, fold: EncodedFold, user_ids: pa.LargeStringArray) -> Seen:
+    def of(cls, fold: EncodedFold, users: Vocabulary) -> Seen:
         """The train part of a fold."""
         arrays = {name: getattr(fold, name) for name in _ARRAYS}
-        return cls(user_ids=user_ids, n_items=len(fold.item_codes), **arrays)
+        return cls(users=users, n_items=len(fold.item_codes), **arrays)
 
     def histories(self, cut_s: int, config: EncodeConfig) -> Histories:
         """What the model scores from: the confidences that it was trained with.
@@ -70,7 +70,7 @@ class Seen:
         """Write the files `seen_*`."""
         for name, dtype in _ARRAYS.items():
             np.save(directory / f"seen_{name}.npy", getattr(self, name).astype(dtype), allow_pickle=False)
-        save_ids(directory / "seen_users.parquet", self.user_ids)
+        save_vocabulary(directory / "seen_users.parquet", self.users)
 
     @classmethod
     def load(cls, directory: Path, n_items: int) -> Seen:
@@ -89,5 +89,5 @@ class Seen:
         verified = arrays["verified"]
         if len(verified) and (verified.min() < UNKNOWN or verified.max() > VERIFIED):
             raise DataError(f"seen_verified.npy: holds a value outside {UNKNOWN}..{VERIFIED}")
-        user_ids = read_ids(directory / "seen_users.parquet", len(indptr) - 1)
-        return cls(user_ids=user_ids, n_items=n_items, **arrays)
+        users = read_vocabulary(directory / "seen_users.parquet", len(indptr) - 1)
+        return cls(users=users, n_items=n_items, **arrays)

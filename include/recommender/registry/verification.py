@@ -66,13 +66,13 @@ def _loaded(directory: Path) -> Iterator[Checked]:
     n_items = 0
     for part in PARTS:
         try:
-            n_items = len(ModelPart.load(directory, part).item_ids)
+            n_items = len(ModelPart.load(directory, part).items)
             yield Checked(f"{part}: {n_items:,} items load", None)
         except DataError as error:
             yield Checked(f"{part} factors", None, str(error))
     try:
         seen = Seen.load(directory, n_items)
-        yield Checked(f"seen: {len(seen.user_ids):,} users, {len(seen.indices):,} interactions load", None)
+        yield Checked(f"seen: {len(seen.users):,} users, {len(seen.indices):,} interactions load", None)
     except DataError as error:
         yield Checked("seen items", None, str(error))
 

@@ -17,9 +17,9 @@ from ..storage.digests import file_sha256
 from ..storage.documents import Instant
 from ..storage.objects import ObjectStore
 from .bundle import JUDGEMENT, MANIFEST, BundleFile, Manifest, read_manifest
-from .documents import PLAIN, read_document, write_document
 from .moves import one_line
 from .parallel import read_each
+from .sealed import PLAIN, read_document, write_document
 
 log = logging.getLogger(__name__)
 

@@ -14,18 +14,18 @@ from ..data.counts import FoldCounts, ParseCounts, Resolved
 from ..data.quality import Check
 from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
-from ..evaluation.counts import Evaluated, Learned, Trained
 from ..evaluation.gate import paired_bootstrap
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
+from ..evaluation.outcomes import Evaluated, Learned, Trained
 from ..parameters import RETRAIN, RUN
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
 from ..registry.registry import Registry
 from ..registry.verdict import Interval, Verdict
+from ..runs.journal import MAIN_DAG, Journal, RunFacts, TaskRecord, folder_id, run_name
 from ..storage.artifacts import ArtifactStore
 from ..storage.documents import Origin, checked
 from ..storage.objects import ObjectStore
-from .journal import MAIN_DAG, Journal, RunFacts, TaskRecord, folder_id, run_name
 from .report import PublishedModel, Report, Setting, Stop, Training
 from .sources import Sources
 from .tables import render_verdict

@@ -11,8 +11,8 @@ from ..data.quality import Check
 from ..evaluation.judgement import Judgement
 from ..evaluation.learned_prior import LearnedPrior
 from ..registry.verdict import How, Interval, Name, Verdict
+from ..runs.journal import RunFacts, TaskRecord
 from ..storage.documents import Count, Origin, Share, TopK, decode
-from .journal import RunFacts, TaskRecord
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import ConfigError, DataError
+from ..runs.journal import Journal, RunFacts, TaskRecord
 from ..storage.arrays import REMEDY, load_array
 from ..storage.artifacts import Artifact, ArtifactStore, Counted
 from ..storage.documents import Origin, checked, load_json
-from ..storage.names import plain_name
-from .journal import Journal, RunFacts, TaskRecord
+from ..storage.plain_names import plain_name
 
 Value = TypeVar("Value")
 

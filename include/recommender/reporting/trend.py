@@ -15,8 +15,8 @@ from ..registry.moves import instant, replay
 from ..registry.parallel import read_each
 from ..registry.registry import Registry
 from ..registry.verdict import Verdict
-from ..storage.names import name_problem
 from ..storage.objects import ObjectStore
+from ..storage.plain_names import name_problem
 from .pages import environment
 from .trend_plot import NARROW_IN, WIDTH_IN, Point, trend_plot
 from .trend_source import ReportPart, VerdictPart, read_report

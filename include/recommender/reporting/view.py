@@ -11,8 +11,8 @@ from ..data.quality import mixed_ids
 from ..evaluation.evaluate import HISTORY_EDGES
 from ..evaluation.gate import CANDIDATE, CHAMPION, POPULARITY, strongest_popularity
 from ..registry.verdict import Interval, Verdict
+from ..runs.journal import RunFacts, TaskRecord
 from .checks import reference_name, share
-from .journal import RunFacts, TaskRecord
 from .pages import instant, number, title
 from .report import PublishedModel, Report, Stop
 from .sentence import verdict_sentence

@@ -11,8 +11,8 @@ from typing import Any
 from ..config import RetrainConfig
 from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
-from ..data.interactions import ITEMS, load_ids
-from ..evaluation.champion import Version, aligned, rows_in
+from ..data.reviews import ITEMS, load_vocabulary
+from ..evaluation.alignment import Version, aligned, rows_in
 from ..models.prior import PriorAls
 from ..models.protocol import Rows
 from ..registry.bundle import Manifest, config_of, prior_of
@@ -95,7 +95,7 @@ def version_of(
     ----------
     judged : rows of this fold
     """
-    all_items = load_ids(workspace.artifacts.path(parsed) / ITEMS)
+    all_items = load_vocabulary(workspace.artifacts.path(parsed) / ITEMS)
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
     encoded = encode_interactions(workspace, parsed, as_of, theirs.encode).artifact
     their_fold = EncodedFold.load(workspace.artifacts.path(encoded))
@@ -104,12 +104,12 @@ def version_of(
         name = str(comparison.champion_id)
         part = bundle_part(workspace, name, "judged")
         model = part.model(theirs.train, prior_of(workspace.registry.manifest(name)))
-        own_items = part.item_ids
+        own_items = part.items
     else:
         model, own_items = _refitted(workspace, parsed, encoded, theirs), their_items
     matrix = rows_in(their_fold.matrix, their_fold.user_codes, fold.user_codes[judged])
     return aligned(
-        model, own_ids=own_items, item_ids=all_items.take(fold.item_codes), matrix=matrix, matrix_ids=their_items
+        model, own=own_items, judged=all_items.take(fold.item_codes), matrix=matrix, matrix_items=their_items
     )
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig, TrainConfig
 from ..data.encoding import EncodedFold
-from ..evaluation.counts import Learned, Popular
 from ..evaluation.fitting import fold_popularity
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
+from ..evaluation.outcomes import Learned, Popular
 from ..models.als import fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity

@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, DataError, GateRejected
-from ..evaluation.champion import Version
-from ..evaluation.counts import Evaluated
+from ..evaluation.alignment import Version
 from ..evaluation.evaluate import Judged, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
+from ..evaluation.outcomes import Evaluated
 from ..models.protocol import Recommender
 from ..parameters import RUN
 from ..registry.code import code_of

@@ -18,7 +18,7 @@ from ..config import EncodeConfig, ParseConfig
 from ..data import snapshots
 from ..data.counts import ParseCounts
 from ..data.encoding import encode
-from ..data.interactions import QUARANTINE, Reviews, load_times, parse_files
+from ..data.reviews import QUARANTINE, Reviews, load_times, parse_files
 from ..data.times import plausible_end
 from ..errors import ConfigError, DataError
 from ..models.memory import require_memory
@@ -132,13 +132,33 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         log.info("Parsed %d of %d files: %s reviews", counts.files, len(files), f"{counts.reviews:,}")
         return dict(plain(counts))
 
-    return run_once(
+    outcome = run_once(
         workspace,
         "parse_reviews",
         code=code_of(__name__),
         config=asdict(config),
         inputs={"files": downloaded.digest},
         make=make,
+    )
+    _warn_of_bad_lines(outcome.artifact)
+    return outcome
+
+
+def _warn_of_bad_lines(parsed: Artifact) -> None:
+    """Name what was left out, also where the parse is reused: a small share of bad lines stops nothing."""
+    counts = parsed.counted(ParseCounts)
+    if not counts.bad:
+        return
+    filled = counts.lines - counts.blank
+    common = sorted(counts.reasons.items(), key=lambda row: (-row[1], row[0]))[:N_REASONS]
+    reasons = "; ".join(f"{shown(reason)} ({count:,})" for reason, count in common)
+    log.warning(
+        "%s of %s lines (%.2f %%) are unusable and left out. Commonest reasons: %s. File, line and reason of each: %s",
+        f"{counts.bad:,}",
+        f"{filled:,}",
+        100 * counts.bad / filled,
+        reasons,
+        f"{parsed.uri}/{QUARANTINE}",
     )
 
 

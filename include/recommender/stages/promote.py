@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import GateRejected, PreconditionFailed, TransientError
-from ..evaluation.counts import Evaluated
+from ..evaluation.outcomes import Evaluated
 from ..parameters.of_registry import WHO_CHARS, WHY_CHARS
 from ..registry.channels import ChannelState, Kind, Move
 from ..registry.moves import moved_now, one_line, promote_command

@@ -12,10 +12,10 @@ from typing import Any
 from ..config import RetrainConfig
 from ..data.counts import FoldCounts, ParseCounts, Resolved
 from ..data.encoding import EncodedFold
-from ..data.interactions import ITEMS, USERS, load_ids
+from ..data.reviews import ITEMS, USERS, load_vocabulary
 from ..errors import GateRejected
-from ..evaluation.counts import Evaluated
 from ..evaluation.judgement import metrics_of
+from ..evaluation.outcomes import Evaluated
 from ..registry.bundle import ModelPart, describe, model_id
 from ..registry.listing import FOLD, FoldFile
 from ..registry.provenance import code_version, library_versions
@@ -146,7 +146,7 @@ def upload_model(
 def _write_bundle(workspace: Workspace, made: Made, directory: Path) -> None:
     _save_part(workspace, made.parsed, made.judged, directory=directory, part="judged")
     fold = _save_part(workspace, made.parsed, made.published, directory=directory, part="published")
-    users = load_ids(workspace.artifacts.path(made.parsed) / USERS).take(fold.user_codes)
+    users = load_vocabulary(workspace.artifacts.path(made.parsed) / USERS).take(fold.user_codes)
     Seen.of(fold, users).save(directory)
     gated = workspace.artifacts.path(made.gated)
     shutil.copyfile(gated / "verdict.json", directory / "verdict.json")
@@ -154,7 +154,7 @@ def _write_bundle(workspace: Workspace, made: Made, directory: Path) -> None:
 
 def _save_part(workspace: Workspace, parsed: Artifact, fitted: Fitted, directory: Path, part: str) -> EncodedFold:
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-    items = load_ids(workspace.artifacts.path(parsed) / ITEMS).take(fold.item_codes)
+    items = load_vocabulary(workspace.artifacts.path(parsed) / ITEMS).take(fold.item_codes)
     factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.prior)
     ModelPart(factors, items, prior).save(directory, part)
     return fold

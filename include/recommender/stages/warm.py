@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from ..config import TrainConfig
 from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
-from ..data.ids import rows_of
-from ..data.interactions import ITEMS, load_ids
+from ..data.reviews import ITEMS, load_vocabulary
 from ..errors import DataError
+from ..ids import Vocabulary
 from ..models.als import initial_factors
 from ..models.whitening import Factors
 from ..registry.bundle import ModelPart
@@ -29,10 +28,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ItemFactors:
-    """Item factors, float32, shape (n_items, n_factors), and the ids of their rows."""
+    """Item factors, float32, shape (n_items, n_factors), and the items of their rows."""
 
     factors: Factors
-    ids: pa.LargeStringArray
+    items: Vocabulary
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
 
     def load() -> ItemFactors:
         found = bundle_part(workspace, state.model_id, part)
-        return ItemFactors(found.item_factors, found.item_ids)
+        return ItemFactors(found.item_factors, found.items)
 
     return Start(f"{state.model_id}/{part}", load)
 
@@ -82,28 +81,28 @@ def refit_start(workspace: Workspace, parsed: Artifact, encoded: Artifact, train
     """This run's judged factors: their training ended before its cut, and so before as_of."""
 
     def load() -> ItemFactors:
-        ids = _item_ids(workspace, parsed, EncodedFold.load(workspace.artifacts.path(encoded)))
+        items = _items(workspace, parsed, EncodedFold.load(workspace.artifacts.path(encoded)))
         path = workspace.artifacts.path(trained) / "item_factors.npy"
-        return ItemFactors(load_array(path, np.float32, (len(ids), None)), ids)
+        return ItemFactors(load_array(path, np.float32, (len(items), None)), items)
 
     return Start(trained.digest, load)
 
 
-def _item_ids(workspace: Workspace, parsed: Artifact, fold: EncodedFold) -> pa.LargeStringArray:
-    return load_ids(workspace.artifacts.path(parsed) / ITEMS).take(fold.item_codes)
+def _items(workspace: Workspace, parsed: Artifact, fold: EncodedFold) -> Vocabulary:
+    return load_vocabulary(workspace.artifacts.path(parsed) / ITEMS).take(fold.item_codes)
 
 
 def warm_factors(
     workspace: Workspace, parsed: Artifact, fold: EncodedFold, start: Start, config: TrainConfig
 ) -> tuple[Factors, dict[str, Any]]:
     """Item factors in the fold's columns, of known ids from the start, of others random; and how many were known."""
-    factors, n_items = joined_factors(start.load(), _item_ids(workspace, parsed, fold), config)
+    factors, n_items = joined_factors(start.load(), _items(workspace, parsed, fold), config)
     log.info("Warm start from %s: %s items", start.source, f"{n_items:,}")
     return factors, {"start": start.source, "warm_items": n_items}
 
 
-def joined_factors(known: ItemFactors, item_ids: pa.LargeStringArray, config: TrainConfig) -> tuple[Factors, int]:
+def joined_factors(known: ItemFactors, items: Vocabulary, config: TrainConfig) -> tuple[Factors, int]:
     """Factors of the given items, random where none are known; and how many were known."""
-    joined, rows = initial_factors(len(item_ids), config), rows_of(item_ids, known.ids)
+    joined, rows = initial_factors(len(items), config), known.items.rows(items.ids)
     joined[rows >= 0] = known.factors[rows[rows >= 0]]
     return joined, int((rows >= 0).sum())

@@ -15,7 +15,7 @@ from typing import Any
 from ..registry.registry import Registry
 from ..storage.artifacts import Artifact, ArtifactStore, fingerprint
 from ..storage.objects import ObjectStore
-from .counts import COUNTS
+from .facts import COUNTS
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Outcome:
 def run_once(
     workspace: Workspace,
     stage: str,
+    *,
     code: str,
     config: Mapping[str, Any],
     inputs: Mapping[str, str],

@@ -27,8 +27,8 @@ from .cache import entry_path, mark_entry, used
 from .digests import file_sha256, remember
 from .disk import guarded
 from .documents import Count, Origin, Sha256, checked, parse_json
-from .names import name_problem
 from .objects import ObjectInfo, ObjectStore
+from .plain_names import name_problem
 from .scratch import scratch_directory
 
 log = logging.getLogger(__name__)

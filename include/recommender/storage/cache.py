@@ -24,7 +24,7 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from .disk import guarded
-from .names import plain_name
+from .plain_names import plain_name
 from .scratch import scratch_directory
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ..parameters.of_search import SPACE
 from ..reporting.plots import ACCENT, INK, OTHER, svg
-from .documents import Result
+from .records import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

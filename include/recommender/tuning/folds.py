@@ -6,7 +6,7 @@ import numpy as np
 
 from ..config import EncodeConfig
 from ..data.encoding import EncodedFold, filter_rare
-from ..data.interactions import Reviews
+from ..data.reviews import Reviews
 from ..data.split import before, deduplicate, time_split
 from ..errors import DataError
 

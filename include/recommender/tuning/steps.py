@@ -15,19 +15,19 @@ import numpy as np
 from ..config import EncodeConfig, RetrainConfig, TuneConfig
 from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
-from ..data.interactions import Reviews
+from ..data.reviews import Reviews
 from ..errors import ConfigError, DataError
 from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
 from ..registry.code import code_of
 from ..registry.verdict import Interval
-from ..stages.counts import Tried
+from ..stages.facts import Tried
 from ..stages.prepare import encode_interactions, known_until
 from ..stages.workspace import Workspace, run_once
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
-from .documents import Asked, Choice, Plan, Result
 from .folds import inner_instants
+from .records import Asked, Choice, Plan, Result
 from .space import applied, chosen, values_of
 from .study import best_of, hopeless
 from .trial import CannotTrainError, judge_configuration, quietly, told

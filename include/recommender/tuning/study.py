@@ -15,7 +15,7 @@ from ..config import GateConfig, TuneConfig
 from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
 from ..registry.verdict import Interval
-from .documents import Result
+from .records import Result
 from .space import Values, distributions, inside
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ..parameters.of_run import NEWEST_TUNED, TUNED_ID
 from ..storage.artifacts import canonical_hash
 from ..storage.documents import Origin, checked, instant_problem, parse_json, to_json
 from ..storage.objects import ObjectStore
-from .documents import FORMAT, Evidence, Tuned
+from .records import FORMAT, Evidence, Tuned
 from .space import LEARNED, tunable
 
 log = logging.getLogger(__name__)

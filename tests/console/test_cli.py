@@ -10,11 +10,11 @@ from datetime import timedelta
 import pytest
 
 from include.recommender.config import RetrainConfig
+from include.recommender.console.cli import Typed, main, parser
 from include.recommender.errors import ConfigError
-from include.recommender.registry.cli import Typed, main, parser
 
 from ..conftest import ROOT
-from .makers import CREATED, M1, M2, M3, OLD, line, move, publish, version
+from ..registry.makers import CREATED, M1, M2, M3, OLD, line, move, publish, version
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_the_prior_that_was_learned_is_shown_and_compared(registry, run, ask):
 
 def test_the_module_runs_and_a_reader_that_has_enough_is_no_error(registry):
     line(registry, M1)
-    command = [sys.executable, "-m", "include.recommender.registry"]
+    command = [sys.executable, "-m", "include.recommender.console"]
     ended = subprocess.run([*command, "list"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "<- production" in ended.stdout
@@ -269,7 +269,7 @@ def test_the_module_runs_and_a_reader_that_has_enough_is_no_error(registry):
 
 def test_the_command_line_brings_no_airflow_and_no_trainer():
     """It answers in a second; Airflow alone would take longer to import."""
-    code = "import sys, include.recommender.registry.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    code = "import sys, include.recommender.console.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"airflow", "implicit", "matplotlib"} & set(ended.stdout.split())
 
@@ -328,7 +328,7 @@ def test_rollback_reads_the_files_unless_told_not_to(registry, run, ask):
     status, _, err = run("rollback", "--why", "x")
     assert status == 1
     assert f"{key}: SHA-256 is" in err
-    assert f"\npython -m include.recommender.registry rollback --to {M1} --why ...\n" in err
+    assert f"\npython -m include.recommender.console rollback --to {M1} --why ...\n" in err
     status, out, _ = run("rollback", "--why", "x", "--no-verify")
     assert status == 0
     assert "Its files were not read" in out

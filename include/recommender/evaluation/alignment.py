@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from scipy import sparse
 
-from ..data.ids import rows_of
+from ..ids import Vocabulary
 from ..models.columns import InColumns
 from ..models.histories import Histories
 from ..models.protocol import Recommender
@@ -27,29 +26,29 @@ class Version:
 
 def aligned(
     model: Recommender,
-    own_ids: pa.LargeStringArray,
-    item_ids: pa.LargeStringArray,
+    own: Vocabulary,
+    judged: Vocabulary,
     matrix: sparse.csr_matrix,
-    matrix_ids: pa.LargeStringArray,
+    matrix_items: Vocabulary,
 ) -> Version:
     """Join by ids.
 
     Parameters
     ----------
-    own_ids : items of the model, ascending
-    item_ids : what is judged, the candidate's columns
+    own : items of the model
+    judged : items that are judged, the candidate's columns
     matrix : confidences of the judged users by the model's own configuration: what that leaves out is not known here,
         and what the candidate's leaves out is. Items that the model does not know are left out
-    matrix_ids : items of the matrix, ascending
+    matrix_items : items of the matrix
     """
-    place = rows_of(matrix_ids, own_ids)
+    place = own.rows(matrix_items.ids)
     known = np.flatnonzero(place >= 0)
     kept = matrix[:, known].tocsr()
     # Both vocabularies ascend, so the entries of a row stay in order.
     histories = Histories(
-        kept.indptr.astype(np.int64), place[known][kept.indices].astype(np.int32), kept.data, len(own_ids)
+        kept.indptr.astype(np.int64), place[known][kept.indices].astype(np.int32), kept.data, len(own)
     )
-    return Version(InColumns(model, rows_of(item_ids, own_ids)), histories)
+    return Version(InColumns(model, own.rows(judged.ids)), histories)
 
 
 def rows_in(matrix: sparse.csr_matrix, have: Codes, want: Codes) -> sparse.csr_matrix:

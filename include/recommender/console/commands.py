@@ -12,14 +12,14 @@ import msgspec
 
 from ..errors import NotFound
 from ..parameters import MAIN_CHANNEL
+from ..registry.comparison import compare
+from ..registry.listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
+from ..registry.moves import Move, one_line
+from ..registry.registry import Registry
+from ..registry.retention import Retention, retire
+from ..registry.sealed import PLAIN
+from ..registry.verification import verify_version
 from . import text
-from .comparison import compare
-from .documents import PLAIN
-from .listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
-from .moves import Move, one_line
-from .registry import Registry
-from .retention import Retention, retire
-from .verification import verify_version
 
 log = logging.getLogger(__name__)
 

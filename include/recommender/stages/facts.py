@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ..data.counts import FoldCounts, ParseCounts, Resolved
-from ..evaluation.counts import Evaluated, Gated, Learned, Popular, Trained
+from ..evaluation.outcomes import Evaluated, Gated, Learned, Popular, Trained
 from ..storage.documents import Share
 
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from include.recommender.data.counts import FoldCounts
 from include.recommender.errors import ConfigError, NotFound
-from include.recommender.reporting.journal import Journal, RunFacts
+from include.recommender.runs.journal import Journal, RunFacts
 from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.objects import ObjectStore
-from include.recommender.tuning.documents import Tuned
+from include.recommender.tuning.records import Tuned
 from include.recommender.tuning.tuned import read_tuned, resolve_tuned
 
 log = logging.getLogger(__name__)

@@ -130,7 +130,7 @@ def _midnight_s(day: date) -> int:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m local.samples", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m samples.generated", description=__doc__)
     parser.add_argument("directory", type=Path, help="where to; one folder a snapshot is made there")
     parser.add_argument("--seed", type=int, default=SEED, help="another seed makes another world (default %(default)s)")
     given = parser.parse_args()

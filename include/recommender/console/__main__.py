@@ -1,4 +1,4 @@
-"""`python -m include.recommender.registry`."""
+"""`python -m include.recommender.console`."""
 
 import os
 import sys

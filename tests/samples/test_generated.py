@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from local import samples, world
+from samples import generated as samples
+from samples import world
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import msgspec
 
 from ..config import TuneConfig
 from ..registry.verdict import Interval
-from ..reporting.journal import RunFacts, TaskRecord
+from ..runs.journal import RunFacts, TaskRecord
 from ..storage.documents import Count, EpochSeconds, Share, TopK
 from .space import Values
 

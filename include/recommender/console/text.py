@@ -8,12 +8,12 @@ from typing import Any
 
 from ..parameters import RETRAIN
 from ..plain_text import shown
-from .bundle import Manifest
-from .comparison import Comparison, Pair, cut_of, prior_told
-from .listing import Summary
-from .moves import Move, instant, one_line
-from .retention import Candidate, Retirement
-from .verification import Verification
+from ..registry.bundle import Manifest
+from ..registry.comparison import Comparison, Pair, cut_of, prior_told
+from ..registry.listing import Summary
+from ..registry.moves import Move, instant, one_line
+from ..registry.retention import Candidate, Retirement
+from ..registry.verification import Verification
 
 NONE = "-"
 

@@ -21,7 +21,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from ..errors import DataError
-from .reviews import ROWS
+from .decoding import ROWS
 
 STRETCH_BYTES = 64 << 20
 # Of a run on disk, so many ids are in memory while all runs are merged.

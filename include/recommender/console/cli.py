@@ -25,13 +25,13 @@ from ..parameters import MAIN_CHANNEL, REGISTRY
 from ..parameters.of_registry import WHO_CHARS
 from ..parameters.options import add_option
 from ..plain_text import shown_lines
+from ..registry.moves import COMMAND
+from ..registry.registry import Registry
 from ..storage.objects import ObjectStore
 from ..storage.redaction import printable
 from ..storage.uris import split_uri
 from . import commands
 from .commands import Answer
-from .moves import COMMAND
-from .registry import Registry
 
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60

@@ -10,14 +10,14 @@ from ..config import RetrainConfig, TuneConfig
 from ..errors import ConfigError
 from ..registry.verdict import Interval
 from ..reporting.collect import is_sample, review_files
-from ..reporting.journal import Journal
 from ..reporting.pages import environment
 from ..reporting.plots import Whisker, whiskers
 from ..reporting.sources import Sources
+from ..runs.journal import Journal
 from ..stages.workspace import Workspace
 from ..storage.documents import Origin, decode, to_json
-from .documents import Choice, Plan, Result, TuneReport
 from .drawing import history, importance, slices
+from .records import Choice, Plan, Result, TuneReport
 from .space import values_of
 from .study import importances, least_coverage
 

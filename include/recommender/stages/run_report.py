@@ -6,8 +6,8 @@ import logging
 
 from ..reporting.collect import collect
 from ..reporting.html import render_html
-from ..reporting.journal import Journal
 from ..reporting.trend import write_trend
+from ..runs.journal import Journal
 from ..storage.documents import to_json
 from .workspace import Workspace
 

@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from ..storage.documents import Count, Origin, decode, instant_problem, to_json
-from ..storage.names import name_problem
 from ..storage.objects import ObjectStore
+from ..storage.plain_names import name_problem
 
 MAIN_DAG = "recommender_retrain"
 State = Literal["running", "success", "skipped", "failed"]

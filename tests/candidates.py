@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from include.recommender.config import RetrainConfig
+from include.recommender.stages import candidate as stages
 from include.recommender.stages import fit, judge, prepare, promote, publish
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made
@@ -48,29 +49,32 @@ class Candidate:
     def model_id(self):
         return self.published.model_id
 
-    def judge(self):
-        evaluated = judge.evaluate(
-            self.workspace,
-            self.parsed,
-            self.fitted,
-            self.baselines,
+    @property
+    def fields(self):
+        """The candidate as the stages take it."""
+        return stages.Candidate(
+            workspace=self.workspace,
+            parsed=self.parsed,
+            fitted=self.fitted,
+            baselines=self.baselines,
             as_of=self.as_of,
             channel=self.channel,
             config=self.config,
-        ).artifact
+        )
+
+    def judge(self):
+        evaluated = judge.evaluate(self.fields).artifact
         gated = judge.recall_gate(
             self.workspace, evaluated, top_k=10, force_reason=None, config=self.config.gate
         ).artifact
         return evaluated, gated
 
-    def judge_again(self):
-        evaluated, gated = self.judge()
-        self.again.append(evaluated.counts["champion_id"])
-        judge.require_promotion(self.workspace, gated)
-        return evaluated
+    def made(self, outcome):
+        if outcome.artifact.stage == "evaluate":
+            self.again.append(outcome.artifact.counts["champion_id"])
 
     def promote(self, who="dag", why="verdict PROMOTE", **more):
         asked = promote.Asked(
             published=self.published, channel=self.channel, who=who, run=f"run {self.as_of}", why=why, **more
         )
-        return promote.promote_model(self.workspace, asked, self.evaluated, self.judge_again)
+        return promote.promote_model(self.workspace, asked, self.evaluated, promote.Again(self.fields, self.made))

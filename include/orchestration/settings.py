@@ -18,9 +18,6 @@ from include.recommender.storage.uris import split_uri
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 60
-ATTEMPTS = 5
 DEFAULT_CONNECTION = "aws_default"
 PREFIX_BYTES = 512  # the keys below a root add up to 500 more
 OUR_FOLDERS = frozenset({"artifacts", "models", "channels", "reports", "tuned", "retired", "recommendations"})
@@ -118,19 +115,14 @@ def s3_client(aws_conn_id: str) -> S3Client:
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from airflow.sdk.exceptions import AirflowException
-    from botocore.config import Config
 
+    from include.recommender.storage.client import client_config
     from include.recommender.storage.faults import STORE_ERRORS, translate
 
     from .connection import check_connection, unusable
 
     check_connection(aws_conn_id)
-    ours = Config(
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        max_pool_connections=32,
-    )
+    ours = client_config()
     try:
         theirs = S3Hook(aws_conn_id=aws_conn_id).conn_config.botocore_config
         client: S3Client = S3Hook(aws_conn_id=aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()

@@ -21,13 +21,12 @@ from include.recommender.runs.journal import RunFacts
 from include.recommender.stages import fit, judge, prepare, promote, publish
 from include.recommender.stages import profiles as quality
 from include.recommender.stages import run_report as report
+from include.recommender.stages.candidate import Candidate
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.promote import Promotion
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.unchanged import unchanged
 from include.recommender.stages.warm import candidate_start
-from include.recommender.stages.workspace import Outcome
-from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.documents import plain
 
 from .pinning import NONE_YET, check_unseen
@@ -162,7 +161,7 @@ def evaluate() -> Handed:
     """All models on the same holdout."""
 
     def body(run: Run) -> Handed:
-        outcome = _evaluated(run)
+        outcome = judge.evaluate(_candidate(run))
         run.note(champion=outcome.artifact.counted(Evaluated).champion)
         return run.hand_on(outcome)
 
@@ -242,9 +241,11 @@ def promote_model() -> dict[str, Any]:
             who=approved.get("by") or run.facts.started_by,
             run=run.facts.run_id,
             why=_why(published.verdict, reason, approved, run.facts),
-            forced=bool(reason),
+            force_reason=reason,
         )
-        promotion = promote.promote_model(run.workspace, asked, run.made("evaluate"), lambda: _judge_again(run))
+        # The journal then names the newest judgement, and the report shows it.
+        again = promote.Again(_candidate(run), run.hand_on)
+        promotion = promote.promote_model(run.workspace, asked, run.made("evaluate"), again)
         run.note(**asdict(promotion))
         if not promotion.moved:
             raise AirflowSkipException(promotion.why)
@@ -270,27 +271,16 @@ def _judged(run: Run) -> Fitted:
     return Fitted(*(run.made(task) for task in JUDGED))
 
 
-def _evaluated(run: Run) -> Outcome:
-    parsed, baselines = run.made("parse_reviews"), run.made("fit_popularity")
-    return judge.evaluate(
-        run.workspace, parsed, _judged(run), baselines, as_of=run.as_of, channel=run.facts.channel, config=run.config
+def _candidate(run: Run) -> Candidate:
+    return Candidate(
+        workspace=run.workspace,
+        parsed=run.made("parse_reviews"),
+        fitted=_judged(run),
+        baselines=run.made("fit_popularity"),
+        as_of=run.as_of,
+        channel=run.facts.channel,
+        config=run.config,
     )
-
-
-def _judge_again(run: Run) -> Artifact:
-    """Against the champion of now; the journal then names this judgement, and the report shows it."""
-    config, evaluated = run.config, _evaluated(run)
-    run.hand_on(evaluated)
-    gated = judge.recall_gate(
-        run.workspace,
-        evaluated.artifact,
-        top_k=config.evaluate.top_k,
-        force_reason=run.asked.force_reason,
-        config=config.gate,
-    )
-    run.hand_on(gated)
-    judge.require_promotion(run.workspace, gated.artifact)
-    return evaluated.artifact
 
 
 def _why(verdict: str, reason: str | None, approved: Mapping[str, Any], facts: RunFacts) -> str:

@@ -27,6 +27,7 @@ from include.recommender.runs.journal import Journal, RunFacts, TaskRecord
 from include.recommender.stages import fit, judge, prepare, promote, publish
 from include.recommender.stages import profiles as quality
 from include.recommender.stages import run_report as report
+from include.recommender.stages.candidate import Candidate
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import Made, Published
 from include.recommender.stages.warm import candidate_start
@@ -129,12 +130,16 @@ def learn_prior(task: Task) -> Any:
 
 
 def evaluate(task: Task) -> Any:
-    parsed, baselines = task.open("parse_reviews"), task.open("fit_popularity")
-    return _uri(
-        judge.evaluate(
-            task.workspace, parsed, task.fitted(), baselines, as_of=task.as_of, channel=CHANNEL, config=CONFIG
-        )
+    candidate = Candidate(
+        workspace=task.workspace,
+        parsed=task.open("parse_reviews"),
+        fitted=task.fitted(),
+        baselines=task.open("fit_popularity"),
+        as_of=task.as_of,
+        channel=CHANNEL,
+        config=CONFIG,
     )
+    return _uri(judge.evaluate(candidate))
 
 
 def recall_gate(task: Task) -> Any:

@@ -70,7 +70,7 @@ def test_a_version_that_was_rolled_back_is_not_promoted_again_unless_a_person_fo
     assert not promotion.moved
     assert "was rolled back by ann (one item to everybody)" in promotion.why
     assert live(workspace) == first.model_id
-    assert second.promote(forced=True).moved
+    assert second.promote(force_reason="a person wants it so").moved
     assert workspace.registry.channels.history(CHANNEL)[-1].kind == "force"
 
 

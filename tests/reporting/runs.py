@@ -12,6 +12,7 @@ from include.recommender.reporting.collect import collect as collect_report
 from include.recommender.reporting.report import Report, read_report
 from include.recommender.runs.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages import fit, judge, prepare
+from include.recommender.stages.candidate import Candidate
 from include.recommender.stages.fit import Fitted
 from include.recommender.storage.documents import to_json
 
@@ -83,9 +84,16 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
     trained = keep(fit.train_als(workspace, parsed, encoded, config.train))
     baselines = keep(fit.fit_popularity(workspace, encoded, config.popularity))
     fitted = Fitted(encoded, trained, keep(fit.learn_prior(workspace, encoded, config)))
-    evaluated = keep(
-        judge.evaluate(workspace, parsed, fitted, baselines, as_of=AS_OF, channel="production", config=config)
+    candidate = Candidate(
+        workspace=workspace,
+        parsed=parsed,
+        fitted=fitted,
+        baselines=baselines,
+        as_of=AS_OF,
+        channel="production",
+        config=config,
     )
+    evaluated = keep(judge.evaluate(candidate))
     keep(judge.recall_gate(workspace, evaluated, top_k=config.evaluate.top_k, force_reason=None, config=config.gate))
     return journal, made
 

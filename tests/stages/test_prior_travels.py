@@ -54,13 +54,11 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     # This run leaves out items that the champion knows: its histories, and so its scores, stay its own.
     later = Candidate(workspace, AUGUST, min_item_interactions=20, prior_power=0.0, fit_prior=False)
     state = workspace.registry.channels.read("production")
-    comparison, theirs = compare_with(workspace, later.fitted, state, later.config)
+    comparison, theirs = compare_with(later.fields, state)
     assert comparison.how == "published"
     fold = EncodedFold.load(workspace.artifacts.path(later.fitted.encoded))
     rows = np.arange(len(fold.user_codes), dtype=np.int32)
-    found = version_of(
-        workspace, later.parsed, later.fitted, judged=rows, as_of=AUGUST, comparison=comparison, theirs=theirs
-    )
+    found = version_of(later.fields, rows, comparison, theirs)
     published = prior_of(workspace.registry.manifest(first.model_id))
     assert published.power > 0
     # What each user did until now, by the champion's own configuration, over the items that it knows.
@@ -103,12 +101,10 @@ def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
     """Published later than this run's cut: its configuration is fitted on this train part, as `first` was."""
     Candidate(workspace, AUGUST, **CONFIGURED).promote()
     now = Candidate(workspace, JULY, factors=8)
-    comparison, theirs = compare_with(workspace, now.fitted, workspace.registry.channels.read("production"), now.config)
+    comparison, theirs = compare_with(now.fields, workspace.registry.channels.read("production"))
     assert comparison.how == "refitted"
     fold = EncodedFold.load(workspace.artifacts.path(now.fitted.encoded))
-    found = version_of(
-        workspace, now.parsed, now.fitted, judged=fold.holdout_rows, as_of=JULY, comparison=comparison, theirs=theirs
-    )
+    found = version_of(now.fields, fold.holdout_rows, comparison, theirs)
     expected = fit.load_model(workspace, first.fitted, first.config).score(fold.histories.take(fold.holdout_rows))
     assert found.model.score(found.histories).tobytes() == expected.tobytes()
 
@@ -130,9 +126,7 @@ def test_judging_depends_on_the_prior(workspace, first, param):
         params = {**CONFIGURED, "iterations": 5, "resamples": 10_000, "fit_prior": False, param: value}
         config = RetrainConfig.from_params(params)
         fitted = replace(first.fitted, prior=fit.learn_prior(workspace, first.fitted.encoded, config).artifact)
-        outcome = judge.evaluate(
-            workspace, first.parsed, fitted, first.baselines, as_of=JULY, channel="production", config=config
-        )
+        outcome = judge.evaluate(replace(first.fields, fitted=fitted, config=config))
         judged.append(outcome.artifact.uri)
     assert judged[0] != judged[1]
 

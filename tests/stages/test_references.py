@@ -37,7 +37,7 @@ def test_what_a_person_forced_and_what_was_rolled_back_is_no_reference(workspace
     strong = Candidate(workspace, SEPTEMBER, **STRONG)
     strong.promote()
     weak = Candidate(workspace, SEPTEMBER, **WEAK)
-    assert weak.promote(forced=True).moved
+    assert weak.promote(force_reason="a person wants it so").moved
     after = Candidate(workspace, SEPTEMBER, **AS_WEAK)
     assert versions(after) == {"champion": weak.model_id}
     workspace.registry.rollback(CHANNEL, who="ann", why="one item to everybody")

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from include.recommender.config import TrainConfig
 from include.recommender.data.encoding import EncodedFold
+from include.recommender.ids import Vocabulary
 from include.recommender.stages import fit, warm
 from include.recommender.stages.warm import ItemFactors, candidate_start, joined_factors
 
@@ -14,8 +15,8 @@ PARAMS = {"factors": 8, "warm_start": True, "warm_iterations": 2, "champion_tole
 
 
 def test_factors_are_joined_by_id_and_unknown_items_begin_at_random():
-    known = ItemFactors(np.arange(4, dtype=np.float32).reshape(2, 2), pa.array(["b", "d"]))
-    found, n_known = joined_factors(known, pa.array(["a", "b", "c", "d"]), TrainConfig(factors=2))
+    known = ItemFactors(np.arange(4, dtype=np.float32).reshape(2, 2), Vocabulary(pa.array(["b", "d"])))
+    found, n_known = joined_factors(known, Vocabulary(pa.array(["a", "b", "c", "d"])), TrainConfig(factors=2))
     assert n_known == 2
     assert found[[1, 3]].tolist() == known.factors.tolist()
     assert (np.abs(found[[0, 2]]) <= 0.01).all()

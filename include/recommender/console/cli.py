@@ -16,10 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError
-
 from ..errors import ConfigError, RecommenderError
 from ..parameters import MAIN_CHANNEL, REGISTRY
 from ..parameters.of_registry import WHO_CHARS
@@ -27,16 +23,12 @@ from ..parameters.options import add_option
 from ..plain_text import shown_lines
 from ..registry.moves import COMMAND
 from ..registry.registry import Registry
+from ..storage.client import s3_client
 from ..storage.objects import ObjectStore
-from ..storage.redaction import printable
 from ..storage.uris import split_uri
 from . import commands
 from .commands import Answer
 
-CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 60
-ATTEMPTS = 5
-CONNECTIONS = 32
 HELP_COLUMNS = 100
 
 NOTES = """MODEL is a version's id, or the name of a channel: the version that it points to.
@@ -103,17 +95,7 @@ def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
     if not root:
         raise ConfigError("No root: set RECOMMENDER_ROOT, or pass --root s3://bucket/prefix")
     split_uri(root)
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        max_pool_connections=CONNECTIONS,
-    )
-    try:
-        client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"Cannot set up the connection to {root}: {printable(error)}") from None
-    return Registry(ObjectStore.at(client, root))
+    return Registry(ObjectStore.at(s3_client(endpoint_url), root))
 
 
 def parser(typed: Typed | None = None) -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from ..data.counts import FoldCounts, ParseCounts, Resolved
 from ..data.quality import Check
 from ..evaluation.judgement import Judgement
 from ..evaluation.learned_prior import LearnedPrior
+from ..parameters import MAIN_CHANNEL
 from ..registry.verdict import How, Interval, Name, Verdict
 from ..runs.journal import RunFacts, TaskRecord
 from ..storage.documents import Count, Origin, Share, TopK, decode
@@ -109,7 +110,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     @property
     def channel(self) -> str:
         """The channel of the run."""
-        return self.run.channel if self.run else "production"
+        return self.run.channel if self.run else MAIN_CHANNEL
 
 
 def read_report(raw: bytes, where: str) -> Report:

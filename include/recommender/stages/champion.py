@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from ..config import RetrainConfig
-from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, load_vocabulary
 from ..evaluation.alignment import Version, aligned, rows_in
@@ -19,6 +17,7 @@ from ..registry.bundle import Manifest, config_of, prior_of
 from ..registry.channels import ChannelState
 from ..registry.verdict import How
 from ..storage.artifacts import Artifact
+from .candidate import Candidate
 from .fit import Fitted, learn_prior, load_model, prior_identity, train_als
 from .prepare import encode_interactions
 from .warm import bundle_part
@@ -44,20 +43,19 @@ class Comparison:
     same: bool = False
 
 
-def compare_with(
-    workspace: Workspace, fitted: Fitted, state: ChannelState | None, config: RetrainConfig
-) -> tuple[Comparison, RetrainConfig]:
-    """How the champion may be compared on this fold, and its configuration."""
+def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[Comparison, RetrainConfig]:
+    """How the champion may be compared on the candidate's fold, and its configuration."""
+    config = candidate.config
     if state is None:
         return Comparison(how="none", champion_id=None, note="none yet", inputs={}), config
     name = state.model_id
-    manifest = workspace.registry.manifest(name)
+    manifest = candidate.workspace.registry.manifest(name)
     theirs = their_config(manifest, config)
-    if is_candidate(manifest.identity, fitted, config):
+    if is_candidate(manifest.identity, candidate):
         return Comparison(
             how="none", champion_id=name, note=f"{name} is this very candidate", inputs={}, same=True
         ), theirs
-    if manifest.cut_s <= fitted.encoded.counted(FoldCounts).cut_s:
+    if manifest.cut_s <= candidate.counts.cut_s:
         note = f"{name}: its judged factors, which were trained before this cut"
         return Comparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
     if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
@@ -74,30 +72,23 @@ def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
     return replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
 
 
-def is_candidate(identity: Mapping[str, Any], fitted: Fitted, config: RetrainConfig) -> bool:
+def is_candidate(identity: Mapping[str, Any], candidate: Candidate) -> bool:
     """Whether a version is what this run has fitted."""
-    theirs = (identity["judged"], identity["judged_prior"])
-    return theirs == (fitted.trained.digest, prior_identity(fitted.prior, config.prior))
+    fitted, theirs = candidate.fitted, (identity["judged"], identity["judged_prior"])
+    return theirs == (fitted.trained.digest, prior_identity(fitted.prior, candidate.config.prior))
 
 
-def version_of(
-    workspace: Workspace,
-    parsed: Artifact,
-    fitted: Fitted,
-    judged: Rows,
-    as_of: datetime,
-    comparison: Comparison,
-    theirs: RetrainConfig,
-) -> Version:
-    """A version over this fold's items, with the histories of the judged users by its own configuration.
+def version_of(candidate: Candidate, judged: Rows, comparison: Comparison, theirs: RetrainConfig) -> Version:
+    """A version over the fold's items, with the histories of the judged users by its own configuration.
 
     Parameters
     ----------
-    judged : rows of this fold
+    judged : rows of the candidate's fold
     """
+    workspace, parsed, fitted = candidate.workspace, candidate.parsed, candidate.fitted
     all_items = load_vocabulary(workspace.artifacts.path(parsed) / ITEMS)
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-    encoded = encode_interactions(workspace, parsed, as_of, theirs.encode).artifact
+    encoded = encode_interactions(workspace, parsed, candidate.as_of, theirs.encode).artifact
     their_fold = EncodedFold.load(workspace.artifacts.path(encoded))
     their_items = all_items.take(their_fold.item_codes)
     if comparison.how == "published":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +14,6 @@ from msgspec.structs import replace
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, DataError, GateRejected
-from ..evaluation.alignment import Version
 from ..evaluation.evaluate import Judged, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
@@ -29,8 +27,9 @@ from ..reporting.tables import render_verdict
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from ..storage.documents import Origin, checked, load_json, plain, to_json
+from .candidate import Candidate
 from .champion import Comparison, compare_with, version_of
-from .fit import Fitted, load_model, load_popularity
+from .fit import load_model, load_popularity
 from .references import Recent, UnreadableError, recent_versions
 from .workspace import Outcome, Workspace, run_once
 
@@ -41,34 +40,17 @@ Stored = TypeVar("Stored", bound=msgspec.Struct)
 WITHOUT_PRIOR = "without_prior"
 
 
-def evaluate(
-    workspace: Workspace,
-    parsed: Artifact,
-    fitted: Fitted,
-    baselines: Artifact,
-    as_of: datetime,
-    channel: str,
-    config: RetrainConfig,
-) -> Outcome:
+def evaluate(candidate: Candidate) -> Outcome:
     """Candidate, popularity, champion and the versions live before it: judged.json and recall_<model>.npy a user.
 
     `counts["champion_id"]` is the version that the channel pointed to, `counts["versions"]` what each of the channel's
     versions among the models is.
     """
-    state = workspace.registry.channels.read(channel)
-    comparison, theirs = compare_with(workspace, fitted, state, config)
+    state = candidate.workspace.registry.channels.read(candidate.channel)
+    comparison, theirs = compare_with(candidate, state)
     # Of the model that is live already there is nothing to decide.
-    recent = Recent() if comparison.same else recent_versions(workspace, parsed, fitted, state=state, config=config)
-    judging = Judging(
-        workspace=workspace,
-        parsed=parsed,
-        fitted=fitted,
-        baselines=baselines,
-        as_of=as_of,
-        config=config,
-        comparison=comparison,
-        theirs=theirs,
-    )
+    recent = Recent() if comparison.same else recent_versions(candidate, state)
+    judging = Judging(candidate, comparison, theirs)
     while True:
         try:
             outcome = _evaluated(judging, recent)
@@ -83,34 +65,18 @@ def evaluate(
     return outcome
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Judging:
-    """What is judged: a run's candidate, the baselines, and the champion with its configuration."""
+    """What is judged: a run's candidate, and the champion with its configuration."""
 
-    workspace: Workspace
-    parsed: Artifact
-    fitted: Fitted
-    baselines: Artifact
-    as_of: datetime
-    config: RetrainConfig
+    candidate: Candidate
     comparison: Comparison
     theirs: RetrainConfig
 
-    def version(self, task: Task, comparison: Comparison, theirs: RetrainConfig) -> Version:
-        """A version of the channel, over this fold's items and judged users."""
-        return version_of(
-            self.workspace,
-            self.parsed,
-            self.fitted,
-            judged=task.rows,
-            as_of=self.as_of,
-            comparison=comparison,
-            theirs=theirs,
-        )
-
 
 def _evaluated(judging: Judging, recent: Recent) -> Outcome:
-    workspace, fitted, config, comparison = judging.workspace, judging.fitted, judging.config, judging.comparison
+    candidate, comparison = judging.candidate, judging.comparison
+    fitted, config = candidate.fitted, candidate.config
 
     def make(directory: Path) -> dict[str, Any]:
         outcome = _judge_all(judging, recent)
@@ -130,10 +96,10 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
 
     inputs = {
         "fold": fitted.encoded.digest,
-        "ids": judging.parsed.digest,
+        "ids": candidate.parsed.digest,
         "candidate": fitted.trained.digest,
         "prior": fitted.prior.digest,
-        "popularity": judging.baselines.digest,
+        "popularity": candidate.baselines.digest,
         "champion_id": comparison.champion_id or "",
         **comparison.inputs,
         **recent.inputs,
@@ -144,35 +110,34 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
-    return run_once(workspace, "evaluate", code=code_of(__name__), config=settings, inputs=inputs, make=make)
+    return run_once(candidate.workspace, "evaluate", code=code_of(__name__), config=settings, inputs=inputs, make=make)
 
 
 def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
     """Each version of the channel is loaded and let go before the next: each is as large as the candidate."""
-    workspace, fitted, config = judging.workspace, judging.fitted, judging.config
+    candidate = judging.candidate
+    workspace, fitted, config = candidate.workspace, candidate.fitted, candidate.config
     task = fold_task(EncodedFold.load(workspace.artifacts.path(fitted.encoded)), config.evaluate)
     model = load_model(workspace, fitted, config)
     models: dict[str, Recommender] = {CANDIDATE: model}
     if (model.prior.multipliers != 1).any():
         models[WITHOUT_PRIOR] = model.als
-    outcome = judge(models | load_popularity(workspace, judging.baselines), task, config.evaluate)
+    outcome = judge(models | load_popularity(workspace, candidate.baselines), task, config.evaluate)
     if judging.comparison.how != "none":
-        outcome |= _judged(judging, task, name=CHAMPION, comparison=judging.comparison, theirs=judging.theirs)
+        outcome |= _judged(candidate, task, CHAMPION, judging.comparison, judging.theirs)
     for number, earlier in enumerate(recent.judged, 1):
         try:
-            outcome |= _judged(
-                judging, task, name=f"{EARLIER}{number}", comparison=earlier.comparison, theirs=earlier.config
-            )
+            outcome |= _judged(candidate, task, f"{EARLIER}{number}", earlier.comparison, earlier.config)
         except DataError as error:
             raise UnreadableError(earlier.model_id, str(error)) from error
     return outcome
 
 
 def _judged(
-    judging: Judging, task: Task, name: str, comparison: Comparison, theirs: RetrainConfig
+    candidate: Candidate, task: Task, name: str, comparison: Comparison, theirs: RetrainConfig
 ) -> dict[str, Judged]:
-    version = judging.version(task, comparison, theirs)
-    return judge({name: version.model}, task, judging.config.evaluate, version.histories)
+    version = version_of(candidate, task.rows, comparison, theirs)
+    return judge({name: version.model}, task, candidate.config.evaluate, version.histories)
 
 
 def _versions(comparison: Comparison, recent: Recent) -> list[ComparedVersion]:

@@ -14,8 +14,10 @@ from ..registry.channels import ChannelState, Kind, Move
 from ..registry.moves import moved_now, one_line, promote_command
 from ..registry.registry import is_older
 from ..storage.artifacts import Artifact
+from . import judge
+from .candidate import Candidate
 from .publish import Published
-from .workspace import Workspace
+from .workspace import Outcome, Workspace
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +38,11 @@ class Promotion:
     judged_again: int = 0
 
 
-JudgeAgain = Callable[[], Artifact]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """A version that shall become what a channel points to: by whom, in which run, and why.
 
-    forced : a person wants this promotion, with a written reason: also of a version that was rolled back
+    force_reason : of a person who wants this promotion whatever the verdict, also of a version that was rolled back
     """
 
     published: Published
@@ -51,7 +50,12 @@ class Asked:
     who: str
     run: str
     why: str
-    forced: bool = False
+    force_reason: str | None = None
+
+    @property
+    def forced(self) -> bool:
+        """Whether a person wants it whatever the verdict."""
+        return bool(self.force_reason)
 
     def ended(self, why: str, judged_again: int, *, moved: bool) -> Promotion:
         """What became of it."""
@@ -64,16 +68,41 @@ class Asked:
         )
 
 
-def promote_model(
-    workspace: Workspace, asked: Asked, evaluated: Artifact, judge_again: JudgeAgain | None = None
-) -> Promotion:
+@dataclass(frozen=True)
+class Again:
+    """A candidate that may have to be judged against another champion.
+
+    made : is called with each artifact of the judgement, also where the candidate then does not pass
+    """
+
+    candidate: Candidate
+    made: Callable[[Outcome], object] = lambda outcome: None
+
+    def judged(self, force_reason: str | None) -> Artifact:
+        """The evaluation against the champion of now. Raises GateRejected where the candidate does not pass."""
+        config = self.candidate.config
+        evaluated = judge.evaluate(self.candidate)
+        self.made(evaluated)
+        gated = judge.recall_gate(
+            self.candidate.workspace,
+            evaluated.artifact,
+            top_k=config.evaluate.top_k,
+            force_reason=force_reason,
+            config=config.gate,
+        )
+        self.made(gated)
+        judge.require_promotion(self.candidate.workspace, gated.artifact)
+        return evaluated.artifact
+
+
+def promote_model(workspace: Workspace, asked: Asked, evaluated: Artifact, again: Again | None = None) -> Promotion:
     """Point a channel to a published version, unless it points to that or to newer knowledge already.
 
     Where the channel moved since the candidate was judged against its champion, the candidate is judged anew.
 
     Parameters
     ----------
-    judge_again : evaluates against the champion of now, and raises GateRejected where the candidate does not pass
+    again : what to judge once more where the champion is another by now
 
     Raises
     ------
@@ -94,7 +123,7 @@ def promote_model(
             log.info("%s stays where it is: %s", channel, objection)
             return asked.ended(objection, judged_again, moved=False)
         if _champion(state) != evaluated.counted(Evaluated).champion_id:
-            evaluated = _judge_again(asked, state, evaluated, judge_again)
+            evaluated = _judge_again(asked, state, evaluated, again)
             judged_again += 1
         elif _moved(workspace, asked, state):
             return asked.ended(asked.why, judged_again, moved=True)
@@ -139,19 +168,17 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _judge_again(
-    asked: Asked, state: ChannelState | None, evaluated: Artifact, judge_again: JudgeAgain | None
-) -> Artifact:
+def _judge_again(asked: Asked, state: ChannelState | None, evaluated: Artifact, again: Again | None) -> Artifact:
     channel, published = asked.channel, asked.published
     told = (
         f"{channel} points to {_champion(state)}, but {published.model_id} was judged when it pointed to "
         f"{evaluated.counted(Evaluated).champion_id}."
     )
-    if judge_again is None:
+    if again is None:
         raise GateRejected(f"{told} It was not moved. Clear the task evaluate of this run, with all after it.")
     log.info("%s It is judged again.", told)
     try:
-        return judge_again()
+        return again.judged(asked.force_reason)
     except GateRejected as error:
         raise GateRejected(f"{told} Judged again, it does not pass: {channel} was not moved.\n{error}") from error
 

@@ -11,15 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..config import RetrainConfig
-from ..data.counts import FoldCounts
 from ..errors import ConfigError, DataError
 from ..registry.bundle import Manifest
 from ..registry.channels import ChannelState
 from ..registry.moves import Move, replay
-from ..storage.artifacts import Artifact
+from .candidate import Candidate
 from .champion import Comparison, is_candidate, their_config
-from .fit import Fitted
-from .workspace import Workspace
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +68,7 @@ class UnreadableError(Exception):
         self.model_id, self.why = model_id, why
 
 
-def recent_versions(
-    workspace: Workspace,
-    parsed: Artifact,
-    fitted: Fitted,
-    state: ChannelState | None,
-    config: RetrainConfig,
-) -> Recent:
+def recent_versions(candidate: Candidate, state: ChannelState | None) -> Recent:
     """Of the versions that were live before the champion: the best on record on this very holdout, and the newest.
 
     A version that was rolled back is none of them, nor what was live before the newest promotion that a person forced:
@@ -86,21 +77,18 @@ def recent_versions(
     """
     if state is None:
         return Recent()
-    history = [
-        move for move in workspace.registry.channels.history(state.move.channel) if move.number <= state.move.number
-    ]
+    registry = candidate.workspace.registry
+    history = [move for move in registry.channels.history(state.move.channel) if move.number <= state.move.number]
     names = _before_champion(history)[:MOST_READ]
-    manifests = workspace.registry.manifests(names)
+    manifests = registry.manifests(names)
     found: list[Earlier] = []
     left_out: list[tuple[str, str]] = []
     for name in names:
-        manifest = manifests.get(name)
-        if manifest is None:
-            left_out.append((name, "it was retired"))
-        elif isinstance(manifest, DataError):
-            left_out.append((name, str(manifest)))
-        else:
-            _sort(name, manifest, parsed, fitted, config, found, left_out)
+        earlier = _earlier(name, manifests.get(name), candidate)
+        if isinstance(earlier, str):
+            left_out.append((name, earlier))
+        elif earlier:
+            found.append(earlier)
     return Recent(_chosen(found), tuple(left_out))
 
 
@@ -115,35 +103,30 @@ def _before_champion(history: Sequence[Move]) -> list[str]:
     return names[1:]
 
 
-def _sort(
-    name: str,
-    manifest: Manifest,
-    parsed: Artifact,
-    fitted: Fitted,
-    config: RetrainConfig,
-    found: list[Earlier],
-    left_out: list[tuple[str, str]],
-) -> None:
-    """Put a version with those that may be judged, or say why it may not."""
+def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candidate) -> Earlier | str | None:
+    """A version as it may be judged, or why it may not; None for the candidate itself."""
+    if manifest is None:
+        return "it was retired"
+    if isinstance(manifest, DataError):
+        return str(manifest)
     try:
-        if is_candidate(manifest.identity, fitted, config):
-            return
-        if manifest.cut_s > fitted.encoded.counted(FoldCounts).cut_s:
-            left_out.append((name, "it has seen this holdout"))
-            return
+        if is_candidate(manifest.identity, candidate):
+            return None
+        if manifest.cut_s > candidate.counts.cut_s:
+            return "it has seen this holdout"
         note = f"{name}: live earlier, its judged factors, which were trained before this cut"
         comparison = Comparison(how="published", champion_id=name, note=note, inputs={})
-        found.append(Earlier(comparison, their_config(manifest, config), _on_record(manifest, parsed, fitted, config)))
+        return Earlier(comparison, their_config(manifest, candidate.config), _on_record(manifest, candidate))
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
-        left_out.append((name, f"its manifest cannot be used: {type(error).__name__}: {error}"))
+        return f"its manifest cannot be used: {type(error).__name__}: {error}"
 
 
-def _on_record(manifest: Manifest, parsed: Artifact, fitted: Fitted, config: RetrainConfig) -> float | None:
+def _on_record(manifest: Manifest, candidate: Candidate) -> float | None:
     theirs = manifest.identity["ids"], manifest.cut_s, manifest.published_cut_s
-    counts = fitted.encoded.counted(FoldCounts)
-    if theirs != (parsed.digest, counts.cut_s, counts.last_s + 1):
+    counts = candidate.counts
+    if theirs != (candidate.parsed.digest, counts.cut_s, counts.last_s + 1):
         return None
-    recall = manifest.metrics["candidate"].get(f"recall@{config.evaluate.top_k}")
+    recall = manifest.metrics["candidate"].get(f"recall@{candidate.config.evaluate.top_k}")
     return None if recall is None else float(recall)
 
 

@@ -55,7 +55,7 @@ def test_where_fashion_rules_the_prior_weighs_more_than_where_taste_does():
     for found in (learn_prior(taste, strong), learn_prior(fashion, alone)):
         assert found.judged_users > 100
         (own,) = (row for row in found.tried if (row.half_life_days, row.power) == chosen(found))
-        assert not own["clearly_worse"]
+        assert not own.clearly_worse
 
 
 def test_where_fashions_pass_quickly_the_half_life_is_shorter_than_where_they_last():

@@ -55,7 +55,7 @@ def made_by(workspace, make, stage="stage", counts=None, lineage=None):
         make(directory)
         return counts or {}
 
-    return run_once(workspace, stage, version=1, config={}, inputs={}, make=run, lineage=lineage).artifact
+    return run_once(workspace, stage, code="1", config={}, inputs={}, make=run, lineage=lineage).artifact
 
 
 def test_a_stage_that_leads_into_the_dag_folder_writes_nothing(workspace, tmp_path):

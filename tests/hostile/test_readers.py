@@ -35,7 +35,7 @@ def manifest(workspace):
     made = run_once(
         workspace,
         "parse_reviews",
-        version=1,
+        code="1",
         config={},
         inputs={"files": "d"},
         make=lambda d: (d / "a").write_text("a") and PARSED,
@@ -86,7 +86,7 @@ def task_record(workspace):
 
 
 def profile(workspace):
-    made = run_once(workspace, "parse_reviews", version=1, config={}, inputs={}, make=lambda d: PARSED).artifact
+    made = run_once(workspace, "parse_reviews", code="1", config={}, inputs={}, make=lambda d: PARSED).artifact
     config = quality.QualityConfig()
     quality.check_snapshot(workspace, "2018-08-01", made, config)
     return f"{quality.FOLDER}/2018-08-01.json", lambda: quality.check_snapshot(workspace, "2018-09-01", made, config)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from include.recommender.errors import ConfigError
 from local import run, uploads, wanted
 from local.airflow_env import secret
 from local.dag_run import copy_pages
-from local.ending import Copies, ending, status
 from local.environment import PROJECT
 
 from .. import worlds
@@ -85,49 +83,6 @@ def test_a_secret_is_made_once_for_its_owner_only(tmp_path):
     path = tmp_path / "key"
     assert secret(path) == secret(path)
     assert path.stat().st_mode & 0o777 == 0o600
-
-
-COPIES = Copies("s3://b/shop/reports/r/report.html", Path("r.html"), Path("trend.html"))
-
-
-def _report(**given):
-    tasks = [
-        {"task": "parse_reviews", "reused": True, "artifacts": {"a": 1}},
-        {"task": "evaluate", "reused": False, "artifacts": {"b": 1}},
-    ]
-    return {"tasks": tasks, "table": None, "verdict": None, "model": None, "error": None, **given}
-
-
-def test_the_ending_tells_verdict_reuse_and_error():
-    against = {"mean": 0.01, "low": -0.001, "high": 0.02}
-    held = _report(
-        verdict={
-            "decision": "HOLD",
-            "forced": None,
-            "reasons": ["not enough evidence"],
-            "top_k": 10,
-            "baseline": "popularity_30d",
-            "against_popularity": against,
-        }
-    )
-    text = ending(held, COPIES, "a-model")
-    assert "HOLD" in text
-    assert "not enough evidence" in text
-    assert "Reused:  parse_reviews\n" in text
-    assert "none published" in text
-    assert "Channel: production still points to a-model\n" in text
-    assert "Channel: production points nowhere yet\n" in ending(held, COPIES, None)
-    assert "Trend:   trend.html\n" in text
-    assert status(held) == 0
-    broken = _report(error={"task": "parse_reviews", "kind": "DataError", "message": "truncated"})
-    assert "Error in parse_reviews: DataError: truncated" in ending(broken, COPIES, None)
-    assert status(broken) == 1
-
-
-def test_an_unchanged_run_tells_the_channel_and_how_to_train_again():
-    text = ending(_report(unchanged="a-model", run={"channel": "staging"}), COPIES, "a-model")
-    assert "Channel: staging still points to a-model\n" in text
-    assert """make run CONF='{"force": true}'""" in text
 
 
 def test_the_copies_of_reports_link_to_recall_over_time_and_back(workspace, tmp_path):

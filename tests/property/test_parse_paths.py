@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from include.recommender.data.decoding import FEW_LINES, parse_block, parse_each, parse_regular
 from include.recommender.data.lines import Block, read_blocks
-from include.recommender.data.reviews import FEW_LINES, parse_block, parse_each, parse_regular
 
 OLD = {
     "overall": 5.0,

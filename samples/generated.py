@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -77,12 +78,13 @@ def _rows(rng: np.random.Generator, world: World, choices: Choices) -> list[dict
     users, items = world.user_ids, world.item_ids
     columns = (choices.users, choices.items, choices.times_s, rating, verified, votes, colour)
     return [
-        _row(users[user], items[item], time, stars, bought, vote, style)
-        for user, item, time, stars, bought, vote, style in zip(*(column.tolist() for column in columns), strict=True)
+        _row(users[user], items[item], rest)
+        for user, item, *rest in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
-def _row(user: str, item: str, time_s: int, stars: float, bought: bool, vote: int, colour: int) -> dict[str, object]:
+def _row(user: str, item: str, columns: list[Any]) -> dict[str, object]:
+    time_s, stars, bought, vote, colour = columns
     when = datetime.fromtimestamp(time_s, UTC)
     row: dict[str, object] = {"overall": stars}
     if vote:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from include.recommender.errors import ConfigError, NotFound, PreconditionFailed, TransientError
-from include.recommender.registry.registry import Registry
+from include.recommender.registry.registry import By, Registry
 from include.recommender.registry.retention import Retention, retire
 from include.recommender.registry.versions import manifest_key
 from include.recommender.storage.objects import ObjectStore
@@ -16,7 +16,7 @@ from .proxy import Fault
 
 NOTHING = Retention(keep_newest=0, keep_moves=0)
 POINTER = r"channels/production\.json"
-BY = {"who": "ann", "why": "bad"}
+BY = By("ann", "bad")
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_rollback_that_is_killed_between_pointer_and_history_is_seen_and_told_
     line(direct, M1, M2)
     script.faults = [Fault("PUT", "production/history/0*3-", "500", times=3)]
     with pytest.raises(TransientError):
-        workspace.registry.rollback("production", **BY)
+        workspace.registry.rollback("production", by=BY)
     expected = [(1, M1), (2, M2), (3, M1)]
     assert told(direct) == expected  # from the pointer
     assert len(list(direct.objects.walk("channels/production/history/"))) == 2
@@ -49,7 +49,7 @@ def test_a_pointer_write_that_fails_for_a_moment_is_written_again(faulty, kind):
     workspace, script = faulty
     line(workspace.registry, M1, M2)
     script.faults = [Fault("PUT", POINTER, kind, times=3)]
-    assert workspace.registry.rollback("production", **BY).model_id == M1
+    assert workspace.registry.rollback("production", by=BY).model_id == M1
     assert told(workspace.registry) == [(1, M1), (2, M2), (3, M1)]
 
 
@@ -59,7 +59,7 @@ def test_a_pointer_write_that_fails_for_good_moves_nothing(faulty, kind):
     line(workspace.registry, M1, M2)
     script.faults = [Fault("PUT", POINTER, kind, times=99)]
     with pytest.raises(TransientError, match=r"channels/production\.json"):
-        workspace.registry.rollback("production", **BY)
+        workspace.registry.rollback("production", by=BY)
     assert told(workspace.registry) == [(1, M1), (2, M2)]
 
 
@@ -79,7 +79,7 @@ def test_who_loses_against_a_write_after_a_lost_one_is_told_who_won(faulty, dire
     script.faults = [Fault("PUT", POINTER, "500", times=3)]
     script.faults.append(Fault("PUT", POINTER, "call", action=lambda: move(direct, M3, why="theirs")))
     with pytest.raises(PreconditionFailed, match=rf"dag moved it to {M3} .*theirs.*Nothing was changed"):
-        workspace.registry.rollback("production", **BY)
+        workspace.registry.rollback("production", by=BY)
     assert told(direct)[-1] == (3, M3)
 
 
@@ -134,7 +134,7 @@ def test_a_rollback_to_what_is_retired_in_that_moment_goes_forth_again(faulty, d
     line(direct, M1, M2)
     script.faults = [Fault("PUT", POINTER, "call", action=lambda: retire(direct, NOTHING, "ann", dry_run=False))]
     with pytest.raises(NotFound, match=f"{M1}: was retired while production moved to it"):
-        workspace.registry.rollback("production", **BY)
+        workspace.registry.rollback("production", by=BY)
     assert direct.channels.read("production").model_id == M2
     assert direct.was_rolled_back("production", M2) is None
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from include.recommender.errors import DataError
-from include.recommender.stages.workspace import run_once
+from include.recommender.stages.workspace import Stage, run_once
 
 from .proxy import Fault
 from .stages import STAGES
@@ -60,10 +60,10 @@ def test_a_slow_writer_of_other_bytes_does_not_damage_what_is_finished(faulty, t
         return write
 
     def finish():
-        run_once(workspace, "stage", version=1, config={}, inputs={}, make=make("theirs"))
+        run_once(workspace, Stage("stage", "1"), config={}, inputs={}, make=make("theirs"))
 
     script.faults = [Fault("PUT", "factors.npy", "call", action=finish)]
-    ours = run_once(workspace, "stage", version=1, config={}, inputs={}, make=make("ours")).artifact
+    ours = run_once(workspace, Stage("stage", "1"), config={}, inputs={}, make=make("ours")).artifact
     elsewhere = type(workspace)(workspace.root, workspace.snapshots, tmp_path / "elsewhere")
     assert (elsewhere.artifacts.path(ours) / "factors.npy").read_text() == "theirs"
     assert elsewhere.artifacts.open(ours.uri) == ours
@@ -77,7 +77,7 @@ def test_two_readers_of_a_damaged_cached_copy_both_get_the_right_one(faulty, tmp
         (directory / "a").write_text("alpha")
         return {}
 
-    made = run_once(workspace, "stage", version=1, config={}, inputs={}, make=make).artifact
+    made = run_once(workspace, Stage("stage", "1"), config={}, inputs={}, make=make).artifact
     (workspace.artifacts.path(made) / "a").write_text("alphA")
     found = []
     script.faults = [Fault("HEAD", "", "call", action=lambda: found.append(workspace.artifacts.path(made)))]

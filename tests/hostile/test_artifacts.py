@@ -15,7 +15,7 @@ from include.recommender.data.reviews import load_vocabulary
 from include.recommender.data.snapshots import Snapshot, key_problem, local_path, located, resolve
 from include.recommender.errors import DataError, NotFound
 from include.recommender.stages import fit, judge, prepare
-from include.recommender.stages.workspace import run_once
+from include.recommender.stages.workspace import Stage, run_once
 from include.recommender.storage.artifacts import _checksum, canonical_hash, read_manifest
 from include.recommender.storage.objects import ObjectInfo
 from include.recommender.storage.plain_names import MAX_BYTES, name_problem, plain_name
@@ -55,7 +55,7 @@ def made_by(workspace, make, stage="stage", counts=None, lineage=None):
         make(directory)
         return counts or {}
 
-    return run_once(workspace, stage, code="1", config={}, inputs={}, make=run, lineage=lineage).artifact
+    return run_once(workspace, Stage(stage, "1"), config={}, inputs={}, make=run, lineage=lineage).artifact
 
 
 def test_a_stage_that_leads_into_the_dag_folder_writes_nothing(workspace, tmp_path):

@@ -17,7 +17,7 @@ from include.recommender.reporting import trend
 from include.recommender.reporting.collect import collect
 from include.recommender.runs.journal import Journal
 from include.recommender.stages import profiles as quality
-from include.recommender.stages.workspace import run_once
+from include.recommender.stages.workspace import Stage, run_once
 from include.recommender.storage.plain_names import plain_name
 from include.recommender.tuning.tuned import list_tuned, newest_tuned, read_tuned, write_tuned
 from local.dag_run import copy_pages
@@ -34,8 +34,7 @@ PARSED = msgspec.to_builtins(parse_counts())
 def manifest(workspace):
     made = run_once(
         workspace,
-        "parse_reviews",
-        code="1",
+        Stage("parse_reviews", "1"),
         config={},
         inputs={"files": "d"},
         make=lambda d: (d / "a").write_text("a") and PARSED,
@@ -86,7 +85,7 @@ def task_record(workspace):
 
 
 def profile(workspace):
-    made = run_once(workspace, "parse_reviews", code="1", config={}, inputs={}, make=lambda d: PARSED).artifact
+    made = run_once(workspace, Stage("parse_reviews", "1"), config={}, inputs={}, make=lambda d: PARSED).artifact
     config = quality.QualityConfig()
     quality.check_snapshot(workspace, "2018-08-01", made, config)
     return f"{quality.FOLDER}/2018-08-01.json", lambda: quality.check_snapshot(workspace, "2018-09-01", made, config)

@@ -12,6 +12,7 @@ import pytest
 
 from include.recommender.errors import DataError, NotFound
 from include.recommender.registry.bundle import ModelPart, read_manifest
+from include.recommender.registry.registry import By
 from include.recommender.registry.sealed import read_document, write_document
 from include.recommender.registry.seen import Seen
 from include.recommender.registry.versions import Tombstone, file_key, manifest_key, tombstone_key
@@ -19,7 +20,7 @@ from include.recommender.storage.artifacts import canonical_hash
 
 from .makers import CREATED, M1, M2, M3, make, move, moving, publish, version
 
-BY = {"who": "ann@shop", "why": "sells nothing"}
+BY = By("ann@shop", "sells nothing")
 N_FLIPS = 1500
 
 
@@ -159,27 +160,27 @@ def test_a_version_with_a_damaged_file_never_becomes_live(registry, how):
     before = registry.channels.read("production")
     says = rf"(?s){key}: .*expected .*bytes.*{ahead} is damaged, production was not moved and points to {M3}"
     with pytest.raises(DataError, match=says + rf".*\n.* promote {M3} --why"):
-        registry.promote_by_hand("production", ahead, **BY)
+        registry.promote_by_hand("production", ahead, by=BY)
     with pytest.raises(DataError, match=says):
         move(registry, ahead)
     for verify in (True, False):
         says = rf"(?s){M2} is damaged, production was not moved and points to {M3}.*rollback --to {M1} --why"
         with pytest.raises(DataError, match=says):
-            registry.rollback("production", **BY, verify=verify)
+            registry.rollback("production", by=BY, verify=verify)
     assert registry.channels.read("production") == before
-    assert registry.rollback("production", M1, **BY).model_id == M1
+    assert registry.rollback("production", M1, by=BY).model_id == M1
 
 
 def test_a_flipped_bit_is_found_where_the_files_are_read(registry):
     line(registry)
     damage(registry, M2, "published_prior.npy", "flipped")
     with pytest.raises(DataError, match=rf"(?s){M2}/published_prior.npy: SHA-256.*{M2} is damaged.*--to {M1}"):
-        registry.rollback("production", **BY)
+        registry.rollback("production", by=BY)
     assert registry.channels.read("production").model_id == M3
-    assert registry.rollback("production", **BY, verify=False).model_id == M2
+    assert registry.rollback("production", by=BY, verify=False).model_id == M2
     with pytest.raises(DataError, match="SHA-256"):
-        registry.promote_by_hand("staging", M2, **BY, create=True, verify=True)
-    assert registry.promote_by_hand("staging", M2, **BY, create=True).model_id == M2
+        registry.promote_by_hand("staging", M2, by=BY, create=True, verify=True)
+    assert registry.promote_by_hand("staging", M2, by=BY, create=True).model_id == M2
 
 
 def test_files_that_changed_places_between_two_versions_are_found(registry):
@@ -194,21 +195,21 @@ def test_files_that_changed_places_between_two_versions_are_found(registry):
     registry.objects.write(one, second)
     registry.objects.write(two, first)
     with pytest.raises(DataError, match=rf"{M1}/{name}"):
-        registry.rollback("production", **BY)
+        registry.rollback("production", by=BY)
 
 
 def test_a_damaged_manifest_is_no_way_back_and_the_next_one_is_named(registry):
     line(registry)
     registry.objects.write(manifest_key(M2), b"{}")
     with pytest.raises(DataError, match=rf"(?s){M2}/manifest.json: not a manifest.*{M2} is damaged.*--to {M1}"):
-        registry.rollback("production", **BY)
+        registry.rollback("production", by=BY)
 
 
 def test_where_nothing_whole_is_left_the_message_says_so(registry):
     publish(registry, M1)
     damage(registry, M1, "fold.json", "gone")
     with pytest.raises(DataError, match=r"production still points nowhere\. No other version is whole"):
-        registry.promote_by_hand("production", M1, **BY)
+        registry.promote_by_hand("production", M1, by=BY)
     with pytest.raises(DataError, match="No other version is whole"):
         move(registry, M1)
     assert registry.channels.read("production") is None

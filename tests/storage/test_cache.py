@@ -11,7 +11,7 @@ import pytest
 
 from include.orchestration.settings import Settings
 from include.recommender.errors import ConfigError
-from include.recommender.stages.workspace import run_once
+from include.recommender.stages.workspace import Stage, run_once
 from include.recommender.storage import cache as cache_module
 from include.recommender.storage.cache import ENTRY, FOLDER, TAG, claim, entry_path, make_entry, prune, used
 from include.recommender.storage.scratch import OURS, scratch_directory, scratch_file
@@ -70,7 +70,7 @@ def test_what_was_used_lately_stays(workspace):
 
     claim(workspace.cache)
     kept, gone = (
-        run_once(workspace, "stage", code="1", config={"x": x}, inputs={}, make=make).artifact for x in (1, 2)
+        run_once(workspace, Stage("stage", "1"), config={"x": x}, inputs={}, make=make).artifact for x in (1, 2)
     )
     assert len({kept.digest, gone.digest}) == 1  # the same bytes: one entry
     other = workspace.cache / "reviews" / "etag"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from include.recommender.errors import DataError
-from include.recommender.stages.workspace import run_once
+from include.recommender.stages.workspace import Stage, run_once
 from include.recommender.storage import digests
 from include.recommender.storage.digests import TICK_NS, Identity, file_sha256, remember
 
@@ -44,7 +44,7 @@ def made(workspace, read):
         (directory / "beta").write_bytes(b"bbbb")
         return {}
 
-    found = run_once(workspace, "stage", code="1", config={}, inputs={}, make=make).artifact
+    found = run_once(workspace, Stage("stage", "1"), config={}, inputs={}, make=make).artifact
     assert sorted(read) == [4, 6]
     read.clear()
     return found
@@ -129,7 +129,7 @@ def test_what_was_made_is_renamed_into_the_cache_not_copied(workspace):
         inodes.append((directory / "a").stat().st_ino)
         return {}
 
-    found = run_once(workspace, "stage", code="1", config={}, inputs={}, make=make).artifact
+    found = run_once(workspace, Stage("stage", "1"), config={}, inputs={}, make=make).artifact
     assert (workspace.artifacts.path(found) / "a").stat().st_ino == inodes[0]
     assert not [path for path in workspace.cache.iterdir() if path.name.startswith(".recommender-scratch")]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import boto3, numpy as np, pyarrow as pa, pyarrow.parquet as pq
 from include.recommender.errors import ConfigError
 from include.recommender.registry.versions import Versions
-from include.recommender.stages.workspace import Workspace, run_once
+from include.recommender.stages.workspace import Workspace, Stage, run_once
 from include.recommender.storage.cache import claim
 from include.recommender.storage.objects import ObjectStore
 keys = {"region_name": "us-east-1", "aws_access_key_id": "t", "aws_secret_access_key": "t"}
@@ -44,7 +44,7 @@ def attempt(name, act):
 FULL = """
 for name, way in ways.items():
     attempt(name, lambda: run_once(
-        workspace, "stage", code="1", config={"way": name}, inputs={}, make=lambda d: way(d) and {} or {}
+        workspace, Stage("stage", "1"), config={"way": name}, inputs={}, make=lambda d: way(d) and {} or {}
     ))
 print("objects:", sum("artifacts/" in row.key for row in store.walk("")))
 attempt("download", lambda: store.download(store.head("big"), workspace.cache / "models" / "big"))
@@ -54,7 +54,7 @@ print("left:", [path.name for path in workspace.cache.rglob("*") if path.is_file
 """
 READ_ONLY = """
 attempt("claim", lambda: claim(workspace.cache))
-attempt("run_once", lambda: run_once(workspace, "stage", code="1", config={}, inputs={}, make=lambda d: {}))
+attempt("run_once", lambda: run_once(workspace, Stage("stage", "1"), config={}, inputs={}, make=lambda d: {}))
 attempt("download", lambda: store.download(store.head("big"), workspace.cache / "models" / "big"))
 """
 

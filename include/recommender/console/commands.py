@@ -15,7 +15,7 @@ from ..parameters import MAIN_CHANNEL
 from ..registry.comparison import compare
 from ..registry.listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
 from ..registry.moves import Move, one_line
-from ..registry.registry import Registry
+from ..registry.registry import By, Registry
 from ..registry.retention import Retention, retire
 from ..registry.sealed import PLAIN
 from ..registry.verification import verify_version
@@ -111,8 +111,7 @@ def promote(registry: Registry, args: argparse.Namespace) -> Answer:
     state = registry.promote_by_hand(
         args.channel,
         name,
-        who=args.who,
-        why=args.why,
+        by=By(args.who, args.why),
         allow_older=args.allow_older,
         create=args.create,
         verify=args.verify,
@@ -126,7 +125,7 @@ def promote(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def rollback(registry: Registry, args: argparse.Namespace) -> Answer:
     """Point a channel to the version before, or to one further back."""
-    state = registry.rollback(args.channel, args.to, who=args.who, why=args.why, verify=args.verify)
+    state = registry.rollback(args.channel, args.to, by=By(args.who, args.why), verify=args.verify)
     done = _moved(state.move, verified=args.verify)
     return done if args.verify else replace(done, text=f"{done.text}\n{UNREAD}")
 

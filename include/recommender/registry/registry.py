@@ -17,6 +17,23 @@ from .versions import Versions
 log = logging.getLogger(__name__)
 
 BY_HAND = "by hand"
+
+
+@dataclass(frozen=True)
+class By:
+    """Who moves a channel, why, and in which run."""
+
+    who: str
+    why: str
+    run: str = BY_HAND
+
+    def check(self) -> None:
+        """Raise ConfigError where `who` or `why` is blank or too long."""
+        problems = [REGISTRY["who"].problem(self.who), REGISTRY["why"].problem(self.why)]
+        if any(problems):
+            raise ConfigError([problem for problem in problems if problem])
+
+
 NEWEST = 20  # versions that are looked at for one to take instead of a damaged one
 
 
@@ -117,7 +134,7 @@ class Registry(Versions):
             return f"{move.channel} still points to it, for {before} is no better ({error}): promote another version."
         kind: Kind = "promote" if move.kind == "rollback" else "rollback"
         why = f"{move.to_model} {what} in this moment"
-        back = _move(move.channel, manifest, state, who=move.who, why=why, run=move.run, kind=kind)
+        back = _move(move.channel, manifest, state, By(move.who, why, move.run), kind)
         self.channels.move(back, state)
         return f"{move.channel} points to {before}."
 
@@ -126,12 +143,10 @@ class Registry(Versions):
         channel: str,
         model_id: str,
         *,
-        who: str,
-        why: str,
+        by: By,
         allow_older: bool = False,
         create: bool = False,
         verify: bool = False,
-        run: str = BY_HAND,
     ) -> ChannelState:
         """Promote a version because a person says so; nothing is moved where the channel points to it already.
 
@@ -142,7 +157,7 @@ class Registry(Versions):
         ----------
         create : also a channel that does not exist yet; the main one needs no leave
         """
-        _require(who=who, why=why)
+        by.check()
         seen = self.channels.read(channel)
         if seen is None and not create and channel != MAIN_CHANNEL:
             raise ConfigError(f"{self.channels.unknown(channel)} To create it: --create")
@@ -153,11 +168,9 @@ class Registry(Versions):
             _refuse_older(manifest, channel, seen)
         forced = manifest.decision != "PROMOTE" or is_older(manifest.known_until, seen)
         kind: Kind = "force" if forced else "promote"
-        return self.promote(_move(channel, manifest, seen, who=who, why=why, run=run, kind=kind), seen)
+        return self.promote(_move(channel, manifest, seen, by, kind), seen)
 
-    def rollback(
-        self, channel: str, to: str | None = None, *, who: str, why: str, run: str = BY_HAND, verify: bool = True
-    ) -> ChannelState:
+    def rollback(self, channel: str, to: str | None = None, *, by: By, verify: bool = True) -> ChannelState:
         """Point a channel to the version that was live before, or to a named one further back.
 
         A second rollback goes further back, not forth again. Versions that were retired meanwhile are passed over; a
@@ -179,13 +192,13 @@ class Registry(Versions):
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         """
-        _require(who=who, why=why)
+        by.check()
         seen = self.channels.read(channel)
         if seen is None:
             raise ConfigError(f"{self.channels.unknown(channel)} There is nothing to go back to.")
         stack = replay(self.channels.history(channel)).stack
         manifest = self._target(channel, stack, to, verify=verify)
-        return self.promote(_move(channel, manifest, seen, who=who, why=why, run=run, kind="rollback"), seen)
+        return self.promote(_move(channel, manifest, seen, by, "rollback"), seen)
 
     def _target(self, channel: str, stack: tuple[str, ...], to: str | None, *, verify: bool) -> Manifest:
         live = stack[-1]
@@ -245,22 +258,16 @@ def _still(channel: str, seen: ChannelState | None) -> str:
     return f"{channel} was not moved and points to {seen.model_id}" if seen else f"{channel} still points nowhere"
 
 
-def _move(channel: str, to: Manifest, seen: ChannelState | None, *, who: str, why: str, run: str, kind: Kind) -> Move:
+def _move(channel: str, to: Manifest, seen: ChannelState | None, by: By, kind: Kind) -> Move:
     return Move(
         channel=channel,
         moved_at=moved_now(),
         from_model=seen.model_id if seen else None,
         to_model=to.model_id,
         known_until=to.known_until,
-        who=who,
-        why=why,
+        who=by.who,
+        why=by.why,
         verdict=to.decision,
-        run=run,
+        run=by.run,
         kind=kind,
     )
-
-
-def _require(*, who: str, why: str) -> None:
-    problems = [problem for name, text in {"who": who, "why": why}.items() if (problem := REGISTRY[name].problem(text))]
-    if problems:
-        raise ConfigError(problems)

@@ -28,7 +28,7 @@ from ..storage.artifacts import Artifact
 from ..storage.documents import plain, to_json
 from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
-from .workspace import Outcome, Workspace, run_once
+from .workspace import Outcome, Stage, Workspace, run_once
 
 FACTORS, PRIOR, LEARNED = "item_factors.npy", "prior.npy", "prior.json"
 
@@ -59,7 +59,7 @@ def train_als(
         return counts | fitted
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
-    return run_once(workspace, "train_als", code=code_of(__name__), config=asdict(config), inputs=inputs, make=make)
+    return run_once(workspace, Stage("train_als", code_of(__name__)), config=asdict(config), inputs=inputs, make=make)
 
 
 def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
@@ -82,8 +82,7 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
 
     return run_once(
         workspace,
-        "fit_popularity",
-        code=code_of(__name__),
+        Stage("fit_popularity", code_of(__name__)),
         config=asdict(config),
         inputs={"fold": encoded.digest},
         make=make,
@@ -105,7 +104,7 @@ def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) 
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
     return run_once(
-        workspace, "learn_prior", code=code_of(__name__), config=settings, inputs={"fold": encoded.digest}, make=make
+        workspace, Stage("learn_prior", code_of(__name__)), config=settings, inputs={"fold": encoded.digest}, make=make
     )
 
 

@@ -31,7 +31,7 @@ from .candidate import Candidate
 from .champion import Comparison, compare_with, version_of
 from .fit import load_model, load_popularity
 from .references import Recent, UnreadableError, recent_versions
-from .workspace import Outcome, Workspace, run_once
+from .workspace import Outcome, Stage, Workspace, run_once
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,8 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
-    return run_once(candidate.workspace, "evaluate", code=code_of(__name__), config=settings, inputs=inputs, make=make)
+    stage = Stage("evaluate", code_of(__name__))
+    return run_once(candidate.workspace, stage, config=settings, inputs=inputs, make=make)
 
 
 def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
@@ -177,8 +178,7 @@ def recall_gate(
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
     outcome = run_once(
         workspace,
-        "recall_gate",
-        code=code_of(__name__),
+        Stage("recall_gate", code_of(__name__)),
         config=settings,
         inputs={"evaluated": evaluated.digest},
         make=make,

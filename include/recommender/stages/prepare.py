@@ -30,7 +30,7 @@ from ..storage.digests import file_sha256
 from ..storage.disk import guarded
 from ..storage.documents import Count, Origin, Sha256, checked, load_json, plain
 from ..storage.objects import ObjectInfo
-from .workspace import Outcome, Workspace, run_once
+from .workspace import Outcome, Stage, Workspace, run_once
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,7 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
 
     return run_once(
         workspace,
-        "resolve_snapshot",
-        code=code_of(__name__),
+        Stage("resolve_snapshot", code_of(__name__)),
         config={},
         inputs={"listing": snapshot.to_json()},
         make=make,
@@ -82,8 +81,7 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
     where = {"objects": [asdict(row) for row in objects]}
     return run_once(
         workspace,
-        "download_reviews",
-        code=code_of(__name__),
+        Stage("download_reviews", code_of(__name__)),
         config={},
         inputs={"snapshot": resolved.digest},
         make=make,
@@ -134,8 +132,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
 
     outcome = run_once(
         workspace,
-        "parse_reviews",
-        code=code_of(__name__),
+        Stage("parse_reviews", code_of(__name__)),
         config=asdict(config),
         inputs={"files": downloaded.digest},
         make=make,
@@ -245,8 +242,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
     settings = {**asdict(config), "as_of_s": as_of_s}
     outcome = run_once(
         workspace,
-        "encode_interactions",
-        code=code_of(__name__),
+        Stage("encode_interactions", code_of(__name__)),
         config=settings,
         inputs={"reviews": parsed.digest},
         make=make,

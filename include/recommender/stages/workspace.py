@@ -52,11 +52,18 @@ class Outcome:
     reused: bool
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A stage: its name, and the digest of the code that it runs; see `code_of`."""
+
+    name: str
+    code: str
+
+
 def run_once(
     workspace: Workspace,
-    stage: str,
+    stage: Stage,
     *,
-    code: str,
     config: Mapping[str, Any],
     inputs: Mapping[str, str],
     make: Callable[[Path], Mapping[str, Any]],
@@ -66,7 +73,6 @@ def run_once(
 
     Parameters
     ----------
-    code : digest of the code that the stage runs, see `code_of`
     inputs : name -> digest
     make : writes files into a directory and returns counts
 
@@ -77,19 +83,19 @@ def run_once(
     ConfigError
         The disk of the cache is full, or may not be written to.
     """
-    mark = fingerprint(stage, code, config, inputs)
+    mark = fingerprint(stage.name, stage.code, config, inputs)
     store = workspace.artifacts
-    found = store.find(stage, mark)
+    found = store.find(stage.name, mark)
     if found is not None:
         log.info("Reused %s: same inputs and configuration", found.uri)
         return Outcome(found, True)
     started = time.monotonic()
     _reset_peak()
-    with store.workdir(f"the output of {stage}") as directory:
+    with store.workdir(f"the output of {stage.name}") as directory:
         counts = make(directory)
         timings = {"seconds": time.monotonic() - started, "peak_bytes": float(peak_bytes())}
         about = {"config": dict(config), "inputs": dict(inputs), **(lineage or {})}
-        made = store.commit(stage, mark, directory, counts=counts, timings=timings, lineage=about)
+        made = store.commit(stage.name, mark, directory, counts=counts, timings=timings, lineage=about)
     log.info("Made %s in %.1f s, peak memory %.0f MB", made.uri, timings["seconds"], timings["peak_bytes"] / 1e6)
     return Outcome(made, False)
 

@@ -23,7 +23,7 @@ from ..registry.code import code_of
 from ..registry.verdict import Interval
 from ..stages.facts import Tried
 from ..stages.prepare import encode_interactions, known_until
-from ..stages.workspace import Workspace, run_once
+from ..stages.workspace import Stage, Workspace, run_once
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from .folds import inner_instants
@@ -146,7 +146,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
     return run_once(
-        workspace, "tune_trial", code=code_of(__name__), config=parts, inputs={"fold": fold.digest}, make=make
+        workspace, Stage("tune_trial", code_of(__name__)), config=parts, inputs={"fold": fold.digest}, make=make
     ).artifact
 
 

@@ -27,7 +27,8 @@ def test_popularity_halves_with_each_half_life():
 def test_scores_by_hand():
     taste = np.array([[3, 2, 1], [2, 10, 0], [0, 0, 0]], dtype=np.float32)
     prior = ItemPrior.of(np.array([4.0, 1.0, 0.0]), PriorConfig(power=0.5, short_history=1.0))
-    scores = prior.blend(taste, np.array([1, 2, 0], dtype=np.int32), np.array([False, False, True]))
+    scores = taste.copy()
+    prior.blend(scores, np.array([1, 2, 0], dtype=np.int32), np.array([False, False, True]))
     # One interaction: power 0.5 * (1 + 1/1) = 1. Two: 0.5 * (1 + 1/2) = 0.75. None: popularity.
     assert scores[0] == pytest.approx([3, 2 * 0.25, 1 * FLOOR])
     assert scores[1] == pytest.approx([2, 10 * 0.25**0.75, 0])
@@ -38,7 +39,8 @@ def test_the_model_is_taste_times_prior_of_the_same_histories():
     als, histories = Als.of(items_of(40, 5), 20.0), Histories.of(matrix_of([0, 1, 2, 9, 30], 40))
     prior = ItemPrior.of(np.arange(40.0), PriorConfig())
     unknown = np.array([True, False, False, False, False])
-    expected = prior.blend(als.score(histories), histories.sizes, unknown)
+    expected = als.score(histories)
+    prior.blend(expected, histories.sizes, unknown)
     assert PriorAls(als, prior).score(histories).tobytes() == expected.tobytes()
 
 
@@ -68,8 +70,8 @@ def test_even_the_strongest_power_keeps_rare_items_apart():
     assert (multipliers > 0).all()
     rare = ItemPrior(np.zeros(2), np.full((LONG_HISTORY, 2), multipliers[0, 1]))
     taste = np.array([[1, 2]], dtype=np.float32)
-    scores = rare.blend(taste, np.ones(1, dtype=np.int32), np.zeros(1, dtype=bool))[0]
-    assert 0 < scores[0] < scores[1]
+    rare.blend(taste, np.ones(1, dtype=np.int32), np.zeros(1, dtype=bool))
+    assert 0 < taste[0, 0] < taste[0, 1]
 
 
 def test_users_of_whom_nothing_is_known_get_the_prior():

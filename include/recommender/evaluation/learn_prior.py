@@ -11,11 +11,11 @@ import numpy as np
 from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
-from ..models.als import Als, fit_als
-from ..models.fold_in import fold_in
-from ..models.prior import BYTES_AN_ITEM, ItemPrior, fit_prior
+from ..models.als import Als, KeptScoring, fit_als
+from ..models.prior import BYTES_AN_ITEM, ItemPrior, PriorScoring, fit_prior
 from ..models.protocol import Rows
-from ..models.ranking import best_unseen, in_blocks
+from ..models.ranking import in_blocks
+from ..models.shortlist import shortlist
 from ..parameters.of_models import SHORTEST_HALF_LIFE_DAYS
 from .evaluate import fold_task, recall_of
 from .learned_prior import LearnedPrior, PriorPoint
@@ -125,7 +125,7 @@ def _errors_below(difference: Floats) -> float:
 
 def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig) -> dict[Point, Floats]:
     """Recall@K of the judged users of a fold with each prior; factors are fitted, and taste is scored, once."""
-    items = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization).whitened
+    als = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization)
     # Not by the run's own max_users: so few may be asked for there that they teach nothing.
     task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
     counted = (inner.indices, inner.times, len(inner.item_codes), inner.cut_s)
@@ -139,9 +139,8 @@ def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig)
 
         def shown(rows: Rows) -> list[Ints]:
             histories = task.seen.take(rows)
-            tastes = fold_in(histories, items)
-            scores, unknown = items.scores(tastes), np.logical_not(tastes.any(axis=1))
-            return [best_unseen(prior.blend(scores, histories.sizes, unknown), histories, k) for prior in priors]
+            taste = KeptScoring.of(als.scoring(histories))
+            return [shortlist(PriorScoring(taste, prior, histories.sizes), histories, k)[0] for prior in priors]
 
         blocks = in_blocks(shown, np.arange(len(task.rows), dtype=np.int32), n_items)
         return {

@@ -13,10 +13,10 @@ from scipy import sparse
 from ..config import TrainConfig
 from ..errors import ConfigError, DataError
 from .fold_in import fold_in
-from .histories import Histories
+from .histories import Histories, Ints
 from .memory import check_memory
 from .protocol import Scores
-from .whitening import Factors, Whitened
+from .whitening import Doubles, Factors, Whitened
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,48 @@ class Als:
     def score(self, histories: Histories) -> Scores:
         """Inner products, float32, shape (len(histories), n_items); 0 for a history in which nothing is known."""
         return self.whitened.scores(fold_in(histories, self.whitened))
+
+    def scoring(self, histories: Histories) -> AlsScoring:
+        """What is computed once for some histories."""
+        return AlsScoring(self.whitened, fold_in(histories, self.whitened))
+
+
+@dataclass(frozen=True)
+class AlsScoring:
+    """Tastes of some users, float64, shape (n, n_factors), on the grid of `on_grid`."""
+
+    whitened: Whitened
+    tastes: Doubles
+
+    def approximate(self, start: int, out: Scores) -> None:
+        """See `Scoring`."""
+        self.whitened.approximate(self.tastes, out, start)
+
+    def errors(self) -> Doubles:
+        """See `Scoring`."""
+        return self.whitened.errors(self.tastes)
+
+    def exact(self, row: int, items: Ints) -> Scores:
+        """See `Scoring`."""
+        return self.whitened.scores_of(self.tastes[row], items)
+
+
+@dataclass(frozen=True)
+class KeptScoring(AlsScoring):
+    """The same with all approximate scores, float32, shape (n, n_items): they are used with several priors."""
+
+    scores: Scores
+
+    @classmethod
+    def of(cls, scoring: AlsScoring) -> KeptScoring:
+        """Compute them, once."""
+        scores: Scores = np.empty((len(scoring.tastes), len(scoring.whitened.items)), dtype=np.float32)
+        scoring.approximate(0, scores)
+        return cls(scoring.whitened, scoring.tastes, scores)
+
+    def approximate(self, start: int, out: Scores) -> None:
+        """See `Scoring`."""
+        out[:] = self.scores[:, start : start + out.shape[1]]
 
 
 def initial_factors(n_items: int, config: TrainConfig) -> Factors:

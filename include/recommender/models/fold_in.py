@@ -88,7 +88,7 @@ def _entries(histories: Histories, rows: Places, start: int, stop: int, whitened
     at = histories.indptr[rows][:, None] + np.arange(start, stop)
     inside = at < histories.indptr[rows + 1][:, None]
     at = np.where(inside, at, 0)
-    known = whitened.items[histories.items[at]]
+    known = whitened.items[histories.items[at]].astype(np.float64)
     known[~inside] = 0.0
     return known, np.where(inside, histories.confidence[at], 1.0).astype(np.float64)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..config import PriorConfig
-from .als import Als
-from .fold_in import fold_in
+from .als import Als, AlsScoring
 from .histories import Histories, Ints
 from .popularity import decayed_counts
 from .protocol import Scores
+from .whitening import Doubles
 
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Counts = np.ndarray[Any, np.dtype[np.float64]]
 
 # Of the most popular item. An item that nobody took lately is unlikely, not impossible.
@@ -58,13 +60,7 @@ class ItemPrior:
         exponents = np.maximum(powers[:, None] * logs, np.log(LEAST_MULTIPLIER))
         return cls(popularity, np.exp(exponents).astype(np.float32))
 
-    def blend(
-        self,
-        taste: Scores,
-        sizes: Ints,
-        unknown: np.ndarray[Any, np.dtype[np.bool_]],
-        out: Scores | None = None,
-    ) -> Scores:
+    def blend(self, taste: Scores, sizes: Ints, unknown: Flags, start: int = 0) -> None:
         """Taste times prior: (x_u . y_i) * multiplier_i. Users of whom nothing is known get the prior itself.
 
         A product of experts (Hinton 2002): an item has to suit the user and the time. The shorter a history, the less
@@ -73,22 +69,18 @@ class ItemPrior:
 
         Parameters
         ----------
-        taste : x_u . y_i, float32, shape (n, n_items)
+        taste : x_u . y_i, float32, shape (n, any), of the items from `start` on; becomes the scores
         sizes : int32, shape (n,), known interactions of each user
         unknown : bool, shape (n,), users of whom nothing is known
-        out : where the scores are written, possibly `taste` itself; a new array without it
-
-        Returns
-        -------
-        float32, shape (n, n_items)
         """
-        scores = np.empty_like(taste) if out is None else out
-        bracket = np.clip(sizes, 1, LONG_HISTORY)
-        for n in np.unique(bracket):
-            own = np.flatnonzero(bracket == n)
-            scores[own] = taste[own] * self.multipliers[n - 1]
-        scores[unknown] = self.popularity.astype(np.float32)
-        return scores
+        span = slice(start, start + taste.shape[1])
+        taste *= self.multipliers[np.clip(sizes, 1, LONG_HISTORY) - 1, span]
+        taste[unknown] = self.popularity[span].astype(np.float32)
+
+    def of_items(self, taste: Scores, size: int, items: Ints) -> Scores:
+        """Scores of some items for a user with `size` known interactions, float32, shape (len(items),)."""
+        found: Scores = taste * self.multipliers[min(max(size, 1), LONG_HISTORY) - 1, items]
+        return found
 
 
 @dataclass(frozen=True)
@@ -100,6 +92,45 @@ class PriorAls:
 
     def score(self, histories: Histories) -> Scores:
         """See `ItemPrior.blend`; float32, shape (len(histories), n_items)."""
-        tastes = fold_in(histories, self.als.whitened)
-        scores = self.als.whitened.scores(tastes)
-        return self.prior.blend(scores, histories.sizes, np.logical_not(tastes.any(axis=1)), out=scores)
+        scoring = self.scoring(histories)
+        scores = self.als.whitened.scores(scoring.tastes)
+        self.prior.blend(scores, scoring.sizes, scoring.unknown)
+        return scores
+
+    def scoring(self, histories: Histories) -> PriorScoring:
+        """What is computed once for some histories."""
+        return PriorScoring(self.als.scoring(histories), self.prior, histories.sizes)
+
+
+@dataclass(frozen=True)
+class PriorScoring:
+    """Tastes of some users and the prior. sizes : int32, shape (n,), their known interactions."""
+
+    of_taste: AlsScoring
+    prior: ItemPrior
+    sizes: Ints
+
+    @property
+    def tastes(self) -> Doubles:
+        """float64, shape (n, n_factors)."""
+        return self.of_taste.tastes
+
+    @cached_property
+    def unknown(self) -> Flags:
+        """bool, shape (n,), users of whom nothing is known."""
+        return np.logical_not(self.tastes.any(axis=1))
+
+    def approximate(self, start: int, out: Scores) -> None:
+        """See `Scoring`."""
+        self.of_taste.approximate(start, out)
+        self.prior.blend(out, self.sizes, self.unknown, start)
+
+    def errors(self) -> Doubles:
+        """See `Scoring`: multipliers are at most 1."""
+        return self.of_taste.errors()
+
+    def exact(self, row: int, items: Ints) -> Scores:
+        """See `Scoring`."""
+        if self.unknown[row]:
+            return self.prior.popularity[items].astype(np.float32)
+        return self.prior.of_items(self.of_taste.exact(row, items), int(self.sizes[row]), items)

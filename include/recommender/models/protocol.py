@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from .histories import Histories
+from .histories import Histories, Ints
 
 Scores = np.ndarray[Any, np.dtype[np.float32]]
 Rows = np.ndarray[Any, np.dtype[np.int32]]
@@ -20,4 +20,33 @@ class Recommender(Protocol):
 
         The scores of a history do not depend on the other histories, to the last bit.
         """
+        ...
+
+
+class Scoring(Protocol):
+    """Some histories, ready to be scored: fast with a known error, or exactly for a few items."""
+
+    def approximate(self, start: int, out: Scores) -> None:
+        """Write approximate scores of the items from `start` on into `out`, float32, shape (n, any)."""
+        ...
+
+    def errors(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """How far an approximate score may lie from that of `Recommender.score`, float64, shape (n,)."""
+        ...
+
+    def exact(self, row: int, items: Ints) -> Scores:
+        """Scores of some items for one history, float32, shape (len(items),): those of `Recommender.score`."""
+        ...
+
+
+@runtime_checkable
+class Shortlisting(Protocol):
+    """A model whose best items are found without scoring all of them exactly; see `shortlist`."""
+
+    def score(self, histories: Histories) -> Scores:
+        """See `Recommender`."""
+        ...
+
+    def scoring(self, histories: Histories) -> Scoring:
+        """What is computed once for some histories."""
         ...

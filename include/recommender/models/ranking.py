@@ -14,7 +14,8 @@ import numpy as np
 
 from .histories import Histories, Ints
 from .popularity import Popularity
-from .protocol import Recommender, Rows, Scores
+from .protocol import Recommender, Rows, Scores, Shortlisting
+from .shortlist import shortlist
 
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: 
         return first_unseen(model.order, seen, k)
 
     def ranked(rows: Rows) -> Ints:
+        if isinstance(model, Shortlisting):
+            return shortlist(model.scoring(histories.take(rows)), seen.take(rows), k)[0]
         return best_unseen(model.score(histories.take(rows)), seen.take(rows), k)
 
     rows = np.arange(len(histories), dtype=np.int32)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .histories import Ints
 from .protocol import Scores
 
 Factors = np.ndarray[Any, np.dtype[np.float32]]
@@ -19,19 +20,22 @@ Doubles = np.ndarray[Any, np.dtype[np.float64]]
 CHUNK_ITEMS = 4_096
 # Of a float64. Integers up to 2^MANTISSA_BITS add up without rounding, in any order.
 MANTISSA_BITS = 53
+# A float32 keeps integers up to 2^24 exactly.
+FLOAT32_BITS = 24
 LEAST_EXPONENT = -400
+TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
 class Whitened:
     """Items in coordinates in which the regularized Gram matrix is the identity.
 
-    items : float64, shape (n_items, n_factors), each row on a grid of its own; see `on_grid`
+    items : float32, shape (n_items, n_factors), each row on a grid of its own, without rounding; see `on_grid`
     norms : float64, shape (n_items,), squared length of each row, below 1
     back : float64, shape (n_factors, n_factors); back @ x~ is x in the coordinates of the item factors
     """
 
-    items: Doubles
+    items: Factors
     norms: Doubles
     back: Doubles
 
@@ -44,11 +48,13 @@ class Whitened:
             # The eigenvectors give L'^-1 up to a rotation, also where Y'Y is singular and Cholesky would fail.
             values, vectors = np.linalg.eigh(_gram(item_factors))
             back = vectors / np.sqrt(np.maximum(values, 0.0) + regularization)
-            items = np.empty(item_factors.shape)
+            items = np.empty(item_factors.shape, dtype=np.float32)
+            norms = np.empty(len(items))
             for start in range(0, len(items), CHUNK_ITEMS):
                 span = slice(start, start + CHUNK_ITEMS)
-                items[span] = on_grid(item_factors[span].astype(np.float64) @ back)
-        return cls(items, np.einsum("ij,ij->i", items, items), back)
+                rows = on_grid(item_factors[span].astype(np.float64) @ back)
+                items[span], norms[span] = rows, np.einsum("ij,ij->i", rows, rows)
+        return cls(items, norms, back)
 
     def scores(self, tastes: Doubles) -> Scores:
         """Inner products of users and all items, float32, shape (n, n_items).
@@ -63,17 +69,42 @@ class Whitened:
         scores: Scores = np.empty((len(tastes), len(self.items)), dtype=np.float32)
         for start in range(0, len(self.items), CHUNK_ITEMS):
             span = slice(start, start + CHUNK_ITEMS)
-            scores[:, span] = tastes @ self.items[span].T
+            scores[:, span] = tastes @ self.items[span].T.astype(np.float64)
         return scores
+
+    def scores_of(self, taste: Doubles, items: Ints) -> Scores:
+        """The same of one user for some items, float32, shape (len(items),), equal to the last bit."""
+        scores: Scores = np.empty(len(items), dtype=np.float32)
+        for start in range(0, len(items), CHUNK_ITEMS):
+            span = slice(start, start + CHUNK_ITEMS)
+            scores[span] = self.items[items[span]].astype(np.float64) @ taste
+        return scores
+
+    def approximate(self, tastes: Doubles, out: Scores, start: int) -> None:
+        """Inner products of users and the items from `start` on, in float32 arithmetic; see `errors`."""
+        np.matmul(tastes.astype(np.float32), self.items[start : start + out.shape[1]].T, out=out)
+
+    def errors(self, tastes: Doubles) -> Doubles:
+        """How far an approximate score may lie from the exact one, float64, shape (n,).
+
+        Neither users nor items are rounded, so only the n_factors products and sums are: the error is at most
+        n_factors * 2^-24 / (1 - n_factors * 2^-24) * |x~| |y~| (Higham 2002, eq. 3.5), whatever their order. |y~| is
+        below 1. Further roundings to float32, of the exact score and of products with a multiplier up to 1, add 2^-24
+        each, and there are three at most.
+        """
+        terms = (tastes.shape[1] + 3) * 2.0**-24
+        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes))
+        found: Doubles = terms / (1 - terms) * lengths + terms * TINY
+        return found
 
 
 def on_grid(rows: Doubles) -> Doubles:
     """Rows rounded to whole multiples of a power of two of each row, so that inner products of two rows are exact.
 
     Products of two integers below 2^bits add up to at most n_factors * 2^(2 bits), which must stay within a mantissa.
-    At 64 factors that leaves 23 bits, as many as float32 keeps.
+    From 17 to 64 factors that leaves 23 bits. More than `FLOAT32_BITS` are not taken, so a float32 keeps the rows.
     """
-    bits = (MANTISSA_BITS - int(np.ceil(np.log2(rows.shape[1])))) // 2
+    bits = min(FLOAT32_BITS, (MANTISSA_BITS - int(np.ceil(np.log2(rows.shape[1])))) // 2)
     exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1]
     quantum = np.ldexp(1.0, np.maximum(exponents, LEAST_EXPONENT) - bits)[:, None]
     rounded: Doubles = np.rint(rows / quantum) * quantum

@@ -1,0 +1,94 @@
+"""The shortlist finds what scoring everything exactly finds, to the last bit."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from include.recommender.config import PriorConfig
+from include.recommender.models.als import Als
+from include.recommender.models.histories import Histories
+from include.recommender.models.prior import ItemPrior, PriorAls
+from include.recommender.models.ranking import best_unseen, recommend_all
+from include.recommender.models.shortlist import BLOCK_ITEMS, CHUNK_ITEMS, shortlist
+
+from .test_fold_in import items_of, matrix_of
+
+SIZES = [0, 1, 1, 2, 5, 9, 40]
+
+
+def model_of(n_items, n_factors, *, twins=False, power=0.4, seed=0, scale=1.0):
+    rng = np.random.default_rng(seed)
+    items = items_of(n_items, n_factors) * np.float32(scale)
+    if twins:  # items that no score tells apart
+        items = items[rng.integers(0, max(1, n_items // 4), n_items)]
+    popularity = np.floor(rng.pareto(0.7, n_items)) if not twins else np.ones(n_items)
+    return PriorAls(Als.of(items, 5.0), ItemPrior.of(popularity, PriorConfig(power=power, short_history=1.0)))
+
+
+def by_scoring_all(model, seen, k):
+    scores = model.score(seen)
+    best = best_unseen(scores.copy(), seen, k)
+    found = np.take_along_axis(scores, np.maximum(best, 0), axis=1)
+    return best, np.where(best >= 0, found, -np.inf)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_items=st.sampled_from([1, 3, 255, 256, 257, 700, 5_000]),
+    n_factors=st.sampled_from([1, 2, 16, 64, 100]),
+    twins=st.booleans(),
+    power=st.sampled_from([0.0, 0.2, 4.0]),
+    k=st.sampled_from([1, 10, 300]),
+    scale=st.sampled_from([1e-12, 1.0, 1e6]),
+    seed=st.integers(0, 99),
+)
+def test_it_is_what_scoring_all_items_gives(n_items, n_factors, twins, power, k, scale, seed):
+    model = model_of(n_items, n_factors, twins=twins, power=power, seed=seed, scale=scale)
+    seen = Histories.of(matrix_of([min(size, n_items) for size in SIZES], n_items))
+    best, scores = shortlist(model.scoring(seen), seen, k)
+    expected = by_scoring_all(model, seen, k)
+    np.testing.assert_array_equal(best, expected[0])
+    np.testing.assert_array_equal(scores, expected[1].astype(np.float32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(n_factors=st.integers(1, 130), scale=st.sampled_from([1e-9, 1.0, 1e9]), power=st.sampled_from([0.0, 0.5]))
+def test_no_approximate_score_is_further_off_than_it_says(n_factors, scale, power):
+    model = model_of(500, n_factors, scale=scale, power=power)
+    histories = Histories.of(matrix_of(SIZES, 500))
+    scoring = model.scoring(histories)
+    found = np.empty((len(histories), 500), dtype=np.float32)
+    for start in range(0, 500, BLOCK_ITEMS):
+        scoring.approximate(start, found[:, start : start + BLOCK_ITEMS])
+    off = np.abs(found.astype(np.float64) - model.score(histories))
+    assert (off <= scoring.errors()[:, None]).all()
+
+
+def test_few_items_are_scored_exactly():
+    """What makes it fast: on an ordinary model the error leaves hardly more than the k best."""
+    model, asked = model_of(CHUNK_ITEMS * 2 + 5, 32), []
+    seen = Histories.of(matrix_of([1, 4, 30], CHUNK_ITEMS * 2 + 5))
+    scoring = model.scoring(seen)
+    exact = type(scoring).exact
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            type(scoring), "exact", lambda self, row, items: asked.append(len(items)) or exact(self, row, items)
+        )
+        shortlist(scoring, seen, 10)
+    assert max(asked) <= 20
+
+
+def test_users_who_have_seen_everything_get_nothing():
+    model = model_of(300, 8)
+    seen = Histories.of(sparse.csr_matrix(np.full((2, 300), 2, dtype=np.float32)))
+    best, scores = shortlist(model.scoring(seen), seen, 5)
+    assert (best == -1).all()
+    assert np.isneginf(scores).all()
+
+
+def test_all_users_in_blocks_get_the_same_lists():
+    model, seen = model_of(900, 24), Histories.of(matrix_of(SIZES * 40, 900))
+    expected = by_scoring_all(model, seen, 10)[0]
+    np.testing.assert_array_equal(recommend_all(model, seen, seen, 10), expected)

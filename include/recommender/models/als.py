@@ -16,7 +16,7 @@ from .fold_in import fold_in
 from .histories import Histories, Ints
 from .memory import check_memory
 from .protocol import Scores
-from .whitening import Doubles, Factors, Whitened
+from .whitening import Doubles, Factors, Grid, Whitened
 
 log = logging.getLogger(__name__)
 
@@ -46,22 +46,22 @@ class Als:
 
 @dataclass(frozen=True)
 class AlsScoring:
-    """Tastes of some users, float64, shape (n, n_factors), on the grid of `on_grid`."""
+    """Tastes of some users, float64, shape (n, n_factors), on the grid of `on_grid`, and the items that they meet."""
 
-    whitened: Whitened
+    grid: Grid
     tastes: Doubles
 
     def approximate(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
-        self.whitened.approximate(self.tastes, out, start)
+        self.grid.approximate(self.tastes, out, start)
 
     def errors(self) -> Doubles:
         """See `Scoring`."""
-        return self.whitened.errors(self.tastes)
+        return self.grid.errors(self.tastes)
 
     def exact(self, row: int, items: Ints) -> Scores:
         """See `Scoring`."""
-        return self.whitened.scores_of(self.tastes[row], items)
+        return self.grid.scores_of(self.tastes[row], items)
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class KeptScoring(AlsScoring):
     @classmethod
     def of(cls, scoring: AlsScoring) -> KeptScoring:
         """Compute them, once."""
-        scores: Scores = np.empty((len(scoring.tastes), len(scoring.whitened.items)), dtype=np.float32)
+        scores: Scores = np.empty((len(scoring.tastes), len(scoring.grid.items)), dtype=np.float32)
         scoring.approximate(0, scores)
-        return cls(scoring.whitened, scoring.tastes, scores)
+        return cls(scoring.grid, scoring.tastes, scores)
 
     def approximate(self, start: int, out: Scores) -> None:
         """See `Scoring`."""

@@ -77,6 +77,10 @@ class ItemPrior:
         taste *= self.multipliers[np.clip(sizes, 1, LONG_HISTORY) - 1, span]
         taste[unknown] = self.popularity[span].astype(np.float32)
 
+    def multiplier(self, size: int, item: int) -> float:
+        """Of one item, for a user with `size` known interactions."""
+        return float(self.multipliers[min(max(size, 1), LONG_HISTORY) - 1, item])
+
     def of_items(self, taste: Scores, size: int, items: Ints) -> Scores:
         """Scores of some items for a user with `size` known interactions, float32, shape (len(items),)."""
         found: Scores = taste * self.multipliers[min(max(size, 1), LONG_HISTORY) - 1, items]

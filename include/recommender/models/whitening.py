@@ -27,34 +27,14 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
-class Whitened:
-    """Items in coordinates in which the regularized Gram matrix is the identity.
+class Grid:
+    """Item vectors whose inner products with vectors of the same kind are exact.
 
-    items : float32, shape (n_items, n_factors), each row on a grid of its own, without rounding; see `on_grid`
-    norms : float64, shape (n_items,), squared length of each row, below 1
-    back : float64, shape (n_factors, n_factors); back @ x~ is x in the coordinates of the item factors
+    items : float32, shape (n_items, n_factors), each row on a grid of its own, without rounding; see `on_grid`. No row
+        is longer than 1
     """
 
     items: Factors
-    norms: Doubles
-    back: Doubles
-
-    @classmethod
-    def of(cls, item_factors: Factors, regularization: float) -> Whitened:
-        """Whiten item factors, float32, shape (n_items, n_factors)."""
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(1, "blas"):  # more threads would add in another order
-            # The eigenvectors give L'^-1 up to a rotation, also where Y'Y is singular and Cholesky would fail.
-            values, vectors = np.linalg.eigh(_gram(item_factors))
-            back = vectors / np.sqrt(np.maximum(values, 0.0) + regularization)
-            items = np.empty(item_factors.shape, dtype=np.float32)
-            norms = np.empty(len(items))
-            for start in range(0, len(items), CHUNK_ITEMS):
-                span = slice(start, start + CHUNK_ITEMS)
-                rows = on_grid(item_factors[span].astype(np.float64) @ back)
-                items[span], norms[span] = rows, np.einsum("ij,ij->i", rows, rows)
-        return cls(items, norms, back)
 
     def scores(self, tastes: Doubles) -> Scores:
         """Inner products of users and all items, float32, shape (n, n_items).
@@ -88,14 +68,43 @@ class Whitened:
         """How far an approximate score may lie from the exact one, float64, shape (n,).
 
         Neither users nor items are rounded, so only the n_factors products and sums are: the error is at most
-        n_factors * 2^-24 / (1 - n_factors * 2^-24) * |x~| |y~| (Higham 2002, eq. 3.5), whatever their order. |y~| is
-        below 1. Further roundings to float32, of the exact score and of products with a multiplier up to 1, add 2^-24
-        each, and there are three at most.
+        n_factors * 2^-24 / (1 - n_factors * 2^-24) * |x~| |y~| (Higham 2002, eq. 3.5), whatever their order. |y~| is at
+        most 1, but for rounding. Further roundings to float32, of the exact score and of products with a multiplier up
+        to 1, add 2^-24 each, and there are three at most.
         """
-        terms = (tastes.shape[1] + 3) * 2.0**-24
+        terms = (tastes.shape[1] + 4) * 2.0**-24
         lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes))
         found: Doubles = terms / (1 - terms) * lengths + terms * TINY
         return found
+
+
+@dataclass(frozen=True)
+class Whitened(Grid):
+    """Items in coordinates in which the regularized Gram matrix is the identity.
+
+    norms : float64, shape (n_items,), squared length of each row, below 1
+    back : float64, shape (n_factors, n_factors); back @ x~ is x in the coordinates of the item factors
+    """
+
+    norms: Doubles
+    back: Doubles
+
+    @classmethod
+    def of(cls, item_factors: Factors, regularization: float) -> Whitened:
+        """Whiten item factors, float32, shape (n_items, n_factors)."""
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(1, "blas"):  # more threads would add in another order
+            # The eigenvectors give L'^-1 up to a rotation, also where Y'Y is singular and Cholesky would fail.
+            values, vectors = np.linalg.eigh(_gram(item_factors))
+            back = vectors / np.sqrt(np.maximum(values, 0.0) + regularization)
+            items = np.empty(item_factors.shape, dtype=np.float32)
+            norms = np.empty(len(items))
+            for start in range(0, len(items), CHUNK_ITEMS):
+                span = slice(start, start + CHUNK_ITEMS)
+                rows = on_grid(item_factors[span].astype(np.float64) @ back)
+                items[span], norms[span] = rows, np.einsum("ij,ij->i", rows, rows)
+        return cls(items, norms, back)
 
 
 def on_grid(rows: Doubles) -> Doubles:

@@ -13,14 +13,13 @@ from ..config import TrainConfig
 from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, load_vocabulary
-from ..errors import DataError
 from ..ids import Vocabulary
 from ..models.als import initial_factors
 from ..models.whitening import Factors
 from ..registry.bundle import ModelPart
+from ..registry.copies import local_copy
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
-from ..storage.cache import entry_path, make_entry, used
 from .workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -67,14 +66,7 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
 
 def bundle_part(workspace: Workspace, model_id: str, part: str) -> ModelPart:
     """What a published version knows about items, verified: part "judged" or "published"."""
-    try:
-        directory = entry_path(workspace.cache, "models", model_id)
-    except ValueError as error:
-        raise DataError(f"{workspace.root.uri('models/')}: {error}. Point the channel to another version.") from error
-    make_entry(directory)
-    workspace.registry.fetch(model_id, directory)
-    used(directory)
-    return ModelPart.load(directory, part)
+    return ModelPart.load(local_copy(workspace.registry, model_id, workspace.cache), part)
 
 
 def refit_start(workspace: Workspace, parsed: Artifact, encoded: Artifact, trained: Artifact) -> Start:

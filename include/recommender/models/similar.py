@@ -1,0 +1,32 @@
+"""Similar items: those whose factors point in the same direction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .als import AlsScoring
+from .protocol import Rows
+from .whitening import CHUNK_ITEMS, Factors, Grid, on_grid
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Cosines of the angles between item factors; 0 for an item of which nothing is known."""
+
+    directions: Grid
+
+    @classmethod
+    def of(cls, item_factors: Factors) -> Similarity:
+        """Of item factors, float32, shape (n_items, n_factors)."""
+        units = np.empty(item_factors.shape, dtype=np.float32)
+        for start in range(0, len(units), CHUNK_ITEMS):
+            rows = item_factors[start : start + CHUNK_ITEMS].astype(np.float64)
+            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            units[start : start + CHUNK_ITEMS] = on_grid(rows / np.where(lengths > 0, lengths, 1.0)[:, None])
+        return cls(Grid(units))
+
+    def scoring(self, items: Rows) -> AlsScoring:
+        """Cosines of some items with all items, ready for `shortlist`."""
+        return AlsScoring(self.directions, self.directions.items[items].astype(np.float64))

@@ -1,0 +1,65 @@
+"""A published version in memory: what it knows about items, the histories of its users, and the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..config import RetrainConfig
+from ..ids import Vocabulary
+from ..models.histories import Histories
+from ..models.prior import PriorAls
+from ..models.similar import Similarity
+from ..models.whitening import Factors
+from ..registry.bundle import Manifest, ModelPart, config_of, prior_of
+from ..registry.copies import local_copy
+from ..registry.registry import Registry
+from ..registry.seen import Seen
+
+PART = "published"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedVersion:
+    """One version, immutable. All of its users and items have the positions of their ids in `users` and `items`."""
+
+    manifest: Manifest
+    config: RetrainConfig
+    items: Vocabulary
+    item_factors: Factors
+    seen: Seen
+    model: PriorAls
+
+    @classmethod
+    def fetch(cls, registry: Registry, model_id: str, cache: Path) -> ServedVersion:
+        """Fetch and verify a version's files, and load them. Raises NotFound and DataError."""
+        return cls.load(registry.manifest(model_id), local_copy(registry, model_id, cache))
+
+    @classmethod
+    def load(cls, manifest: Manifest, directory: Path) -> ServedVersion:
+        """Load verified files. Raises DataError naming the file that is wrong."""
+        config, part = config_of(manifest), ModelPart.load(directory, PART)
+        return cls(
+            manifest=manifest,
+            config=config,
+            items=part.items,
+            item_factors=part.item_factors,
+            seen=Seen.load(directory, len(part.items)),
+            model=part.model(config.train, prior_of(manifest)),
+        )
+
+    @property
+    def users(self) -> Vocabulary:
+        """The users whose histories the version has."""
+        return self.seen.users
+
+    @cached_property
+    def histories(self) -> Histories:
+        """What the model scores its users from, in the rows of `users`."""
+        return self.seen.histories(self.manifest.published_cut_s, self.config.encode)
+
+    @cached_property
+    def similarity(self) -> Similarity:
+        """Cosines of items; computed when it is first asked for, and as large as the item factors."""
+        return Similarity.of(self.item_factors)

@@ -1,0 +1,51 @@
+"""A version in memory, of random factors and histories, and of a size at which blocks and shortlists matter."""
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from include.recommender.config import RetrainConfig
+from include.recommender.ids import Vocabulary
+from include.recommender.models.scoring import model_of
+from include.recommender.registry.bundle import Manifest
+from include.recommender.registry.seen import Seen
+from include.recommender.serving.version import ServedVersion
+
+from ..models.test_fold_in import items_of
+from ..registry import makers
+
+END_S = int(makers.version("served").known_until.timestamp())
+SIZES = [1, 1, 2, 3, 5, 8, 30, 120]
+
+
+def vocabulary(prefix, n):
+    return Vocabulary.checked(pa.array([f"{prefix}{number:05}" for number in range(n)], pa.large_string()))
+
+
+def seen_of(n_items, rng):
+    rows = [np.sort(rng.choice(n_items, min(size, n_items), replace=False)) for size in SIZES]
+    n = sum(map(len, rows))
+    return Seen(
+        users=vocabulary("U", len(rows)),
+        indptr=np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64),
+        indices=np.concatenate(rows).astype(np.int32),
+        times=rng.integers(END_S - 500 * 86_400, END_S, n),
+        ratings=rng.integers(1, 6, n).astype(np.float32),
+        verified=rng.integers(-1, 2, n).astype(np.int8),
+        n_items=n_items,
+    )
+
+
+def version(n_items=700, n_factors=12, seed=0, **params):
+    rng = np.random.default_rng(seed)
+    config = RetrainConfig.from_params({"factors": n_factors, "half_life_days": 300, "rating_weight": 0.5, **params})
+    factors = items_of(n_items, n_factors)
+    about = makers.about(makers.version("served"), config=config.as_dict(), files={}, format=1)
+    return ServedVersion(
+        manifest=msgspec.convert(msgspec.to_builtins(about), Manifest),
+        config=config,
+        items=vocabulary("I", n_items),
+        item_factors=factors,
+        seen=seen_of(n_items, rng),
+        model=model_of(factors, np.floor(rng.pareto(0.8, n_items)), config.train, config.prior),
+    )

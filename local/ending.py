@@ -9,6 +9,9 @@ from include.recommender.registry.moves import COMMAND
 from include.recommender.reporting.report import Report
 from include.recommender.reporting.sentence import verdict_sentence
 from include.recommender.runs.journal import TaskRecord
+from include.recommender.serving.examples import Example
+
+N_USERS, N_ITEMS = 5, 5
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ def ending(report: Report, copies: Copies, points_to: str | None) -> str:
     if report.table:
         parts += ["", report.table]
     parts += ["", *_result(report, copies.uri), f"Channel: {_channel(report, points_to)}"]
+    if report.examples:
+        parts += ["", *_lists(report.examples), ""]
     if report.run and report.run.tuned_values:
         parts.append(f"Tuned:   {report.run.tuned}")
     parts += [f"Report:  {copies.report}", f"         {copies.uri}"]
@@ -85,6 +90,17 @@ def _channel(report: Report, points_to: str | None) -> str:
         return f"{channel} points to it now"
     still = f"{channel} still points to {points_to}" if points_to else f"{channel} points nowhere yet"
     return f"{still}; not moved: {_for_make(model.why)}" if model and model.why else still
+
+
+def _lists(examples: list[Example]) -> list[str]:
+    """Users with their history and list, and the command for more."""
+    lines = [f"{N_USERS} users of this model, the newest items of their history and the best items of their list:"]
+    for row in examples[:: max(1, len(examples) // N_USERS)][:N_USERS]:
+        more = ", ..." if row.n_items > N_ITEMS else ""
+        lines.append(f"  {row.user}: {', '.join(row.history[:N_ITEMS])}{more} ({row.n_items})")
+        lines.append(f"    -> {', '.join(f'{each.item} {each.score:.3f}' for each in row.items[:N_ITEMS])}")
+    user = examples[-1].user
+    return [*lines, f"More:    make registry ARGS='recommend {user} --why'"]
 
 
 def _for_make(text: str) -> str:

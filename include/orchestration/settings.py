@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from include.recommender.errors import ConfigError
 from include.recommender.stages.workspace import Workspace
-from include.recommender.storage.cache import FOLDER, default_parent
+from include.recommender.storage.cache import cache_of
 from include.recommender.storage.objects import ObjectStore
 from include.recommender.storage.uris import split_uri
 
@@ -52,8 +52,7 @@ class Settings:
             problems += _overlap(root, snapshots)
         if problems:
             raise ConfigError(problems)
-        given = environment.get("RECOMMENDER_CACHE", "")
-        cache = (Path(given) if given else default_parent(environment)) / FOLDER
+        cache = cache_of(environment)
         connection = environment.get("RECOMMENDER_AWS_CONN_ID", "").strip() or DEFAULT_CONNECTION
         return cls(root, snapshots, cache, connection)
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from include.recommender.config import RetrainConfig
-from include.recommender.console.cli import Typed, main, parser
+from include.recommender.console.adding import Typed
+from include.recommender.console.cli import main, parser
 from include.recommender.errors import ConfigError
 from include.recommender.registry.registry import By
 

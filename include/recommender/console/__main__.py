@@ -3,7 +3,8 @@
 import os
 import sys
 
-from .cli import Typed, main
+from .adding import Typed
+from .cli import main
 
 # Set by who calls this for a person that types something else, such as `make registry`.
 TYPED_AS = "RECOMMENDER_REGISTRY_TYPED_AS"

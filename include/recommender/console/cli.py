@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import logging
 import os
-import re
-import socket
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from ..errors import ConfigError, RecommenderError
-from ..parameters import MAIN_CHANNEL, REGISTRY
-from ..parameters.of_registry import WHO_CHARS
-from ..parameters.options import add_option
+from ..parameters import MAIN_CHANNEL
 from ..plain_text import shown_lines
 from ..registry.moves import COMMAND
 from ..registry.registry import Registry
 from ..storage.client import s3_client
 from ..storage.objects import ObjectStore
 from ..storage.uris import split_uri
-from . import commands
+from . import commands, lists
+from .adding import Adder, Typed, examples, shared
 from .commands import Answer
 
 HELP_COLUMNS = 100
@@ -35,22 +28,6 @@ NOTES = """MODEL is a version's id, or the name of a channel: the version that i
 Exit status: 0 done, 1 an error (reported on stderr), 2 not understood.
 Credentials: as boto3 finds them (AWS_PROFILE, AWS_ACCESS_KEY_ID and its secret, the machine's role).
 """
-
-Command = Callable[[Registry, argparse.Namespace], Answer]
-
-
-@dataclass(frozen=True)
-class Typed:
-    """How a person types the registry's commands here; `{}` in the template stands for the words."""
-
-    template: str = f"{COMMAND} {{}}"
-
-    def __call__(self, words: str) -> str:
-        return self.template.replace("{}", words)
-
-    def in_text(self, text: str) -> str:
-        """A message with the commands that it names, each at the end of a line, as they are typed here."""
-        return re.sub(rf"{re.escape(COMMAND)} ([^\n]+)", lambda found: self(found[1]), text)
 
 
 def main(argv: Sequence[str] | None = None, typed: Typed | None = None) -> int:
@@ -105,20 +82,21 @@ def parser(typed: Typed | None = None) -> argparse.ArgumentParser:
         COMMAND,
         description="Model versions and the channels that point to them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_shared(os.environ.get("RECOMMENDER_ROOT"), None, False)],
+        parents=[shared(os.environ.get("RECOMMENDER_ROOT"), None, False)],
     )
-    add = _Adder(top.add_subparsers(title="commands", required=True, metavar="COMMAND"), typed)
+    add = Adder(top.add_subparsers(title="commands", required=True, metavar="COMMAND"), typed)
     _add_reading(add)
+    lists.add_commands(add)
     _add_moving(add)
     _add_retire(add)
-    top.epilog = _examples(typed, [*add.examples.values(), "COMMAND --help"]) + "\n\n" + NOTES
+    top.epilog = examples(typed, [*add.examples.values(), "COMMAND --help"]) + "\n\n" + NOTES
     if typed != Typed():
         for words, each in {"": top, **add.parsers}.items():
             _type_as(each, typed, words)
     return top
 
 
-def _add_reading(add: _Adder) -> None:
+def _add_reading(add: Adder) -> None:
     text = "all versions, the newest first by creation, and which channels point to them"
     add("list", commands.list_versions, text, "list")
     text = "one version: data, verdict, metrics, configuration, moves"
@@ -132,7 +110,7 @@ def _add_reading(add: _Adder) -> None:
     add("card", commands.card, "a version's model card", "card production").model()
 
 
-def _add_moving(add: _Adder) -> None:
+def _add_moving(add: Adder) -> None:
     text = "point a channel to a version, once every file of it is there"
     example = 'promote 20180827-0f9c1a2b3c4d --why "approved by the shop team"'
     promote = add("promote", commands.promote, text, example).model().channel().reason().verify(False).parser
@@ -148,7 +126,7 @@ def _add_moving(add: _Adder) -> None:
     rollback.add_argument("--to", metavar="MODEL", help="not to the one before, but to this one further back")
 
 
-def _add_retire(add: _Adder) -> None:
+def _add_retire(add: Adder) -> None:
     text = "delete old versions that nothing names, and what killed uploads left behind; without --yes only show them"
     retire = add("retire", commands.retire_versions, text, "retire --keep-newest 20", "retire --yes").who()
     retire.option("keep_newest", metavar="N").option("keep_moves", metavar="N")
@@ -157,90 +135,9 @@ def _add_retire(add: _Adder) -> None:
     either.add_argument("--yes", action="store_true", help="delete it")
 
 
-def _examples(typed: Typed, words: Sequence[str]) -> str:
-    return "\n".join(["examples:", *(f"  {typed(each)}" for each in words)])
-
-
 def _type_as(parser: argparse.ArgumentParser, typed: Typed, words: str) -> None:
     """The usage line as a person types it here."""
     label, parser.prog = typed(words or "COMMAND"), words
     usage = " ".join(parser.format_usage().removeprefix("usage: ").split())
     wrapped = textwrap.fill(typed(usage), HELP_COLUMNS, subsequent_indent=" " * 7, break_on_hyphens=False)
     parser.usage, parser.prog = wrapped.replace("%", "%%"), label
-
-
-def _shared(root: str | None, endpoint_url: str | None, as_json: bool | str) -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
-    group = shared.add_argument_group("everywhere")
-    group.add_argument("--root", default=root, metavar="URI", help="s3://bucket/prefix (default: RECOMMENDER_ROOT)")
-    group.add_argument(
-        "--endpoint-url",
-        default=endpoint_url,
-        metavar="URL",
-        help="of an S3-compatible store (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, else Amazon)",
-    )
-    group.add_argument("--json", action="store_true", default=as_json, help="answer in JSON")
-    return shared
-
-
-class _Adder:
-    """Adds commands, with the arguments that several of them share.
-
-    parsers, examples : of each command, by its name
-    """
-
-    def __init__(self, commands: argparse._SubParsersAction[argparse.ArgumentParser], typed: Typed) -> None:
-        self.commands, self.typed = commands, typed
-        self.shared = _shared(argparse.SUPPRESS, argparse.SUPPRESS, argparse.SUPPRESS)
-        self.parser: argparse.ArgumentParser
-        self.parsers: dict[str, argparse.ArgumentParser] = {}
-        self.examples: dict[str, str] = {}
-
-    def __call__(self, name: str, command: Command, text: str, *examples: str) -> _Adder:
-        self.parser = self.commands.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            epilog=_examples(self.typed, examples),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[self.shared],
-        )
-        self.parser.set_defaults(command=command)
-        self.parsers[name], self.examples[name] = self.parser, examples[0]
-        return self
-
-    def model(self) -> _Adder:
-        self.parser.add_argument("model", metavar="MODEL", help="a version's id, or a channel's name")
-        return self
-
-    def channel(self) -> _Adder:
-        return self.option("channel")
-
-    def option(self, name: str, **settings: Any) -> _Adder:
-        """The option of a parameter."""
-        add_option(self.parser, REGISTRY[name], **settings)
-        return self
-
-    def who(self) -> _Adder:
-        return self.option("who", default=whoami())
-
-    def reason(self) -> _Adder:
-        return self.option("why", required=True).who()
-
-    def verify(self, default: bool) -> _Adder:
-        self.parser.add_argument(
-            "--verify",
-            action=argparse.BooleanOptionalAction,
-            default=default,
-            help="read every file and compare its SHA-256; without it only presence and size are checked "
-            f"(default: {'--verify' if default else '--no-verify'})",
-        )
-        return self
-
-
-def whoami() -> str:
-    """user@host of this process."""
-    name = f"uid {os.getuid()}" if hasattr(os, "getuid") else "somebody"
-    with suppress(OSError, KeyError, ImportError):
-        name = getpass.getuser()
-    return f"{name}@{socket.gethostname()}"[:WHO_CHARS]

@@ -13,6 +13,7 @@ from ..evaluation.learned_prior import LearnedPrior
 from ..parameters import MAIN_CHANNEL
 from ..registry.verdict import How, Interval, Name, Verdict
 from ..runs.journal import RunFacts, TaskRecord
+from ..serving.examples import Example
 from ..storage.documents import Count, Origin, Share, TopK, decode
 
 
@@ -71,6 +72,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     table : the gate's table as text
     unchanged : the model that the run would have made again, unchanged_report : folder of the report of its run
     lineage : stage -> URI of its artifact; timings : stage -> seconds and peak_bytes
+    examples : some users with their histories and lists from the published model
     unreadable : what could not be read -> why
     """
 
@@ -105,6 +107,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     configuration: list[Setting] = []
     code_version: str | None = None
     libraries: dict[str, str] = {}
+    examples: list[Example] = []
     unreadable: dict[str, str] = {}
 
     @property

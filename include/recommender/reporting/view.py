@@ -25,6 +25,7 @@ READ_FROM = {
     "models": ("evaluate",),
     "data": ("resolve_snapshot", "download_reviews", "parse_reviews", "encode_interactions"),
     "training": ("train_als",),
+    "lists": ("recommendations",),
     "lineage": ("run", "configuration", "fit_popularity", "learn_prior", "refit/"),
     "tasks": ("tasks/",),
 }
@@ -267,6 +268,7 @@ def sections(report: Report) -> dict[str, str]:
     judged, data = bool(report.judged), report.snapshot or report.funnel or report.fold
     middle = {
         "models": ("Models", judged or unreadable(report, "models")),
+        "lists": ("Recommendations", report.examples or unreadable(report, "lists")),
         "data": ("Data", data or unreadable(report, "data")),
         "training": ("Training", report.training or unreadable(report, "training")),
         "history": ("History length", by_history(report)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,21 @@ def _histories(found: Sequence[_Known], n_items: int) -> Histories:
     items = np.concatenate([each.items for each in [*empty, *found]])
     confidence = np.concatenate([each.confidence for each in [*empty, *found]])
     return Histories(indptr, items, confidence, n_items)
+
+
+def stored_events(version: ServedVersion, user: str) -> list[Event]:
+    """What is stored of a user, newest first; empty for one who is not known."""
+    row, seen = version.users.find(user), version.seen
+    if row is None:
+        return []
+    at = np.arange(seen.indptr[row], seen.indptr[row + 1])
+    order = at[np.lexsort((seen.indices[at], -seen.times[at]))]
+    return [
+        Event(
+            item,
+            datetime.fromtimestamp(int(seen.times[place]), UTC),
+            float(seen.ratings[place]),
+            None if seen.verified[place] == UNKNOWN else bool(seen.verified[place]),
+        )
+        for item, place in zip(version.items.names(seen.indices[order]), order.tolist(), strict=True)
+    ]

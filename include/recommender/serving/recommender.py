@@ -86,10 +86,18 @@ class Recommender:
         return replace(found, unknown_items=found.unknown_items + unknown)
 
     def similar(self, item: str, k: int = 10) -> List:
-        """The items whose factors point in the most similar direction; scores are cosines. Raises NotFound."""
-        row, n_items = self._row(item), len(self.version.items)
+        """The items whose factors point in the most similar direction; scores are cosines.
+
+        Raises
+        ------
+        NotFound
+            The version does not know the item.
+        ConfigError
+            k is out of bounds.
+        """
+        row, n_items, request = self._row(item), len(self.version.items), Request(k=k)
         itself = Histories(np.array([0, 1]), np.array([row], np.int32), np.ones(1, np.float32), n_items)
-        items, scores = shortlist(self.version.similarity.scoring(np.array([row], np.int32)), itself, k)
+        items, scores = shortlist(self.version.similarity.scoring(np.array([row], np.int32)), itself, request.k)
         return self._answer(Source.KNOWN_USER, items[0], scores[0], ())
 
     def trending(self, k: int = 10) -> List:

@@ -59,6 +59,12 @@ def default_parent(environment: Mapping[str, str]) -> Path:
     )
 
 
+def cache_of(environment: Mapping[str, str]) -> Path:
+    """The folder of our own below RECOMMENDER_CACHE, or below the default. Raises ConfigError."""
+    given = environment.get("RECOMMENDER_CACHE", "")
+    return (Path(given) if given else default_parent(environment)) / FOLDER
+
+
 def claim(cache: Path) -> None:
     """Make the cache where it is not there yet, and make sure that it is ours alone.
 

@@ -94,9 +94,12 @@ def test_similar_items(candidate, ask):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--k", "0"], "k=0: expected 1 to 1000"),
-        (["--variety", "2"], "variety=2"),
-        (["--model", "none"], "no channel none"),
+        (["recommend", "U1", "--k", "0"], "k=0: expected 1 to 1000"),
+        (["recommend", "U1", "--variety", "2"], "variety=2"),
+        (["recommend", "U1", "--model", "none"], "no channel none"),
+        (["recommend"], "Name a user, or items that were just seen"),
+        (["trending", "--k", "1001"], "k=1001"),
+        (["similar", "0000000005", "--k", "0"], "k=0"),
     ],
 )
 def test_what_cannot_be_asked_is_an_error_of_one_line(candidate, ask, words, says):

@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
 from include.recommender.config import PriorConfig
+from include.recommender.models import ranking
 from include.recommender.models.als import Als
 from include.recommender.models.histories import Histories
 from include.recommender.models.prior import ItemPrior, PriorAls
 from include.recommender.models.ranking import best_unseen, recommend_all
-from include.recommender.models.shortlist import BLOCK_ITEMS, CHUNK_ITEMS, shortlist
+from include.recommender.models.shortlist import BLOCK_ITEMS, CHUNK_ITEMS, candidates, shortlist
 
 from .test_fold_in import items_of, matrix_of
 
@@ -88,7 +89,36 @@ def test_users_who_have_seen_everything_get_nothing():
     assert np.isneginf(scores).all()
 
 
-def test_all_users_in_blocks_get_the_same_lists():
-    model, seen = model_of(900, 24), Histories.of(matrix_of(SIZES * 40, 900))
-    expected = by_scoring_all(model, seen, 10)[0]
-    np.testing.assert_array_equal(recommend_all(model, seen, seen, 10), expected)
+@pytest.mark.parametrize("alike_at_once", [2, 4_096])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    n_items=st.sampled_from([3, 30, 900]),
+    n_factors=st.sampled_from([2, 24, 64]),
+    twins=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_all_users_in_blocks_get_the_same_lists(monkeypatch, alike_at_once, n_items, n_factors, twins, seed):
+    """Also where one shortlist serves all users whose only interaction is with one item."""
+    monkeypatch.setattr(ranking, "ALIKE_AT_ONCE", alike_at_once)
+    model = model_of(n_items, n_factors, twins=twins, seed=seed)
+    sizes = [min(size, n_items) for size in [*SIZES, *[1] * 30] * 10]
+    seen = Histories.of(matrix_of(sizes, n_items, seed))
+    expected = by_scoring_all(model, seen, 10)
+    best, scores = ranking.best_of_all(model, seen, seen, 10)
+    np.testing.assert_array_equal(best, expected[0])
+    np.testing.assert_array_equal(scores, expected[1].astype(np.float32))
+    np.testing.assert_array_equal(recommend_all(model, seen, seen, 10), expected[0])
+
+
+def test_users_of_one_item_share_one_shortlist():
+    model, seen = model_of(40, 8), Histories.of(matrix_of([1] * 500, 40))
+    order, starts = ranking.alike(seen, seen)
+    assert len(starts) == len(np.unique(seen.items)) <= 40
+    assert sorted(order.tolist()) == list(range(500))
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ranking, "candidates", lambda scoring, *rest: asked.append(len(rest[0])) or candidates(scoring, *rest)
+        )
+        recommend_all(model, seen, seen, 5)
+    assert sum(asked) == len(starts)

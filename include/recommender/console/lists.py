@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+from ..errors import ConfigError
 from ..parameters import MAIN_CHANNEL
 from ..registry.registry import Registry
 from ..serving import Event, List, Recommender, Request, Source
@@ -26,6 +27,8 @@ FROM = {
 
 def recommend(registry: Registry, args: argparse.Namespace) -> Answer:
     """A list for a user, for items just seen, or for both together."""
+    if args.user is None and not args.items:
+        raise ConfigError("Name a user, or items that were just seen: recommend USER, recommend --items A,B")
     recommender = _recommender(registry, args)
     request = Request(
         user=args.user,

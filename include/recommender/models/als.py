@@ -15,7 +15,7 @@ from ..errors import ConfigError, DataError
 from .fold_in import fold_in
 from .histories import Histories, Ints
 from .memory import check_memory
-from .protocol import Scores
+from .protocol import Rows, Scores
 from .whitening import Doubles, Factors, Grid, Whitened
 
 log = logging.getLogger(__name__)
@@ -59,9 +59,13 @@ class AlsScoring:
         """See `Scoring`."""
         return self.grid.errors(self.tastes)
 
-    def exact(self, row: int, items: Ints) -> Scores:
+    def rounding(self) -> Doubles:
         """See `Scoring`."""
-        return self.grid.scores_of(self.tastes[row], items)
+        return self.grid.rounding(self.tastes)
+
+    def exact(self, rows: Rows, items: Ints) -> Scores:
+        """See `Scoring`."""
+        return self.grid.scores_of(self.tastes[rows], items)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..config import PriorConfig
 from .als import Als, AlsScoring
 from .histories import Histories, Ints
 from .popularity import decayed_counts
-from .protocol import Scores
+from .protocol import Rows, Scores
 from .whitening import Doubles
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -24,6 +24,7 @@ FLOOR = 1e-4
 LEAST_MULTIPLIER = 1e-30
 # Histories at least this long are one bracket: the power has all but reached its limit.
 LONG_HISTORY = 10
+EVERY = slice(None)
 # Of an ItemPrior: its popularity, float64, and its multipliers, float32.
 BYTES_AN_ITEM = 8 + 4 * LONG_HISTORY
 
@@ -60,7 +61,7 @@ class ItemPrior:
         exponents = np.maximum(powers[:, None] * logs, np.log(LEAST_MULTIPLIER))
         return cls(popularity, np.exp(exponents).astype(np.float32))
 
-    def blend(self, taste: Scores, sizes: Ints, unknown: Flags, start: int = 0) -> None:
+    def blend(self, taste: Scores, sizes: Ints, unknown: Flags, items: Ints | slice = EVERY) -> None:
         """Taste times prior: (x_u . y_i) * multiplier_i. Users of whom nothing is known get the prior itself.
 
         A product of experts (Hinton 2002): an item has to suit the user and the time. The shorter a history, the less
@@ -69,22 +70,16 @@ class ItemPrior:
 
         Parameters
         ----------
-        taste : x_u . y_i, float32, shape (n, any), of the items from `start` on; becomes the scores
+        taste : x_u . y_i, float32, shape (n, any), of `items`; becomes the scores
         sizes : int32, shape (n,), known interactions of each user
         unknown : bool, shape (n,), users of whom nothing is known
         """
-        span = slice(start, start + taste.shape[1])
-        taste *= self.multipliers[np.clip(sizes, 1, LONG_HISTORY) - 1, span]
-        taste[unknown] = self.popularity[span].astype(np.float32)
+        taste *= self.multipliers[:, items][np.clip(sizes, 1, LONG_HISTORY) - 1]
+        taste[unknown] = self.popularity[items].astype(np.float32)
 
     def multiplier(self, size: int, item: int) -> float:
         """Of one item, for a user with `size` known interactions."""
         return float(self.multipliers[min(max(size, 1), LONG_HISTORY) - 1, item])
-
-    def of_items(self, taste: Scores, size: int, items: Ints) -> Scores:
-        """Scores of some items for a user with `size` known interactions, float32, shape (len(items),)."""
-        found: Scores = taste * self.multipliers[min(max(size, 1), LONG_HISTORY) - 1, items]
-        return found
 
 
 @dataclass(frozen=True)
@@ -127,14 +122,18 @@ class PriorScoring:
     def approximate(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
         self.of_taste.approximate(start, out)
-        self.prior.blend(out, self.sizes, self.unknown, start)
+        self.prior.blend(out, self.sizes, self.unknown, slice(start, start + out.shape[1]))
 
     def errors(self) -> Doubles:
         """See `Scoring`: multipliers are at most 1."""
         return self.of_taste.errors()
 
-    def exact(self, row: int, items: Ints) -> Scores:
+    def rounding(self) -> Doubles:
         """See `Scoring`."""
-        if self.unknown[row]:
-            return self.prior.popularity[items].astype(np.float32)
-        return self.prior.of_items(self.of_taste.exact(row, items), int(self.sizes[row]), items)
+        return self.of_taste.rounding()
+
+    def exact(self, rows: Rows, items: Ints) -> Scores:
+        """See `Scoring`."""
+        scores = self.of_taste.exact(rows, items)
+        self.prior.blend(scores, self.sizes[rows], self.unknown[rows], items)
+        return scores

@@ -9,7 +9,8 @@ import numpy as np
 from .histories import Histories, Ints
 
 Scores = np.ndarray[Any, np.dtype[np.float32]]
-Rows = np.ndarray[Any, np.dtype[np.int32]]
+Doubles = np.ndarray[Any, np.dtype[np.float64]]
+Rows = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
 
 class Recommender(Protocol):
@@ -30,12 +31,16 @@ class Scoring(Protocol):
         """Write approximate scores of the items from `start` on into `out`, float32, shape (n, any)."""
         ...
 
-    def errors(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def errors(self) -> Doubles:
         """How far an approximate score may lie from that of `Recommender.score`, float64, shape (n,)."""
         ...
 
-    def exact(self, row: int, items: Ints) -> Scores:
-        """Scores of some items for one history, float32, shape (len(items),): those of `Recommender.score`."""
+    def rounding(self) -> Doubles:
+        """How far a score may lie from a multiple of that of a user whose taste is a multiple, float64, shape (n,)."""
+        ...
+
+    def exact(self, rows: Rows, items: Ints) -> Scores:
+        """Scores of some items for some users, float32, shape (len(rows), len(items)): those of `Recommender.score`."""
         ...
 
 

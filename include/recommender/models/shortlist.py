@@ -7,12 +7,13 @@ approximate score lies below t - 2e is not among the best K.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from .histories import Histories, Ints
-from .protocol import Scores, Scoring
+from .protocol import Rows, Scores, Scoring
 
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -32,17 +33,39 @@ def shortlist(scoring: Scoring, seen: Histories, k: int) -> tuple[Ints, Scores]:
     -------
     int32 and float32, shape (n, k), best first; -1 and -inf where there are no more
     """
-    blocks = _approximate(scoring, seen)
-    maxima = blocks.max(axis=2)
-    n, width = len(seen), min(k, seen.n_items)
-    best = np.full((n, k), -1, dtype=np.int32)
-    scores = np.full((n, k), -np.inf, dtype=np.float32)
-    for row, slack in enumerate((2 * scoring.errors()).tolist()):
-        items = _candidates(blocks[row], maxima[row], width, slack)
-        exact = scoring.exact(row, items)
-        order = np.argsort(-exact, kind="stable")[:width]
-        best[row, : len(order)], scores[row, : len(order)] = items[order], exact[order]
+    best, scores = nothing(len(seen), k)
+    for row, items in enumerate(candidates(scoring, seen, k, scoring.errors())):
+        own = np.array([row])
+        best[own], scores[own] = ranked(scoring, own, items, k)
     return best, scores
+
+
+def candidates(scoring: Scoring, seen: Histories, k: int, errors: Doubles) -> Iterator[Ints]:
+    """For each user, ascending, the unseen items that may be among the k best.
+
+    Parameters
+    ----------
+    errors : float64, shape (n,), how far an approximate score may lie from the one that decides
+    """
+    blocks = _approximate(scoring, seen)
+    maxima, width = blocks.max(axis=2), min(k, seen.n_items)
+    for row, slack in enumerate((2 * errors).tolist()):
+        yield _candidates(blocks[row], maxima[row], width, slack)
+
+
+def ranked(scoring: Scoring, rows: Rows, items: Ints, k: int) -> tuple[Ints, Scores]:
+    """The k best of some items, ascending, for some users, by exact scores; int32 and float32, shape (len(rows), k)."""
+    best, scores = nothing(len(rows), k)
+    exact = scoring.exact(rows, items)
+    order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
+    width = order.shape[1]
+    best[:, :width], scores[:, :width] = items[order], np.take_along_axis(exact, order, axis=1)
+    return best, scores
+
+
+def nothing(n: int, k: int) -> tuple[Ints, Scores]:
+    """Lists of n users in which there is nothing."""
+    return np.full((n, k), -1, dtype=np.int32), np.full((n, k), -np.inf, dtype=np.float32)
 
 
 def _approximate(scoring: Scoring, seen: Histories) -> Scores:

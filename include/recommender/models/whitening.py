@@ -52,12 +52,12 @@ class Grid:
             scores[:, span] = tastes @ self.items[span].T.astype(np.float64)
         return scores
 
-    def scores_of(self, taste: Doubles, items: Ints) -> Scores:
-        """The same of one user for some items, float32, shape (len(items),), equal to the last bit."""
-        scores: Scores = np.empty(len(items), dtype=np.float32)
+    def scores_of(self, tastes: Doubles, items: Ints) -> Scores:
+        """The same of some items, float32, shape (n, len(items)), equal to the last bit."""
+        scores: Scores = np.empty((len(tastes), len(items)), dtype=np.float32)
         for start in range(0, len(items), CHUNK_ITEMS):
             span = slice(start, start + CHUNK_ITEMS)
-            scores[span] = self.items[items[span]].astype(np.float64) @ taste
+            scores[:, span] = tastes @ self.items[items[span]].T.astype(np.float64)
         return scores
 
     def approximate(self, tastes: Doubles, out: Scores, start: int) -> None:
@@ -75,6 +75,16 @@ class Grid:
         terms = (tastes.shape[1] + 4) * 2.0**-24
         lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes))
         found: Doubles = terms / (1 - terms) * lengths + terms * TINY
+        return found
+
+    def rounding(self, tastes: Doubles) -> Doubles:
+        """How far a score may lie from a multiple of that of a taste on the same line, float64, shape (n,).
+
+        Both tastes were rounded by `on_grid`, each by at most sqrt(n_factors) * 2^-bits * |x~|.
+        """
+        n_factors = tastes.shape[1]
+        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes))
+        found: Doubles = 2 * np.sqrt(n_factors) * 2.0 ** -grid_bits(n_factors) * lengths
         return found
 
 
@@ -113,11 +123,16 @@ def on_grid(rows: Doubles) -> Doubles:
     Products of two integers below 2^bits add up to at most n_factors * 2^(2 bits), which must stay within a mantissa.
     From 17 to 64 factors that leaves 23 bits. More than `FLOAT32_BITS` are not taken, so a float32 keeps the rows.
     """
-    bits = min(FLOAT32_BITS, (MANTISSA_BITS - int(np.ceil(np.log2(rows.shape[1])))) // 2)
+    bits = grid_bits(rows.shape[1])
     exponents = np.frexp(np.abs(rows).max(axis=1, initial=0.0))[1]
     quantum = np.ldexp(1.0, np.maximum(exponents, LEAST_EXPONENT) - bits)[:, None]
     rounded: Doubles = np.rint(rows / quantum) * quantum
     return rounded
+
+
+def grid_bits(n_factors: int) -> int:
+    """Bits of the integers in which `on_grid` writes a row of so many factors."""
+    return min(FLOAT32_BITS, (MANTISSA_BITS - int(np.ceil(np.log2(n_factors)))) // 2)
 
 
 def _gram(item_factors: Factors) -> Doubles:

@@ -145,7 +145,7 @@ class Recommender:
     def _of_allowed(self, request: Request, allow: Collection[str], history: Histories) -> Best:
         places = self.version.items.rows(sorted(allow))
         items = np.setdiff1d(places[places >= 0], self._left_out([request], history).items).astype(np.int32)
-        scores = self.version.model.scoring(history).exact(0, items)
+        scores = self.version.model.scoring(history).exact(np.array([0]), items)[0]
         order = np.argsort(-scores, kind="stable")
         return items[order], scores[order]
 

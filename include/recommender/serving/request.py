@@ -53,7 +53,7 @@ class Request:
             for problem, wrong in {
                 f"k={self.k}: expected 1 to {MOST_ITEMS}": not 1 <= self.k <= MOST_ITEMS,
                 f"offset={self.offset}: expected 0 or more, and k + offset up to {MOST_ITEMS}": self.offset < 0
-                or self.k + self.offset > MOST_ITEMS,
+                or self.offset > max(0, MOST_ITEMS - self.k),
                 f"events: {len(self.events):,}, expected up to {MOST_EVENTS:,}": len(self.events) > MOST_EVENTS,
                 f"exclude: {len(self.exclude):,} ids, expected up to {MOST_FILTERED:,}": len(self.exclude)
                 > MOST_FILTERED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
-from include.recommender.parameters import RETRAIN, TUNE, Parameter, Parameters
+from include.recommender.parameters import BATCH, RETRAIN, TUNE, Parameter, Parameters
 from include.recommender.parameters.page import shown_default
 
 # Airflow checks each schema against its draft whenever it copies a param, thousands of times a run. The default draft's
@@ -20,6 +20,11 @@ def retrain_params() -> dict[str, Param]:
 def tune_params() -> dict[str, Param]:
     """All params of `recommender_tune`."""
     return _params(TUNE)
+
+
+def batch_params() -> dict[str, Param]:
+    """All params of `recommender_batch`."""
+    return _params(BATCH)
 
 
 def _params(known: Parameters) -> dict[str, Param]:

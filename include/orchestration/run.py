@@ -18,6 +18,7 @@ from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.parameters import RUN, RunConfig, shown_value, unknown
 from include.recommender.parameters.instants import instant
+from include.recommender.parameters.of_batch import BatchConfig
 from include.recommender.runs.journal import Journal, RunFacts, TaskError, TaskRecord
 from include.recommender.stages.workspace import Outcome, Workspace, peak_bytes
 from include.recommender.storage.artifacts import Artifact
@@ -59,6 +60,7 @@ class Run:
     asked: RunConfig
     config: RetrainConfig
     search: TuneConfig
+    batch: BatchConfig
     workspace: Workspace
     record: TaskRecord
     problems: list[str]
@@ -223,6 +225,7 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
         asked=asked,
         config=_read(RetrainConfig.from_params, params, problems),
         search=_read(TuneConfig.read, params, problems),
+        batch=_read(BatchConfig.read, params, problems),
         workspace=workspace,
         record=TaskRecord(
             task=_task_name(ti),

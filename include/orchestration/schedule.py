@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from airflow.sdk import Asset, AssetAlias, CronTriggerTimetable
 
 from include.recommender.errors import ConfigError
+from include.recommender.parameters import MAIN_CHANNEL
 
 PRESETS = {
     "@hourly": "0 * * * *",
@@ -25,8 +26,10 @@ PRESETS = {
     "@yearly": "0 0 1 1 *",
 }
 SNAPSHOT_LANDED = Asset("recommender_snapshot")
+RECOMMENDATIONS = Asset("recommender_recommendations")  # a batch of lists is there
 CHANNELS = AssetAlias("recommender_channels")  # of the assets recommender_production, recommender_staging, ...
 SCHEDULE, TIMEZONE = "RECOMMENDER_SCHEDULE", "RECOMMENDER_SCHEDULE_TIMEZONE"
+MAIN_CHANNEL_MOVED = Asset(f"recommender_{MAIN_CHANNEL}")
 FIELDS = "minute, hour, day of month, month, day of week"
 SHOWN_TICKS = 5
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .definition import Parameter, Section, parameters_of
 from .kinds import similar
+from .of_batch import BatchConfig
 from .of_data import EncodeConfig, ParseConfig, QualityConfig
 from .of_judging import EvaluateConfig, GateConfig
 from .of_models import PopularityConfig, PriorConfig, TrainConfig
@@ -41,6 +42,7 @@ RETRAIN: Parameters = _named(
     GateConfig,
 )
 TUNE: Parameters = {name: RUN[name] for name in ("snapshot", "as_of")} | _named(TuneConfig, *_BASE)
+BATCH: Parameters = {"channel": RUN["channel"]} | _named(BatchConfig)
 REGISTRY: Parameters = {"channel": RUN["channel"]} | _named(RegistryOptions)
 
 

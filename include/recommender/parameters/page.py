@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .catalogue import REGISTRY, RETRAIN, TUNE, Parameters
+from .catalogue import BATCH, REGISTRY, RETRAIN, TUNE, Parameters
 from .definition import Parameter
 from .of_run import RunConfig
 from .of_search import SPACE
@@ -33,6 +33,11 @@ OF_SPACE = """
 | name | from | to | steps |
 |---|---|---|---|
 """
+OF_BATCH = """
+# Parameters of `recommender_batch`
+
+It takes `channel`, and:
+"""
 OF_REGISTRY = """
 # Options of the registry's command line
 
@@ -48,7 +53,8 @@ def markdown() -> str:
     shared = ", ".join(heading for heading in headings if heading != RunConfig.HEADING)
     options = {option(each): each for each in REGISTRY.values()}
     of_tune = OF_TUNE.format(shared=shared) + _sections(own) + OF_SPACE + _space()
-    return HEAD + _sections(RETRAIN) + of_tune + OF_REGISTRY + _table(options)
+    of_batch = OF_BATCH + _sections({name: each for name, each in BATCH.items() if name not in RETRAIN})
+    return HEAD + _sections(RETRAIN) + of_tune + of_batch + OF_REGISTRY + _table(options)
 
 
 def _sections(known: Parameters) -> str:

@@ -1,0 +1,87 @@
+"""
+# Write recommendations
+
+Writes the list of every user, and the most similar items of every item, as Parquet below
+`recommendations/<model_id>/`. A promotion of `production` starts it; unpause it for that. You can also trigger it, with
+the id of any version.
+
+| task | what it does |
+|---|---|
+| resolve_model | the version: the parameter `model`, or what the channel points to |
+| recommend_users | one list a user, in parts of 50,000 users: `users/part-00000.parquet`, ... |
+| similar_items | one list an item: `similar/part-00000.parquet`, ... |
+| write_manifest | `manifest.json`, written last: a batch without it is not finished |
+
+A task that was killed goes on at the part where it stopped. The lists are those of the online API and of the command
+line. When a batch is there, the asset `recommender_recommendations` is updated; its event names model and folder.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from include.orchestration.deployment import training_pool
+from include.orchestration.form import batch_params
+from include.orchestration.schedule import MAIN_CHANNEL_MOVED, RECOMMENDATIONS
+
+TRAINING_POOL = training_pool()
+
+
+@task(show_return_value_in_logs=False)
+def resolve_model() -> str:
+    """Finds the version that makes the lists."""
+    from include.orchestration import batch
+
+    return batch.resolve_model()
+
+
+@task(pool=TRAINING_POOL, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False)
+def recommend_users() -> list[dict[str, Any]]:
+    """Writes the list of each user."""
+    from include.orchestration import batch
+
+    return batch.recommend_users()
+
+
+@task(pool=TRAINING_POOL, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False)
+def similar_items() -> list[dict[str, Any]]:
+    """Writes the most similar items of each item."""
+    from include.orchestration import batch
+
+    return batch.similar_items()
+
+
+@task(outlets=[RECOMMENDATIONS], show_return_value_in_logs=False)
+def write_manifest() -> str:
+    """Writes the manifest, which makes the batch exist."""
+    from include.orchestration import batch
+
+    return batch.write_manifest()
+
+
+@dag(
+    schedule=[MAIN_CHANNEL_MOVED],
+    start_date=datetime(2018, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["recommender"],
+    doc_md=__doc__,
+    params=batch_params(),
+    default_args={
+        "owner": "recommender",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=3),
+    },
+)
+def recommender_batch() -> None:
+    """Wiring only; the work is in include/."""
+    resolve_model() >> [recommend_users(), similar_items()] >> write_manifest()
+
+
+recommender_batch()

@@ -81,7 +81,7 @@ def test_a_right_conf_is_taken(conf):
 
 def test_a_secret_is_made_once_for_its_owner_only(tmp_path):
     path = tmp_path / "key"
-    assert secret(path) == secret(path)
+    assert secret(path, 32) == secret(path, 32)
     assert path.stat().st_mode & 0o777 == 0o600
 
 

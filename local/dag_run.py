@@ -6,20 +6,26 @@ Airflow's own output goes to a log file; the terminal gets one line a message of
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
+from include.recommender.data.reviews import QUARANTINE
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.plain_text import shown_lines
 from include.recommender.reporting.trend import trend_name
+from include.recommender.runs.journal import TaskRecord
 from include.recommender.storage.disk import guarded
 from include.recommender.storage.objects import ObjectStore
 from include.recommender.storage.plain_names import name_problem
@@ -30,7 +36,7 @@ from .environment import PROJECT
 from .progress import Progress
 from .tune_ending import tune_ending
 
-TUNE = "recommender_tune"
+TUNE, PARSE = "recommender_tune", "parse_reviews"
 
 
 def main() -> int:
@@ -90,6 +96,7 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     except NotFound:
         raise DataError(progress.failure or "the run failed before it could write its report") from None
     copies = copy_pages(root, journal.folder, report.channel, local)
+    copies = replace(copies, dropped=copy_quarantine(root, report.tasks, copies.report.with_name(QUARANTINE)))
     state = Channels(root).read(report.channel)
     print(shown_lines(ending(report, copies, state.model_id if state else None)), file=progress.terminal)
     return status(report)
@@ -131,6 +138,20 @@ def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Cop
     page = f"{folder}/report.html"
     trend = _from_here(to / trend_name(channel)) if copied[trend_name(channel)] else None
     return Copies(root.uri(page), _from_here(to / page.removeprefix("reports/")), trend)
+
+
+def copy_quarantine(root: ObjectStore, tasks: Sequence[TaskRecord], path: Path) -> Path | None:
+    """A copy of the lines that the parse left out, where there are any."""
+    made = [f"{row.artifacts[PARSE]}/{QUARANTINE}" for row in tasks if PARSE in row.artifacts]
+    refused = [
+        found for row in tasks if row.error for found in re.findall(rf"s3://\S+/{QUARANTINE}", row.error.message)
+    ]
+    ours = root.uri("").rstrip("/") + "/"
+    for uri in (*made, *refused):
+        key = uri.removeprefix(ours)
+        if uri.startswith(ours) and gzip.decompress(root.read(key)) and _copy(root, key, path):
+            return path
+    return None
 
 
 def _from_here(path: Path) -> Path:

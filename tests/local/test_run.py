@@ -1,5 +1,6 @@
 """What `make run` reads and tells."""
 
+import gzip
 import json
 import subprocess
 import sys
@@ -7,9 +8,10 @@ import sys
 import pytest
 
 from include.recommender.errors import ConfigError
+from include.recommender.runs.journal import TaskError, TaskRecord
 from local import run, uploads, wanted
 from local.airflow_env import secret
-from local.dag_run import copy_pages
+from local.dag_run import copy_pages, copy_quarantine
 from local.environment import PROJECT
 
 from .. import worlds
@@ -95,6 +97,26 @@ def test_the_copies_of_reports_link_to_recall_over_time_and_back(workspace, tmp_
     assert (copies.report.parent / "../trend.html").read_bytes() == b"trend.html"
     assert (copies.trend.parent / "before/report.html").read_bytes() == b"before/report.html"
     assert copy_pages(root, "reports/now", "other", tmp_path).trend is None
+
+
+def test_the_lines_that_were_left_out_are_copied_where_there_are_any(workspace, tmp_path):
+    root, path = workspace.root, tmp_path / "run" / "quarantine.jsonl.gz"
+    for folder, lines in {"whole": b"", "odd": b"{}\n", "refused-1": b"{}\n"}.items():
+        root.write(f"artifacts/parse_reviews/{folder}/quarantine.jsonl.gz", gzip.compress(lines))
+    about = {"task": "parse_reviews", "try_number": 1, "started_at": "2018-10-01T00:00:00Z"}
+
+    def made(folder):
+        uri = root.uri(f"artifacts/parse_reviews/{folder}")
+        return TaskRecord(**about, state="success", artifacts={"parse_reviews": uri})
+
+    refused = root.uri("artifacts/parse_reviews/refused-1/quarantine.jsonl.gz")
+    error = TaskError(kind="DataError", message=f"Too many. All bad lines: {refused}")
+    assert copy_quarantine(root, [made("whole")], path) is None
+    assert not path.exists()
+    assert copy_quarantine(root, [made("odd")], path) == path
+    path.unlink()
+    assert copy_quarantine(root, [TaskRecord(**about, state="failed", error=error)], path) == path
+    assert gzip.decompress(path.read_bytes()) == b"{}\n"
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,11 @@ from .airflow_env import HOST
 from .children import Child, Part
 from .guarded_store import HEALTH
 from .home import Home, kept
-from .signature import Key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+KEY_FILE = "s3-key.json"
 PORT = Whole(1024, 65535)
 READY_S = 60.0
 GRACE_S = 20.0
@@ -53,15 +53,11 @@ class Server:
         return client(self.store)
 
 
-def home_key(home: Home) -> Key:
-    """The access key of a home, made once."""
-    path = _key_file(home)
+def home_store(home: Home, port: int) -> Store:
+    """The store of a home; its key is made once."""
     made = {"key_id": f"local-{secrets.token_hex(7)}", "secret": secrets.token_urlsafe(30)}
-    return Key(**json.loads(kept(path, lambda: json.dumps(made))))
-
-
-def _key_file(home: Home) -> Path:
-    return home.path / "s3-key.json"
+    key = json.loads(kept(home.path / KEY_FILE, lambda: json.dumps(made)))
+    return Store(f"http://{HOST}:{port}", **key)
 
 
 @contextmanager
@@ -74,15 +70,15 @@ def serve(home: Home, port: int) -> Iterator[Server]:
         The port is in use, or the server did not come up; the message says by whom, or where its log is.
     """
     check_port(port, "S3_PORT")
-    key, data = home_key(home), home.path / "s3"
+    store, data = home_store(home, port), home.path / "s3"
     for name in ("objects", "state", "tmp"):
         (data / name).mkdir(parents=True, exist_ok=True)
-    options = ["--host", HOST, "--port", str(port), "--key", str(_key_file(home).resolve()), "--region", REGION]
+    options = ["--host", HOST, "--port", str(port), "--key", str((home.path / KEY_FILE).resolve())]
     command = [sys.executable, "-m", "local.guarded_store", *options]
     part = Part(name="s3", command=command, environment=_environment(data, port), grace_s=GRACE_S)
     child = children.start(home, part)
     try:
-        server = Server(Store(f"http://{HOST}:{port}", key.key_id, key.secret), child)
+        server = Server(store, child)
         children.wait([child], lambda: serves(server.endpoint), READY_S, f"S3 did not answer at {server.endpoint}")
         _ensure_bucket(server.client())
         yield server

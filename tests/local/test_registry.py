@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from deploy.stack import Store
 from include.recommender.errors import ConfigError
 from local import registry, shell, store
 from local.airflow_env import airflow_environment
@@ -14,8 +14,7 @@ from local.environment import PROJECT
 
 
 def remember(home, endpoint):
-    key = store.home_key(home)
-    at = Store(endpoint, key.key_id, key.secret)
+    at = replace(store.home_store(home, 9), endpoint=endpoint)
     shell.write(home, at, airflow_environment(home, at, f"s3://{store.BUCKET}/it's mine", "sqlite://"))
 
 

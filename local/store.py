@@ -13,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import boto3
 import psutil
+from botocore.config import Config
 
 from deploy.health import DIRECT
 from deploy.stack import BUCKET, REGION, Store
 from include.recommender.errors import ConfigError
 from include.recommender.parameters import shown_value
 from include.recommender.parameters.kinds import Whole
+from include.recommender.storage.client import client_config
 
 from . import children
 from .airflow_env import HOST
@@ -49,8 +52,16 @@ class Server:
         return self.store.endpoint
 
     def client(self) -> S3Client:
-        """A client of it."""
-        return client(self.store)
+        """A client of it, with timeouts and retries as the tasks have them."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.store.key_id,
+            aws_secret_access_key=self.store.secret,
+            # Presigned addresses would have the older signature else.
+            config=client_config().merge(Config(signature_version="s3v4")),
+        )
 
 
 def home_store(home: Home, port: int) -> Store:
@@ -124,22 +135,6 @@ def _user_of(port: int) -> str:
         return f" by {psutil.Process(rows[0].pid).name()}, process {rows[0].pid}" if rows else ""
     except (psutil.Error, OSError):
         return ""
-
-
-def client(store: Store) -> S3Client:
-    """A client of the server, with retries as the tasks have them."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "s3",
-        endpoint_url=store.endpoint,
-        region_name=REGION,
-        aws_access_key_id=store.key_id,
-        aws_secret_access_key=store.secret,
-        # Presigned addresses would have the older signature else.
-        config=Config(retries={"mode": "standard"}, signature_version="s3v4"),
-    )
 
 
 def _environment(data: Path, port: int) -> dict[str, str]:

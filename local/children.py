@@ -24,6 +24,7 @@ from .home import Home
 
 LOG_BYTES, LOG_FILES = 5_000_000, 3
 POLL_S = 0.1
+LAST_WORDS_S = 2.0  # an orphan of the part may hold its output open
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +47,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Child:
-    """A part that was started, and the log that its output goes to."""
+    """A part that was started, and the log that its output goes to, by a thread."""
 
     part: Part
     process: subprocess.Popen[bytes]
     log: Path
+    logger: threading.Thread
 
     @property
     def name(self) -> str:
@@ -65,6 +67,7 @@ class Child:
     def check(self) -> None:
         """Raise ConfigError where it has ended."""
         if self.status is not None:
+            self.logger.join(LAST_WORDS_S)
             raise ConfigError(f"{self.name} {self.ended_how()}. {tail(self.log)}")
 
     def ended_how(self) -> str:
@@ -90,9 +93,10 @@ def start(home: Home, part: Part) -> Child:
         group=part.user,
         extra_groups=[] if part.user else None,
     )
-    child = Child(part, process, home.logs / f"{part.name}.log")
-    threading.Thread(target=_keep, args=(process.stdout, child.log), name=part.name, daemon=True).start()
-    return child
+    log = home.logs / f"{part.name}.log"
+    logger = threading.Thread(target=_keep, args=(process.stdout, log), name=part.name, daemon=True)
+    logger.start()
+    return Child(part, process, log, logger)
 
 
 def stop(*children: Child) -> None:

@@ -134,8 +134,7 @@ class Home:
             processes.end(self.leftovers())
             os.ftruncate(lock, 0)
             fcntl.flock(lock, fcntl.LOCK_UN)
-            with suppress(BrokenPipeError):
-                cleaner.communicate(b".")
+            cleaner.communicate(b".")
 
     def clear(self) -> list[str]:
         """End what a killed owner left running; the names of that."""

@@ -66,8 +66,9 @@ class Home:
 
     def check_free(self) -> None:
         """Raise ConfigError where somebody else owns the directory; the message says who."""
-        if self.holder_process() is not None:
-            raise self._in_use(str(self.holder()))
+        holder = self.holder()
+        if holder and _process(holder):
+            raise self._in_use(holder)
 
     @contextmanager
     def own(self, purpose: str, wait_s: float = 0.0) -> Iterator[list[str]]:

@@ -180,5 +180,6 @@ def test_sigterm_of_make_up_leaves_nothing(project):
     whole = Home(project / ".local").leftovers()
     Home(project / ".local").holder_process().send_signal(signal.SIGTERM)
     assert "all data is kept" in up.communicate(timeout=END_S)[0]
+    assert up.returncode == 0
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in whole)
     nothing_is_left(project, used)

@@ -23,7 +23,7 @@ COPY include include
 COPY dags dags
 COPY plugins plugins
 COPY samples samples
-COPY deploy/__init__.py deploy/health.py deploy/prepare.py deploy/
+COPY deploy/__init__.py deploy/health.py deploy/prepare.py deploy/stack.py deploy/
 # The code stays root's, so no task can change it; what is written lies in volumes that begin as these directories.
 RUN python -m compileall -q . \
  && install --directory --owner 50000 --group 0 --mode 0750 \

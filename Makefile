@@ -80,7 +80,7 @@ registry: $(READY) ## A command of the registry on what ran last, e.g. make regi
 	@$(BIN)/python -m local.registry --s3-port='$(S3_PORT)' -- $(ARGS)
 
 compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow (docs/docker.md)
-	@$(PYTHON) deploy/make_env.py
+	@$(PYTHON) -m deploy.make_env
 	docker compose up --build --detach --wait
 	@docker compose ps api-server
 	@echo "Airflow: user admin, password: AIRFLOW_ADMIN_PASSWORD in .env"

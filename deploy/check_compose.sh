@@ -11,6 +11,6 @@ if ! docker compose version >/dev/null 2>&1; then
 fi
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
-"$tools/python" deploy/make_env.py "$scratch/env" >/dev/null
+"$tools/python" -m deploy.make_env "$scratch/env" >/dev/null
 docker compose --file docker-compose.yaml --env-file "$scratch/env" config --quiet
 echo "docker compose reads docker-compose.yaml without complaint"

@@ -10,32 +10,41 @@ import argparse
 import json
 import os
 import sys
-import urllib.error
 import urllib.parse
 import urllib.request
 from typing import Any
 
-COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+from .stack import COMPONENTS, HEALTH, UI_PORT
+
 TIMEOUT_S = 5
+# No proxy stands between the parts of a stack, whatever the environment says.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def address(environment: dict[str, str]) -> str:
     """Where the health of all components is told, beside the execution API that every component is configured with."""
-    execution = environment.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", "http://localhost:8080/execution/")
-    return urllib.parse.urljoin(execution, "/api/v2/monitor/health")
+    default = f"http://localhost:{UI_PORT}/execution/"
+    return urllib.parse.urljoin(environment.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", default), HEALTH)
 
 
-def verdict(health: dict[str, Any], component: str) -> str:
-    """`healthy`, `unhealthy`, or `never seen` for a component without any heartbeat."""
-    return str(health.get(component, {}).get("status") or "never seen")
+def verdicts(url: str) -> dict[str, str]:
+    """Component -> `healthy`, `unhealthy`, or `never seen` where it has no heartbeat yet.
+
+    Raises
+    ------
+    OSError, ValueError
+        There is no answer, or none in JSON.
+    """
+    with DIRECT.open(url, timeout=TIMEOUT_S) as response:
+        health: dict[str, Any] = json.load(response)
+    return {name: str(health.get(name, {}).get("status") or "never seen") for name in COMPONENTS}
 
 
 def probe(url: str, component: str) -> str:
     """The verdict, or why there is none."""
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 an address of ours
-            return verdict(json.load(response), component)
-    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        return verdicts(url)[component]
+    except (OSError, ValueError) as error:
         return f"no answer from {url}: {error}"
 
 

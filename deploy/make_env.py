@@ -1,4 +1,4 @@
-"""Write the secrets of the Docker stack: `python3 deploy/make_env.py` makes `.env` once, readable by its owner only.
+"""Write the secrets of the Docker stack: `python3 -m deploy.make_env` makes `.env` once, readable by its owner only.
 
 An existing file is never changed: the database and the object store already hold what it says.
 """
@@ -15,14 +15,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .stack import FERNET_BYTES, SETTINGS, SIGNING_BYTES, UI_PORT
+
 TOKEN_BYTES = 32
-SIGNING_BYTES = 64  # what HS512 asks of a key
-COMPOSE = "docker-compose.yaml"
 ROOT = Path(__file__).resolve().parents[1]
 
-HEADER = """\
-# Secrets of docker-compose.yaml, made by deploy/make_env.py. Keep this file out of git and out of images.
-# Ports on this machine, where the defaults are taken: AIRFLOW_PORT=8080, OBJECT_STORE_PORT=9000
+HEADER = f"""\
+# Secrets of docker-compose.yaml, made by deploy.make_env. Keep this file out of git and out of images.
+# Ports on this machine, where the defaults are taken: AIRFLOW_PORT={UI_PORT}, OBJECT_STORE_PORT=9000
 # Memory of the container that trains: SCHEDULER_MEMORY=8g
 # Settings of docs/operations.md go in here too: RECOMMENDER_SCHEDULE=@monthly; JSON between single quotes.
 """
@@ -30,7 +30,7 @@ HEADER = """\
 
 def fernet_key() -> str:
     """32 random bytes in URL-safe base64: the format of cryptography.fernet.Fernet."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()
+    return base64.urlsafe_b64encode(secrets.token_bytes(FERNET_BYTES)).decode()
 
 
 def token() -> str:
@@ -92,7 +92,7 @@ def missing(path: Path) -> list[str]:
 
 def unread(path: Path) -> list[str]:
     """Names of settings in a file that no container gets, such as misspelt ones."""
-    known = set(re.findall(r"\bRECOMMENDER_\w+(?=: \$)", (ROOT / COMPOSE).read_text(encoding="utf-8")))
+    known = {*SETTINGS} - {"RECOMMENDER_CACHE"}
     return [name for name in given(path) if name.startswith("RECOMMENDER_") and name not in known]
 
 

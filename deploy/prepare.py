@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.stack import USER
 from include.orchestration.settings import Settings
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.registry.channels import Channels
@@ -24,7 +25,6 @@ from samples.generated import snapshot_dates, write_snapshots
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-USER = "admin"
 PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
 ADMIN_PASSWORD = "AIRFLOW_ADMIN_PASSWORD"  # noqa: S105 the name of a variable
 
@@ -33,7 +33,7 @@ def write_login(environment: Mapping[str, str]) -> Path:
     """Write the file that the simple auth manager reads, with mode 600. Raises ConfigError."""
     absent = [name for name in (PASSWORDS_FILE, ADMIN_PASSWORD) if not environment.get(name)]
     if absent:
-        raise ConfigError(f"{', '.join(absent)} not set in the service init: make .env with deploy/make_env.py")
+        raise ConfigError(f"{', '.join(absent)} not set in the service init: make .env with python3 -m deploy.make_env")
     path = Path(environment[PASSWORDS_FILE])
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)

@@ -8,18 +8,25 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
+from include.recommender.data.counts import ParseCounts
+from include.recommender.data.reviews import QUARANTINE
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.plain_text import shown_lines
 from include.recommender.reporting.trend import trend_name
+from include.recommender.runs.journal import TaskRecord
+from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.disk import guarded
 from include.recommender.storage.objects import ObjectStore
 from include.recommender.storage.plain_names import name_problem
@@ -30,7 +37,7 @@ from .environment import PROJECT
 from .progress import Progress
 from .tune_ending import tune_ending
 
-TUNE = "recommender_tune"
+TUNE, PARSE = "recommender_tune", "parse_reviews"
 
 
 def main() -> int:
@@ -82,14 +89,15 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     from include.recommender.reporting.report import read_report
     from include.recommender.runs.journal import MAIN_DAG, Journal, folder_id
 
-    root = Settings.from_environment().workspace().root
-    journal = Journal(root, folder_id(MAIN_DAG, run_id))
+    workspace = Settings.from_environment().workspace()
+    root, journal = workspace.root, Journal(workspace.root, folder_id(MAIN_DAG, run_id))
     try:
         key = f"{journal.folder}/report.json"
         report = read_report(root.read(key), root.uri(key))
     except NotFound:
         raise DataError(progress.failure or "the run failed before it could write its report") from None
     copies = copy_pages(root, journal.folder, report.channel, local)
+    copies = replace(copies, dropped=copy_quarantine(workspace, report.tasks, copies.report.with_name(QUARANTINE)))
     state = Channels(root).read(report.channel)
     print(shown_lines(ending(report, copies, state.model_id if state else None)), file=progress.terminal)
     return status(report)
@@ -131,6 +139,23 @@ def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Cop
     page = f"{folder}/report.html"
     trend = _from_here(to / trend_name(channel)) if copied[trend_name(channel)] else None
     return Copies(root.uri(page), _from_here(to / page.removeprefix("reports/")), trend)
+
+
+def copy_quarantine(workspace: Workspace, tasks: Sequence[TaskRecord], path: Path) -> Path | None:
+    """A copy of the lines that the parse left out, where there are any."""
+    keys = [key for row in tasks for key in _quarantines(workspace, row)]
+    return next((path for key in keys if _copy(workspace.root, key, path)), None)
+
+
+def _quarantines(workspace: Workspace, row: TaskRecord) -> Iterator[str]:
+    """Keys of what a parse left out, and of what one that refused a file kept."""
+    if PARSE in row.artifacts:
+        parsed = workspace.artifacts.open(row.artifacts[PARSE])
+        if parsed.counted(ParseCounts).quarantined:
+            yield parsed.key(QUARANTINE)
+    if row.task == PARSE and row.error:
+        ours = workspace.root.uri("")
+        yield from re.findall(rf"{re.escape(ours)}(\S+/{QUARANTINE})", row.error.message)
 
 
 def _from_here(path: Path) -> Path:

@@ -16,11 +16,16 @@ N_USERS, N_ITEMS = 5, 5
 
 @dataclass(frozen=True)
 class Copies:
-    """The pages of a run: the report in the store and on this machine, and recall over time on this machine."""
+    """The pages of a run: the report in the store, and what of it is on this machine.
+
+    trend : recall over time
+    dropped : the lines that the parse left out, with file, line and reason of each; None where there are none
+    """
 
     uri: str
     report: Path
     trend: Path | None
+    dropped: Path | None = None
 
 
 def ending(report: Report, copies: Copies, points_to: str | None) -> str:
@@ -41,6 +46,8 @@ def ending(report: Report, copies: Copies, points_to: str | None) -> str:
     parts += [f"Report:  {copies.report}", f"         {copies.uri}"]
     if copies.trend:
         parts.append(f"Trend:   {copies.trend}")
+    if copies.dropped:
+        parts.append(f"Dropped: {copies.dropped}   (the lines that were left out: zcat it)")
     parts.append("S3:      ends now, and keeps all. `make registry ARGS=list` starts it as needed; `make up` serves it")
     return "\n".join(parts)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.stack import SETTINGS
 from include.recommender.errors import ConfigError
 
 PROJECT = Path(__file__).resolve().parents[1]
 MARK = "RECOMMENDER_LOCAL_OWNER"
-SETTINGS = "RECOMMENDER_"
+PREFIX = "RECOMMENDER_"
 KEPT = {
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLUMNS", "NO_COLOR", "TZ", "LANG", "LANGUAGE"),
     *("TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH"),
@@ -35,7 +35,7 @@ FAMILIES = ("AWS_*", "AIRFLOW_*", "PG*", "*_PROXY", "*_proxy", "PYTHONPATH", "PY
 
 def isolated(environment: Mapping[str, str]) -> dict[str, str]:
     """What of an environment reaches the stand-ins, and what they always get."""
-    kept = {name: value for name, value in environment.items() if name in KEPT or name.startswith(("LC_", SETTINGS))}
+    kept = {name: value for name, value in environment.items() if name in KEPT or name.startswith(("LC_", PREFIX))}
     kept.pop(MARK, None)
     return kept | ALWAYS
 
@@ -50,24 +50,17 @@ def isolate() -> None:
 
 def settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The project's settings that the operator gave."""
-    return {name: value for name, value in environment.items() if name.startswith(SETTINGS) and name != MARK}
-
-
-def known_settings() -> set[str]:
-    """Names of all settings that the code reads."""
-    sources = [path for folder in ("include", "dags", "plugins") for path in (PROJECT / folder).rglob("*.py")]
-    return {name for path in sources for name in re.findall(rf"\b{SETTINGS}[A-Z][A-Z_]*[A-Z]\b", path.read_text())}
+    return {name: value for name, value in environment.items() if name.startswith(PREFIX) and name != MARK}
 
 
 def check_settings(environment: Mapping[str, str] = os.environ) -> None:
     """Raise ConfigError where a setting is given that nothing reads: it is most often misspelt."""
-    known = known_settings()
-    unknown = sorted(settings(environment).keys() - known)
+    unknown = sorted(settings(environment).keys() - {*SETTINGS})
     if unknown:
-        raise ConfigError("\n".join(_unknown(name, known) for name in unknown))
+        raise ConfigError("\n".join(_unknown(name) for name in unknown))
 
 
-def _unknown(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(sorted(known))}"
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, SETTINGS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the settings are {', '.join(sorted(SETTINGS))}"
     return f"{name}: there is no such setting; {hint}"

@@ -20,7 +20,9 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from xml.sax.saxutils import escape
 
-from .signature import Key, Refused, Request, check
+from deploy.stack import Store
+
+from .signature import Refused, Request, check
 
 HEALTH = "/_health"
 METHODS = frozenset({"GET", "HEAD", "PUT", "POST", "DELETE"})
@@ -41,16 +43,14 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--key", type=Path, required=True, help="a file: JSON with key_id and secret")
-    parser.add_argument("--region", required=True)
     given = parser.parse_args()
-    key = Key(**json.loads(given.key.read_text()))
-    asyncio.run(serve(given.host, given.port, key, given.region))
+    asyncio.run(serve(Store(f"http://{given.host}:{given.port}", **json.loads(given.key.read_text()))))
 
 
-async def serve(host: str, port: int, key: Key, region: str) -> None:
+async def serve(store: Store) -> None:
     """Serve ministack, whose own settings stand in the environment, behind the guard."""
     # ministack checks presigned addresses itself too, with the secret that it finds here.
-    os.environ["AWS_SECRET_ACCESS_KEY"] = key.secret
+    os.environ["AWS_SECRET_ACCESS_KEY"] = store.secret
     from hypercorn.asyncio import serve as serve_app
     from hypercorn.config import Config
     from ministack.app import app  # type: ignore[import-untyped]
@@ -58,21 +58,23 @@ async def serve(host: str, port: int, key: Key, region: str) -> None:
 
     hypercorn_compat.install()
     config = Config()
-    config.bind, config.keep_alive_timeout, config.loglevel = [f"{host}:{port}"], 75, "WARNING"
+    host = store.endpoint.removeprefix("http://")
+    config.bind, config.keep_alive_timeout, config.loglevel = [host], 75, "WARNING"
     # HTTP/1.1 alone; no name of the software in the answers.
     config.alpn_protocols, config.include_server_header = ["http/1.1"], False
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    guard = Guard(app, (f"{host}:{port}", f"localhost:{port}"), key, region)
-    await serve_app(guard, config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
+    await serve_app(Guard(app, store), config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
 
 
 class Guard:
     """An ASGI app before another one."""
 
-    def __init__(self, app: App, hosts: tuple[str, ...], key: Key, region: str) -> None:
-        self.app, self.hosts, self.key, self.region = app, hosts, key, region
+    def __init__(self, app: App, store: Store) -> None:
+        self.app, self.store = app, store
+        host = store.endpoint.removeprefix("http://")
+        self.hosts = (host, f"localhost:{host.rpartition(':')[2]}")
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve or refuse one request."""
@@ -85,7 +87,7 @@ class Guard:
             self._check_origin(scope, request)
             if request.path == HEALTH and request.method in {"GET", "HEAD"}:
                 return await _answer(send, 200, b"", "text/plain")
-            body_sha256 = check(request, self.key, self.region, datetime.now(UTC))
+            body_sha256 = check(request, self.store, datetime.now(UTC))
             _check_target(scope)
         except Refused as refused:
             return await _refuse(send, refused)

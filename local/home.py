@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,14 +19,12 @@ import psutil
 from include.recommender.errors import ConfigError
 from include.recommender.plain_text import shown, shown_lines
 
+from . import processes
 from .environment import MARK, PROJECT, isolated
-from .leash import set_subreaper
 
 HOME_MARK = ".recommender-home"
-GRACE_S = 20.0
-LEFT_GRACE_S = 3.0
-RUN_MODULE = "local.dag_run"
-LEASH = str(PROJECT / "local" / "leash.py")
+CLEANING_S = 30.0  # more than it takes to end what a killed owner left
+POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -55,22 +54,31 @@ class Home:
 
     def holder(self) -> str | None:
         """Who owns the directory now, in words; None when nobody does."""
-        with _opened(self.path / "lock") as file:
-            return None if _try_lock(file) else _read(file)
-
-    def holder_process(self) -> psutil.Process | None:
-        """The owner; None where nobody owns the directory."""
-        words = (self.holder() or "").rpartition("process ")[2].split(",")[0]
         try:
-            return psutil.Process(int(words)) if words.isdigit() else None
-        except psutil.NoSuchProcess:
+            with (self.path / "lock").open("rb") as file:
+                return None if _try_lock(file.fileno()) else _read(file.fileno())
+        except FileNotFoundError:
             return None
 
+    def holder_process(self) -> psutil.Process | None:
+        """The owner; None where nobody owns the directory, or what a killed owner left is still being ended."""
+        return _process(self.holder() or "")
+
+    def check_free(self) -> None:
+        """Raise ConfigError where somebody else owns the directory; the message says who."""
+        holder = self.holder()
+        if holder and _process(holder):
+            raise self._in_use(holder)
+
     @contextmanager
-    def own(self, purpose: str) -> Iterator[list[str]]:
+    def own(self, purpose: str, wait_s: float = 0.0) -> Iterator[list[str]]:
         """Own the directory; end what an owner that was killed left running, and yield the names of that.
 
-        The lock is the kernel's (flock), so it cannot outlive its process.
+        The lock is the kernel's (flock), so it cannot outlive its process and the cleaner of that.
+
+        Parameters
+        ----------
+        wait_s : how long to wait for an owner of the same purpose; what a killed one left is always waited for
 
         Raises
         ------
@@ -78,26 +86,65 @@ class Home:
             Somebody else owns it; the message says who.
         """
         self._make_private()
-        with _opened(self.path / "lock") as file:
-            if not _try_lock(file):
-                raise ConfigError(
-                    f"{self.path} is in use by {_read(file)}. Wait for it to end, or end it: "
-                    "`make down` for `make up`, Ctrl-C for `make run`."
-                )
+        file = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._lock(file, purpose, wait_s)
             os.ftruncate(file, 0)
             os.pwrite(file, f"{purpose}, process {os.getpid()}, since {datetime.now():%H:%M:%S}".encode(), 0)
-            ended = _clear(self.leftovers())
-            # Orphans come to this process, so that they are found below it.
-            set_subreaper(True)
-            try:
+            ended = self.clear()
+            with self._watched(file):
                 yield ended
-            except BaseException:
-                # Ctrl-C may come between the start of a process and the care for its end, or within that.
-                _end(self.leftovers())
-                raise
-            finally:
-                set_subreaper(False)
-                os.ftruncate(file, 0)
+        finally:
+            os.close(file)
+
+    def _lock(self, file: int, purpose: str, wait_s: float) -> None:
+        began = time.monotonic()
+        while not _try_lock(file):
+            holder = _read(file)
+            patience_s = CLEANING_S if _process(holder) is None else wait_s * holder.startswith(purpose)
+            if time.monotonic() - began > patience_s:
+                raise self._in_use(holder)
+            time.sleep(POLL_S)
+
+    def _in_use(self, holder: str) -> ConfigError:
+        return ConfigError(
+            f"{self.path} is in use by {holder}. Wait for it to end, or end it: "
+            "`make down` for `make up`, Ctrl-C for `make run`."
+        )
+
+    @contextmanager
+    def _watched(self, lock: int) -> Iterator[None]:
+        """All that is started within ends with it, and with this process where that is killed."""
+        with (self.logs / "cleaner.log").open("ab") as output:
+            cleaner = subprocess.Popen(
+                [sys.executable, "-m", "local.cleaner", self.path.resolve()],
+                env=isolated(os.environ),
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                pass_fds=[lock],
+                start_new_session=True,
+            )
+        # Orphans come to this process, so that they are found below it.
+        processes.set_subreaper(True)
+        try:
+            yield
+        finally:
+            processes.set_subreaper(False)
+            # Ctrl-C may come between the start of a process and the care for its end, or within that.
+            processes.end(self.leftovers())
+            os.ftruncate(lock, 0)
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            cleaner.communicate(b".")
+
+    def clear(self) -> list[str]:
+        """End what a killed owner left running; the names of that."""
+        left = self.leftovers()
+        names = sorted({processes.name(process) for process in left})
+        if left:
+            say(f"Ending {len(left)} process(es) that a killed owner left behind: {', '.join(names)} ...", "local")
+            processes.end(left)
+        return names
 
     def _make_private(self) -> None:
         """The directories, for their owner only; PostgreSQL's user, where root needs one, has to pass the outer one."""
@@ -128,7 +175,7 @@ class Home:
                 continue
         # Where somebody calls this from below a marked process, neither it nor what called it ends.
         callers = {os.getpid(), *(each.pid for each in psutil.Process().parents())}
-        return [process for process in found.values() if process.pid not in callers and _lives(process)]
+        return [process for process in found.values() if process.pid not in callers and processes.lives(process)]
 
     def _is_ours(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error, OSError):
@@ -140,73 +187,7 @@ class Home:
                 return True
         # Its user may differ from ours; only the command line can be read then.
         words = process.cmdline()
-        return Path(words[0] if words else "").name == "postgres" and words[1:3] == ["-D", str(self.postgres.resolve())]
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
-def end_all(processes: list[psutil.Process], grace_s: float = GRACE_S) -> None:
-    """Ask processes to end, and kill those that have not ended after a while."""
-    for process in processes:
-        _send(process, kill=False)
-    for process in psutil.wait_procs(processes, timeout=grace_s)[1]:
-        _send(process, kill=True)
-    psutil.wait_procs(processes, timeout=grace_s)
-
-
-def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """End a run of the DAG and all below it, now: Airflow's task runner keeps SIGTERM for itself, and goes on.
-
-    A task may be killed at any moment without harm.
-    """
-    with suppress(psutil.NoSuchProcess):
-        top = psutil.Process(process.pid)
-        below = top.children(recursive=True)
-        for each in (top, *below):
-            _send(each, kill=True)
-        psutil.wait_procs(below, timeout=GRACE_S)
-    process.wait()
-
-
-def _clear(left: list[psutil.Process]) -> list[str]:
-    """End what a killed owner left running; the names of that."""
-    names = sorted({_name(process) for process in left})
-    if left:
-        say(f"Ending {len(left)} process(es) that a killed owner left behind: {', '.join(names)} ...", "local")
-        _end(left)
-    return names
-
-
-def _name(process: psutil.Process) -> str:
-    """The part that a process belongs to, else what it calls itself."""
-    try:
-        words = process.cmdline()
-        if "--name" in words[:-1]:
-            return words[words.index("--name") + 1]
-        return " ".join(words)[:60].strip() or process.name()
-    except psutil.Error:
-        return "a process that has just ended"
-
-
-def _end(left: list[psutil.Process]) -> None:
-    """End processes; runs of the DAG first, and at once, before they publish anything."""
-    leashed: list[psutil.Process] = []
-    for process in left:
-        with suppress(psutil.Error):
-            words = process.cmdline()
-            if RUN_MODULE in words:
-                _send(process, kill=True)
-            elif LEASH in words:
-                # It asks what is below it as that wants to be asked.
-                _send(process, kill=False)
-                leashed += [process, *process.children(recursive=True)]
-    psutil.wait_procs(leashed, timeout=GRACE_S)
-    end_all([process for process in left if process.is_running()], LEFT_GRACE_S)
+        return processes.is_postgres(process) and words[1:3] == ["-D", str(self.postgres.resolve())]
 
 
 def kept(path: Path, make: Callable[[], str]) -> str:
@@ -235,19 +216,14 @@ def fail(error: Exception) -> int:
     return 1
 
 
-def _send(process: psutil.Process, kill: bool) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process.kill() if kill else process.terminate()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _process(holder: str) -> psutil.Process | None:
+    """The process that a lock names, where it lives."""
+    words = holder.rpartition("process ")[2].split(",")[0]
     try:
-        yield file
-    finally:
-        os.close(file)
+        process = psutil.Process(int(words)) if words.isdigit() else None
+    except psutil.NoSuchProcess:
+        return None
+    return process if process and processes.lives(process) else None
 
 
 def _try_lock(file: int) -> bool:

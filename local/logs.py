@@ -1,4 +1,4 @@
-"""Bounds of the logs that a run or a day leaves; those of the parts are rotated by local/leash.py."""
+"""Bounds of the logs that a run or a day leaves; local/children.py rotates those of the parts."""
 
 from __future__ import annotations
 

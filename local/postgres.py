@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from urllib.parse import quote
 from include.recommender.errors import ConfigError
 
 from . import children
-from .children import Child
+from .children import Child, Part
 from .home import Home, say
 
 ADMINISTRATION = ("/usr/sbin", "/sbin")
@@ -27,7 +27,6 @@ SYSTEM_USER = "pgserver"  # PostgreSQL refuses to run as root
 SOCKET = ".s.PGSQL.5432"
 LONGEST_SOCKET = 103  # bytes of its path: 107 on Linux, 103 on macOS
 READY_S, GRACE_S = 60.0, 20.0
-POLL_S = 0.05
 MESSAGES_IN_ENGLISH = {"LC_ALL": "C", "LANG": "C"}
 
 
@@ -58,12 +57,20 @@ def database(home: Home) -> Iterator[Database]:
     except (OSError, subprocess.SubprocessError) as error:
         raise _did_not_start(home, str(getattr(error, "stderr", None) or error).strip()) from error
     words = ["-D", str(data), "-k", str(sockets), "-c", "listen_addresses=", "-c", "logging_collector=off"]
-    how = ["--stop", "INT", "--only-top", *(["--user", user] if user else [])]
-    child = children.start(
-        home, "postgres", [binaries / "postgres", *words], MESSAGES_IN_ENGLISH, grace_s=GRACE_S, how=how
+    part = Part(
+        name="postgres",
+        command=[binaries / "postgres", *words],
+        environment=MESSAGES_IN_ENGLISH,
+        grace_s=GRACE_S,
+        request=signal.SIGINT,  # SIGTERM would wait for its clients
+        user=user,
     )
+    child = children.start(home, part)
     try:
-        _wait(home, child, sockets)
+        try:
+            children.wait([child], lambda: _has_database(sockets), READY_S, "it did not answer")
+        except ConfigError as error:
+            raise _did_not_start(home, str(error)) from None
         yield Database(f"postgresql+psycopg2://{SUPERUSER}@/{DATABASE}?host={quote(str(sockets), safe='/')}", child)
     finally:
         children.stop(child)
@@ -157,17 +164,6 @@ def _socket_folder(data: Path, user: str | None) -> Path:
     if user:
         shutil.chown(folder, user, user)
     return folder
-
-
-def _wait(home: Home, child: Child, sockets: Path) -> None:
-    """Until the server answers, and has our database."""
-    deadline = time.monotonic() + READY_S
-    while not _has_database(sockets):
-        if child.leash.poll() is not None:
-            raise _did_not_start(home, children.tail(child.log))
-        if time.monotonic() > deadline:
-            raise _did_not_start(home, f"it did not answer within {READY_S:.0f} s. {children.tail(child.log)}")
-        time.sleep(POLL_S)
 
 
 def _has_database(sockets: Path) -> bool:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from deploy.stack import LAPTOP_STORE_PORT
 from include.recommender.errors import RecommenderError
 
 from . import shell, store
@@ -16,13 +17,14 @@ from .environment import isolate
 from .home import Home, fail
 from .run import INTERRUPTED, stop_like_ctrl_c
 
+PURPOSE, WAIT_S = "make registry", 600.0
 TYPED_AS = "make registry ARGS='{}'"  # in the command's help and messages
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; the exit status is that of the registry's command."""
     parser = argparse.ArgumentParser(prog="python -m local.registry", description=__doc__)
-    parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--s3-port", default=LAPTOP_STORE_PORT, help="of the local S3 (%(default)s)")
     parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     parser.add_argument("words", nargs=argparse.REMAINDER, help="of the command; none lists all commands")
     given = parser.parse_args(arguments)
@@ -38,12 +40,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def registry(home: Home, port: int, words: Sequence[str]) -> int:
     """Run one command against the server that runs, or against one that ends with it."""
-    about = shell.read(home)
-    running = about["AWS_ENDPOINT_URL_S3"]
-    if home.holder() and store.serves(running):
+    about, holder = shell.read(home), home.holder() or ""
+    # Another `make registry` ends its server with its own command, so that is waited for.
+    waits = holder.startswith(PURPOSE)
+    if holder and not waits and store.serves(about["AWS_ENDPOINT_URL_S3"]):
         return _call(about, words)
-    with home.own("make registry"), store.serve(home, port) as server:
-        return _call(about | {"AWS_ENDPOINT_URL_S3": server.endpoint}, words)
+    if waits:
+        print(f"Waiting for {holder} ...", file=sys.stderr, flush=True)
+    with home.own(PURPOSE, WAIT_S), store.serve(home, port) as server:
+        return _call(about | server.store.boto3(), words)
 
 
 def _call(about: Mapping[str, str], words: Sequence[str]) -> int:

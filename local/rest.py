@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from deploy.health import DIRECT
 from include.recommender.errors import ConfigError
-
-from .store import DIRECT
 
 PARSED_S = 120.0
 POLL_S = 0.5

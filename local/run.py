@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from deploy.stack import LAPTOP_STORE_PORT
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.parameters import MAIN_CHANNEL, RUN
 from include.recommender.parameters.options import help_line
@@ -21,7 +22,8 @@ from include.recommender.storage.objects import ObjectStore
 from . import logs, shell, store
 from .airflow_env import airflow_environment
 from .environment import check_settings, isolate
-from .home import Home, fail, kill_tree, say
+from .home import Home, fail, say
+from .processes import kill_tree
 from .standing import Standing, left_behind
 from .store import Server
 from .uploads import Source
@@ -43,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         port = store.read_port(given.s3_port, "S3_PORT")
         _check_run_settings(given.dag, os.environ)
-        wanted = Wanted.read(given.reviews, given.conf, given.snapshot, given.dag)
         home = Home(given.local)
+        home.check_free()
+        wanted = Wanted.read(given.reviews, given.conf, given.snapshot, given.dag)
         with home.own("make tune" if given.dag == TUNE else "make run"), store.serve(home, port) as server:
             say(f"S3 is up: {server.endpoint}, kept in {home.path / 's3'}", "s3")
             source = wanted.put(server.client())
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.run", description=__doc__)
     add_wanted(parser)
-    parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--s3-port", default=LAPTOP_STORE_PORT, help="of the local S3 (%(default)s)")
     parser.add_argument("--dag", choices=(RETRAIN, TUNE), default=RETRAIN, help="which DAG (%(default)s)")
     parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     return parser.parse_args(arguments)
@@ -97,9 +100,9 @@ def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], d
     log = home.logs / f"run-{datetime.now():%Y%m%dT%H%M%S}.log"
     database = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}"
     say(f"Starting {dag} on snapshot {conf['snapshot']}; Airflow's own log: {log}", "airflow")
-    environment = airflow_environment(home, server.endpoint, source.root, database)
+    environment = airflow_environment(home, server.store, source.root, database)
     environment |= dict.fromkeys(IGNORED, "")
-    shell.write(home, server.endpoint, environment)
+    shell.write(home, server.store, environment)
     root, channel = ObjectStore.at(server.client(), source.root), str(conf.get("channel") or MAIN_CHANNEL)
     before = Standing.read(root, channel)
     options: list[str | Path] = ["--dag", dag, "--conf", json.dumps(conf), "--log", log, "--local", home.path]

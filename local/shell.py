@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from deploy.stack import Store
 from include.recommender.errors import ConfigError
 
-from . import store
 from .environment import ALWAYS, FAMILIES, settings
 from .home import Home
 
@@ -27,15 +27,14 @@ unset _name
 FIRST = "\nexport "
 
 
-def write(home: Home, endpoint: str, environment: Mapping[str, str]) -> Path:
+def write(home: Home, store: Store, environment: Mapping[str, str]) -> Path:
     """Write the file anew, readable by its owner only: it holds the keys of this Airflow.
 
     Parameters
     ----------
-    endpoint : of the S3 server
     environment : of Airflow's parts
     """
-    whole = settings() | dict(environment) | _boto3(home, endpoint) | ALWAYS
+    whole = settings() | dict(environment) | store.boto3() | ALWAYS
     lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(whole.items())]
     lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
     path = home.path / "env.sh"
@@ -54,14 +53,3 @@ def read(home: Home) -> dict[str, str]:
     words = shlex.split(FIRST + text.partition(FIRST)[2])
     pairs = (word.split("=", 1) for word in words if word != "export")
     return {name: value for name, value in pairs if name != "PATH"}
-
-
-def _boto3(home: Home, endpoint: str) -> dict[str, str]:
-    """The local S3, for what does not ask Airflow's connection: the registry's commands, any script."""
-    key = store.home_key(home)
-    return {
-        "AWS_ENDPOINT_URL_S3": endpoint,
-        "AWS_ACCESS_KEY_ID": key.key_id,
-        "AWS_SECRET_ACCESS_KEY": key.secret,
-        "AWS_DEFAULT_REGION": store.REGION,
-    }

@@ -1,17 +1,22 @@
 """AWS Signature Version 4 as the server checks it: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 
-Header signatures and presigned URLs of S3. Every part that the signature covers is computed anew from the request.
+Header signatures and presigned URLs of S3. botocore signs the request anew, and its signature has to be the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote_to_bytes
+
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from deploy.stack import REGION, Store
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 CLOCK_SKEW = timedelta(minutes=15)
@@ -28,14 +33,6 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, status: int = 403) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status
-
-
-@dataclass(frozen=True)
-class Key:
-    """An access key id and its secret."""
-
-    key_id: str
-    secret: str
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class _Claim:
     presigned_for: timedelta | None
 
 
-def check(request: Request, key: Key, region: str, now: datetime) -> str:
+def check(request: Request, store: Store, now: datetime) -> str:
     """Check a request's signature; return what the signature says of the body: its SHA-256 in hex, or a word of S3.
 
     Raises
@@ -77,8 +74,7 @@ def check(request: Request, key: Key, region: str, now: datetime) -> str:
     """
     query = _pairs(request.query)
     claim = _presigned(query) if any(name == "X-Amz-Signature" for name, _ in query) else _signed(request)
-    day, scope = _check_scope(claim, key, region)
-    _check_date(claim, day, now)
+    _check_date(claim, _check_scope(claim, store), now)
     names = claim.signed_headers.split(";")
     if "host" not in names:
         raise Refused("AccessDenied", "the signature does not cover the header host")
@@ -86,9 +82,7 @@ def check(request: Request, key: Key, region: str, now: datetime) -> str:
     if unsigned:
         # Whoever holds a presigned address must not add what it does, such as x-amz-copy-source.
         raise Refused("AccessDenied", f"the signature does not cover the header {unsigned[0]}")
-    canonical = _canonical(request, query, names, claim.body_sha256)
-    text = "\n".join((ALGORITHM, claim.date, scope, hashlib.sha256(canonical.encode()).hexdigest()))
-    wanted = hmac.new(_signing_key(key.secret, day, region), text.encode(), hashlib.sha256).hexdigest()
+    wanted = _signature(request, claim, store)
     if not hmac.compare_digest(wanted.encode(), claim.signature.encode(errors="replace")):
         raise Refused("SignatureDoesNotMatch", "the signature is not that of this request by this home's secret key")
     return claim.body_sha256
@@ -127,15 +121,15 @@ def _presigned(query: Pairs) -> _Claim:
     )
 
 
-def _check_scope(claim: _Claim, key: Key, region: str) -> tuple[str, str]:
-    """Day and scope of the credential."""
+def _check_scope(claim: _Claim, store: Store) -> str:
+    """Day of the credential."""
     key_id, _, scope = claim.credential.partition("/")
-    if not hmac.compare_digest(key_id.encode(errors="replace"), key.key_id.encode()):
+    if not hmac.compare_digest(key_id.encode(errors="replace"), store.key_id.encode()):
         raise Refused("InvalidAccessKeyId", "the access key id is not that of this home")
     day = scope.partition("/")[0]
-    if scope != f"{day}/{region}/s3/aws4_request":
-        raise Refused("SignatureDoesNotMatch", f"the scope {scope!r} is not of region {region} and service s3")
-    return day, scope
+    if scope != f"{day}/{REGION}/s3/aws4_request":
+        raise Refused("SignatureDoesNotMatch", f"the scope {scope!r} is not of region {REGION} and service s3")
+    return day
 
 
 def _check_date(claim: _Claim, day: str, now: datetime) -> None:
@@ -151,26 +145,16 @@ def _check_date(claim: _Claim, day: str, now: datetime) -> None:
         raise Refused("AccessDenied", "the presigned address has expired")
 
 
-def _canonical(request: Request, query: Pairs, names: Sequence[str], body_sha256: str) -> str:
-    rows = sorted((_encode(name), _encode(value)) for name, value in query if name != "X-Amz-Signature")
-    headers = "".join(f"{name}:{' '.join(request.header(name).split())}\n" for name in names)
-    return "\n".join(
-        (
-            request.method,
-            _encode(_decode(request.path), keep="/"),
-            "&".join(f"{name}={value}" for name, value in rows),
-            headers,
-            ";".join(names),
-            body_sha256,
-        )
-    )
-
-
-def _signing_key(secret: str, day: str, region: str) -> bytes:
-    made = f"AWS4{secret}".encode()
-    for part in (day, region, "s3", "aws4_request"):
-        made = hmac.new(made, part.encode(), hashlib.sha256).digest()
-    return made
+def _signature(request: Request, claim: _Claim, store: Store) -> str:
+    """What botocore signs for the same request, of its headers those that are said to be signed."""
+    kind = S3SigV4QueryAuth if claim.presigned_for else S3SigV4Auth
+    auth = kind(Credentials(store.key_id, store.secret), "s3", REGION)
+    query = "&".join(f"{_encode(n)}={_encode(v)}" for n, v in _pairs(request.query) if n != "X-Amz-Signature")
+    url = f"http://host{_encode(_decode(request.path), keep='/')}?{query}"
+    headers = {name: request.header(name) for name in claim.signed_headers.split(";")}
+    same = AWSRequest(request.method, url, headers=headers)
+    same.context["timestamp"] = claim.date
+    return str(auth.signature(auth.string_to_sign(same, auth.canonical_request(same)), same))
 
 
 def _pairs(query: str) -> list[tuple[str, str]]:

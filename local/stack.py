@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import secrets
 import shlex
 import subprocess
 import sys
@@ -13,45 +11,41 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
+from deploy import health
+from deploy.stack import BUCKET, COMPONENTS, HEALTH, LAPTOP_STORE_PORT, PARTS, UI_PORT, USER, Store
 from include.recommender.errors import ConfigError, RecommenderError
 
-from . import children, logs, shell, store
-from .airflow_env import airflow_environment
-from .children import Child
+from . import children, logs, processes, shell, store
+from .airflow_env import HOST, airflow_environment, password, serving_environment
+from .children import Child, Part
 from .environment import check_settings, isolate, settings
-from .home import Home, end_all, fail, kept, say
+from .home import Home, fail, say
 from .postgres import database
 from .rest import Airflow
 from .run import INTERRUPTED, add_wanted, stop_like_ctrl_c
 from .wanted import RETRAIN, Wanted
 
 # Their log servers would listen on all interfaces; the UI reads the same disk.
-PARTS: dict[str, list[str]] = {
-    "api-server": [],
-    "scheduler": ["--skip-serve-logs"],
-    "dag-processor": [],
-    "triggerer": ["--skip-serve-logs"],
-}
-POOL, POOL_SLOTS = "recommender_training", 1
+OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
 # Of settings, what the stack itself decides.
-OURS = {"RECOMMENDER_ROOT", "RECOMMENDER_SNAPSHOTS", "RECOMMENDER_CACHE", "RECOMMENDER_TRAINING_POOL"}
+OURS = {"RECOMMENDER_ROOT", "RECOMMENDER_SNAPSHOTS", "RECOMMENDER_CACHE"}
 EXPANDED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TMPDIR", "PYTHONPATH")
-USER = "admin"
 READY_S = 240.0
 WATCH_S = 1.0
 PRUNE_S = 3600.0
+DOWN_S = 60.0
 PARTS_GRACE_S = 10.0  # the scheduler waits for running tasks; a task may be killed at any moment without harm
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; `up` stays in the foreground."""
+    """Command line; `up` stays in the foreground, and returns 0 when it is told to end."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
     parser.add_argument("what", choices=["up", "down"])
     add_wanted(parser)
-    parser.add_argument("--port", default=8080, help="of Airflow's UI (%(default)s)")
-    parser.add_argument("--s3-port", default=store.DEFAULT_PORT, help="of the local S3 (%(default)s)")
+    parser.add_argument("--port", default=UI_PORT, help="of Airflow's UI (%(default)s)")
+    parser.add_argument("--s3-port", default=LAPTOP_STORE_PORT, help="of the local S3 (%(default)s)")
     parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     given = parser.parse_args(arguments)
     stop_like_ctrl_c()
@@ -62,13 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ports = store.read_port(given.port, "PORT"), store.read_port(given.s3_port, "S3_PORT")
         check_settings()
         _check_path(home)
+        home.check_free()
         wanted = Wanted.read(given.reviews, given.conf, given.snapshot)
-        return up(home, *ports, wanted, run_it=bool(given.reviews or given.conf or given.snapshot))
+        up(home, *ports, wanted, run_it=bool(given.reviews or given.conf or given.snapshot))
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:
         print("Everything that was started has been stopped; all data is kept in .local.", flush=True)
-        return INTERRUPTED
+        return 0 if given.what == "up" else INTERRUPTED
 
 
 def _check_path(home: Home) -> None:
@@ -84,17 +79,17 @@ def down(home: Home) -> int:
     holder, owner = home.holder(), home.holder_process()
     if owner is not None:
         say(f"Ending {holder} ...", "down")
-        end_all([owner], grace_s=60)
+        processes.end([owner], grace_s=DOWN_S)
     with home.own("make down") as left:
-        if owner is not None or left:
+        if holder or left:
             say("Everything has ended; all data is kept in .local", "down")
         else:
             say("Nothing was running", "down")
     return 0
 
 
-def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> int:
-    """Start everything, tell how to reach it, and watch it until it is told to end.
+def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> NoReturn:
+    """Start everything, say how to reach it, and watch it until it is told to end.
 
     Parameters
     ----------
@@ -109,73 +104,46 @@ def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> 
         source = wanted.put(server.client())
         postgres = stack.enter_context(database(home))
         say("PostgreSQL is up", "postgres")
-        environment = airflow_environment(home, server.endpoint, source.root, postgres.url) | _serving(home, port)
-        if not settings().get("RECOMMENDER_SCHEDULE"):
-            # An unpaused DAG would start the scheduled run of last week, which nobody asked for.
-            environment["RECOMMENDER_SCHEDULE"] = "none"
-        shell_file = shell.write(home, server.endpoint, environment)
+        environment = _environment(home, port, server.store, source.root, postgres.url)
+        shell_file = shell.write(home, server.store, environment)
         _prepare(home, environment)
         parts = stack.enter_context(_parts(home, environment))
         # Where S3 or PostgreSQL ends, Airflow's parts follow: the cause is looked at first.
         whole = [server.child, postgres.child, *parts]
-        airflow = Airflow(f"http://{store.HOST}:{port}", USER, _password(home))
-        _wait(home, whole, f"{airflow.address}/api/v2/monitor/health")
-        print(_welcome(home, port, server.endpoint, shell_file), flush=True)
+        airflow = Airflow(f"http://{HOST}:{port}", USER, password(home))
+        _wait(home, whole, f"{airflow.address}{HEALTH}")
+        print(_welcome(home, port, server.endpoint, shell_file, run_it=run_it), flush=True)
         if run_it:
             address = airflow.trigger(RETRAIN, wanted.parameters(source), lambda: _check(whole))
             say(f"Triggered with your REVIEWS, CONF or SNAPSHOT: {address}", "airflow")
-        return _watch(home, whole)
+        _watch(home, whole)
 
 
-def _serving(home: Home, port: int) -> dict[str, str]:
-    """What the serving parts need besides: where they listen, who may log in, and the training pool."""
-    passwords = home.path / "airflow" / "login.json"
-    kept(passwords, lambda: json.dumps({USER: secrets.token_urlsafe(12)}))
-    address = f"http://{store.HOST}:{port}"
-    given = settings()
-    return {
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
-        "AIRFLOW__API__HOST": store.HOST,
-        "AIRFLOW__API__PORT": str(port),
-        "AIRFLOW__API__BASE_URL": address,
-        "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-        "RECOMMENDER_TRAINING_POOL": given.get("RECOMMENDER_TRAINING_POOL", "").strip() or POOL,
-    } | {name: value for name, value in given.items() if name not in OURS}
-
-
-def _password(home: Home) -> str:
-    return str(json.loads((home.path / "airflow" / "login.json").read_text())[USER])
+def _environment(home: Home, port: int, s3: Store, root: str, url: str) -> dict[str, str]:
+    """Of Airflow's parts: ours, and the settings that somebody gave."""
+    given = {name: value for name, value in settings().items() if name not in OURS and value.strip()}
+    # An unpaused DAG would start the scheduled run of last week, which nobody asked for.
+    given.setdefault("RECOMMENDER_SCHEDULE", "none")
+    return airflow_environment(home, s3, root, url) | serving_environment(home, port) | given
 
 
 def _prepare(home: Home, environment: Mapping[str, str]) -> None:
     """Airflow's tables and the training pool."""
-    pool = environment["RECOMMENDER_TRAINING_POOL"]
-    steps = {
-        "Airflow's tables": ["-m", "airflow", "db", "migrate"],
-        f"the pool {pool}": ["-m", "local.airflow_pool", pool, str(POOL_SLOTS)],
-    }
-    for what, words in steps.items():
-        say(f"Making {what}, unless there already ...", "airflow")
-        with (home.logs / "airflow-setup.log").open("wb") as output:
-            done = subprocess.run(
-                [sys.executable, *words],
-                env=home.child_environment(environment),
-                cwd=home.work,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                check=False,
-            )
-        if done.returncode:
-            raise ConfigError(f"Making {what} failed. {children.tail(home.logs / 'airflow-setup.log')}")
+    pool, log = environment["RECOMMENDER_TRAINING_POOL"], home.logs / "airflow-setup.log"
+    say(f"Making Airflow's tables and the pool {pool}, unless they are there ...", "airflow")
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "local.airflow_setup", pool],
+            env=home.child_environment(environment),
+            cwd=home.work,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            check=False,
+        )
+    if done.returncode:
+        raise ConfigError(f"Making Airflow's tables and the pool {pool} failed. {children.tail(log)}")
 
 
 @contextmanager
@@ -183,49 +151,39 @@ def _parts(home: Home, environment: Mapping[str, str]) -> Iterator[list[Child]]:
     """All parts of Airflow, as children that end together."""
     running: list[Child] = []
     try:
-        for part, words in PARTS.items():
-            command = [sys.executable, "-m", "airflow", part, *words]
-            running.append(children.start(home, part, command, environment, grace_s=PARTS_GRACE_S))
+        for part in PARTS:
+            command = [sys.executable, "-m", "airflow", part, *OPTIONS.get(part, [])]
+            whole = Part(name=part, command=command, environment=environment, grace_s=PARTS_GRACE_S)
+            running.append(children.start(home, whole))
         yield running
     finally:
         children.stop(*running)
 
 
-def _health(url: str) -> dict[str, str]:
-    """Part -> status, as Airflow tells it; empty while nobody answers."""
-    try:
-        with store.DIRECT.open(url, timeout=5) as answer:
-            body: dict[str, Any] = json.load(answer)
-    except (OSError, ValueError):
-        return {}
-    return {name: str(about["status"]) for name, about in body.items() if about.get("status")}
-
-
 def _wait(home: Home, whole: Sequence[Child], url: str) -> None:
-    """Wait until all parts are healthy; tells of each one that comes up."""
-    deadline, told = time.monotonic() + READY_S, set[str]()
-    wanted = {"metadatabase", "scheduler", "dag_processor", "triggerer"}
-    say("Starting api-server, scheduler, dag-processor and triggerer ...", "airflow")
-    while told < wanted:
+    """Wait until all parts are healthy; says which ones come up."""
+    deadline, seen = time.monotonic() + READY_S, set[str]()
+    say(f"Starting {', '.join(PARTS)} ...", "airflow")
+    while missing := [name for name in COMPONENTS if name not in seen]:
         _check(whole)
-        for name in sorted(name for name, state in _health(url).items() if state == "healthy" and name not in told):
-            say(f"{name} is healthy", "airflow")
-            told.add(name)
+        for name in missing:
+            if health.probe(url, name) == "healthy":
+                say(f"{name} is healthy", "airflow")
+                seen.add(name)
         if time.monotonic() > deadline:
-            missing = ", ".join(sorted(wanted - told))
-            raise ConfigError(f"Not healthy within {READY_S:.0f} s: {missing}. Their logs: {home.logs}")
+            raise ConfigError(f"Not healthy within {READY_S:.0f} s: {', '.join(missing)}. Their logs: {home.logs}")
         time.sleep(WATCH_S / 2)
 
 
 def _check(whole: Sequence[Child]) -> None:
     """Raise ConfigError where a part has ended, the first one that explains the others."""
     for child in whole:
-        if child.leash.poll() is not None:
-            say(f"{child.name} {children.ended_how(child.leash.returncode)}; ending the others ...", child.name)
+        if child.status is not None:
+            say(f"{child.name} {child.ended_how()}; ending the others ...", child.name)
             child.check()
 
 
-def _watch(home: Home, whole: Sequence[Child]) -> int:
+def _watch(home: Home, whole: Sequence[Child]) -> NoReturn:
     """Stay until a signal comes, or a part ends by itself."""
     pruned = time.monotonic()
     while True:
@@ -236,14 +194,15 @@ def _watch(home: Home, whole: Sequence[Child]) -> int:
         time.sleep(WATCH_S)
 
 
-def _welcome(home: Home, port: int, endpoint: str, shell_file: Path) -> str:
+def _welcome(home: Home, port: int, endpoint: str, shell_file: Path, *, run_it: bool) -> str:
+    now = f"A run of {RETRAIN} starts now." if run_it else f"Unpause {RETRAIN} in the UI, or trigger it."
     return f"""
-  Airflow   http://{store.HOST}:{port}   login {USER}, password {_password(home)}
-  S3        {endpoint}   bucket {store.BUCKET}; its key stands in {shell_file.name}
+  Airflow   http://{HOST}:{port}   login {USER}, password {password(home)}
+  S3        {endpoint}   bucket {BUCKET}; its key is in {shell_file.name}
   Logs      {home.logs}{os.sep}
   Shell     . {shlex.quote(str(shell_file))}   then: airflow ..., python -m include.recommender.console ...
 
-  Unpause recommender_retrain in the UI, or trigger it. Ctrl-C here, or `make down` elsewhere, ends everything.
+  {now} Ctrl-C here, or `make down` elsewhere, ends everything.
 """
 
 

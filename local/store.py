@@ -7,64 +7,68 @@ import os
 import secrets
 import socket
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import boto3
 import psutil
+from botocore.config import Config
 
+from deploy.health import DIRECT
+from deploy.stack import BUCKET, REGION, Store
 from include.recommender.errors import ConfigError
 from include.recommender.parameters import shown_value
 from include.recommender.parameters.kinds import Whole
+from include.recommender.storage.client import client_config
 
 from . import children
-from .children import Child
+from .airflow_env import HOST
+from .children import Child, Part
 from .guarded_store import HEALTH
 from .home import Home, kept
-from .signature import Key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-HOST = "127.0.0.1"
-DEFAULT_PORT = 9010
+KEY_FILE = "s3-key.json"
 PORT = Whole(1024, 65535)
 READY_S = 60.0
-POLL_S = 0.05
 GRACE_S = 20.0
-BUCKET = "recommender"
-REGION = "us-east-1"
-# No proxy stands between this machine and itself, whatever the environment or the system says.
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its address, the key that it takes, and its process."""
+    """A running server and its process."""
 
-    endpoint: str
-    key: Key
+    store: Store
     child: Child
 
+    @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return self.store.endpoint
+
     def client(self) -> S3Client:
-        """A client of it."""
-        return client(self.endpoint, self.key)
+        """A client of it, with timeouts and retries as the tasks have them."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.store.key_id,
+            aws_secret_access_key=self.store.secret,
+            # Presigned addresses would have the older signature else.
+            config=client_config().merge(Config(signature_version="s3v4")),
+        )
 
 
-def home_key(home: Home) -> Key:
-    """The access key of a home, made once."""
-    path = _key_file(home)
+def home_store(home: Home, port: int) -> Store:
+    """The store of a home; its key is made once."""
     made = {"key_id": f"local-{secrets.token_hex(7)}", "secret": secrets.token_urlsafe(30)}
-    return Key(**json.loads(kept(path, lambda: json.dumps(made))))
-
-
-def _key_file(home: Home) -> Path:
-    return home.path / "s3-key.json"
+    key = json.loads(kept(home.path / KEY_FILE, lambda: json.dumps(made)))
+    return Store(f"http://{HOST}:{port}", **key)
 
 
 @contextmanager
@@ -77,50 +81,29 @@ def serve(home: Home, port: int) -> Iterator[Server]:
         The port is in use, or the server did not come up; the message says by whom, or where its log is.
     """
     check_port(port, "S3_PORT")
-    key, data = home_key(home), home.path / "s3"
+    store, data = home_store(home, port), home.path / "s3"
     for name in ("objects", "state", "tmp"):
         (data / name).mkdir(parents=True, exist_ok=True)
-    options = ["--host", HOST, "--port", str(port), "--key", str(_key_file(home).resolve()), "--region", REGION]
-    child = children.start(
-        home, "s3", [sys.executable, "-m", "local.guarded_store", *options], _environment(data, port), grace_s=GRACE_S
-    )
+    options = ["--host", HOST, "--port", str(port), "--key", str((home.path / KEY_FILE).resolve())]
+    command = [sys.executable, "-m", "local.guarded_store", *options]
+    part = Part(name="s3", command=command, environment=_environment(data, port), grace_s=GRACE_S)
+    child = children.start(home, part)
     try:
-        server = Server(f"http://{HOST}:{port}", key, child)
-        wait_until_ready(server.endpoint + HEALTH, child, READY_S)
+        server = Server(store, child)
+        children.wait([child], lambda: serves(server.endpoint), READY_S, f"S3 did not answer at {server.endpoint}")
         _ensure_bucket(server.client())
         yield server
     finally:
         children.stop(child)
 
 
-def wait_until_ready(url: str, child: Child, timeout_s: float) -> None:
-    """Poll a URL until it answers 200.
-
-    Raises
-    ------
-    ConfigError
-        The process ended, or the deadline passed.
-    """
-    deadline = time.monotonic() + timeout_s
-    while not answers(url):
-        child.check()
-        if time.monotonic() > deadline:
-            raise ConfigError(f"{url} did not answer within {timeout_s:.0f} s. {children.tail(child.log)}")
-        time.sleep(POLL_S)
-
-
-def answers(url: str) -> bool:
-    """Whether a URL answers 200 now."""
-    try:
-        with DIRECT.open(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
-
-
 def serves(endpoint: str) -> bool:
     """Whether an S3 server of ours answers there."""
-    return answers(endpoint + HEALTH)
+    try:
+        with DIRECT.open(endpoint + HEALTH, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def read_port(text: str | int, variable: str) -> int:
@@ -152,29 +135,6 @@ def _user_of(port: int) -> str:
         return f" by {psutil.Process(rows[0].pid).name()}, process {rows[0].pid}" if rows else ""
     except (psutil.Error, OSError):
         return ""
-
-
-def client(endpoint: str, key: Key) -> S3Client:
-    """A client of the server, with retries as the tasks have them."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=REGION,
-        aws_access_key_id=key.key_id,
-        aws_secret_access_key=key.secret,
-        # Presigned addresses would have the older signature else.
-        config=Config(retries={"mode": "standard"}, signature_version="s3v4"),
-    )
-
-
-def connection(endpoint: str, key: Key) -> str:
-    """The server as an Airflow connection, in JSON."""
-    extra = {"endpoint_url": endpoint, "region_name": REGION, "config_kwargs": {"signature_version": "s3v4"}}
-    about: dict[str, Any] = {"conn_type": "aws", "login": key.key_id, "password": key.secret, "extra": extra}
-    return json.dumps(about)
 
 
 def _environment(data: Path, port: int) -> dict[str, str]:

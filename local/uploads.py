@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from deploy.stack import BUCKET
 from include.recommender.data.file_names import UNFINISHED
 from include.recommender.errors import DataError
 from include.recommender.plain_text import shown
@@ -25,7 +26,6 @@ from samples import world
 from .given import Given, find
 from .home import say
 from .object_names import object_names
-from .store import BUCKET
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client

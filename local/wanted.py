@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -76,6 +78,11 @@ class Wanted:
 
 def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
     """Parameters of the DAG. Raises ConfigError where the text is no JSON object, or holds what the DAG refuses."""
+    if os.path.isfile(text):
+        raise ConfigError(
+            f"CONF={text}: is a file, and CONF takes the JSON itself, so that the command says what runs: "
+            f'CONF="$(cat {shlex.quote(text)})"'
+        )
     try:
         conf = json.loads(text or "{}", object_pairs_hook=_each_once)
     except ValueError as error:

@@ -54,7 +54,7 @@ def test_the_lint_step_accepts_the_file():
 
 def test_the_lint_step_refuses_what_compose_does_not_know(tmp_path):
     (tmp_path / "deploy").mkdir()
-    for name in ("check_compose.sh", "make_env.py"):
+    for name in ("check_compose.sh", "make_env.py", "stack.py"):
         shutil.copy(ROOT / "deploy" / name, tmp_path / "deploy" / name)
     (tmp_path / "docker-compose.yaml").write_text(TEXT.replace("healthcheck:", "healthchek:", 1))
     done = check(tmp_path)
@@ -78,7 +78,7 @@ def test_every_secret_is_required_and_none_has_a_default():
     assert {name for name, how, _ in used if how != ":?"} == OWN_VARIABLES | settings_that_are_read() - {
         "RECOMMENDER_CACHE"
     }
-    assert all(hint == "run python3 deploy/make_env.py" for _, how, hint in used if how == ":?")
+    assert all(hint == "run python3 -m deploy.make_env" for _, how, hint in used if how == ":?")
 
 
 def test_no_secret_is_written_into_the_file():
@@ -221,7 +221,7 @@ def test_compose_resolves_the_file_where_a_client_is_installed(tmp_path):
     (tmp_path / ".env").touch()
     refused = subprocess.run([*client, "config", "--quiet"], capture_output=True, text=True, env=clean, check=False)
     assert refused.returncode != 0
-    assert "run python3 deploy/make_env.py" in refused.stderr
+    assert "run python3 -m deploy.make_env" in refused.stderr
     notifiers = '[{"class": "a.b.C", "kwargs": {"text": "{{ alert.subject }}"}}]'
     settings = f"RECOMMENDER_SCHEDULE=@monthly\nRECOMMENDER_NOTIFIERS='{notifiers}'\n"
     (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in SECRETS) + settings)

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.make_env import SECRETS, create, main, missing
 
-SCRIPT = Path(__file__).parents[2] / "deploy" / "make_env.py"
+ROOT = Path(__file__).parents[2]
 
 
 def values(path):
@@ -85,8 +85,8 @@ def test_a_missing_directory_is_an_error_that_names_it(tmp_path, capsys):
 @pytest.mark.parametrize("arguments", [["--help"], []])
 def test_runs_without_any_package_and_prints_no_secret(tmp_path, arguments):
     path = tmp_path / ".env"
-    command = [sys.executable, "-I", "-S", str(SCRIPT), *arguments, *([] if arguments else [str(path)])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-S", "-m", "deploy.make_env", *arguments, *([] if arguments else [str(path)])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout
     if path.exists():
         assert not any(secret in done.stdout + done.stderr for secret in values(path).values())

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
+from deploy.stack import SETTINGS, SIGNING_BYTES, Store
 from include.recommender.errors import ConfigError
-from local import environment, shell, store
-from local.airflow_env import JWT_BYTES, airflow_environment
-from local.environment import PROJECT, check_settings, isolated, known_settings
+from local import environment, shell
+from local.airflow_env import airflow_environment
+from local.environment import PROJECT, check_settings, isolated
 
 HOSTILE = {
     "AWS_PROFILE": "no-such-profile",
@@ -51,6 +52,7 @@ HOSTILE = {
     "LC_ALL": "C",
     "PGSERVER_POSTGRES_VERSION": "99",
 }
+STORE = Store("http://127.0.0.1:9", "local-1", "its secret")
 
 
 def test_nothing_of_a_hostile_environment_is_kept_but_locale():
@@ -88,7 +90,7 @@ with home.own("a test"), store.serve(home, int(sys.argv[2])) as server:
 
 
 def test_a_shell_that_reads_the_file_forgets_the_users_own(home):
-    path = shell.write(home, "http://127.0.0.1:9", airflow_environment(home, "http://127.0.0.1:9", "s3://b/r", "x"))
+    path = shell.write(home, STORE, airflow_environment(home, STORE, "s3://b/r", "x"))
     done = subprocess.run(
         ["/bin/sh", "-ec", '. "$1"; env -0', "sh", path],
         env=HOSTILE | {"PATH": "/usr/bin:/bin", "LINES_IN_IT": "a\nAWS_PROFILE\nnot a name=1", "KEPT": "1"},
@@ -99,7 +101,7 @@ def test_a_shell_that_reads_the_file_forgets_the_users_own(home):
     found = dict(row.split("=", 1) for row in done.stdout.split("\0") if row)
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTP_PROXY", "http_proxy", "PGHOST", "PYTHONHOME"} & found.keys()
     assert found["AIRFLOW_HOME"] == str(home.path / "airflow")
-    assert found["AWS_ACCESS_KEY_ID"] == store.home_key(home).key_id
+    assert found["AWS_ACCESS_KEY_ID"] == STORE.key_id
     assert found["KEPT"] == "1"
     assert "AWS_PROFILE" not in shell.read(home)
 
@@ -111,13 +113,12 @@ def test_a_misspelt_setting_is_refused_with_the_right_one(name):
 
 
 def test_every_setting_that_the_code_reads_is_taken():
-    known = known_settings()
-    assert {"RECOMMENDER_ROOT", "RECOMMENDER_APPROVAL", "RECOMMENDER_NOTIFIERS", "RECOMMENDER_TRAINING_POOL"} <= known
-    check_settings(dict.fromkeys(known, "1") | {environment.MARK: "x"})
+    check_settings(dict.fromkeys(SETTINGS, "1") | {environment.MARK: "x"})
 
 
 def test_the_keys_of_airflow_are_long_enough_private_and_stay(home):
-    first, second = (airflow_environment(home, "http://127.0.0.1:9", "s3://b/r", "x") for _ in range(2))
+    first, second = (airflow_environment(home, STORE, "s3://b/r", "x") for _ in range(2))
     assert first == second
-    assert len(first["AIRFLOW__API_AUTH__JWT_SECRET"].encode()) >= JWT_BYTES == 64
+    for name in ("AIRFLOW__API_AUTH__JWT_SECRET", "AIRFLOW__API__SECRET_KEY"):
+        assert len(first[name].encode()) >= SIGNING_BYTES == 64
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in (home.path / "airflow").glob("*.key"))

@@ -2,8 +2,8 @@
 
 import hashlib
 import http.client
-import json
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -14,9 +14,9 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from deploy import stack
 from local import store
 from local.home import Home
-from local.signature import Key
 
 KEPT = b"kept"
 
@@ -45,7 +45,7 @@ def host_of(server):
 
 def signed(server, method="GET", path=f"/{store.BUCKET}/it", body=b"", *, key=None, at=None, region=store.REGION):
     """Headers of a request as botocore signs it."""
-    key = key or server.key
+    key = key or server.store
     request = AWSRequest(method, server.endpoint + path, data=body, headers={"Host": host_of(server)})
     request.context["timestamp"] = (at or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
     auth = S3SigV4Auth(Credentials(key.key_id, key.secret), "s3", region)
@@ -95,9 +95,9 @@ def as_lines(headers):
 
 
 def test_the_key_of_the_home_is_random_private_and_stays(home):
-    first = store.home_key(home)
-    assert store.home_key(home) == first
-    assert store.home_key(Home(home.path / "other")) != first
+    first = store.home_store(home, 9)
+    assert store.home_store(home, 9) == first
+    assert store.home_store(Home(home.path / "other"), 9).secret != first.secret
     assert len(first.secret) >= 20
     assert (home.path / "s3-key.json").stat().st_mode & 0o777 == 0o600
 
@@ -157,7 +157,7 @@ def test_a_browsers_headers_are_refused_even_where_the_signature_is_right(server
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "bucket.localhost:{port}", ""])
 def test_a_rebound_name_is_refused_though_it_is_what_was_signed(server, host):
     port = host_of(server).split(":")[1]
-    foreign = store.Server(f"http://{host.format(port=port) or 'x'}", server.key, server.child)
+    foreign = replace(server, store=replace(server.store, endpoint=f"http://{host.format(port=port) or 'x'}"))
     status, _, body = ask(server, headers=signed(foreign) | {"Host": host.format(port=port)})
     assert (status in {400, 403}, KEPT in body) == (True, False)
 
@@ -178,7 +178,7 @@ def test_other_methods_are_refused(server, method):
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"key": Key("local-0", "x" * 40)}, "InvalidAccessKeyId"),
+        ({"key": stack.Store("", "local-0", "x" * 40)}, "InvalidAccessKeyId"),
         ({"key": "other secret"}, "SignatureDoesNotMatch"),
         ({"region": "eu-west-1"}, "SignatureDoesNotMatch"),
         ({"at": timedelta(minutes=-20)}, "RequestTimeTooSkewed"),
@@ -188,7 +188,7 @@ def test_other_methods_are_refused(server, method):
 )
 def test_a_wrong_signature_is_refused_with_its_cause(server, change, code):
     if change.get("key") == "other secret":
-        change = {"key": Key(server.key.key_id, "x" * 40)}
+        change = {"key": replace(server.store, secret="x" * 40)}
     if "at" in change:
         change = {"at": datetime.now(UTC) + change["at"]}
     status, _, body = ask(server, headers=signed(server, **change))
@@ -325,14 +325,9 @@ def test_other_ways_of_the_same_client(server, mode):
         "s3",
         endpoint_url=server.endpoint.replace("127.0.0.1", "localhost"),
         region_name=store.REGION,
-        aws_access_key_id=server.key.key_id,
-        aws_secret_access_key=server.key.secret,
+        aws_access_key_id=server.store.key_id,
+        aws_secret_access_key=server.store.secret,
         config=config.merge(Config(s3={**(config.s3 or {}), "addressing_style": "path"})),
     )
     s3.put_object(Bucket=store.BUCKET, Key="other", Body=b"x" * 100_000)
     assert s3.head_object(Bucket=store.BUCKET, Key="other")["ContentLength"] == 100_000
-
-
-def test_the_connection_for_airflow_has_the_homes_key(home):
-    about = json.loads(store.connection("http://127.0.0.1:9", store.home_key(home)))
-    assert (about["login"], about["password"]) == (store.home_key(home).key_id, store.home_key(home).secret)

@@ -12,9 +12,10 @@ import psutil
 import pytest
 
 from include.recommender.storage.objects import ObjectStore
-from local import children, run, store
+from local import children, processes, run, store
 from local.environment import PROJECT
-from local.home import RUN_MODULE, Home, end_all
+from local.home import Home
+from local.processes import RUN_MODULE
 from local.standing import Standing, left_behind
 
 from .. import worlds
@@ -35,7 +36,7 @@ def home(tmp_path, airflow_database):
     (home.path / "airflow" / "migrated").write_text(f"{version('apache-airflow')} sqlite:///{database}")
     (home.path.parent / "reviews.json").write_bytes(worlds.lines(worlds.reviews()))
     yield home
-    end_all(home.leftovers(), grace_s=0.1)
+    processes.kill(home.leftovers())
 
 
 @contextmanager

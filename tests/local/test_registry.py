@@ -1,14 +1,21 @@
 """`make registry`: the registry's commands after `make run` has ended, and while somebody serves."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
 import pytest
 
 from include.recommender.errors import ConfigError
 from local import registry, shell, store
 from local.airflow_env import airflow_environment
+from local.environment import PROJECT
 
 
 def remember(home, endpoint):
-    shell.write(home, endpoint, airflow_environment(home, endpoint, f"s3://{store.BUCKET}/it's mine", "sqlite://"))
+    at = replace(store.home_store(home, 9), endpoint=endpoint)
+    shell.write(home, at, airflow_environment(home, at, f"s3://{store.BUCKET}/it's mine", "sqlite://"))
 
 
 def test_a_command_starts_the_server_and_ends_it(home, port, capfd):
@@ -27,6 +34,30 @@ def test_a_command_uses_the_server_that_runs(home, port, capfd):
     help_ = capfd.readouterr().out
     assert help_.startswith("usage: make registry ARGS='promote [-h]")
     assert "  make registry ARGS='promote 2018" in help_
+
+
+def test_of_two_commands_at_the_same_time_one_waits(home, port):
+    remember(home, f"http://{store.HOST}:{port}")
+    words = ["-m", "local.registry", "--local", str(home.path), "--s3-port", str(port), "--", "--json", "list"]
+    both = [
+        subprocess.Popen(
+            [sys.executable, *words],
+            env={**os.environ, "PYTHONPATH": str(PROJECT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    told = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    assert [out.strip() for out, _ in told] == ["[]", "[]"]
+
+
+def test_a_command_does_not_wait_for_another_kind_of_owner(home, port):
+    remember(home, "http://127.0.0.1:1")
+    with home.own("make up"), pytest.raises(ConfigError, match="in use by make up"):
+        registry.registry(home, port, ["list"])
 
 
 def test_before_any_run_it_says_what_comes_first(home, port):

@@ -1,15 +1,20 @@
 """What `make run` reads and tells."""
 
+import gzip
 import json
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
-from include.recommender.errors import ConfigError
+from include.recommender.config import ParseConfig
+from include.recommender.errors import ConfigError, DataError
+from include.recommender.runs.journal import TaskError, TaskRecord
+from include.recommender.stages import prepare
 from local import run, uploads, wanted
 from local.airflow_env import secret
-from local.dag_run import copy_pages
+from local.dag_run import copy_pages, copy_quarantine
 from local.environment import PROJECT
 
 from .. import worlds
@@ -81,7 +86,7 @@ def test_a_right_conf_is_taken(conf):
 
 def test_a_secret_is_made_once_for_its_owner_only(tmp_path):
     path = tmp_path / "key"
-    assert secret(path) == secret(path)
+    assert secret(path, 32) == secret(path, 32)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -95,6 +100,30 @@ def test_the_copies_of_reports_link_to_recall_over_time_and_back(workspace, tmp_
     assert (copies.report.parent / "../trend.html").read_bytes() == b"trend.html"
     assert (copies.trend.parent / "before/report.html").read_bytes() == b"before/report.html"
     assert copy_pages(root, "reports/now", "other", tmp_path).trend is None
+
+
+def parsed(workspace, day, bad):
+    """What the journal says of a parse of some reviews and some bad lines."""
+    about = {"task": "parse_reviews", "try_number": 1, "started_at": f"{day}T00:00:00Z"}
+    workspace.snapshots.write(f"{day}/a.json", worlds.lines(worlds.reviews(n_users=20)) + b"{}\n" * bad)
+    resolved = prepare.resolve_snapshot(workspace, day, datetime.fromisoformat(f"{day}T00:00:00+00:00")).artifact
+    downloaded = prepare.download_reviews(workspace, resolved).artifact
+    try:
+        made = prepare.parse_reviews(workspace, downloaded, ParseConfig()).artifact
+    except DataError as error:
+        return TaskRecord(**about, state="failed", error=TaskError("DataError", str(error)))
+    return TaskRecord(**about, state="success", artifacts={"parse_reviews": made.uri})
+
+
+@pytest.mark.parametrize(("bad", "state", "n_kept"), [(0, "success", 0), (1, "success", 1), (900, "failed", 900)])
+def test_the_lines_that_were_left_out_are_copied_where_there_are_any(workspace, tmp_path, bad, state, n_kept):
+    path, record = tmp_path / "run" / "quarantine.jsonl.gz", parsed(workspace, "2018-10-01", bad)
+    assert record.state == state
+    assert copy_quarantine(workspace, [record], path) == (path if bad else None)
+    assert path.exists() is bool(bad)
+    rows = gzip.decompress(path.read_bytes()).splitlines() if bad else []
+    assert len(rows) == n_kept
+    assert all(json.loads(row)["file"] == "a.json" for row in rows)
 
 
 @pytest.mark.parametrize(

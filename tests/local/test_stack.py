@@ -25,7 +25,7 @@ from .test_environment import HOSTILE
 pytestmark = pytest.mark.slow
 
 CONF = '{"factors": 8, "iterations": 2, "force_reason": "a test of make up", "min_users": 1}'
-FOLDERS = ("include", "local", "dags", "plugins", "samples")
+FOLDERS = ("include", "local", "dags", "plugins", "samples", "deploy")
 UP_S, RUN_S, END_S = 600, 900, 120
 
 
@@ -89,12 +89,9 @@ def read_until(process, pattern, timeout_s):
 
 
 def part(project, name):
-    """The process that a leash of this name holds."""
-    for process in Home(project / ".local").leftovers():
-        words = process.cmdline()
-        if any(word.endswith("/local/leash.py") for word in words) and words[words.index("--name") + 1] == name:
-            return process.children()[0]
-    raise AssertionError(name)
+    """The child of the owner that is this part."""
+    below = Home(project / ".local").holder_process().children()
+    return next(process for process in below if name in " ".join(process.cmdline()))
 
 
 def nothing_is_left(project, used):
@@ -183,5 +180,6 @@ def test_sigterm_of_make_up_leaves_nothing(project):
     whole = Home(project / ".local").leftovers()
     Home(project / ".local").holder_process().send_signal(signal.SIGTERM)
     assert "all data is kept" in up.communicate(timeout=END_S)[0]
+    assert up.returncode == 0
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in whole)
     nothing_is_left(project, used)

@@ -5,15 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from include.recommender.errors import ConfigError
-from local import children, store
+from local import children, processes, store
 from local.environment import PROJECT
-from local.home import LEASH, end_all
 
 HOLD = """
 import sys
@@ -43,7 +41,7 @@ def other(home, port):
     yield process
     process.kill()
     process.communicate()
-    end_all(home.leftovers())
+    processes.end(home.leftovers())
 
 
 def test_objects_outlive_the_server(home, port):
@@ -57,7 +55,7 @@ def test_objects_outlive_the_server(home, port):
 
 def test_nothing_listens_beyond_loopback(home, port):
     with home.own("a test"), store.serve(home, port):
-        (server,) = (each for each in home.leftovers() if LEASH not in each.cmdline())
+        (server,) = home.leftovers()
         listening = {row.laddr for row in server.net_connections("tcp") if row.status == psutil.CONN_LISTEN}
     assert listening == {(store.HOST, port)}
 
@@ -81,7 +79,7 @@ def test_a_second_owner_is_told_who_the_first_is(home, other):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_server_too(home, other, number):
     started = home.leftovers()
-    assert len(started) == 2, "the server and its leash"
+    assert len(started) == 1, "the server"
     other.send_signal(number)
     other.wait(30)
     assert not any(process.is_running() for process in started)
@@ -96,19 +94,13 @@ def test_a_killed_owner_leaves_no_lock_and_its_server_ends_with_it(home, port, o
         assert left == []
 
 
-def test_a_server_whose_leash_is_killed_ends_with_it(home, other):
-    (leash,) = (process for process in home.leftovers() if LEASH in process.cmdline())
-    leash.kill()
-    deadline = time.monotonic() + 30
-    while home.leftovers():
-        assert time.monotonic() < deadline
-
-
-def test_a_server_that_does_not_come_up_shows_its_log(home, port):
+def test_a_server_that_does_not_come_up_shows_its_log(home):
     code = "print('no such module'); raise SystemExit(3)"
-    child = children.start(home, "s3", [sys.executable, "-c", code], {}, grace_s=1)
+    part = children.Part(name="s3", command=[sys.executable, "-c", code], environment={}, grace_s=1)
+    child = children.start(home, part)
+    child.process.wait(30)
     with pytest.raises(ConfigError, match=r"s3 ended with status 3.*\nno such module"):
-        store.wait_until_ready(f"http://{store.HOST}:{port}/", child, 30)
+        children.wait([child], lambda: False, 30, "no answer")
     children.stop(child)
 
 

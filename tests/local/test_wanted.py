@@ -7,6 +7,7 @@ import pytest
 from include.recommender.errors import ConfigError
 from local import run, stack, uploads, wanted
 from local.given import Given
+from local.home import Home
 from local.wanted import Wanted
 from samples import generated as samples
 
@@ -111,3 +112,39 @@ def test_a_path_that_airflow_would_expand_is_refused(name, tmp_path, capsys):
 def test_a_name_given_twice_is_refused(conf):
     with pytest.raises(ConfigError, match=r"given twice: (factors|a)\b"):
         wanted.read_conf(conf)
+
+
+def test_a_conf_that_is_a_file_is_said_to_want_the_json_itself(tmp_path):
+    path = tmp_path / "my conf.json"
+    path.write_text('{"factors": 8}')
+    with pytest.raises(ConfigError, match=r"CONF takes the JSON itself.*\$\(cat '.*my conf\.json'\)"):
+        wanted.read_conf(str(path))
+
+
+@pytest.mark.parametrize("command", [run.main, stack.main])
+def test_a_local_folder_in_use_is_told_before_review_files_are_read(command, reviews, tmp_path, monkeypatch, capsys):
+    home = Home(tmp_path / ".local")
+    monkeypatch.setattr(wanted, "check_reviews", lambda *_: pytest.fail("the files were read"))
+    words = ["--reviews", str(reviews), "--local", str(home.path)]
+    with home.own("make up"):
+        assert command([*(["up"] if command is stack.main else []), *words]) == 1
+    assert "is in use by make up, process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("run_it", [True, False])
+def test_the_welcome_says_to_trigger_only_where_nothing_was_asked_for(tmp_path, run_it):
+    told = stack._welcome(Home(tmp_path), 8080, "http://127.0.0.1:9010", tmp_path / "env.sh", run_it=run_it)
+    assert ("Unpause recommender_retrain in the UI, or trigger it" in told) is not run_it
+    assert ("A run of recommender_retrain starts now" in told) is run_it
+    assert "ends everything" in told
+
+
+@pytest.mark.parametrize(("what", "status"), [("up", 0), ("down", run.INTERRUPTED)])
+def test_make_up_that_is_told_to_end_has_succeeded(what, status, tmp_path, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stack, "stop_like_ctrl_c", lambda: None)
+    monkeypatch.setattr(stack, what, interrupt)
+    assert stack.main([what, "--local", str(tmp_path / ".local")]) == status
+    assert "all data is kept" in capsys.readouterr().out

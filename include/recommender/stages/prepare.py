@@ -137,11 +137,11 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         inputs={"files": downloaded.digest},
         make=make,
     )
-    _warn_of_bad_lines(outcome.artifact)
+    _warn_of_bad_lines(workspace, outcome.artifact)
     return outcome
 
 
-def _warn_of_bad_lines(parsed: Artifact) -> None:
+def _warn_of_bad_lines(workspace: Workspace, parsed: Artifact) -> None:
     """Name what was left out, also where the parse is reused: a small share of bad lines stops nothing."""
     counts = parsed.counted(ParseCounts)
     if not counts.bad:
@@ -155,7 +155,7 @@ def _warn_of_bad_lines(parsed: Artifact) -> None:
         f"{filled:,}",
         100 * counts.bad / filled,
         reasons,
-        f"{parsed.uri}/{QUARANTINE}",
+        workspace.root.uri(parsed.key(QUARANTINE)),
     )
 
 

@@ -1,4 +1,4 @@
-"""A leash: nothing of a command is left once it, its leash or its owner has ended, however each of them ends."""
+"""The parts: nothing of one is left once it or its owner has ended, however each of them ends; bounded logs."""
 
 import os
 import signal
@@ -12,7 +12,6 @@ import pytest
 
 from local import children, logs
 from local.environment import PROJECT
-from local.home import LEASH
 
 # A command as Airflow's are: it overwrites its marks, and leaves a process in a session of its own behind.
 LEAVES = """
@@ -37,8 +36,9 @@ from local import children
 from local.home import Home
 home = Home(Path(sys.argv[1]))
 with home.own("make up"):
-    child = children.start(home, "part", [sys.executable, "-c", sys.argv[2]], {}, grace_s=1)
-    print(child.leash.pid, flush=True)
+    command = [sys.executable, "-c", sys.argv[2]]
+    child = children.start(home, children.Part(name="part", command=command, environment={}, grace_s=1))
+    print(child.process.pid, flush=True)
     sys.stdin.read()
 """
 
@@ -69,6 +69,11 @@ def started(home):
     return {name: psutil.Process(int(pid)) for name, pid in (line.split() for line in log.read_text().splitlines())}
 
 
+def started_part(home, code, grace_s=1.0):
+    command = [sys.executable, "-c", code]
+    return children.start(home, children.Part(name="part", command=command, environment={}, grace_s=grace_s))
+
+
 def lives(process):
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -90,28 +95,43 @@ def test_renamed_orphans_are_found_by_what_they_cannot_overwrite(home, owner):
     assert {process.pid for process in found.values()} <= {process.pid for process in home.leftovers()}
 
 
-@pytest.mark.parametrize("victim", ["owner", "top", "leash"])
-def test_a_kill_leaves_nothing_behind(home, owner, victim):
+def cleaner(owner):
+    """What ends everything when its owner is killed."""
+    below = psutil.Process(owner.pid).children()
+    return next(process for process in below if "local.cleaner" in process.cmdline())
+
+
+def test_a_killed_owner_leaves_nothing_and_the_next_waits_for_that(home, owner):
+    found = [*started(home).values(), cleaner(owner)]
+    owner.kill()
+    owner.wait()
+    with home.own("the next") as left:
+        assert left == []
+        assert not any(lives(process) for process in found[:-1])
+    assert all_end(found)
+
+
+def test_what_a_killed_part_leaves_ends_with_its_owner(home, owner):
     found = started(home)
-    leash = next(process for process in home.leftovers() if LEASH in process.cmdline())
-    {"owner": owner, "top": found["top"], "leash": leash}[victim].kill()
-    if victim == "leash":
-        # The orphan comes to the owner, which ends all when it ends.
-        assert all_end([found["top"]])
-        owner.communicate()
-        with home.own("the next"):
-            pass
-    assert all_end([leash, *found.values()])
+    found["top"].kill()
+    owner.communicate()
+    assert all_end(found.values())
     assert home.leftovers() == []
 
 
-def test_what_is_left_when_owner_and_leash_are_killed_at_once_ends_with_the_next_owner(home, owner, capsys):
+def test_a_killed_cleaner_stops_nothing_and_everything_still_ends_with_the_owner(home, owner):
     found = started(home)
-    leash = next(process for process in home.leftovers() if LEASH in process.cmdline())
-    os.kill(leash.pid, signal.SIGSTOP)  # so that it cannot act on its owner's end
+    cleaner(owner).kill()
+    owner.communicate()
+    assert owner.returncode == 0
+    assert all_end(found.values())
+
+
+def test_what_is_left_when_owner_and_cleaner_are_killed_ends_with_the_next_owner(home, owner, capsys):
+    found = started(home)
+    cleaner(owner).kill()
     owner.kill()
     owner.wait()
-    leash.kill()
     with home.own("make down") as left:
         assert left
     assert "that a killed owner left behind" in capsys.readouterr().out
@@ -136,18 +156,19 @@ def test_a_command_that_ignores_the_request_is_killed_after_its_grace(home):
     code = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
     )
-    child = children.start(home, "part", [sys.executable, "-c", code], {}, grace_s=0.2)
-    while "up" not in (home.logs / "part.log").read_text():
+    child = started_part(home, code, grace_s=0.2)
+    while not child.log.exists() or "up" not in child.log.read_text():
         child.check()
     children.stop(child)
-    assert child.leash.returncode == 128 + signal.SIGKILL
+    assert child.status == -signal.SIGKILL
 
 
 def test_the_log_is_bounded_and_keeps_the_end(home, monkeypatch):
     monkeypatch.setattr(children, "LOG_BYTES", 100_000)
     code = "for number in range(100_000): print(number)"
-    child = children.start(home, "part", [sys.executable, "-c", code], {}, grace_s=1)
-    assert child.leash.wait(60) == 0
+    child = started_part(home, code)
+    assert child.process.wait(60) == 0
+    child.logger.join(60)
     parts = sorted(home.logs.glob("part.log*"))
     assert [path.name for path in parts] == ["part.log", *(f"part.log.{n}" for n in range(1, children.LOG_FILES + 1))]
     assert max(path.stat().st_size for path in parts) <= 100_000

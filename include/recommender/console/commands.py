@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,10 +13,10 @@ from ..errors import NotFound
 from ..parameters import MAIN_CHANNEL
 from ..registry.comparison import compare
 from ..registry.listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
+from ..registry.locate import resolve
 from ..registry.moves import Move, one_line
 from ..registry.registry import By, Registry
 from ..registry.retention import Retention, retire
-from ..registry.sealed import PLAIN
 from ..registry.verification import verify_version
 from . import text
 
@@ -36,21 +35,6 @@ class Answer:
     status: int = 0
 
 
-def _resolve(registry: Registry, name: str) -> str:
-    """A version's id: the name itself, or what the channel of that name points to."""
-    if not re.search(PLAIN, name):
-        raise NotFound(f"{name!r}: no version or channel has such a name. `list` names them all.")
-    if registry.manifests([name]):
-        return name
-    state = registry.channels.read(name)
-    if state is None and registry.tombstone(name) is None:
-        where = registry.objects.uri(f"models/{name}")
-        raise NotFound(
-            f"{where}: there is no such version, and no channel {name} that points to one. `list` names them all."
-        )
-    return state.model_id if state else name
-
-
 def _pointers(registry: Registry) -> Pointers:
     """What channels point to; one that cannot be read is reported on stderr."""
     found = pointers(registry)
@@ -67,7 +51,7 @@ def list_versions(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def show(registry: Registry, args: argparse.Namespace) -> Answer:
     """One version, or what is kept of it after it was retired."""
-    name = _resolve(registry, args.model)
+    name = resolve(registry, args.model)
     there, retired = _pointers(registry), None
     try:
         manifest = registry.manifest(name)
@@ -89,7 +73,7 @@ def show(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def compare_versions(registry: Registry, args: argparse.Namespace) -> Answer:
     """Two versions side by side."""
-    found = compare(registry, _resolve(registry, args.a), _resolve(registry, args.b))
+    found = compare(registry, resolve(registry, args.a), resolve(registry, args.b))
     return Answer(asdict(found), text.comparison(found))
 
 
@@ -105,7 +89,7 @@ def history(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def promote(registry: Registry, args: argparse.Namespace) -> Answer:
     """Point a channel to a version."""
-    name = _resolve(registry, args.model)
+    name = resolve(registry, args.model)
     before = registry.channels.read(args.channel)
     taken_off = registry.was_rolled_back(args.channel, name)
     state = registry.promote_by_hand(
@@ -146,12 +130,12 @@ def retire_versions(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def verify(registry: Registry, args: argparse.Namespace) -> Answer:
     """Download a version and check every file; status 1 where one is wrong."""
-    found = verify_version(registry, _resolve(registry, args.model))
+    found = verify_version(registry, resolve(registry, args.model))
     return Answer({**asdict(found), "ok": found.ok}, text.verification(found), status=0 if found.ok else 1)
 
 
 def card(registry: Registry, args: argparse.Namespace) -> Answer:
     """A version's model card."""
-    name = _resolve(registry, args.model)
+    name = resolve(registry, args.model)
     body = registry.read_file(registry.manifest(name), CARD).decode(errors="replace")
     return Answer({"model_id": name, "card": body}, body.rstrip())

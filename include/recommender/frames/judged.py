@@ -1,0 +1,202 @@
+"""How a version was judged: its models, the gate's thresholds, and whom it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from ..errors import ConfigError
+from ..evaluation.judgement import Judgement, Judgements
+from ..registry.bundle import Manifest
+from ..registry.locate import manifest_of
+from ..registry.registry import Registry
+from ..registry.verdict import Interval, Verdict
+from ..reporting.checks import checks
+from ..reporting.tables import COLUMNS as METRICS
+from ..storage.artifacts import REMEDY
+from ..storage.documents import Origin, decode
+from .dtypes import COUNT, DECISION, FLAG, NUMBER, TEXT, frame
+from .lineage import Lineage
+
+EVALUATION = {
+    "model": TEXT,
+    "k": COUNT,
+    **dict.fromkeys(METRICS, NUMBER),
+    "difference": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "relative": NUMBER,
+    "is_baseline": FLAG,
+    "is_reference": FLAG,
+    "model_id": TEXT,
+}
+VERDICT = {"check": TEXT, "unit": TEXT, "found": TEXT, "asked": TEXT, "passed": FLAG, "decision": DECISION}
+HISTORY, POPULARITY = "train interactions of the user", "popularity of the item"
+SLICES = {
+    "model": TEXT,
+    "slicing": TEXT,
+    "label": TEXT,
+    "users": COUNT,
+    "items": COUNT,
+    "held_out": COUNT,
+    "recall": NUMBER,
+    "shown": NUMBER,
+}
+
+
+def evaluation(registry: Registry, model: str, k: int | None = None) -> pd.DataFrame:
+    """The gate's table: every model that was judged on the holdout of a version's run, the best first.
+
+    Parameters
+    ----------
+    model : a version's id, or a channel; also of a version that was retired
+    k : length of the lists; None: that of the gate
+
+    Returns
+    -------
+    One row a model:
+
+    - model : str, such as candidate, without_prior, popularity_30d, champion
+    - k : Int64
+    - recall, ndcg, map, mrr, hit_rate : float64, means over the judged users at k; recall is hits in the top k / all
+      held-out items of the user
+    - coverage : float64, share of all items that is recommended to anybody
+    - difference, low, high : float64, recall of the candidate minus that of the model, and its paired bootstrap
+      interval; missing for the candidate, and at another k than the gate's
+    - relative : float64, difference / recall of the model
+    - is_baseline, is_reference : boolean, the strongest popularity; the best recent version
+    - model_id : str, of the version itself, or of the version of the channel that it was compared with
+
+    Raises
+    ------
+    ConfigError
+        The version was not judged at k.
+    NotFound, DataError
+        There is no such version, or its manifest is damaged.
+
+    Examples
+    --------
+    >>> evaluation(registry, "production").set_index("model")[["recall", "coverage"]]
+    """
+    manifest = manifest_of(registry, model)
+    k = _judged_at(manifest, k)
+    made = frame((_model(manifest, name, k) for name in manifest.metrics), EVALUATION)
+    return made.sort_values(["recall", "model"], ascending=[False, True], ignore_index=True)
+
+
+def _judged_at(manifest: Manifest, k: int | None) -> int:
+    ks = sorted({int(name.rpartition("@")[2]) for name in manifest.metrics["candidate"]})
+    k = manifest.verdict.top_k if k is None else k
+    if k not in ks:
+        raise ConfigError(f"k={k}: {manifest.model_id} was judged at k = {', '.join(map(str, ks))}")
+    return k
+
+
+def _model(manifest: Manifest, name: str, k: int) -> dict[str, Any]:
+    verdict, means = manifest.verdict, manifest.metrics[name]
+    ids = {"candidate": manifest.model_id, **verdict.version_ids}
+    return {
+        "model": name,
+        "k": k,
+        **{metric: means.get(f"{metric}@{k}") for metric in METRICS},
+        **_against(verdict.intervals.get(name) if k == verdict.top_k else None, means.get(f"recall@{k}")),
+        "is_baseline": name == verdict.baseline,
+        "is_reference": name == verdict.reference,
+        "model_id": ids.get(name),
+    }
+
+
+def _against(interval: Interval | None, recall: float | None) -> dict[str, float | None]:
+    if interval is None:
+        return {}
+    relative = interval.mean / recall if recall else None
+    return {"difference": interval.mean, "low": interval.low, "high": interval.high, "relative": relative}
+
+
+def verdict(registry: Registry, model: str) -> pd.DataFrame:
+    """The thresholds of the gate for a version, in the order in which the gate looks at them.
+
+    Parameters
+    ----------
+    model : a version's id, or a channel; also of a version that was retired
+
+    Returns
+    -------
+    One row a threshold:
+
+    - check, unit, found, asked : str; what was compared, in which unit, what was found, what was asked for
+    - passed : boolean; missing where there was nothing to compare, or where the line tells HOLD from REJECT
+    - decision : category PROMOTE, HOLD, REJECT: the verdict, the same in each row
+
+    Raises
+    ------
+    NotFound, DataError
+        There is no such version, or its manifest is damaged.
+
+    Examples
+    --------
+    >>> verdict(registry, "production")[["check", "found", "asked", "passed"]]
+    """
+    return frame(_thresholds(manifest_of(registry, model).verdict), VERDICT)
+
+
+def _thresholds(found: Verdict) -> Iterator[dict[str, Any]]:
+    for row in checks(found):
+        yield {
+            "check": row.name,
+            "unit": row.unit,
+            "found": row.found,
+            "asked": row.asked,
+            "passed": row.passed,
+            "decision": found.decision,
+        }
+
+
+def slices(registry: Registry, model: str) -> pd.DataFrame:
+    """Recall at the gate's K by kind of user and by popularity of the item, of every model that was judged.
+
+    It is read from the artifact of `evaluate`, which a person may have deleted.
+
+    Parameters
+    ----------
+    model : a version's id, or a channel; also of a version that was retired
+
+    Returns
+    -------
+    One row a model, a slicing and a group:
+
+    - model, slicing, label : str
+    - users : Int64, judged users in the group; missing for groups of items
+    - items, held_out : Int64, items in the group, and their held-out interactions; missing for groups of users
+    - recall : float64, mean over the users of the group; for items the share of their held-out interactions
+    - shown : float64, share of all that was recommended; missing for groups of users
+
+    Raises
+    ------
+    NotFound, DataError
+        There is no such version, or its artifact is gone or damaged.
+
+    Examples
+    --------
+    >>> table = slices(registry, "production").query("model == 'candidate'")
+    >>> table.groupby("slicing")["users"].sum()
+    """
+    made = Lineage(registry, manifest_of(registry, model))
+    artifact = made.artifact("evaluate")
+    raw = made.store.read_file(artifact, "judged.json")
+    found = decode(raw, Judgements, Origin(f"{artifact.uri}/judged.json", "what evaluate writes", REMEDY))
+    return frame((row for name, judged in found.models.items() for row in _groups(name, judged)), SLICES)
+
+
+def _groups(model: str, judged: Judgement) -> Iterator[dict[str, Any]]:
+    for each in judged.by_history:
+        label = f"{each.at_least} or more"
+        yield {"model": model, "slicing": HISTORY, "label": label, "users": each.users, "recall": each.recall}
+    for slicing, rows in judged.slices.items():
+        for row in rows:
+            yield {"model": model, "slicing": slicing, "label": row.label, "users": row.users, "recall": row.recall}
+    for item in judged.by_popularity:
+        numbers = {"items": item.items, "held_out": item.held_out, "recall": item.recall, "shown": item.shown}
+        yield {"model": model, "slicing": POPULARITY, "label": item.label, **numbers}

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from ..errors import ConfigError
-from ..evaluation.judgement import Judgement, Judgements
+from ..evaluation.judgement import Judgement, Judgements, UserRow
 from ..registry.bundle import Manifest
 from ..registry.locate import manifest_of
 from ..registry.registry import Registry
 from ..registry.verdict import Interval, Verdict
 from ..reporting.checks import checks
-from ..reporting.tables import COLUMNS as METRICS
+from ..reporting.tables import COLUMNS
 from ..storage.artifacts import REMEDY
 from ..storage.documents import Origin, decode
 from .dtypes import COUNT, DECISION, FLAG, NUMBER, TEXT, frame
 from .lineage import Lineage
 
+METRICS = (*COLUMNS, "novelty", "popularity_bias")
 EVALUATION = {
     "model": TEXT,
     "k": COUNT,
@@ -63,6 +65,8 @@ def evaluation(registry: Registry, model: str, k: int | None = None) -> pd.DataF
     - recall, ndcg, map, mrr, hit_rate : float64, means over the judged users at k; recall is hits in the top k / all
       held-out items of the user
     - coverage : float64, share of all items that is recommended to anybody
+    - novelty : float64, mean self-information of the recommended items, in bits
+    - popularity_bias : float64, mean train count of the recommended items over that of all interactions
     - difference, low, high : float64, recall of the candidate minus that of the model, and its paired bootstrap
       interval; missing for the candidate, and at another k than the gate's
     - relative : float64, difference / recall of the model
@@ -191,12 +195,17 @@ def slices(registry: Registry, model: str) -> pd.DataFrame:
 
 
 def _groups(model: str, judged: Judgement) -> Iterator[dict[str, Any]]:
-    for each in judged.by_history:
-        label = f"{each.at_least} or more"
-        yield {"model": model, "slicing": HISTORY, "label": label, "users": each.users, "recall": each.recall}
-    for slicing, rows in judged.slices.items():
+    labels = _brackets([each.at_least for each in judged.by_history])
+    by_history = [UserRow(label, row.users, row.recall) for label, row in zip(labels, judged.by_history, strict=True)]
+    for slicing, rows in {HISTORY: by_history, **judged.slices}.items():
         for row in rows:
             yield {"model": model, "slicing": slicing, "label": row.label, "users": row.users, "recall": row.recall}
     for item in judged.by_popularity:
         numbers = {"items": item.items, "held_out": item.held_out, "recall": item.recall, "shown": item.shown}
         yield {"model": model, "slicing": POPULARITY, "label": item.label, **numbers}
+
+
+def _brackets(edges: list[int]) -> list[str]:
+    """Such as 1, 2 to 4, 5 or more, of 1, 2 and 5."""
+    closed = [str(low) if low + 1 == after else f"{low} to {after - 1}" for low, after in pairwise(edges)]
+    return [*closed, *(f"{low} or more" for low in edges[-1:])]

@@ -12,7 +12,7 @@ import pytest
 
 from include.recommender import frames
 from include.recommender.errors import ConfigError
-from include.recommender.frames import judged, overview, search_trials, timeline
+from include.recommender.frames import groups, judged, overview, search_trials, timeline
 from include.recommender.frames.data_steps import FUNNEL
 from include.recommender.registry.registry import Registry
 
@@ -35,7 +35,7 @@ COLUMNS = {
     "data_funnel": FUNNEL,
     "evaluation": judged.EVALUATION,
     "history": timeline.HISTORY,
-    "slices": judged.SLICES,
+    "slices": groups.SLICES,
     "trend": timeline.TREND,
     "trials": search_trials.TRIALS,
     "verdict": judged.VERDICT,

@@ -6,7 +6,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.recommender.frames import judged, overview, search_trials, timeline
+from include.recommender.frames import groups, judged, overview, search_trials, timeline
 from include.recommender.frames.data_steps import FUNNEL
 from include.recommender.frames.dtypes import COUNT, FLAG, NUMBER, TEXT, TIME, frame, when
 
@@ -21,8 +21,8 @@ VALUES = {
 }
 TABLES = [
     FUNNEL,
+    groups.SLICES,
     judged.EVALUATION,
-    judged.SLICES,
     judged.VERDICT,
     overview.COMPARISON,
     overview.VERSIONS,

@@ -5,7 +5,7 @@ import pytest
 from include.recommender.errors import DataError, NotFound
 from include.recommender.frames import data_funnel, evaluation, slices, trend, verdict, versions
 from include.recommender.frames.data_steps import FUNNEL
-from include.recommender.frames.judged import POPULARITY, SLICES
+from include.recommender.frames.groups import POPULARITY, SLICES
 
 from ..candidates import AUGUST, REVIEWS, Candidate
 from .shapes import promised, shape

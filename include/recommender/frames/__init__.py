@@ -10,7 +10,8 @@ and dtypes of a table are the same for any number of rows, also for none.
 """
 
 from .data_steps import data_funnel
-from .judged import evaluation, slices, verdict
+from .groups import slices
+from .judged import evaluation, verdict
 from .overview import compare, versions
 from .root import connect
 from .search_trials import trials

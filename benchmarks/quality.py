@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy.stats import sem
 from scipy.stats import t as student
 
@@ -35,6 +36,8 @@ from include.recommender.parameters.options import add_option
 from include.recommender.registry.verdict import Verdict
 
 WITHOUT_PRIOR, PLAIN = "without_prior", "plain_als"
+COMPARED = [CANDIDATE, WITHOUT_PRIOR, PLAIN, "popularity"]  # over time; the last is the strongest one
+FORMATS = {"users": "{:,}".format, "power": "{:g}".format, "days": "{:g}".format, "ratio": "{:.2f}".format}
 EARLIEST = 0.5  # of all reviews: the first of several points in time
 
 
@@ -83,6 +86,18 @@ class Trial:
         verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
         return cls(fold, task.rows, judged, verdict, learned)
 
+    @property
+    def day(self) -> str:
+        """The date of the cut."""
+        return str(np.datetime64(self.fold.cut_s, "s").astype("datetime64[D]"))
+
+    @property
+    def recalls(self) -> pd.DataFrame:
+        """A row a judged user: the user's code, and Recall@K of each of COMPARED."""
+        names = {**{name: name for name in COMPARED}, "popularity": self.verdict.baseline}
+        recalls = {column: self.judged[name].recall for column, name in names.items()}
+        return pd.DataFrame({"user": self.fold.user_codes[self.rows], **recalls})
+
 
 def instants(reviews: Reviews, n: int) -> list[int]:
     """Some points in time, seconds since 1970, from EARLIEST of the reviews to their end; of one, the end."""
@@ -95,55 +110,71 @@ def report(trial: Trial, config: RetrainConfig) -> str:
     """The table, best first."""
     k, judged = config.evaluate.top_k, trial.judged
     names = [f"{metric}@{k}" for metric in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")]
-    lines = [f"{'model':<22}" + "".join(f"{name:>13}" for name in names) + f"   candidate - it, Recall@{k}"]
-    for name in sorted(judged, key=lambda name: -judged[name].means[names[0]]):
-        row = f"{name:<22}" + "".join(f"{judged[name].means[column]:>13.4f}" for column in names)
-        if name != CANDIDATE:
-            interval = paired_interval(judged[CANDIDATE].recall, judged[name].recall, config.gate)
-            row += f"   {interval.mean:+.4f} ({interval.low:+.4f}, {interval.high:+.4f})"
-        lines.append(row)
-    lines.append("Recall@K = hits in the top K / all held-out items of the user, mean over users.")
+    means = {name: row.means for name, row in judged.items()}
+    table = pd.DataFrame.from_dict(means, orient="index", columns=names).sort_values(names[0], ascending=False)
+    table["candidate - it, Recall"] = [_ahead_of(name, judged, config) for name in table.index]
     ratio = trial.verdict.candidate_recall / trial.verdict.baseline_recall if trial.verdict.baseline_recall else np.nan
     learned = trial.learned
-    lines.append(f"Item prior: power {learned.power:g}, half-life {learned.half_life_days:g} days, {learned.why}")
-    lines.append(f"Candidate / strongest popularity: {ratio:.2f}")
-    return "\n".join([*lines, f"{trial.verdict.decision}: {'; '.join(trial.verdict.reasons)}"])
+    lines = [
+        table.to_string(float_format="{:.4f}".format),
+        "Recall@K = hits in the top K / all held-out items of the user, mean over users.",
+        f"Item prior: power {learned.power:g}, half-life {learned.half_life_days:g} days, {learned.why}",
+        f"Candidate / strongest popularity: {ratio:.2f}",
+        f"{trial.verdict.decision}: {'; '.join(trial.verdict.reasons)}",
+    ]
+    return "\n".join(lines)
+
+
+def _ahead_of(name: str, judged: dict[str, Judged], config: RetrainConfig) -> str:
+    if name == CANDIDATE:
+        return ""
+    found = paired_interval(judged[CANDIDATE].recall, judged[name].recall, config.gate)
+    return f"{found.mean:+.4f} {_told((found.low, found.high))}"
 
 
 def over_time(trials: list[Trial], config: RetrainConfig) -> str:
-    """Recall@K a point in time, then the mean over all users of all points."""
-    k = config.evaluate.top_k
-    head = f"{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
-    lines = [f"{'cut':<12}{'users':>7}{'power':>7}{'days':>6}{head}  verdict"]
-    columns: dict[str, list[np.ndarray]] = {}
-    for trial in trials:
-        recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
-        recalls["popularity"] = trial.judged[trial.verdict.baseline].recall
-        day = np.datetime64(trial.fold.cut_s, "s").astype("datetime64[D]")
-        learned = f"{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}"
-        lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{learned}{_row(recalls)}  {trial.verdict.decision}")
-        for name, recall in recalls.items():
-            columns.setdefault(name, []).append(recall)
-    together = {name: np.concatenate(parts) for name, parts in columns.items()}
-    lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>13}{_row(together)}")
-    lines.append(f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout.")
-    users = np.concatenate([trial.fold.user_codes[trial.rows] for trial in trials])
-    lines.append(
-        f"{'candidate minus':<17}{'all':>9}   {'users drawn':<20}{'mean of cuts':>12}   {'cuts drawn':<20}one more cut"
-    )
-    for name in (WITHOUT_PRIOR, PLAIN, "popularity"):
-        users_drawn = by_user(together[CANDIDATE] - together[name], users, config)
-        mean = float((together[CANDIDATE] - together[name]).mean())
-        cuts = [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)]
-        of_mean, of_next = (_told(interval) for interval in by_cut(cuts, config))
-        told = f"{mean:>+9.4f}   {_told(users_drawn):<20}{np.mean(cuts):>+12.4f}   {of_mean:<20}{of_next}"
-        lines.append(f"{name:<17}{told}")
-    level = config.gate.confidence_level * 100
-    lines.append(
-        f"{level:g} %. Users drawn: these cuts, whole users, by bootstrap. Cuts drawn: as if they were a sample of\n"
-        "all, by Student's t, for the mean of such cuts and for one more; they share much of their train part."
-    )
+    """Recall@K a point in time and over all users of all points; then the candidate minus each other model."""
+    users = pd.concat([trial.recalls for trial in trials], keys=range(len(trials)), names=["cut"])
+    lines = [
+        cut_means(trials, users).to_string(na_rep="", float_format="{:.4f}".format, formatters=FORMATS),
+        f"Recall@{config.evaluate.top_k}; popularity: the strongest at that cut, chosen on its holdout.",
+        "Candidate minus",
+        gains(users, config).to_string(float_format="{:+.4f}".format),
+        f"{config.gate.confidence_level * 100:g} %. Users drawn: these cuts, whole users, by bootstrap.",
+        "Cuts drawn: as if the cuts were a sample of all, by Student's t, for the mean of such cuts and for one more.",
+        "The cuts share much of their train part.",
+    ]
     return "\n".join(lines)
+
+
+def cut_means(trials: list[Trial], users: pd.DataFrame) -> pd.DataFrame:
+    """A row a cut with its mean recalls, its prior and its verdict; the last row is the mean over all users."""
+    by_cut = users.groupby("cut")
+    table = by_cut[COMPARED].mean()
+    table.loc["all"] = users[COMPARED].mean()
+    table.insert(0, "users", [*by_cut.size(), len(users)])
+    table.insert(1, "power", [*(trial.learned.power for trial in trials), np.nan])
+    table.insert(2, "days", [*(trial.learned.half_life_days for trial in trials), np.nan])
+    table["ratio"] = table[CANDIDATE] / table["popularity"]
+    table["verdict"] = [*(trial.verdict.decision for trial in trials), ""]
+    return table.set_axis([*(trial.day for trial in trials), "all"])
+
+
+def gains(users: pd.DataFrame, config: RetrainConfig) -> pd.DataFrame:
+    """A row a model: the mean by which the candidate is ahead, over all users and over cuts, with intervals."""
+    rows = {}
+    for name in COMPARED[1:]:
+        gain = users[CANDIDATE] - users[name]
+        of_cuts = gain.groupby("cut").mean()
+        of_mean, of_next = by_cut(of_cuts.tolist(), config)
+        rows[name] = {
+            "all": gain.mean(),
+            "users drawn": _told(by_user(gain.to_numpy(), users["user"].to_numpy(), config)),
+            "mean of cuts": of_cuts.mean(),
+            "cuts drawn": _told(of_mean),
+            "one more cut": _told(of_next),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _told(interval: tuple[float, float]) -> str:
@@ -171,15 +202,6 @@ def by_user(differences: np.ndarray, users: np.ndarray, config: RetrainConfig) -
     tail = (1 - config.gate.confidence_level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def _row(recalls: dict[str, np.ndarray]) -> str:
-    means = {name: float(recall.mean()) for name, recall in recalls.items()}
-    ratio = means[CANDIDATE] / means["popularity"] if means["popularity"] else np.nan
-    return (
-        f"{means[CANDIDATE]:>11.4f}{means[WITHOUT_PRIOR]:>15.4f}{means[PLAIN]:>11.4f}{means['popularity']:>12.4f}"
-        f"{ratio:>7.2f}"
-    )
 
 
 def main() -> None:

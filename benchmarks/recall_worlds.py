@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm
 
 from include.recommender.evaluation.gate import CANDIDATE, CHAMPION
@@ -131,10 +132,8 @@ def against_champion(lift: float) -> Generated:
 
 def describe(recalls: Mapping[str, Floats]) -> str:
     """What makes recalls realistic: means, shares of users with a hit, and the correlations of having one."""
-    hits = np.stack([values > 0 for values in recalls.values()], axis=1).astype(float)
-    together = np.corrcoef(hits.T)
-    lines = [f"{'':<22}{'recall':>8}{'users hit':>11}   correlation of hits"]
-    for row, (name, values) in enumerate(recalls.items()):
-        pairs = "".join(f"{value:>6.2f}" for value in together[row])
-        lines.append(f"{name:<22}{values.mean():>8.4f}{hits[:, row].mean():>11.1%}{pairs}")
-    return "\n".join(lines)
+    users = pd.DataFrame(dict(recalls))
+    hits = (users > 0).astype(float)
+    table = pd.DataFrame({"recall": users.mean(), "users hit": hits.mean()}).join(hits.corr())
+    formats = {"recall": "{:.4f}".format, "users hit": "{:.1%}".format}
+    return table.to_string(float_format="{:.2f}".format, formatters=formats)

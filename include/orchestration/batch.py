@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import get_current_context
 
-from include.recommender.registry.named import version_named
+from include.recommender.registry.locate import resolve
 from include.recommender.serving.batch import Batch, Part
 from include.recommender.serving.version import ServedVersion
 from include.recommender.storage.documents import plain
@@ -19,7 +19,7 @@ def resolve_model() -> str:
     """The version that makes the lists: the parameter, or what the channel points to now. Later tasks take the same."""
 
     def body(run: Run) -> str:
-        model_id = version_named(run.workspace.registry, run.batch.model or run.facts.channel)
+        model_id = resolve(run.workspace.registry, run.batch.model or run.facts.channel)
         run.note(model_id=model_id)
         return model_id
 

@@ -10,7 +10,7 @@ from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.reviews import Reviews
 from include.recommender.data.split import before, deduplicate, time_split
 from include.recommender.errors import DataError
-from tests.frames import frame
+from tests.interactions import frame
 
 DAY_S = 86_400
 YEARS_S = 5 * 365 * DAY_S

@@ -26,7 +26,7 @@ from include.recommender.models.als import fit_als
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.prior import BYTES_AN_ITEM, fit_prior
 from include.recommender.models.scoring import model_of
-from tests.frames import frame
+from tests.interactions import frame
 
 CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2})
 N_USERS, N_ITEMS, DAYS = 300, 120, 300

@@ -1,10 +1,13 @@
 """The intervals of benchmarks/quality.py: whole users drawn, and cuts taken for a sample."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.quality import by_cut, by_user
+from benchmarks.quality import COMPARED, by_cut, by_user, cut_means, gains
 from include.recommender.config import RetrainConfig
 
 CONFIG = RetrainConfig.from_params({})
@@ -27,3 +30,25 @@ def test_a_user_judged_at_two_cuts_is_no_second_user():
     assert twice == pytest.approx((low, high), abs=1e-3)
     apart = by_user(np.tile(differences, 2), np.arange(800), CONFIG)
     assert apart[1] - apart[0] == pytest.approx((high - low) / 2**0.5, rel=0.1)
+
+
+def test_the_tables_over_time_are_means_over_users_and_over_cuts():
+    recalls = [[0.5, 0.25, 0.25, 0.0], [0.0, 0.0, 0.25, 0.0], [1.0, 0.5, 0.0, 0.5]]
+    users = pd.DataFrame(recalls, columns=COMPARED)
+    users["user"] = [7, 8, 7]
+    users.index = pd.MultiIndex.from_tuples([(0, 0), (0, 1), (1, 0)], names=["cut", None])
+    found = gains(users, CONFIG)
+    assert found["all"].tolist() == pytest.approx([0.25, 1 / 3, 1 / 3])
+    assert found["mean of cuts"].tolist() == pytest.approx([(0.125 + 0.5) / 2, (0.0 + 1.0) / 2, (0.25 + 0.5) / 2])
+    prior = SimpleNamespace(power=0.2, half_life_days=30)
+    verdicts = {"2018-01-01": "HOLD", "2018-02-01": "PROMOTE"}
+    trials = [
+        SimpleNamespace(day=day, learned=prior, verdict=SimpleNamespace(decision=decision))
+        for day, decision in verdicts.items()
+    ]
+    table = cut_means(trials, users)
+    assert table.index.tolist() == ["2018-01-01", "2018-02-01", "all"]
+    assert table["users"].tolist() == [2, 1, 3]
+    assert table["candidate"].tolist() == pytest.approx([0.25, 1.0, 0.5])
+    assert table.loc["2018-02-01", "ratio"] == 2.0
+    assert table["verdict"].tolist() == ["HOLD", "PROMOTE", ""]

@@ -12,7 +12,7 @@ from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.judgement import UserRow
 from include.recommender.evaluation.slices import N_DECILES, by_item_popularity, item_deciles, user_slices
 from include.recommender.models.confidence import DAY_S
-from tests.frames import frame
+from tests.interactions import frame
 from tests.tables import Table
 
 DAY = int(DAY_S)

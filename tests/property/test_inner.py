@@ -8,7 +8,7 @@ from include.recommender.config import EncodeConfig
 from include.recommender.data.encoding import EncodedFold
 from include.recommender.data.inner import inner_fold
 from include.recommender.models.confidence import confidences
-from tests.frames import frame
+from tests.interactions import frame
 from tests.property.test_split import FOLDABLE, FRACTIONS, encoded, quick
 
 # Whoever is drawn first has more than may be drawn in all.

@@ -10,7 +10,7 @@ from include.recommender.data.reviews import Reviews
 from include.recommender.data.split import before, deduplicate, time_split
 from include.recommender.errors import DataError
 from include.recommender.models.confidence import confidences
-from tests.frames import frame
+from tests.interactions import frame
 
 COLUMNS = ("user", "item", "time", "rating", "verified")
 ROW = st.tuples(

@@ -10,14 +10,11 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from ..errors import ConfigError, RecommenderError
+from ..errors import RecommenderError
 from ..parameters import MAIN_CHANNEL
 from ..plain_text import shown_lines
+from ..registry.locate import connect
 from ..registry.moves import COMMAND
-from ..registry.registry import Registry
-from ..storage.client import s3_client
-from ..storage.objects import ObjectStore
-from ..storage.uris import split_uri
 from . import commands, lists
 from .adding import Adder, Typed, examples, shared
 from .commands import Answer
@@ -65,14 +62,6 @@ def _log_to_stderr(typed: Typed) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Printable(typed))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-
-
-def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
-    """The registry below a root URI, with the credentials that boto3 finds. Raises ConfigError."""
-    if not root:
-        raise ConfigError("No root: set RECOMMENDER_ROOT, or pass --root s3://bucket/prefix")
-    split_uri(root)
-    return Registry(ObjectStore.at(s3_client(endpoint_url), root))
 
 
 def parser(typed: Typed | None = None) -> argparse.ArgumentParser:

@@ -13,8 +13,8 @@ from ..errors import NotFound
 from ..parameters import MAIN_CHANNEL
 from ..registry.comparison import compare
 from ..registry.listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
+from ..registry.locate import resolve
 from ..registry.moves import Move, one_line
-from ..registry.named import version_named
 from ..registry.registry import By, Registry
 from ..registry.retention import Retention, retire
 from ..registry.verification import verify_version
@@ -51,7 +51,7 @@ def list_versions(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def show(registry: Registry, args: argparse.Namespace) -> Answer:
     """One version, or what is kept of it after it was retired."""
-    name = version_named(registry, args.model)
+    name = resolve(registry, args.model)
     there, retired = _pointers(registry), None
     try:
         manifest = registry.manifest(name)
@@ -73,7 +73,7 @@ def show(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def compare_versions(registry: Registry, args: argparse.Namespace) -> Answer:
     """Two versions side by side."""
-    found = compare(registry, version_named(registry, args.a), version_named(registry, args.b))
+    found = compare(registry, resolve(registry, args.a), resolve(registry, args.b))
     return Answer(asdict(found), text.comparison(found))
 
 
@@ -89,7 +89,7 @@ def history(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def promote(registry: Registry, args: argparse.Namespace) -> Answer:
     """Point a channel to a version."""
-    name = version_named(registry, args.model)
+    name = resolve(registry, args.model)
     before = registry.channels.read(args.channel)
     taken_off = registry.was_rolled_back(args.channel, name)
     state = registry.promote_by_hand(
@@ -130,12 +130,12 @@ def retire_versions(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def verify(registry: Registry, args: argparse.Namespace) -> Answer:
     """Download a version and check every file; status 1 where one is wrong."""
-    found = verify_version(registry, version_named(registry, args.model))
+    found = verify_version(registry, resolve(registry, args.model))
     return Answer({**asdict(found), "ok": found.ok}, text.verification(found), status=0 if found.ok else 1)
 
 
 def card(registry: Registry, args: argparse.Namespace) -> Answer:
     """A version's model card."""
-    name = version_named(registry, args.model)
+    name = resolve(registry, args.model)
     body = registry.read_file(registry.manifest(name), CARD).decode(errors="replace")
     return Answer({"model_id": name, "card": body}, body.rstrip())

@@ -28,7 +28,7 @@ from ..models.whitening import Factors
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
 from ..storage.digests import file_sha256
-from ..storage.documents import Count, Instant, Sha256
+from ..storage.documents import Count, Decision, Instant, Sha256
 from .sealed import Plain, read_document
 from .verdict import Verdict
 
@@ -106,7 +106,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return sum(entry.size_bytes for entry in self.files.values())
 
     @property
-    def decision(self) -> str:
+    def decision(self) -> Decision:
         """The gate's decision."""
         return self.verdict.decision
 

@@ -127,11 +127,16 @@ class FoldFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     published: FoldCounts
 
 
-def fold_counts(registry: Registry, manifest: Manifest) -> dict[str, int]:
-    """Users, items and interactions that the published factors were fitted on, and the size of the holdout."""
+def fold_file(registry: Registry, manifest: Manifest) -> FoldFile:
+    """The counts of a version's folds. Raises NotFound, DataError."""
     where = registry.objects.uri(f"models/{manifest.model_id}/{FOLD}")
     origin = Origin(where, "the folds of a version", "Compare with another version.")
-    fold = decode(registry.read_file(manifest, FOLD), FoldFile, origin)
+    return decode(registry.read_file(manifest, FOLD), FoldFile, origin)
+
+
+def fold_counts(registry: Registry, manifest: Manifest) -> dict[str, int]:
+    """Users, items and interactions that the published factors were fitted on, and the size of the holdout."""
+    fold = fold_file(registry, manifest)
     return {
         "users": fold.published.train_users,
         "items": fold.published.train_items,

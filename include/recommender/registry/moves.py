@@ -11,7 +11,7 @@ import msgspec
 
 from ..parameters import MAIN_CHANNEL
 from ..parameters.of_registry import WHO_CHARS, WHY_CHARS
-from ..storage.documents import Count, Instant
+from ..storage.documents import Count, Decision, Instant
 from .sealed import Plain, read_document, write_document
 
 Kind = Literal["promote", "rollback", "force"]
@@ -51,7 +51,7 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     known_until: Instant
     who: Annotated[str, msgspec.Meta(max_length=WHO_CHARS)]
     why: Annotated[str, msgspec.Meta(max_length=WHY_CHARS)]
-    verdict: str
+    verdict: Decision
     run: str
     kind: Kind = "promote"
     number: Count = 0

@@ -18,6 +18,7 @@ from ..storage.objects import ObjectStore
 from ..storage.plain_names import name_problem
 
 MAIN_DAG = "recommender_retrain"
+TUNE_DAG = "recommender_tune"
 State = Literal["running", "success", "skipped", "failed"]
 _FAMILY = "recommender_"
 READABLE_CHARS, DIGEST_DIGITS = 150, 10

@@ -14,7 +14,7 @@ from ..models.histories import Histories, Ints
 from ..models.protocol import Scores
 from ..models.shortlist import shortlist
 from ..parameters import MAIN_CHANNEL
-from ..registry.named import version_named
+from ..registry.locate import resolve
 from ..registry.registry import Registry
 from ..storage.cache import claim
 from .history import Gathered, gather
@@ -65,7 +65,7 @@ class Recommender:
             A file of the version is damaged.
         """
         claim(cache)
-        return cls(ServedVersion.fetch(registry, version_named(registry, name), cache))
+        return cls(ServedVersion.fetch(registry, resolve(registry, name), cache))
 
     def recommend(self, requests: Sequence[Request]) -> list[List]:
         """The list of each request. A list does not depend on the other requests, to the last bit."""

@@ -22,7 +22,7 @@ from ..registry.provenance import code_version, library_versions
 from ..registry.seen import Seen
 from ..reporting.card import Card, render_card
 from ..storage.artifacts import Artifact
-from ..storage.documents import to_json
+from ..storage.documents import Decision, to_json
 from .fit import Fitted, as_learned, load_factors, load_prior, prior_identity
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
@@ -77,7 +77,7 @@ class Published:
     model_id: str
     uri: str
     known_until: str
-    verdict: str
+    verdict: Decision
     fresh: bool
 
 

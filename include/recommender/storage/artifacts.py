@@ -238,6 +238,15 @@ class ArtifactStore:
             shutil.copytree(directory, copy)
             _move_into_place(copy, target)
 
+    def read_file(self, artifact: Artifact, name: str) -> bytes:
+        """The verified bytes of one small file, past the cache. Raises NotFound, DataError."""
+        key, entry = artifact.key(name), artifact.entry(name)
+        data = self.objects.read(key)
+        found = hashlib.sha256(data).hexdigest()
+        if found != entry.sha256:
+            raise DataError(f"{self.objects.uri(key)}: SHA-256 is {found}, the manifest says {entry.sha256}. {REMEDY}")
+        return data
+
     def _local(self, artifact: Artifact) -> Path:
         return entry_path(self.cache, artifact.stage, artifact.digest[:32])
 

@@ -1,0 +1,76 @@
+"""The trials of a search for a configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from ..errors import DataError
+from ..registry.registry import Registry
+from ..runs.journal import TUNE_DAG, Journal, folder_id
+from ..tuning.records import Result, TuneReport
+from ..tuning.search_report import read_report
+from ..tuning.tuned import read_tuned
+from .dtypes import COUNT, FLAG, NUMBER, Columns, frame
+
+TRIALS: Columns = {
+    "number": COUNT,
+    "objective": NUMBER,
+    "coverage": NUMBER,
+    "pruned": FLAG,
+    "chosen": FLAG,
+    "seconds": NUMBER,
+}
+
+
+def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
+    """All trials of the search that found a tuned configuration, in the order in which they were asked for.
+
+    Parameters
+    ----------
+    tuned_id : such as 20180901-0123456789ab; the parameter `tuned` of a retraining takes the same ids
+
+    Returns
+    -------
+    One row a trial; trial 0 has the values that the run was started with:
+
+    - number : Int64
+    - objective : float64, Recall@K, mean over all judged users of the cuts that the trial came to
+    - coverage, seconds : float64
+    - pruned, chosen : boolean; stopped early, and the one that the search chose
+    - cut_1, cut_2, ... : float64, Recall@K of each cut, the newest first; missing where the trial was pruned before it
+    - a column for each searched parameter, float64, with the parameter's name
+
+    Raises
+    ------
+    NotFound
+        There is no such configuration, or the report of its search is gone.
+    DataError
+        The configuration or the report is damaged, or the report is that of another search.
+
+    Examples
+    --------
+    >>> trials(registry, "20180901-0123456789ab").plot.scatter(x="alpha", y="objective")
+    """
+    tuned = read_tuned(registry.objects, tuned_id)
+    key = f"{Journal(registry.objects, folder_id(TUNE_DAG, tuned.evidence.run)).folder}/tuning.json"
+    report = read_report(registry.objects.read(key), registry.objects.uri(key))
+    if report.tuned != tuned_id:
+        raise DataError(f"{registry.objects.uri(key)}: is the report of a search that found {report.tuned}")
+    n_cuts, names = len(tuned.evidence.plan.folds), tuned.evidence.plan.names
+    columns = {**TRIALS, **{f"cut_{at + 1}": NUMBER for at in range(n_cuts)}, **dict.fromkeys(names, NUMBER)}
+    return frame((_trial(row, report) for row in report.results), columns)
+
+
+def _trial(row: Result, report: TuneReport) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "objective": row.objective,
+        "coverage": row.coverage,
+        "pruned": row.pruned,
+        "chosen": report.choice is not None and report.choice.number == row.number,
+        "seconds": row.seconds,
+        **{f"cut_{at + 1}": recall for at, recall in enumerate(row.recalls)},
+        **row.values,
+    }

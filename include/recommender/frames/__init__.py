@@ -12,6 +12,7 @@ and dtypes of a table are the same for any number of rows, also for none.
 from .data_steps import data_funnel
 from .groups import slices
 from .judged import evaluation, verdict
+from .lists import interactions, recommendations
 from .overview import compare, versions
 from .root import connect
 from .search_trials import trials
@@ -23,6 +24,8 @@ __all__ = [
     "data_funnel",
     "evaluation",
     "history",
+    "interactions",
+    "recommendations",
     "slices",
     "trend",
     "trials",

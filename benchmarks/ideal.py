@@ -68,7 +68,7 @@ def judged(seed: int, config: RetrainConfig) -> dict[str, float]:
                 (world.user_ids, users, fold.user_codes[task.rows]),
             )
         )
-    ideal = Ideal(world, columns, (fold.stats["cut_s"] + fold.stats["last_s"]) / 2)
+    ideal = Ideal(world, columns, (fold.stats["split_s"] + fold.stats["last_s"]) / 2)
     themselves = Histories(
         np.arange(len(rows) + 1), rows.astype(np.int32), np.ones(len(rows), dtype=np.float32), len(world.user_ids)
     )

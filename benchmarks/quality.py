@@ -1,9 +1,9 @@
 """Reviews to a verdict through the library alone: parse, encode, fit, judge, decide. No Airflow, no S3.
 
-Prints all models, each with the paired bootstrap interval of (candidate - it). With `--cuts N` it does so at N
+Prints all models, each with the paired bootstrap interval of (candidate - it). With `--splits N` it does so at N
 points in time, up to the end of the reviews, and prints Recall@K of each: one lucky month decides nothing.
 
-    python -m benchmarks.quality REVIEWS [--cuts N] [--half-life-days N] ...
+    python -m benchmarks.quality REVIEWS [--splits N] [--half-life-days N] ...
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
 def judged_models(fold: EncodedFold, task: Task, config: RetrainConfig) -> tuple[dict[str, Judged], LearnedPrior]:
     """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
     fitted = fit(fold, config)
-    counted = (fold.indices, fold.times, len(fold.item_codes), fold.cut_s)
+    counted = (fold.indices, fold.times, len(fold.item_codes), fold.split_s)
     models: dict[str, Recommender] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
     judged = judge(models | fit_popularity(*counted, config.popularity), task, config.evaluate)
     unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
@@ -114,34 +114,35 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     """Recall@K a point in time, then the mean over all users of all points."""
     k = config.evaluate.top_k
     head = f"{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
-    lines = [f"{'cut':<12}{'users':>7}{'power':>7}{'days':>6}{head}  verdict"]
+    lines = [f"{'split':<12}{'users':>7}{'power':>7}{'days':>6}{head}  verdict"]
     columns: dict[str, list[np.ndarray]] = {}
     for trial in trials:
         recalls = {name: trial.judged[name].recall for name in (CANDIDATE, WITHOUT_PRIOR, PLAIN)}
         recalls["popularity"] = trial.judged[trial.verdict.baseline].recall
-        day = np.datetime64(trial.fold.cut_s, "s").astype("datetime64[D]")
+        day = np.datetime64(trial.fold.split_s, "s").astype("datetime64[D]")
         learned = f"{trial.learned.power:>7g}{trial.learned.half_life_days:>6g}"
         lines.append(f"{day!s:<12}{len(recalls[CANDIDATE]):>7,}{learned}{_row(recalls)}  {trial.verdict.decision}")
         for name, recall in recalls.items():
             columns.setdefault(name, []).append(recall)
     together = {name: np.concatenate(parts) for name, parts in columns.items()}
     lines.append(f"{'all':<12}{len(together[CANDIDATE]):>7,}{'':>13}{_row(together)}")
-    lines.append(f"Recall@{k}; popularity: the strongest at that cut, chosen on its holdout.")
+    lines.append(f"Recall@{k}; popularity: the strongest at that split, chosen on its holdout.")
     users = np.concatenate([trial.fold.user_codes[trial.rows] for trial in trials])
     lines.append(
-        f"{'candidate minus':<17}{'all':>9}   {'users drawn':<20}{'mean of cuts':>12}   {'cuts drawn':<20}one more cut"
+        f"{'candidate minus':<17}{'all':>9}   {'users drawn':<20}{'mean of splits':>14} "
+        f"  {'splits drawn':<20}one more split"
     )
     for name in (WITHOUT_PRIOR, PLAIN, "popularity"):
         users_drawn = by_user(together[CANDIDATE] - together[name], users, config)
         mean = float((together[CANDIDATE] - together[name]).mean())
-        cuts = [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)]
-        of_mean, of_next = (_told(interval) for interval in by_cut(cuts, config))
-        told = f"{mean:>+9.4f}   {_told(users_drawn):<20}{np.mean(cuts):>+12.4f}   {of_mean:<20}{of_next}"
+        splits = [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)]
+        of_mean, of_next = (_told(interval) for interval in by_split(splits, config))
+        told = f"{mean:>+9.4f}   {_told(users_drawn):<20}{np.mean(splits):>+14.4f}   {of_mean:<20}{of_next}"
         lines.append(f"{name:<17}{told}")
     level = config.gate.confidence_level * 100
     lines.append(
-        f"{level:g} %. Users drawn: these cuts, whole users, by bootstrap. Cuts drawn: as if they were a sample of\n"
-        "all, by Student's t, for the mean of such cuts and for one more; they share much of their train part."
+        f"{level:g} %. Users drawn: bootstrap of whole users in these splits. Splits drawn: Student's t over splits,\n"
+        "as if they were a random sample, for the mean of such splits and for one more; their train parts overlap."
     )
     return "\n".join(lines)
 
@@ -150,8 +151,8 @@ def _told(interval: tuple[float, float]) -> str:
     return f"({interval[0]:+.4f}, {interval[1]:+.4f})"
 
 
-def by_cut(differences: list[float], config: RetrainConfig) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Student's intervals of the mean difference of such cuts, and of the difference at one more of them."""
+def by_split(differences: list[float], config: RetrainConfig) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Student's intervals of the mean difference of such splits, and of the difference at one more of them."""
     values = np.array(differences)
     half = student.ppf((1 + config.gate.confidence_level) / 2, len(values) - 1) * sem(values)
     ahead = half * np.sqrt(1 + len(values))
@@ -186,17 +187,17 @@ def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
-    parser.add_argument("--cuts", type=int, default=1, help="points in time (1: the end of the reviews)")
+    parser.add_argument("--splits", type=int, default=1, help="points in time (1: the end of the reviews)")
     for name, each in RETRAIN.items():
         if name not in RUN and not isinstance(each.kind, Several):
             add_option(parser, each, default=argparse.SUPPRESS)
     given = vars(parser.parse_args())
-    files, cuts = given.pop("reviews"), given.pop("cuts")
+    files, splits = given.pop("reviews"), given.pop("splits")
     config = RetrainConfig.from_params(given)
     logging.basicConfig(level=logging.WARNING)
     started = time.monotonic()
     reviews = read(files, config)
-    trials = [Trial.at(reviews, as_of_s, config) for as_of_s in instants(reviews, cuts)]
+    trials = [Trial.at(reviews, as_of_s, config) for as_of_s in instants(reviews, splits)]
     stats = trials[-1].fold.stats
     print(
         f"{stats['interactions']:,} interactions, train {stats['train']:,} ({stats['train_users']:,} users, "
@@ -204,7 +205,7 @@ def main() -> None:
         f"{time.monotonic() - started:.1f} s\n"
     )
     print(report(trials[-1], config))
-    if cuts > 1:
+    if splits > 1:
         print(f"\n{over_time(trials, config)}")
 
 

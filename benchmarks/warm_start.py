@@ -1,4 +1,4 @@
-"""Warm start against cold: Recall@K and loss by iterations, from a champion that ends some weeks before the cut.
+"""Warm start against cold: Recall@K and loss by iterations, from a champion that ends some weeks before the split time.
 
 The candidate trains on the train part of all reviews. The champion was trained, cold, on everything up to `--weeks`
 before that part ends, as the judged factors of an earlier run were; users and items are joined by their ids.
@@ -136,11 +136,11 @@ def main() -> None:
     for weeks in given.weeks:
         warm = []
         for config in configs:
-            part = champion(parsed, fold.stats["cut_s"] - weeks * WEEK_S, config)
+            part = champion(parsed, fold.stats["split_s"] - weeks * WEEK_S, config)
             start, n_items = joined_factors(part, items, config.train)
             warm.append(course(fold, task, start, config))
         share = f"{n_items / len(items):.1%} of items known"
-        print(f"\nchampion ends {weeks} weeks before the cut: {share}")
+        print(f"\nchampion ends {weeks} weeks before the split time: {share}")
         report("warm", Course.mean(warm))
         report_reached(fold, start, Course.mean(warm), cold, configs[-1])
 

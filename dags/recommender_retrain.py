@@ -12,7 +12,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
-| train_als | the candidate's item factors, trained on what lies before the cut |
+| train_als | the candidate's item factors, trained on the interactions before the split time |
 | fit_popularity | the baselines: all-time, recent and decayed popularity |
 | learn_prior | how much recent popularity weighs in the score, learned on a time split inside train |
 | evaluate | candidate, popularity and champion on the same users and the whole catalogue |

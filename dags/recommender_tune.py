@@ -10,7 +10,7 @@ holdout that the gate of `recommender_retrain` judges on is never looked at.
 | plan | which parameters are searched, and the points in time at which they are judged |
 | ask_1, ask_2, ... | the configurations of a round, from the results so far (Optuna) |
 | try_1, try_2, ... | one mapped task a configuration; one without hope is stopped early |
-| choose | the best against the defaults, with intervals, and on a newer cut that the search never looked at |
+| choose | the best against the defaults, with intervals, and on a newer split that the search never looked at |
 | write_config | the winner as `tuned/<id>.json`, for good; `recommender_retrain` takes it by its parameter `tuned` |
 | write_report | search history, importance of the parameters, best against defaults |
 
@@ -77,7 +77,7 @@ def ask(number: int) -> list[dict[str, Any]]:
     pool=TRAINING_POOL, max_active_tis_per_dag=1, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False
 )
 def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
-    """Fits one configuration at one cut after the other; stops where it has no hope against the best so far."""
+    """Fits one configuration at one split after the other; stops where it has no hope against the best so far."""
     from include.orchestration import tuning
 
     return tuning.try_one(number, asked)
@@ -85,7 +85,7 @@ def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
 
 @task(trigger_rule="none_failed", pool=TRAINING_POOL, show_return_value_in_logs=False)
 def choose() -> dict[str, Any]:
-    """Compares the best with the defaults, also on a cut that the search never looked at."""
+    """Compares the best with the defaults, also on a split that the search never looked at."""
     from include.orchestration import tuning
 
     return tuning.choose()

@@ -52,9 +52,9 @@ def check_unseen(objects: ObjectStore, name: str | None, encoded: Artifact) -> N
     """Raise ConfigError where the search of a tuned configuration knew reviews of this run's holdout."""
     if not name or name == NONE_YET:
         return
-    searched_s, cut_s = read_tuned(objects, name).cut_s, encoded.counted(FoldCounts).cut_s
-    if searched_s > cut_s:
-        seen, held = (datetime.fromtimestamp(instant, UTC).isoformat() for instant in (searched_s, cut_s))
+    searched_s, split_s = read_tuned(objects, name).split_s, encoded.counted(FoldCounts).split_s
+    if searched_s > split_s:
+        seen, held = (datetime.fromtimestamp(instant, UTC).isoformat() for instant in (searched_s, split_s))
         raise ConfigError(
             f"tuned={name}: its search knew reviews up to {seen}, and this run judges on those from {held} on, so the "
             "judgement would not be fair. Take one of an earlier as_of, a later as_of for this run, or the "

@@ -52,7 +52,7 @@ def ask_next(number: int) -> list[dict[str, Any]]:
 
 
 def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
-    """One configuration of a round, judged at one cut after the other."""
+    """One configuration of a round, judged at one split after the other."""
 
     def body(run: Run) -> dict[str, Any]:
         result = plain(
@@ -72,7 +72,7 @@ def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose() -> dict[str, Any]:
-    """The best against the defaults, confirmed on a cut that the search never looked at."""
+    """The best against the defaults, confirmed on a split that the search never looked at."""
 
     def body(run: Run) -> dict[str, Any]:
         planned, results = run.of("plan", Plan), _results(run, ROUNDS)

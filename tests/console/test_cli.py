@@ -213,7 +213,7 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     a, b, c, d = (version(label, 1) for label in "abcd")
     publish(registry, a)
     publish(registry, b, items=("01", "02", "03", "04", "05"), libraries={"numpy": "3"})
-    publish(registry, c, cut_s=1_530_000_001)
+    publish(registry, c, split_s=1_530_000_001)
     config = RetrainConfig.from_params({"factors": 4, "holdout_fraction": 0.2}).as_dict()
     publish(registry, d, reviews="other", config=config)
     _, body = ask("compare", a, b)
@@ -224,7 +224,7 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     assert body["metrics"]["recall@10"] == [0.25, 0.25]
     _, out, _ = run("compare", a, c)
     assert "WARNING: The metrics are not comparable" in out
-    assert "cut 2018-06-26T08:00:00+00:00 and 2018-06-26T08:00:01+00:00" in out
+    assert "split time 2018-06-26T08:00:00+00:00 and 2018-06-26T08:00:01+00:00" in out
     _, body = ask("compare", a, d)
     assert body["config"] == {"train.factors": [2, 4], "encode.holdout_fraction": [0.1, 0.2]}
     assert "the content of snapshot 2018-09-01" in body["warnings"][0]

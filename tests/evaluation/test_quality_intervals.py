@@ -1,21 +1,23 @@
-"""The intervals of benchmarks/quality.py: whole users drawn, and cuts taken for a sample."""
+"""The intervals of benchmarks/quality.py: whole users drawn, and splits taken for a sample."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.quality import by_cut, by_user
+from benchmarks.quality import by_split, by_user
 from include.recommender.config import RetrainConfig
 
 CONFIG = RetrainConfig.from_params({})
-CUTS = [0.004, 0.011, -0.002, 0.019, 0.007]
+SPLITS = [0.004, 0.011, -0.002, 0.019, 0.007]
 
 
 def test_of_cuts_it_is_students_interval_and_one_more_lies_wider():
-    mean, spread = np.mean(CUTS), np.std(CUTS, ddof=1)
-    of_mean, of_next = by_cut(CUTS, CONFIG)
-    assert of_mean == pytest.approx(stats.t.interval(0.95, len(CUTS) - 1, mean, spread / len(CUTS) ** 0.5))
-    assert of_next == pytest.approx(stats.t.interval(0.95, len(CUTS) - 1, mean, spread * (1 + 1 / len(CUTS)) ** 0.5))
+    mean, spread = np.mean(SPLITS), np.std(SPLITS, ddof=1)
+    of_mean, of_next = by_split(SPLITS, CONFIG)
+    assert of_mean == pytest.approx(stats.t.interval(0.95, len(SPLITS) - 1, mean, spread / len(SPLITS) ** 0.5))
+    assert of_next == pytest.approx(
+        stats.t.interval(0.95, len(SPLITS) - 1, mean, spread * (1 + 1 / len(SPLITS)) ** 0.5)
+    )
 
 
 def test_a_user_judged_at_two_cuts_is_no_second_user():

@@ -36,7 +36,7 @@ CHOICE = choice(
     searched=INTERVAL,
     confirmed=INTERVAL,
     alone=INTERVAL,
-    by_cut=[INTERVAL] * 3,
+    by_split=[INTERVAL] * 3,
 )
 WHOLE = TuneReport(
     run=RunFacts(
@@ -54,7 +54,7 @@ WHOLE = TuneReport(
         defaults=RESULTS[0].values,
         folds=["s3://b/1", "s3://b/2"],
         confirm="s3://b/3",
-        cut_s=1_535_760_000,
+        split_s=1_535_760_000,
         holdouts=[(1_530_000_000, 1_532_000_000), (1_528_000_000, 1_530_000_000), (1_532_000_000, 1_535_760_000)],
     ),
     top_k=10,
@@ -131,7 +131,7 @@ def test_any_part_may_be_missing(gone):
     assert "NOT ENDED" in render(report(**gone))
 
 
-def test_each_cut_has_its_dates():
+def test_each_split_has_its_dates():
     page = render(report())
-    assert "cut 2, held out 2018-06-03 04:26:40 UTC to 2018-06-26 08:00 UTC" in page
-    assert "newest cut, held out 2018-07-19 11:33:20 UTC to 2018-09-01 00:00 UTC" in page
+    assert "split 2, held out 2018-06-03 04:26:40 UTC to 2018-06-26 08:00 UTC" in page
+    assert "newest split, held out 2018-07-19 11:33:20 UTC to 2018-09-01 00:00 UTC" in page

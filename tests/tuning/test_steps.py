@@ -24,7 +24,7 @@ from ..candidates import JULY
 from ..evaluation.test_learn_prior import CONFIG, world
 
 BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior": False})
-SEARCH = TuneConfig(cuts=2)
+SEARCH = TuneConfig(splits=2)
 
 
 def trial(number, values, objective, artifacts):
@@ -48,16 +48,16 @@ def planned(workspace):
     return plan(workspace, parsed, JULY, ["prior_power"], BASE, SEARCH)
 
 
-def test_holdouts_follow_each_other_up_to_the_cut_of_a_retraining(planned):
+def test_holdouts_follow_each_other_up_to_the_split_of_a_retraining(planned):
     *searched, newest = planned.holdouts
-    assert len(searched) == len(planned.folds) == SEARCH.cuts
+    assert len(searched) == len(planned.folds) == SEARCH.splits
     in_time = [*searched[::-1], newest]
     assert all(begin < end for begin, end in in_time)
     assert [end for _, end in in_time[:-1]] == [begin for begin, _ in in_time[1:]]
-    assert newest[1] == planned.cut_s
+    assert newest[1] == planned.split_s
 
 
-def test_a_trial_without_hope_is_stopped_after_the_first_cut(workspace, planned):
+def test_a_trial_without_hope_is_stopped_after_the_first_split(workspace, planned):
     default = run_trial(workspace, planned, Asked(0, planned.defaults), [], base=BASE, config=SEARCH)
     assert (len(default.recalls), default.pruned) == (2, False)
     # Taste rules in this world; such a prior recommends the same to everybody.
@@ -83,12 +83,12 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, plann
         (-0.01, 0.01, 0.0, False),
     ],
 )
-def test_better_is_what_the_newest_cut_says_by_itself_or_confirms(searched, confirmed, alone, better):
+def test_better_is_what_the_newest_split_says_by_itself_or_confirms(searched, confirmed, alone, better):
     assert recommends_better(*(Interval(0.02, low, 0.05) for low in (searched, confirmed, alone))) is better
 
 
-def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch, workspace, planned):
-    """Worse on the cuts of the search; on the newest better, for each user by as much."""
+def test_the_newest_split_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch, workspace, planned):
+    """Worse on the splits of the search; on the newest better, for each user by as much."""
     recall = np.random.default_rng(0).random(400) / 4
     recalls = {"default": recall, "winner": recall, "newest default": recall, "newest winner": recall + 0.01}
     monkeypatch.setattr(steps, "recall_of", lambda _, uri: recalls[uri])
@@ -125,7 +125,7 @@ def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch,
 def test_a_winner_is_better_where_it_also_covers_enough(
     monkeypatch, workspace, planned, scale, covers, better, too_narrow
 ):
-    """Winner and defaults have recalls of a known difference, on the search's cuts and on the newest."""
+    """Winner and defaults have recalls of a known difference, on the search's splits and on the newest."""
     recall = np.random.default_rng(0).random(400) / 4
     recalls = {"default": recall, "winner": recall * scale}
     covered = {"default": covers[1], "winner": covers[0]}
@@ -141,7 +141,7 @@ def test_a_winner_is_better_where_it_also_covers_enough(
     means = {name: float(row.mean()) for name, row in recalls.items()}
     results = [
         trial(0, planned.defaults, means["default"], ["default"]),
-        # Whatever it covered on the search's cuts, and however it did there, it is the winner.
+        # Whatever it covered on the search's splits, and however it did there, it is the winner.
         trial(1, {"prior_power": 0.3}, 1.0, ["winner"]),
     ]
     choice = choose(workspace, planned, results, BASE, SEARCH)
@@ -164,7 +164,7 @@ def test_a_trial_is_judged_with_the_prior_that_it_learned():
     found = judge_configuration(fold, config)
     learned = PriorConfig(**found.prior)
     assert learned.half_life_days != 60.0
-    popularity = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.cut_s, learned)
+    popularity = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.split_s, learned)
     model = model_of(fit_als(fold.matrix, config.train)[0], popularity, config.train, learned)
     expected = judge({"it": model}, fold_task(fold, config.evaluate), config.evaluate)["it"]
     assert (found.recall == expected.recall).all()

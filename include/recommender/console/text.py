@@ -9,7 +9,7 @@ from typing import Any
 from ..parameters import RETRAIN
 from ..plain_text import shown
 from ..registry.bundle import Manifest
-from ..registry.comparison import Comparison, Pair, cut_of, prior_told
+from ..registry.comparison import Comparison, Pair, prior_told, split_time_of
 from ..registry.listing import Summary
 from ..registry.moves import Move, instant, one_line
 from ..registry.retention import Candidate, Retirement
@@ -112,7 +112,7 @@ def version(
         "known_until": manifest.known_until.isoformat(),
         "as_of": manifest.as_of.isoformat(),
         "snapshot": manifest.snapshot,
-        "cut": cut_of(manifest),
+        "split time": split_time_of(manifest),
         "item prior": prior_told(manifest),
         "tuned": manifest.tuned,
         **counts,

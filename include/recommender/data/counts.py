@@ -101,7 +101,7 @@ class FoldCounts(msgspec.Struct, frozen=True, kw_only=True):
     interactions: Count
     first_s: EpochSeconds
     last_s: EpochSeconds
-    cut_s: EpochSeconds
+    split_s: EpochSeconds
     train: Count
     train_users: Count
     train_items: Count

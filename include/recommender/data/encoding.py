@@ -47,7 +47,7 @@ MAX_CODE = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedFold:
-    """Train as a matrix, and what each known user did after the cut.
+    """Train as a matrix, and what each known user did after the split time.
 
     user_codes : int32, shape (n_users,), the parse code of each train user, ascending; item_codes likewise
     indptr, indices, confidence : CSR of 1 + alpha * w, float32, shape (n_users, n_items)
@@ -77,9 +77,9 @@ class EncodedFold:
         return sparse.csr_matrix((self.confidence, self.indices, self.indptr), shape=shape)
 
     @property
-    def cut_s(self) -> int:
+    def split_s(self) -> int:
         """Seconds, the instant between train and holdout."""
-        return int(self.stats["cut_s"])
+        return int(self.stats["split_s"])
 
     @property
     def histories(self) -> Histories:
@@ -105,7 +105,7 @@ class EncodedFold:
 
     def reweighed(self, config: EncodeConfig) -> EncodedFold:
         """The same fold with the confidences of another configuration; its split and minimum counts have to agree."""
-        weighed = confidences(self.times, self.ratings, self.verified, cut_s=self.cut_s, config=config)
+        weighed = confidences(self.times, self.ratings, self.verified, split_s=self.split_s, config=config)
         return replace(self, confidence=weighed)
 
     def save(self, directory: Path) -> None:
@@ -119,8 +119,8 @@ class EncodedFold:
         """Read what `save` wrote, memory-mapped; copy-on-write, since implicit takes no read-only arrays."""
         arrays = {name: load_array(directory / f"{name}.npy", *_TYPES[name], mmap_mode="c") for name in _ARRAYS}
         stats = load_json(directory / "fold.json", REMEDY)
-        if not isinstance(stats, dict) or type(stats.get("cut_s")) is not int:
-            raise DataError(f"{directory / 'fold.json'}: expected an object with the integer cut_s. {REMEDY}")
+        if not isinstance(stats, dict) or type(stats.get("split_s")) is not int:
+            raise DataError(f"{directory / 'fold.json'}: expected an object with the integer split_s. {REMEDY}")
         found = cls(**arrays, stats=stats)
         found._check(directory)
         return found
@@ -153,7 +153,7 @@ class EncodedFold:
 
 
 def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
-    """Cut, de-duplicate, split by time, filter, weigh.
+    """Drop what is after as_of, de-duplicate, split by time, filter, weigh.
 
     Parameters
     ----------
@@ -169,8 +169,8 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     interactions = deduplicate(known)
     fold = time_split(interactions, config.holdout_fraction)
     if config.holdout_fraction and len(known) > len(interactions):
-        # A later review may have said that the purchase was verified: train must not know that before the cut.
-        fold = replace(fold, train=deduplicate(before(known, fold.cut_s)))
+        # A later review may have said that the purchase was verified: train must not know that before the split time.
+        fold = replace(fold, train=deduplicate(before(known, fold.split_s)))
     train, n_rounds = filter_rare(fold.train, config.min_user_interactions, config.min_item_interactions)
     if len(train) == 0:
         raise DataError(
@@ -181,13 +181,13 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     user_codes, rows = np.unique(train.user, return_inverse=True)
     item_codes, columns = np.unique(train.item, return_inverse=True)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
-    confidence = confidences(train.time, train.rating, train.verified, cut_s=fold.cut_s, config=config)
+    confidence = confidences(train.time, train.rating, train.verified, split_s=fold.split_s, config=config)
     holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
     if len(fold.holdout) and not len(holdout_rows):
         raise DataError(
             f"The holdout is empty: none of the {len(np.unique(fold.holdout.user)):,} users with interactions after "
-            f"the cut has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later as_of, or "
-            "bring a longer history."
+            f"the split time has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later "
+            "as_of, or bring a longer history."
         )
     return EncodedFold(
         user_codes=user_codes.astype(np.int32),
@@ -238,7 +238,7 @@ def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, 
 
 def _train_stats(fold: Fold, train: Reviews, n_users: int, n_items: int) -> dict[str, Any]:
     return {
-        "cut_s": fold.cut_s,
+        "split_s": fold.split_s,
         "train": len(train),
         "train_users": n_users,
         "train_items": n_items,

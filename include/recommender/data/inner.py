@@ -13,8 +13,9 @@ from .encoding import EncodedFold
 def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, seed: int) -> EncodedFold | None:
     """The fold's train part, split again: the newest `holdout_fraction` of it is the inner holdout.
 
-    Users and items keep their rows and columns; those without an interaction before the inner cut have empty ones.
-    Confidences are those of `config` at the inner cut. Of more than `max_interactions`, whole users are drawn.
+    Users and items keep their rows and columns. A row or column without an interaction before the inner split time is
+    empty.
+    Confidences are those of `config` at the inner split time. Of more than `max_interactions`, whole users are drawn.
 
     Returns
     -------
@@ -27,8 +28,8 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
         return None
     fraction = config.holdout_fraction or EncodeConfig().holdout_fraction
     rank = min(n - 1, round(n * (1 - fraction)))
-    cut_s = int(np.partition(fold.times[kept], rank)[rank])
-    before, after = kept & (fold.times < cut_s), kept & (fold.times >= cut_s)
+    split_s = int(np.partition(fold.times[kept], rank)[rank])
+    before, after = kept & (fold.times < split_s), kept & (fold.times >= split_s)
     older = fold.only(before)
     judged = after & (older.history[rows] > 0)
     if not judged.any():
@@ -42,7 +43,7 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
         holdout_rows=users.astype(np.int32),
         holdout_indptr=np.concatenate([[0], np.cumsum(held)]).astype(np.int64),
         holdout_items=items,
-        stats={"cut_s": cut_s, "train": len(older.times), "judged_users": len(users)},
+        stats={"split_s": split_s, "train": len(older.times), "judged_users": len(users)},
     )
     return split.reweighed(config)
 

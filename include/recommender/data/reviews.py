@@ -1,4 +1,4 @@
-"""Coded reviews: users and items as integers, given once, so that every later cut is arithmetic on integers."""
+"""Coded reviews: users and items as integers, given once, so that every later split is arithmetic on integers."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig)
     items = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization).whitened
     # Not by the run's own max_users: so few may be asked for there that they teach nothing.
     task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
-    counted = (inner.indices, inner.times, len(inner.item_codes), inner.cut_s)
+    counted = (inner.indices, inner.times, len(inner.item_codes), inner.split_s)
     settings = {point: replace(config.prior, half_life_days=point[0], power=point[1]) for point in points}
     # Without power the half-life does not matter.
     distinct = {point: point if point[1] else (points[0][0], 0.0) for point in points}

@@ -37,9 +37,9 @@ class UserSlice:
 
 
 def user_slices(fold: EncodedFold, rows: Ints) -> tuple[UserSlice, ...]:
-    """How long ago each user was last active, at the cut, and how much of the history is of verified purchases."""
+    """Slices of the users by days without activity before the split time and by the share of verified purchases."""
     at, starts = _interactions_of(fold, rows)
-    idle = (fold.cut_s - np.maximum.reduceat(fold.times[at], starts)) / DAY_S
+    idle = (fold.split_s - np.maximum.reduceat(fold.times[at], starts)) / DAY_S
     labels = [f"{low} to {high} days" for low, high in pairwise(IDLE_EDGES_DAYS)]
     active = UserSlice(
         "days since the last interaction",

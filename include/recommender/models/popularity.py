@@ -35,23 +35,23 @@ def fit_popularity(
     items: np.ndarray[Any, np.dtype[np.int32]],
     times: np.ndarray[Any, np.dtype[np.int64]],
     n_items: int,
-    cut_s: int,
+    split_s: int,
     config: PopularityConfig,
 ) -> dict[str, Popularity]:
-    """All-time, recent windows before the cut, and exponentially decayed popularity, by name.
+    """All-time, recent windows before the split time, and exponentially decayed popularity, by name.
 
     Parameters
     ----------
     items : int32, shape (n_train,), item of each train interaction
     times : int64, shape (n_train,), its time in seconds
-    cut_s : the instant that windows and ages are counted back from
+    split_s : the instant that windows and ages are counted back from
     """
-    age_days = (cut_s - times) / DAY_S
+    age_days = (split_s - times) / DAY_S
     all_time = np.bincount(items, minlength=n_items).astype(np.float64)
     counts: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {"popularity_all_time": all_time}
     for days in config.windows_days:
         counts[f"popularity_{days}d"] = np.bincount(items[age_days <= days], minlength=n_items).astype(np.float64)
-    counts["popularity_decayed"] = decayed_counts(items, times, n_items, cut_s, config.half_life_days)
+    counts["popularity_decayed"] = decayed_counts(items, times, n_items, split_s, config.half_life_days)
     return {name: Popularity(found, _order(found, all_time)) for name, found in counts.items()}
 
 
@@ -59,11 +59,11 @@ def decayed_counts(
     items: np.ndarray[Any, np.dtype[np.int32]],
     times: np.ndarray[Any, np.dtype[np.int64]],
     n_items: int,
-    cut_s: int,
+    split_s: int,
     half_life_days: float,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Interactions of each item, each counting 2^(-age / half-life), age at the cut; float64, shape (n_items,)."""
-    weights = np.exp2(-((cut_s - times) / DAY_S) / half_life_days)
+    """Sum of 2^(-age at the split time / half-life) over the interactions of each item; float64, shape (n_items,)."""
+    weights = np.exp2(-((split_s - times) / DAY_S) / half_life_days)
     return np.bincount(items, weights=weights, minlength=n_items).astype(np.float64)
 
 

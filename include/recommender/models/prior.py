@@ -30,11 +30,11 @@ def fit_prior(
     items: np.ndarray[Any, np.dtype[np.int32]],
     times: np.ndarray[Any, np.dtype[np.int64]],
     n_items: int,
-    cut_s: int,
+    split_s: int,
     config: PriorConfig,
 ) -> Counts:
     """Exponentially decayed counts of train interactions, float64, shape (n_items,); see `decayed_counts`."""
-    return decayed_counts(items, times, n_items, cut_s, config.half_life_days)
+    return decayed_counts(items, times, n_items, split_s, config.half_life_days)
 
 
 @dataclass(frozen=True)

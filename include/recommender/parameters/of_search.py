@@ -48,7 +48,7 @@ class TuneConfig(Section, key="tune", heading="Search"):
         "Number of configurations that are asked for at once. With fewer, each learns from more results; "
         f"{ROUNDS} rounds have to be enough for all trials.",
     )
-    cuts: int = parameter(
+    splits: int = parameter(
         3,
         Whole(1, 12),
         "Number of split times inside train at which trials are judged; one more confirms the winner. Raise it for a "

@@ -1,8 +1,8 @@
 """A bundle: the immutable files of one model version. No pickle, ever.
 
-It keeps two sets of item factors: the judged ones, trained before the cut, with which a later run may be compared on a
-holdout that they have not seen; and the published ones, refitted on everything before as_of. Users are their histories;
-see `seen`.
+It keeps two sets of item factors. The judged ones were trained before the split time: a later run compares itself with
+them on a holdout that they have not seen. The published ones were refitted on everything before as_of. Users are their
+histories; see `seen`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     model_id : follows from `identity` and the newest interaction; also the name of its folder
     identity : what the model is; versions that agree here are one version
     as_of : of the run that published it first, `created_at` when that was: two runs may make one version
-    cut_s : seconds, the instant between train and holdout of the judged part
-    published_cut_s : seconds, the instant after the newest interaction that the published part knows
+    split_s : seconds, the instant between train and holdout of the judged part
+    published_split_s : seconds, the instant after the newest interaction that the published part knows
     last_s : seconds, the newest review of the snapshot, which may lie after as_of
     reviews : digest of the review files
     metrics : model -> metric -> value
@@ -71,8 +71,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     as_of: Instant
     created_at: Instant
     snapshot: str
-    cut_s: Seconds
-    published_cut_s: Seconds
+    split_s: Seconds
+    published_split_s: Seconds
     last_s: Seconds
     reviews: str
     config: dict[str, dict[str, Any]]
@@ -98,7 +98,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
         Two runs with different as_of may make one version, so as_of says nothing about what it knows.
         """
-        return min(self.as_of, datetime.fromtimestamp(self.published_cut_s, UTC))
+        return min(self.as_of, datetime.fromtimestamp(self.published_split_s, UTC))
 
     @property
     def size_bytes(self) -> int:
@@ -112,22 +112,22 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def _time_problems(manifest: Manifest) -> list[str]:
-    known = datetime.fromtimestamp(manifest.published_cut_s, UTC)
+    known = datetime.fromtimestamp(manifest.published_split_s, UTC)
     problems = []
     if not known <= manifest.as_of < LATEST:
         problems.append(
             f"as_of={manifest.as_of.isoformat()}: expected an instant from {known.isoformat()}, the end of what the "
             f"version knows, to {LATEST.year}"
         )
-    if manifest.cut_s > manifest.published_cut_s or manifest.last_s < manifest.published_cut_s - 1:
-        problems.append("cut_s, published_cut_s and last_s: expected in this order")
+    if manifest.split_s > manifest.published_split_s or manifest.last_s < manifest.published_split_s - 1:
+        problems.append("split_s, published_split_s and last_s: expected in this order")
     if not datetime.fromtimestamp(0, UTC) < manifest.created_at < LATEST:
         problems.append(f"created_at={manifest.created_at.isoformat()}: expected an instant to {LATEST.year}")
     return problems
 
 
 def _name_problems(manifest: Manifest) -> list[str]:
-    expected = model_id(manifest.published_cut_s - 1, manifest.identity)
+    expected = model_id(manifest.published_split_s - 1, manifest.identity)
     problems = [f"model_id={manifest.model_id!r}: its identity gives {expected}"] * (manifest.model_id != expected)
     for name, entry in manifest.files.items():
         stored = _stored_as(name, entry.sha256)

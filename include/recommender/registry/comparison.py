@@ -15,7 +15,7 @@ from .listing import fold_counts
 from .registry import Registry
 
 VOCABULARY = "published_items.parquet"
-# What decides who is judged on what, besides the reviews and the cut.
+# What decides who is judged on what, besides the reviews and the split time.
 HOLDOUT_KNOBS = ("encode.holdout_fraction", "encode.min_user_interactions", "encode.min_item_interactions")
 JUDGE_KNOBS = ("evaluate.max_users", "evaluate.seed")
 
@@ -35,7 +35,7 @@ class Overlap:
 class Comparison:
     """Facts of two versions, as pairs (of a, of b).
 
-    facts : created_at, known_until, as_of, snapshot, cut, verdict, code version, counts of the published fold
+    facts : created_at, known_until, as_of, snapshot, split time, verdict, code version, counts of the published fold
     top_k : the K of the Recall@K that the gate decided on
     metrics : metric -> its values for the two candidates, each on its own holdout
     popularity : metric -> its values for the strongest popularity, each on its own holdout
@@ -80,7 +80,7 @@ def _facts(registry: Registry, manifest: Manifest) -> dict[str, Any]:
         "known_until": manifest.known_until.isoformat(),
         "as_of": manifest.as_of.isoformat(),
         "snapshot": manifest.snapshot,
-        "cut": cut_of(manifest),
+        "split time": split_time_of(manifest),
         "verdict": manifest.verdict.decision,
         "strongest popularity": manifest.verdict.baseline,
         "relative_lift": manifest.verdict.relative_lift,
@@ -91,9 +91,9 @@ def _facts(registry: Registry, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def cut_of(manifest: Manifest) -> str:
+def split_time_of(manifest: Manifest) -> str:
     """The instant between train and holdout, ISO 8601."""
-    return datetime.fromtimestamp(manifest.cut_s, UTC).isoformat()
+    return datetime.fromtimestamp(manifest.split_s, UTC).isoformat()
 
 
 def prior_told(manifest: Manifest) -> str:
@@ -131,8 +131,8 @@ def _warnings(one: Manifest, two: Manifest, config: dict[str, Pair]) -> list[str
         differing.append(f"snapshot {one.snapshot} and {two.snapshot}")
     elif one.reviews != two.reviews:
         differing.append(f"the content of snapshot {one.snapshot}")
-    if one.cut_s != two.cut_s:
-        differing.append(f"cut {cut_of(one)} and {cut_of(two)}")
+    if one.split_s != two.split_s:
+        differing.append(f"split time {split_time_of(one)} and {split_time_of(two)}")
     differing += [
         f"{name} {config[name][0]} and {config[name][1]}" for name in HOLDOUT_KNOBS + JUDGE_KNOBS if name in config
     ]

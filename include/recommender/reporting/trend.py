@@ -138,7 +138,7 @@ def _from_manifests(registry: Registry, names: Sequence[str], live: Mapping[str,
             continue
         point = Point(
             as_of=about.as_of.isoformat(),
-            known_s=about.published_cut_s - 1,
+            known_s=about.published_split_s - 1,
             snapshot=about.snapshot,
             outcome=about.decision,
             model_id=name,

@@ -115,8 +115,8 @@ def in_plain_words(report: Report) -> list[str]:
         *_against_live(report, verdict),
         *_against_best(verdict),
         *_breadth(report, verdict),
-        "This was measured on past reviews, with factors that knew nothing after the cut. A model that is published is "
-        "fitted again on everything before as_of, and whether people who see it buy more only an online test can tell.",
+        "This was measured on past reviews, with factors trained before the split time. The published model is fitted "
+        "again on everything before as_of. Only an online test can show whether people who see it buy more.",
     ]
 
 
@@ -192,7 +192,7 @@ def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
             ("before as_of", fold.reviews - fold.after_as_of, f"{fold.after_as_of:,} at or after as_of"),
             ("interactions", fold.interactions, f"{fold.repeated:,} repeat a user and item"),
             ("train", fold.train, _left_of_train(fold.train_dropped_rare)),
-            ("holdout", fold.holdout, "the newest, from the cut on"),
+            ("holdout", fold.holdout, "the newest, from the split time on"),
             ("judged", fold.judged_interactions, f"{fold.holdout_of_cold_users:,} of cold users"),
         ]
     return steps
@@ -204,7 +204,7 @@ def unjoined(report: Report) -> str | None:
 
 
 def _left_of_train(dropped: int) -> str:
-    return "all before the cut" if not dropped else f"before the cut; {dropped:,} of rare users or items"
+    return "all before the split time" if not dropped else f"before the split time; {dropped:,} of rare users or items"
 
 
 def shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
@@ -293,7 +293,7 @@ def lineage(report: Report) -> list[tuple[str, str]]:
     run, fold, model = report.run, report.fold, report.model
     rows = [
         ("As of", instant(run.as_of) if run else None),
-        ("Cut", instant(fold.cut_s) if fold else None),
+        ("Split time", instant(fold.split_s) if fold else None),
         ("Snapshot", _snapshot(report)),
         ("Model", model.model_id if model else None),
         ("Tuned configuration", _tuned(run) if run else None),

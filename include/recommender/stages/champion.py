@@ -55,8 +55,8 @@ def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[Comp
         return Comparison(
             how="none", champion_id=name, note=f"{name} is this very candidate", inputs={}, same=True
         ), theirs
-    if manifest.cut_s <= candidate.counts.cut_s:
-        note = f"{name}: its judged factors, which were trained before this cut"
+    if manifest.split_s <= candidate.counts.split_s:
+        note = f"{name}: its judged factors, which were trained before this split time"
         return Comparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
     if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
         note = f"{name} has seen this holdout, and its configuration is this run's: there is nothing to compare"

@@ -74,7 +74,7 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.cut_s, config)
+        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.split_s, config)
         for name, model in fitted.items():
             np.save(directory / f"{name}.counts.npy", model.counts, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)

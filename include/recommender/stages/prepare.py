@@ -38,7 +38,7 @@ SPACE_RATIO = 5
 N_REASONS = 3  # of bad lines, in a message
 # Peak of encoding, a review: its columns, their copies sorted and without repetitions, and the matrix.
 ENCODE_BYTES = 190
-FOLD = ("train", "holdout", "cut_s")
+FOLD = ("train", "holdout", "split_s")
 
 
 def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime) -> Outcome:
@@ -255,7 +255,7 @@ def _tell(outcome: Outcome) -> None:
     """The fold's statistics where it is new, in a line where it was reused; of the holdout only where there is one."""
     counts = outcome.artifact.counts
     if outcome.reused:
-        log.info("Fold: %s train, %s holdout interactions, cut %s", *(_shown(n, counts[n]) for n in FOLD))
+        log.info("Fold: %s train, %s holdout interactions, split time %s", *(_shown(n, counts[n]) for n in FOLD))
         return
     for name, value in counts.items():
         if counts["holdout"] or not _of_holdout(name):

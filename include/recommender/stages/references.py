@@ -112,9 +112,9 @@ def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candid
     try:
         if is_candidate(manifest.identity, candidate):
             return None
-        if manifest.cut_s > candidate.counts.cut_s:
+        if manifest.split_s > candidate.counts.split_s:
             return "it has seen this holdout"
-        note = f"{name}: live earlier, its judged factors, which were trained before this cut"
+        note = f"{name}: live earlier, its judged factors, which were trained before this split time"
         comparison = Comparison(how="published", champion_id=name, note=note, inputs={})
         return Earlier(comparison, their_config(manifest, candidate.config), _on_record(manifest, candidate))
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
@@ -122,9 +122,9 @@ def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candid
 
 
 def _on_record(manifest: Manifest, candidate: Candidate) -> float | None:
-    theirs = manifest.identity["ids"], manifest.cut_s, manifest.published_cut_s
+    theirs = manifest.identity["ids"], manifest.split_s, manifest.published_split_s
     counts = candidate.counts
-    if theirs != (candidate.parsed.digest, counts.cut_s, counts.last_s + 1):
+    if theirs != (candidate.parsed.digest, counts.split_s, counts.last_s + 1):
         return None
     recall = manifest.metrics["candidate"].get(f"recall@{candidate.config.evaluate.top_k}")
     return None if recall is None else float(recall)

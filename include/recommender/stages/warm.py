@@ -1,4 +1,4 @@
-"""Warm start: item factors to begin with, joined by ids, from a training that ended before this one's cut."""
+"""Warm start: item factors to begin with, joined by ids, from a training that ended before this one's split time."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class Start:
 
 
 def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, config: TrainConfig) -> Start | None:
-    """The champion's item factors, where their training ended before this fold's cut: no leak into the holdout."""
+    """The champion's item factors, if their training ended before this fold's split time: no leak into the holdout."""
     state = workspace.registry.channels.read(channel) if config.warm_start else None
     if state is None:
         return None
-    manifest, cut_s = workspace.registry.manifest(state.model_id), encoded.counted(FoldCounts).cut_s
+    manifest, split_s = workspace.registry.manifest(state.model_id), encoded.counted(FoldCounts).split_s
     if manifest.config["train"]["factors"] != config.factors:
         log.info("Cold start: %s has another number of factors", state.model_id)
         return None
     # Strictly before: a run over the very same fold starts cold, and makes the same bytes again.
-    ends = {"published": manifest.published_cut_s, "judged": manifest.cut_s}
-    part = next((name for name, end in ends.items() if end < cut_s), None)
+    ends = {"published": manifest.published_split_s, "judged": manifest.split_s}
+    part = next((name for name, end in ends.items() if end < split_s), None)
     if part is None:
-        log.info("Cold start: the factors of %s were trained beyond this cut", state.model_id)
+        log.info("Cold start: the factors of %s were trained beyond this split time", state.model_id)
         return None
 
     def load() -> ItemFactors:
@@ -78,7 +78,7 @@ def bundle_part(workspace: Workspace, model_id: str, part: str) -> ModelPart:
 
 
 def refit_start(workspace: Workspace, parsed: Artifact, encoded: Artifact, trained: Artifact) -> Start:
-    """This run's judged factors: their training ended before its cut, and so before as_of."""
+    """This run's judged factors: their training ended before its split time, and so before as_of."""
 
     def load() -> ItemFactors:
         items = _items(workspace, parsed, EncodedFold.load(workspace.artifacts.path(encoded)))

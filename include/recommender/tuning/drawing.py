@@ -95,5 +95,5 @@ def slices(results: Sequence[Result], names: Sequence[str], top_k: int) -> Marku
             axes.set_title(name)
             axes.grid(axis="y")
 
-    alt = f"Recall@{top_k} of the trials that were judged at all cuts, against {', '.join(names)}"
+    alt = f"Recall@{top_k} of the trials that were judged at all splits, against {', '.join(names)}"
     return svg("slices", alt, 0.3 + 1.6 * -(-len(names) // COLUMNS), draw)

@@ -12,25 +12,25 @@ from ..errors import DataError
 
 
 def inner_instants(reviews: Reviews, as_of_s: int, config: EncodeConfig, n: int) -> list[int]:
-    """n + 1 instants, ascending, in seconds; the last is the cut of a retraining at `as_of_s`.
+    """n + 1 instants, ascending, in seconds; the last is the split time of a retraining at `as_of_s`.
 
-    Each is the cut of the one after it: what a fold as of one holds out begins where the fold before it ends. So no
-    interaction is held out twice, and none of them is in what that retraining would hold out.
+    Each is the split time of the next one: the holdout of a fold begins where the fold before it ends. So no
+    interaction is held out twice, and none lies in the holdout of that retraining.
 
     Raises
     ------
     DataError
-        Train is too short to be cut that often.
+        Train is too short to be split that often.
     """
     left = deduplicate(before(reviews, as_of_s))
     instants: list[int] = []
     try:
         for _ in range(n + 2):
-            instants.append(time_split(left, config.holdout_fraction).cut_s)
+            instants.append(time_split(left, config.holdout_fraction).split_s)
             left = before(left, instants[-1])
     except DataError as error:
         raise DataError(
-            f"Train can be cut {max(0, len(instants) - 1)} times, and cuts={n} needs {n + 1}. Take fewer cuts, a "
+            f"Train can be split {max(0, len(instants) - 1)} times, and splits={n} needs {n + 1}. Take fewer splits, a "
             f"smaller holdout_fraction, or bring a longer history. ({error})"
         ) from error
     return instants[n::-1]

@@ -23,7 +23,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     folds : URIs of the folds, in the order in which trials are judged: the newest first
     confirm : URI of the fold that only default and winner are judged on; it is newer than all of `folds`
-    cut_s : the cut of the retraining whose holdout is left alone; no fold knows anything at or after it
+    split_s : the split time of the retraining whose holdout is left alone; no fold knows anything at or after it
     holdouts : of each of `folds`, then of `confirm`, the instants at which its holdout begins and ends
     """
 
@@ -31,7 +31,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     defaults: Values
     folds: list[str]
     confirm: str
-    cut_s: EpochSeconds
+    split_s: EpochSeconds
     holdouts: list[tuple[EpochSeconds, EpochSeconds]]
 
     def __post_init__(self) -> None:
@@ -49,9 +49,9 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A trial as it ended. Trial 0 are the values that the run was started with.
 
-    recalls : mean Recall@K of each cut that it came to; pruned : stopped early
-    objective : mean over all judged users of these cuts
-    artifacts : URI of what was kept of each cut
+    recalls : mean Recall@K of each split that it came to; pruned : stopped early
+    objective : mean over all judged users of these splits
+    artifacts : URI of what was kept of each split
     """
 
     number: Count
@@ -67,12 +67,12 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The winner, against the defaults.
 
-    searched : interval over all judged users of the cuts that the search looked at; it favours the winner, which was
+    searched : interval over all judged users of the splits that the search looked at; it favours the winner, which was
         chosen there
-    confirmed : on the newest cut, which no trial was chosen on, at `confirm_level`
+    confirmed : on the newest split, which no trial was chosen on, at `confirm_level`
     alone : the same at `alone_level`: that of the gate, or `confirm_level` where it is higher
-    *_users : how many judged users stand behind an interval; who is judged at two cuts counts twice
-    confirmed_covers : coverage on the newest cut, winner and defaults
+    *_users : how many judged users stand behind an interval; who is judged at two splits counts twice
+    confirmed_covers : coverage on the newest split, winner and defaults
     too_narrow : it recommends better, but covers too little there; then it is not `better`
     """
 
@@ -85,7 +85,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     confirmed: Interval
     alone: Interval
     alone_level: Share
-    by_cut: list[Interval]
+    by_split: list[Interval]
     default_recall: float
     best_recall: float
     confirmed_default: float
@@ -114,7 +114,7 @@ class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     id : the date of as_of, and a hash of all else but the run
     better : than the defaults
-    cut_s : the search knew nothing at or after it
+    split_s : the search knew nothing at or after it
     values : parameter -> value; defaults : those of all tunable parameters then
     """
 
@@ -122,7 +122,7 @@ class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     format: Literal[2] = 2
     as_of: str
     better: bool
-    cut_s: EpochSeconds
+    split_s: EpochSeconds
     defaults: dict[str, Any]
     values: dict[str, Any]
     evidence: Evidence

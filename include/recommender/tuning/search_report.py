@@ -108,12 +108,12 @@ def _plots(report: TuneReport) -> dict[str, Markup]:
 
 
 def _against(report: TuneReport, choice: Choice) -> Markup:
-    """Best minus defaults: at each cut, over all cuts of the search, and on the newest cut."""
-    rows = [_whisker(f"cut {at + 1}", each) for at, each in enumerate(choice.by_cut)]
+    """Best minus defaults: at each split, over all splits of the search, and on the newest split."""
+    rows = [_whisker(f"split {at + 1}", each) for at, each in enumerate(choice.by_split)]
     rows += [
-        _whisker(f"all cuts of the search, {_percent(report.level)}", choice.searched, strong=True),
-        _whisker(f"newest cut, {_percent(report.search.confirm_level)}", choice.confirmed, strong=True),
-        _whisker(f"newest cut, {_percent(choice.alone_level)}", choice.alone, strong=True),
+        _whisker(f"all splits of the search, {_percent(report.level)}", choice.searched, strong=True),
+        _whisker(f"newest split, {_percent(report.search.confirm_level)}", choice.confirmed, strong=True),
+        _whisker(f"newest split, {_percent(choice.alone_level)}", choice.alone, strong=True),
     ]
     alt = "Best minus defaults: " + "; ".join(
         f"{row.label} {row.mean:+.4f} ({row.low:+.4f} to {row.high:+.4f})" for row in rows

@@ -54,7 +54,7 @@ def plan(
     """
     reviews = Reviews.load(workspace.artifacts.path(parsed))
     as_of_s = known_until(workspace, parsed, as_of)
-    instants = inner_instants(reviews, as_of_s, base.encode, config.cuts)
+    instants = inner_instants(reviews, as_of_s, base.encode, config.splits)
     # Trials weigh anew, and filter; so the folds do not depend on the run's own weights.
     everybody = EncodeConfig(holdout_fraction=base.encode.holdout_fraction)
     folds = [
@@ -65,22 +65,22 @@ def plan(
     names = chosen(search, bool(counts[-1].verified and counts[-1].unverified))
     for fold, known in zip(folds, counts, strict=True):
         if known.last_s >= instants[-1]:
-            raise DataError(f"{fold.uri}: knows reviews at or after the cut {instants[-1]}")
+            raise DataError(f"{fold.uri}: knows reviews at or after the split time {instants[-1]}")
     log.info(
         "Searching %s over %d points in time, confirming as of %s",
         ", ".join(names),
-        config.cuts,
+        config.splits,
         datetime.fromtimestamp(instants[-1], UTC).isoformat(),
     )
-    order = [*reversed(range(config.cuts)), config.cuts]
+    order = [*reversed(range(config.splits)), config.splits]
     uris = [folds[at].uri for at in order]
     return Plan(
         names=names,
         defaults=values_of(base, names),
         folds=uris[:-1],
         confirm=uris[-1],
-        cut_s=instants[-1],
-        holdouts=[(counts[at].cut_s, instants[at]) for at in order],
+        split_s=instants[-1],
+        holdouts=[(counts[at].split_s, instants[at]) for at in order],
     )
 
 
@@ -92,7 +92,7 @@ def run_trial(
     base: RetrainConfig,
     config: TuneConfig,
 ) -> Result:
-    """One configuration at one cut after the other, until it has no hope left.
+    """One configuration at one split after the other, until it has no hope left.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def run_trial(
         seconds=time.monotonic() - started,
         artifacts=[row.uri for row in judged],
     )
-    told_early = f" (stopped early, after {len(own)} of {len(plan.folds)} cuts)" if pruned else ""
+    told_early = f" (stopped early, after {len(own)} of {len(plan.folds)} splits)" if pruned else ""
     log.info("Trial %d: %.4f, coverage %.3f%s", asked.number, result.objective, result.coverage, told_early)
     log.info("  %s", told(asked.values))
     return result
@@ -158,11 +158,11 @@ def recall_of(workspace: Workspace, uri: str) -> Floats:
 
 
 def recommends_better(searched: Interval, confirmed: Interval, alone: Interval) -> bool:
-    """Whether the newest cut says so by itself, or confirms what the search's cuts say.
+    """Whether the newest split says so by itself, or confirms what the search's splits say.
 
-    A winner was chosen on the search's cuts, so they alone would say "better" of noise. The newest is asked about one
+    A winner was chosen on the search's splits, so they alone would say "better" of noise. The newest is asked about one
     trial only: its interval at the level of the gate errs as seldom as that level says. To confirm may err as often as
-    `confirm_level` says, where the cuts of the search say "better" too.
+    `confirm_level` says, where the splits of the search say "better" too.
     """
     return alone.low > 0 or (searched.low > 0 and confirmed.low > 0)
 
@@ -176,7 +176,7 @@ def covers_enough(covers: tuple[float, float], least: float) -> bool:
 def choose(
     workspace: Workspace, plan: Plan, results: Sequence[Result], base: RetrainConfig, search: TuneConfig
 ) -> Choice:
-    """The best trial against the defaults, on the cuts of the search and on one that it never looked at.
+    """The best trial against the defaults, on the splits of the search and on one that it never looked at.
 
     See `recommends_better` and `covers_enough` for what it takes.
     """
@@ -204,7 +204,7 @@ def choose(
         confirmed=confirmed,
         alone=alone,
         alone_level=level,
-        by_cut=[paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
+        by_split=[paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
         default_recall=float(np.concatenate(theirs).mean()),
         best_recall=best.objective,
         confirmed_default=float(last_theirs.mean()),
@@ -215,10 +215,10 @@ def choose(
     )
     log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
     log.info("  %s", told(best.values))
-    log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
+    log.info("On the splits of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
     for asked, at in ((confirmed, search.confirm_level), (alone, level)):
-        log.info("On the newest cut: %+.4f, %g %% (%+.4f, %+.4f)", asked.mean, 100 * at, asked.low, asked.high)
-    log.info("Coverage on the newest cut: %.3f; of the defaults %.3f", *covers)
+        log.info("On the newest split: %+.4f, %g %% (%+.4f, %+.4f)", asked.mean, 100 * at, asked.low, asked.high)
+    log.info("Coverage on the newest split: %.3f; of the defaults %.3f", *covers)
     log.info("Better than the defaults: %s", outcome(choice))
     return choice
 

@@ -79,14 +79,14 @@ def least_coverage(results: Sequence[Result], config: TuneConfig) -> float:
 
 
 def best_of(results: Sequence[Result], config: TuneConfig) -> Result | None:
-    """The best trial that was judged at all cuts and covers enough; of equal ones the first."""
+    """The best trial that was judged at all splits and covers enough; of equal ones the first."""
     floor = least_coverage(results, config)
     whole = [row for row in results if not row.pruned and row.coverage >= floor]
     return max(whole, key=lambda row: (row.objective, -row.number), default=None)
 
 
 def hopeless(own: Sequence[Floats], best: Sequence[Floats], config: TuneConfig) -> Interval | None:
-    """The paired interval of (trial - best so far) over the cuts so far, if it lies below 0.
+    """The paired interval of (trial - best so far) over the splits so far, if it lies below 0.
 
     Trials are judged on the same users, so the difference says more than the ranks among trials do that Optuna's own
     pruners compare.

@@ -45,7 +45,7 @@ def write_tuned(
         id="",
         as_of=as_of.isoformat(),
         better=better,
-        cut_s=evidence.plan.cut_s,
+        split_s=evidence.plan.split_s,
         defaults={name: each.default for name, each in tunable().items()},
         values=dict(values),
         evidence=evidence,
@@ -103,8 +103,8 @@ def _parsed(raw: bytes, name: str, where: str) -> Tuned:
         problems.append(f"its id is {ascii(found.id)[:80]}")
     elif _id_of(body) != name:
         problems.append("its id is not that of its values and evidence: it was changed after it was written")
-    if found.cut_s != found.evidence.plan.cut_s:
-        problems.append("cut_s is not that of its plan")
+    if found.split_s != found.evidence.plan.split_s:
+        problems.append("split_s is not that of its plan")
     if any(problems):
         raise origin.refusal([problem for problem in problems if problem])
     return replace(found, values=values)

@@ -85,8 +85,8 @@ def _ours(path: Path) -> Cost:
     from include.recommender.config import ParseConfig
     from include.recommender.data.reviews import parse_files
 
-    with tempfile.TemporaryDirectory() as made:
-        return measure(lambda: parse_files([(path.name, path)], Path(made), ParseConfig()))
+    with tempfile.TemporaryDirectory() as folder:
+        return measure(lambda: parse_files([(path.name, path)], Path(folder), ParseConfig()))
 
 
 def _pandas(path: Path) -> Cost:
@@ -169,14 +169,14 @@ def main() -> None:
     if given.command in works:
         report(works[given.command](given.path))
         return
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as folder:
         if given.command == "speed":
-            path, n_lines = given.file or Path(made) / "reviews.json.gz", given.mb * MB // LINE_BYTES
+            path, n_lines = given.file or Path(folder) / "reviews.json.gz", given.mb * MB // LINE_BYTES
             if not given.file:
                 generate(path, given.mb * MB, n_lines // LINES_A_USER, n_lines // LINES_AN_ITEM)
             speed(path, given.pairs)
         else:
-            memory(sorted(size * MB for size in given.mb), Path(made))
+            memory(sorted(size * MB for size in given.mb), Path(folder))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from scipy.stats import t as student
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.reviews import Reviews, parse_files
-from include.recommender.evaluation.evaluate import Judged, Task, fold_task, judge
+from include.recommender.evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interval
 from include.recommender.evaluation.learned_prior import LearnedPrior
@@ -52,12 +52,13 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
     return encode(reviews, int(reviews.time.max()) + 1, config.encode)
 
 
-def judged_models(fold: EncodedFold, task: Task, config: RetrainConfig) -> tuple[dict[str, Judged], LearnedPrior]:
+def judged_models(
+    fold: EncodedFold, task: Task, config: RetrainConfig
+) -> tuple[dict[str, ModelEvaluation], LearnedPrior]:
     """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
     fitted = fit(fold, config)
-    counted = (fold.indices, fold.times, len(fold.item_codes), fold.split_s)
     models: dict[str, Recommender] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
-    judged = judge(models | fit_popularity(*counted, config.popularity), task, config.evaluate)
+    judged = judge(models | fit_popularity(fold.item_interactions, config.popularity), task, config.evaluate)
     unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
     plain = Als.of(fit_als(unaged.matrix, config.train)[0], config.train.regularization)
     judged |= judge({PLAIN: plain}, task, config.evaluate, unaged.histories.take(task.rows))
@@ -65,17 +66,17 @@ def judged_models(fold: EncodedFold, task: Task, config: RetrainConfig) -> tuple
 
 
 @dataclass(frozen=True)
-class Trial:
+class SplitTrial:
     """One point in time."""
 
     fold: EncodedFold
     rows: np.ndarray
-    judged: dict[str, Judged]
+    judged: dict[str, ModelEvaluation]
     verdict: Verdict
     learned: LearnedPrior
 
     @classmethod
-    def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> Trial:
+    def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> SplitTrial:
         """Encode, fit, judge and decide as of an instant."""
         fold = encode(reviews, as_of_s, config.encode)
         task = fold_task(fold, config.evaluate)
@@ -91,7 +92,7 @@ def instants(reviews: Reviews, n: int) -> list[int]:
     return [int(times[int(share * len(times)) - 1]) + 1 for share in shares]
 
 
-def report(trial: Trial, config: RetrainConfig) -> str:
+def report(trial: SplitTrial, config: RetrainConfig) -> str:
     """The table, best first."""
     k, judged = config.evaluate.top_k, trial.judged
     names = [f"{metric}@{k}" for metric in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")]
@@ -110,7 +111,7 @@ def report(trial: Trial, config: RetrainConfig) -> str:
     return "\n".join([*lines, f"{trial.verdict.decision}: {'; '.join(trial.verdict.reasons)}"])
 
 
-def over_time(trials: list[Trial], config: RetrainConfig) -> str:
+def over_time(trials: list[SplitTrial], config: RetrainConfig) -> str:
     """Recall@K a point in time, then the mean over all users of all points."""
     k = config.evaluate.top_k
     head = f"{'candidate':>11}{WITHOUT_PRIOR:>15}{PLAIN:>11}{'popularity':>12}{'ratio':>7}"
@@ -136,9 +137,9 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
         users_drawn = by_user(together[CANDIDATE] - together[name], users, config)
         mean = float((together[CANDIDATE] - together[name]).mean())
         splits = [float((own - other).mean()) for own, other in zip(columns[CANDIDATE], columns[name], strict=True)]
-        of_mean, of_next = (_told(interval) for interval in by_split(splits, config))
-        told = f"{mean:>+9.4f}   {_told(users_drawn):<20}{np.mean(splits):>+14.4f}   {of_mean:<20}{of_next}"
-        lines.append(f"{name:<17}{told}")
+        of_mean, of_next = (_interval_text(interval) for interval in by_split(splits, config))
+        figures = f"{mean:>+9.4f}   {_interval_text(users_drawn):<20}{np.mean(splits):>+14.4f}   {of_mean:<20}{of_next}"
+        lines.append(f"{name:<17}{figures}")
     level = config.gate.confidence_level * 100
     lines.append(
         f"{level:g} %. Users drawn: bootstrap of whole users in these splits. Splits drawn: Student's t over splits,\n"
@@ -147,7 +148,7 @@ def over_time(trials: list[Trial], config: RetrainConfig) -> str:
     return "\n".join(lines)
 
 
-def _told(interval: tuple[float, float]) -> str:
+def _interval_text(interval: tuple[float, float]) -> str:
     return f"({interval[0]:+.4f}, {interval[1]:+.4f})"
 
 
@@ -197,7 +198,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     started = time.monotonic()
     reviews = read(files, config)
-    trials = [Trial.at(reviews, as_of_s, config) for as_of_s in instants(reviews, splits)]
+    trials = [SplitTrial.at(reviews, as_of_s, config) for as_of_s in instants(reviews, splits)]
     stats = trials[-1].fold.stats
     print(
         f"{stats['interactions']:,} interactions, train {stats['train']:,} ({stats['train_users']:,} users, "

@@ -29,7 +29,7 @@ AS_FOUND = (0.25, 1.0, 0.93, 0.57, 1.0)
 ONE_STRONG = (0.25, 0.5, 0.5, 0.5, 1.0)
 
 
-class World(Protocol):
+class RecallWorld(Protocol):
     """Something that users can be drawn from."""
 
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:

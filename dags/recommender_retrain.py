@@ -197,7 +197,7 @@ def approve(patience: timedelta) -> Any:
     return Approve(task_id="approve", patience=patience, doc_md=about, params=questions())
 
 
-def tell_of_failure(context: Any) -> None:
+def notify_failure(context: Any) -> None:
     """Tells the notifiers of a failed run, HOLD and REJECT among them, with the gate's table."""
     from include.orchestration import alerts
 
@@ -212,7 +212,7 @@ def tell_of_failure(context: Any) -> None:
     tags=["recommender"],
     doc_md=__doc__,
     params=retrain_params(),
-    on_failure_callback=tell_of_failure if DEPLOYMENT.notifiers else None,
+    on_failure_callback=notify_failure if DEPLOYMENT.notifiers else None,
     default_args={
         "owner": "recommender",
         "retries": 3,

@@ -76,11 +76,11 @@ def ask(number: int) -> list[dict[str, Any]]:
 @task(
     pool=TRAINING_POOL, max_active_tis_per_dag=1, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False
 )
-def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
+def try_one(number: int, trial: dict[str, Any]) -> dict[str, Any]:
     """Fits one configuration at one split after the other; stops where it has no hope against the best so far."""
     from include.orchestration import tuning
 
-    return tuning.try_one(number, asked)
+    return tuning.try_one(number, trial)
 
 
 @task(trigger_rule="none_failed", pool=TRAINING_POOL, show_return_value_in_logs=False)
@@ -131,9 +131,9 @@ def recommender_tune() -> None:
         resolve_snapshot() >> download_reviews() >> parse_reviews() >> last
     for number in range(1, ROUNDS + 1):
         with TaskGroup(f"round_{number}", prefix_group_id=False):
-            asked = ask.override(task_id=f"ask_{number}")(number)
-            tried = try_one.override(task_id=f"try_{number}").partial(number=number).expand(asked=asked)
-        last >> asked
+            trial = ask.override(task_id=f"ask_{number}")(number)
+            tried = try_one.override(task_id=f"try_{number}").partial(number=number).expand(trial=trial)
+        last >> trial
         last = tried
     with TaskGroup("conclude", prefix_group_id=False):
         choice, kept = choose(), write_config()

@@ -34,9 +34,9 @@ class Pools:
     @hookimpl
     def on_dag_run_running(self, dag_run: Any, msg: str) -> None:
         """A run begins."""
-        from include.orchestration.pools import look_at_pools
+        from include.orchestration.pools import check_pools
 
-        look_at_pools(dag_run)
+        check_pools(dag_run)
 
 
 class RecommenderPlugin(AirflowPlugin):

@@ -6,7 +6,7 @@ from include.recommender.config import GateConfig
 from include.recommender.data.counts import ByLayout, Ends, FoldCounts, ParseCounts
 from include.recommender.registry.verdict import Interval, Verdict
 from include.recommender.storage.documents import plain
-from include.recommender.tuning.records import Choice, Evidence, Plan
+from include.recommender.tuning.records import Evidence, Plan, SearchOutcome
 
 ABOVE = Interval(0.05, 0.01, 0.09)
 
@@ -77,7 +77,7 @@ def parse_counts(**fields):
 
 def choice(**fields):
     """The outcome of a search whose second trial is better."""
-    base = Choice(
+    base = SearchOutcome(
         trials=2,
         number=1,
         values={"alpha": 90.0},

@@ -102,7 +102,7 @@ def compose(context: Mapping[str, Any]) -> Alert:
         journal = Journal(Settings.from_environment().workspace().root, folder_id(dag_id, run_id))
         key = f"{journal.folder}/report.json"
         report = read_report(journal.objects.read(key), journal.objects.uri(key))
-        told = headline(report)
+        found = headline(report)
     except (RecommenderError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("The report of %s cannot be read: %s", run_id, error)
         reason = f"{context.get('reason')}. The log of the task that failed tells why; there is no report ({error})."
@@ -110,8 +110,8 @@ def compose(context: Mapping[str, Any]) -> Alert:
     details = [report.error.message] if report.error else []
     details += [report.table] if report.table else []
     where = journal.objects.uri(f"{journal.folder}/report.html")
-    sentence = f"{told.line}. {told.sentence}" if told.line else told.sentence
-    return _alert(dag_id, told.word, sentence, run_id=run_id, details="\n\n".join([*details, f"Report: {where}"]))
+    sentence = f"{found.line}. {found.sentence}" if found.line else found.sentence
+    return _alert(dag_id, found.word, sentence, run_id=run_id, details="\n\n".join([*details, f"Report: {where}"]))
 
 
 def approval_wanted(dag_id: str, run_id: str, question: str, patience: timedelta) -> Alert:

@@ -57,10 +57,10 @@ class Approve(ApprovalOperator):
         from include.recommender.stages.run_report import write_report
 
         from .alerts import approval_wanted, send
-        from .approval_page import body, stays, subject
+        from .approval_page import body, reason_to_stay, subject
 
         state = run.workspace.registry.channels.read(run.facts.channel)
-        nothing_moves = stays(run, state)
+        nothing_moves = reason_to_stay(run, state)
         if nothing_moves:
             log.info("Nobody is asked: %s", nothing_moves)
             run.note(not_asked=nothing_moves)

@@ -20,9 +20,9 @@ from .links import report_url
 from .run import Run
 
 
-def stays(run: Run, state: ChannelState | None) -> str | None:
+def reason_to_stay(run: Run, state: ChannelState | None) -> str | None:
     """Why this run will not move its channel, so that nobody has to be asked; None where it may move it."""
-    if run.asked.promotion == BY_HAND:
+    if run.request.promotion == BY_HAND:
         return f"promotion is by hand, so this run publishes and leaves {run.facts.channel} where it is"
     known = _known_until(run)
     if state is not None and is_older(known, state):
@@ -35,7 +35,7 @@ def stays(run: Run, state: ChannelState | None) -> str | None:
 
 def _known_until(run: Run) -> datetime:
     """The instant up to which this run knows everything, by its data."""
-    known_s = prepare.known_until(run.workspace, run.made("parse_reviews"), run.as_of)
+    known_s = prepare.known_until(run.workspace, run.artifact("parse_reviews"), run.as_of)
     return min(run.as_of, datetime.fromtimestamp(known_s, UTC))
 
 
@@ -46,8 +46,8 @@ def subject(run: Run) -> str:
 
 def body(run: Run, state: ChannelState | None) -> str:
     """What will happen, the gate's table and the report, as Markdown."""
-    verdict = judge.read_verdict(run.workspace, run.made("recall_gate"))
-    metrics = metrics_of(judge.read_judged(run.workspace, run.made("evaluate")))
+    verdict = judge.read_verdict(run.workspace, run.artifact("recall_gate"))
+    metrics = metrics_of(judge.read_judged(run.workspace, run.artifact("evaluate")))
     forced = f"\n\nThe promotion is forced: {plain(verdict.forced)}" if verdict.forced else ""
     return "\n\n".join(
         [

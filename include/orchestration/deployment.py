@@ -18,11 +18,11 @@ from .schedule import Schedule, read_schedule
 TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
 SNS_NOTIFIER = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
 HOURS = Number(0, 24 * 31)
-SWITCH = Text(most=1, pattern="[01]", said="1 (on) or 0 (off)")
+SWITCH = Text(most=1, pattern="[01]", description="1 (on) or 0 (off)")
 TOPIC = Text(
     most=512,
     pattern=r"arn:aws[a-z0-9_-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+",
-    said="the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:recommender",
+    description="the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:recommender",
 )
 NOTIFIERS_EXPECTED = (
     'expected a JSON list such as [{"class": "package.module.Notifier", "kwargs": {"text": "{{ alert.subject }}"}}]. '
@@ -109,10 +109,10 @@ class _Reader:
         if not text:
             return default
         value = kind.parse(text)
-        complaint = kind.complaint(value)
-        if complaint:
-            self.problems.append(f"{name}={complaint}")
-        return default if complaint else value
+        problem = kind.problem(value)
+        if problem:
+            self.problems.append(f"{name}={problem}")
+        return default if problem else value
 
     def hours(self, name: str, default: float) -> timedelta:
         return timedelta(hours=self._value(name, HOURS, default))

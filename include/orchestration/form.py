@@ -28,7 +28,7 @@ def _params(known: Parameters) -> dict[str, Param]:
 
 def param(about: Parameter) -> Param:
     """A param. Airflow's answer to a bad value prints the schema, in which `expected` says in words what it takes."""
-    schema = {"$schema": DRAFT, **about.schema(), "expected": about.kind.words}
+    schema = {"$schema": DRAFT, **about.schema(), "expected": about.kind.expected}
     return Param(about.plain_default, _help(about), **schema)
 
 
@@ -37,4 +37,4 @@ def _help(about: Parameter) -> str:
     schema = about.schema()
     if schema.get("enum") or schema["type"] == "boolean" or schema.get("format") == "date":
         return about.text
-    return f"{about.text} Allowed: {about.kind.words}. Default: {shown_default(about.plain_default)}."
+    return f"{about.text} Allowed: {about.kind.expected}. Default: {shown_default(about.plain_default)}."

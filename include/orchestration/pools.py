@@ -30,7 +30,7 @@ def require_pool(run: Run) -> None:
         raise ConfigError(str(problem))
 
 
-def look_at_pools(dag_run: Any) -> None:
+def check_pools(dag_run: Any) -> None:
     """Leave what is wrong with the pools of a run that begins; runs in the scheduler, in its transaction."""
     if dag_run.dag_id not in {RETRAIN, TUNE}:
         return

@@ -32,18 +32,18 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 Config = TypeVar("Config")
-Handed = TypeVar("Handed")
+Output = TypeVar("Output")
 NO_PERSON = "dag_test"  # the user of a run by `dag.test()`, as `make run` makes it
 
 
-class Handle(msgspec.Struct, frozen=True):
+class ArtifactHandle(msgspec.Struct, frozen=True):
     """What a task hands on of an artifact."""
 
     uri: str
     reused: bool
 
 
-def handed(value: Any, type_: type[Handed], task: str) -> Handed:
+def task_output(value: Any, type_: type[Output], task: str) -> Output:
     """What a task handed on over XCom, as a type. Raises DataError."""
     again = "Clear it, with all tasks after it."
     if value is None:
@@ -56,7 +56,7 @@ class Run:
     """What a task body works with."""
 
     facts: RunFacts
-    asked: RunConfig
+    request: RunConfig
     config: RetrainConfig
     search: TuneConfig
     workspace: Workspace
@@ -87,25 +87,25 @@ class Run:
         # Also from within a mapped task, whose own index would be looked for otherwise.
         return self.ti.xcom_pull(task_ids=task, key=key, map_indexes=-1)
 
-    def of(self, task: str, type_: type[Handed]) -> Handed:
+    def output(self, task: str, type_: type[Output]) -> Output:
         """What an earlier task handed on, as a type. Raises DataError where it is nothing, or something else."""
-        return handed(self.pull(task), type_, task)
+        return task_output(self.pull(task), type_, task)
 
-    def open(self, handle: Handle) -> Artifact:
+    def open(self, handle: ArtifactHandle) -> Artifact:
         """The artifact of a handle."""
         return self.workspace.artifacts.open(handle.uri)
 
-    def made(self, task: str) -> Artifact:
+    def artifact(self, task: str) -> Artifact:
         """The artifact that an earlier task handed on."""
-        return self.open(self.of(task, Handle))
+        return self.open(self.output(task, ArtifactHandle))
 
-    def hand_on(self, outcome: Outcome) -> dict[str, Any]:
+    def record_output(self, outcome: Outcome) -> dict[str, Any]:
         """Record a stage's outcome; return what goes over XCom: the URI, and whether it was reused."""
         artifact = outcome.artifact
         stages = {**self.record.artifacts, artifact.stage: artifact.uri}
         all_reused = outcome.reused and (self.record.reused or not self.record.artifacts)
         self.record = replace(self.record, artifacts=stages, reused=all_reused)
-        return dict(plain(Handle(artifact.uri, outcome.reused)))
+        return dict(plain(ArtifactHandle(artifact.uri, outcome.reused)))
 
     def note(self, **facts: Any) -> None:
         """Add to the facts of the task's record."""
@@ -170,7 +170,7 @@ def _take_tuned(run: Run, journal: Journal) -> None:
         run.problems.append(str(error))
         return
     if found is None:
-        run.facts = replace(run.facts, tuned=NONE_YET if run.asked.tuned else None)
+        run.facts = replace(run.facts, tuned=NONE_YET if run.request.tuned else None)
         return
     params, taken = with_tuned(run.facts.params, found)
     run.facts = replace(run.facts, params=params, tuned=found.id, tuned_values=taken)
@@ -205,22 +205,22 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     dag_run, params, ti = context["dag_run"], dict(context["params"]), context["ti"]
     run_date = dag_run.logical_date or dag_run.run_after
     problems = unknown(dag_run.conf or {}, context["dag"].params)
-    asked = _asked(params, problems)
-    as_of = _as_of(asked, run_date, max(run_date, dag_run.run_after), problems)
+    request = _request(params, problems)
+    as_of = _as_of(request, run_date, max(run_date, dag_run.run_after), problems)
     facts = RunFacts(
         dag_id=dag_run.dag_id,
         run_id=dag_run.run_id,
         run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
         run_date=run_date.isoformat(),
         as_of=as_of.isoformat(),
-        snapshot=asked.snapshot,
-        channel=asked.channel,
+        snapshot=request.snapshot,
+        channel=request.channel,
         params=params,
         started_by=_started_by(dag_run),
     )
     return Run(
         facts=facts,
-        asked=asked,
+        request=request,
         config=_read(RetrainConfig.from_params, params, problems),
         search=_read(TuneConfig.read, params, problems),
         workspace=workspace,
@@ -235,7 +235,7 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     )
 
 
-def _asked(params: Mapping[str, Any], problems: list[str]) -> RunConfig:
+def _request(params: Mapping[str, Any], problems: list[str]) -> RunConfig:
     """What is asked of the run; what is wrong with it is at its default, and one more problem."""
     wrong = {name: problem for name, each in RUN.items() if (problem := each.problem(params.get(name, each.default)))}
     problems += wrong.values()
@@ -251,15 +251,15 @@ def _read(read: Callable[[Mapping[str, Any]], Config], params: Mapping[str, Any]
         return read({})
 
 
-def _as_of(asked: RunConfig, run_date: datetime, latest: datetime, problems: list[str]) -> datetime:
+def _as_of(request: RunConfig, run_date: datetime, latest: datetime, problems: list[str]) -> datetime:
     """An instant that is not after the run: a model that claims to know the future would never be followed."""
-    if asked.as_of is None:
+    if request.as_of is None:
         return run_date
-    found = instant(asked.as_of)
+    found = instant(request.as_of)
     if found <= latest:
         return found
     problems.append(
-        f"as_of={shown_value(asked.as_of)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
+        f"as_of={shown_value(request.as_of)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
     )
     return run_date
 

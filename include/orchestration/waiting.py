@@ -107,8 +107,8 @@ class SnapshotTrigger(BaseTrigger):
             late = datetime.now(UTC) >= deadline
             landed, error = await sync_to_async(self._look)()
             if landed or error or late:
-                told = {"snapshot": self.about["snapshot"], "error": error or (None if landed else self._late())}
-                yield TriggerEvent(told)  # type: ignore[no-untyped-call]
+                event = {"snapshot": self.about["snapshot"], "error": error or (None if landed else self._late())}
+                yield TriggerEvent(event)  # type: ignore[no-untyped-call]
                 return
             left = (deadline - datetime.now(UTC)).total_seconds()
             await asyncio.sleep(max(0.0, min(float(str(self.about["poll_s"])), left)))

@@ -12,7 +12,7 @@ import pytest
 from include.recommender.config import RetrainConfig
 from include.recommender.console.cli import Typed, main, parser
 from include.recommender.errors import ConfigError
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 
 from ..conftest import ROOT
 from ..registry.makers import CREATED, M1, M2, M3, OLD, line, move, publish, version
@@ -372,7 +372,7 @@ def test_what_is_kept_for_good_is_bounded(registry, run, capsys, words, says):
 def test_what_is_kept_for_good_is_bounded_within_the_library_too(registry, given):
     line(registry, M1, M2)
     with pytest.raises(ConfigError) as caught:
-        registry.rollback("production", by=By(**given))
+        registry.rollback("production", by=Actor(**given))
     assert [problem.partition("=")[0] for problem in caught.value.problems] == ["who", "why"]
     assert registry.channels.read("production").move.number == 2
 

@@ -12,7 +12,7 @@ import pytest
 
 from include.recommender.errors import DataError, NotFound
 from include.recommender.registry.bundle import ModelPart, read_manifest
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 from include.recommender.registry.sealed import read_document, write_document
 from include.recommender.registry.seen import Seen
 from include.recommender.registry.versions import Tombstone, file_key, manifest_key, tombstone_key
@@ -20,7 +20,7 @@ from include.recommender.storage.artifacts import canonical_hash
 
 from .makers import CREATED, M1, M2, M3, make, move, moving, publish, version
 
-BY = By("ann@shop", "sells nothing")
+BY = Actor("ann@shop", "sells nothing")
 N_FLIPS = 1500
 
 

@@ -36,8 +36,7 @@ def test_what_was_learned_is_judged_published_and_refitted(workspace, first):
     fixed = replace(first.config.prior, power=learned, half_life_days=half_life_days, fit=False)
     assert (model.prior.multipliers == ItemPrior.of(popularity, fixed).multipliers).all()
     fold = EncodedFold.load(workspace.artifacts.path(first.fitted.encoded))
-    counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["split_s"])
-    assert (popularity == fit_prior(*counted, fixed)).all()
+    assert (popularity == fit_prior(fold.item_interactions, fixed)).all()
     manifest = workspace.registry.manifest(first.model_id)
     assert prior_of(manifest) == fixed
     assert manifest.identity["judged_prior"]["power"] == learned

@@ -8,7 +8,7 @@ from include.recommender.errors import DataError
 from include.recommender.registry.verdict import Interval
 from include.recommender.runs.journal import RunFacts, TaskError, TaskRecord
 from include.recommender.storage.documents import to_json
-from include.recommender.tuning.records import Plan, Result, TuneReport
+from include.recommender.tuning.records import Plan, TrialResult, TuneReport
 from include.recommender.tuning.search_report import read_report, render
 
 from ..documents import changed, choice
@@ -17,7 +17,7 @@ NAMES = ["alpha", "prior_half_life_days"]
 INTERVAL = Interval(0.01, 0.002, 0.018)
 WHEN = "2018-09-01T00:00:00+00:00"
 RESULTS = [
-    Result(
+    TrialResult(
         number=n,
         values={"alpha": 10.0 + n, "prior_half_life_days": 30.0},
         recalls=[0.1 + n / 100] * 3,

@@ -13,10 +13,11 @@ from include.recommender.models.scoring import model_of
 from include.recommender.registry.verdict import Interval
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact
-from include.recommender.tuning import steps
-from include.recommender.tuning.records import Asked, Result
+from include.recommender.tuning import confirmation
+from include.recommender.tuning.confirmation import choose, recommends_better
+from include.recommender.tuning.records import TrialRequest, TrialResult
 from include.recommender.tuning.space import applied
-from include.recommender.tuning.steps import choose, plan, recommends_better, run_trial
+from include.recommender.tuning.steps import plan, run_trial
 from include.recommender.tuning.trial import judge_configuration
 
 from .. import worlds
@@ -28,7 +29,7 @@ SEARCH = TuneConfig(splits=2)
 
 
 def trial(number, values, objective, artifacts):
-    return Result(
+    return TrialResult(
         number=number,
         values=values,
         recalls=[objective],
@@ -58,18 +59,18 @@ def test_holdouts_follow_each_other_up_to_the_split_of_a_retraining(planned):
 
 
 def test_a_trial_without_hope_is_stopped_after_the_first_split(workspace, planned):
-    default = run_trial(workspace, planned, Asked(0, planned.defaults), [], base=BASE, config=SEARCH)
+    default = run_trial(workspace, planned, TrialRequest(0, planned.defaults), [], base=BASE, config=SEARCH)
     assert (len(default.recalls), default.pruned) == (2, False)
     # Taste rules in this world; such a prior recommends the same to everybody.
-    poor = run_trial(workspace, planned, Asked(1, {"prior_power": 1.5 * 2}), [default], base=BASE, config=SEARCH)
+    poor = run_trial(workspace, planned, TrialRequest(1, {"prior_power": 1.5 * 2}), [default], base=BASE, config=SEARCH)
     assert (len(poor.recalls), poor.pruned) == (1, True)
-    alike = run_trial(workspace, planned, Asked(2, {"prior_power": 0.11}), [default], base=BASE, config=SEARCH)
+    alike = run_trial(workspace, planned, TrialRequest(2, {"prior_power": 0.11}), [default], base=BASE, config=SEARCH)
     assert (len(alike.recalls), alike.pruned) == (2, False)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, planned):
     values = {"min_user_interactions": 10**6}
-    assert run_trial(workspace, planned, Asked(3, values), [], base=BASE, config=SEARCH).pruned
+    assert run_trial(workspace, planned, TrialRequest(3, values), [], base=BASE, config=SEARCH).pruned
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_the_newest_split_by_itself_is_asked_at_the_level_of_the_gate(monkeypatc
     """Worse on the splits of the search; on the newest better, for each user by as much."""
     recall = np.random.default_rng(0).random(400) / 4
     recalls = {"default": recall, "winner": recall, "newest default": recall, "newest winner": recall + 0.01}
-    monkeypatch.setattr(steps, "recall_of", lambda _, uri: recalls[uri])
+    monkeypatch.setattr(confirmation, "recall_of", lambda _, uri: recalls[uri])
 
     def judge_at(workspace, fold, config):
         name = f"newest {'default' if config == BASE else 'winner'}"
@@ -99,7 +100,7 @@ def test_the_newest_split_by_itself_is_asked_at_the_level_of_the_gate(monkeypatc
             stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": 0.4}
         )
 
-    monkeypatch.setattr(steps, "judge_at", judge_at)
+    monkeypatch.setattr(confirmation, "judge_at", judge_at)
     results = [
         trial(number, {"prior_power": 0.3}, 0.1 + number, [name]) for number, name in enumerate(["default", "winner"])
     ]
@@ -129,7 +130,7 @@ def test_a_winner_is_better_where_it_also_covers_enough(
     recall = np.random.default_rng(0).random(400) / 4
     recalls = {"default": recall, "winner": recall * scale}
     covered = {"default": covers[1], "winner": covers[0]}
-    monkeypatch.setattr(steps, "recall_of", lambda _, uri: recalls[uri])
+    monkeypatch.setattr(confirmation, "recall_of", lambda _, uri: recalls[uri])
 
     def judge_at(workspace, fold, config):
         name = "default" if config == BASE else "winner"
@@ -137,7 +138,7 @@ def test_a_winner_is_better_where_it_also_covers_enough(
             stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": covered[name]}
         )
 
-    monkeypatch.setattr(steps, "judge_at", judge_at)
+    monkeypatch.setattr(confirmation, "judge_at", judge_at)
     means = {name: float(row.mean()) for name, row in recalls.items()}
     results = [
         trial(0, planned.defaults, means["default"], ["default"]),
@@ -164,7 +165,7 @@ def test_a_trial_is_judged_with_the_prior_that_it_learned():
     found = judge_configuration(fold, config)
     learned = PriorConfig(**found.prior)
     assert learned.half_life_days != 60.0
-    popularity = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.split_s, learned)
+    popularity = fit_prior(fold.item_interactions, learned)
     model = model_of(fit_als(fold.matrix, config.train)[0], popularity, config.train, learned)
     expected = judge({"it": model}, fold_task(fold, config.evaluate), config.evaluate)["it"]
     assert (found.recall == expected.recall).all()

@@ -11,7 +11,7 @@ from ..storage.documents import Count, Day, EpochSeconds, Share
 Year = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}\Z")]
 
 
-class Resolved(msgspec.Struct, frozen=True):
+class SnapshotCounts(msgspec.Struct, frozen=True):
     """Of resolve_snapshot: the snapshot's date, and how much it holds."""
 
     snapshot: Day

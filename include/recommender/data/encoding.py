@@ -15,6 +15,7 @@ from ..config import EncodeConfig
 from ..errors import DataError
 from ..models.confidence import confidences
 from ..models.histories import Histories, Ints
+from ..models.popularity import ItemInteractions
 from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
 from ..storage.documents import load_json
 from .decoding import UNKNOWN, UNVERIFIED, VERIFIED
@@ -87,6 +88,13 @@ class EncodedFold:
         return Histories(self.indptr, self.indices, self.confidence, len(self.item_codes))
 
     @property
+    def item_interactions(self) -> ItemInteractions:
+        """The train interactions without their users."""
+        return ItemInteractions(
+            items=self.indices, times=self.times, n_items=len(self.item_codes), split_s=self.split_s
+        )
+
+    @property
     def history(self) -> Ints:
         """Train interactions of each user, int32, shape (n_users,)."""
         return np.diff(self.indptr).astype(np.int32)
@@ -153,67 +161,85 @@ class EncodedFold:
 
 
 def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
-    """Drop what is after as_of, de-duplicate, split by time, filter, weigh.
+    """Drop reviews at or after as_of, de-duplicate, split by time, drop rare users and items, weigh.
 
     Parameters
     ----------
     reviews : all reviews of the snapshot
-    as_of_s : seconds since 1970 UTC; nothing at or after it may be known
+    as_of_s : seconds since 1970 UTC; reviews at or after it are dropped
 
     Raises
     ------
     DataError
-        Nothing is left to train on, or nobody can be judged.
+        No train interaction is left, or no user can be judged.
     """
     known = before(reviews, as_of_s)
     interactions = deduplicate(known)
-    fold = time_split(interactions, config.holdout_fraction)
-    if config.holdout_fraction and len(known) > len(interactions):
-        # A later review may have said that the purchase was verified: train must not know that before the split time.
-        fold = replace(fold, train=deduplicate(before(known, fold.split_s)))
+    fold = _split(known, interactions, config.holdout_fraction)
     train, n_rounds = filter_rare(fold.train, config.min_user_interactions, config.min_item_interactions)
+    _require_train(train, fold, config)
+    encoded = _encoded(train, fold, config)
+    _require_judged_users(encoded, fold, config)
+    stats = {
+        "reviews": len(reviews),
+        "after_as_of": len(reviews) - len(known),
+        "repeated": len(known) - len(interactions),
+        "interactions": len(interactions),
+        "first_s": int(interactions.time.min()),
+        "last_s": int(interactions.time.max()),
+        "train_dropped_rare": len(fold.train) - len(train),
+        "filter_rounds": n_rounds,
+    }
+    return replace(encoded, stats={**stats, **_train_stats(encoded), **_holdout_stats(fold.holdout, encoded)})
+
+
+def _split(known: Reviews, interactions: Reviews, holdout_fraction: float) -> Fold:
+    """Split de-duplicated interactions by time; `known` are the same before de-duplication."""
+    fold = time_split(interactions, holdout_fraction)
+    if holdout_fraction and len(known) > len(interactions):
+        # A review in the holdout may be the one that verifies a purchase: train must not know that.
+        return replace(fold, train=deduplicate(before(known, fold.split_s)))
+    return fold
+
+
+def _require_train(train: Reviews, fold: Fold, config: EncodeConfig) -> None:
     if len(train) == 0:
         raise DataError(
             f"No train interaction is left of {len(fold.train):,}: every user has fewer than "
             f"min_user_interactions={config.min_user_interactions} or every item fewer than "
             f"min_item_interactions={config.min_item_interactions}. Lower them, or bring more reviews."
         )
+
+
+def _encoded(train: Reviews, fold: Fold, config: EncodeConfig) -> EncodedFold:
+    """The arrays of a fold; its only statistic is the split time."""
     user_codes, rows = np.unique(train.user, return_inverse=True)
     item_codes, columns = np.unique(train.item, return_inverse=True)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
-    confidence = confidences(train.time, train.rating, train.verified, split_s=fold.split_s, config=config)
     holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
-    if len(fold.holdout) and not len(holdout_rows):
-        raise DataError(
-            f"The holdout is empty: none of the {len(np.unique(fold.holdout.user)):,} users with interactions after "
-            f"the split time has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later "
-            "as_of, or bring a longer history."
-        )
     return EncodedFold(
         user_codes=user_codes.astype(np.int32),
         item_codes=item_codes.astype(np.int32),
         indptr=indptr.astype(np.int64),
         indices=columns.astype(np.int32),
-        confidence=confidence,
+        confidence=confidences(train.time, train.rating, train.verified, split_s=fold.split_s, config=config),
         times=train.time,
         ratings=train.rating,
         verified=train.verified,
         holdout_indptr=holdout_indptr,
         holdout_items=holdout_items,
         holdout_rows=holdout_rows,
-        stats={
-            "reviews": len(reviews),
-            "after_as_of": len(reviews) - len(known),
-            "repeated": len(known) - len(interactions),
-            "interactions": len(interactions),
-            "first_s": int(interactions.time.min()),
-            "last_s": int(interactions.time.max()),
-            "train_dropped_rare": len(fold.train) - len(train),
-            "filter_rounds": n_rounds,
-            **_train_stats(fold, train, len(user_codes), len(item_codes)),
-            **_holdout_stats(fold, user_codes, item_codes, len(holdout_rows), holdout_items),
-        },
+        stats={"split_s": fold.split_s},
     )
+
+
+def _require_judged_users(encoded: EncodedFold, fold: Fold, config: EncodeConfig) -> None:
+    if len(fold.holdout) and not len(encoded.holdout_rows):
+        raise DataError(
+            f"The holdout is empty: none of the {len(np.unique(fold.holdout.user)):,} users with interactions after "
+            f"the split time has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later "
+            "as_of, or bring a longer history."
+        )
 
 
 def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, int]:
@@ -236,32 +262,31 @@ def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, 
     return users.astype(np.int32), indptr, holdout.item[warm]
 
 
-def _train_stats(fold: Fold, train: Reviews, n_users: int, n_items: int) -> dict[str, Any]:
+def _train_stats(encoded: EncodedFold) -> dict[str, Any]:
+    n_train, n_users, n_items = len(encoded.times), len(encoded.user_codes), len(encoded.item_codes)
     return {
-        "split_s": fold.split_s,
-        "train": len(train),
+        "split_s": encoded.split_s,
+        "train": n_train,
         "train_users": n_users,
         "train_items": n_items,
-        "density": len(train) / (n_users * n_items),
-        "verified": int((train.verified == VERIFIED).sum()),
-        "unverified": int((train.verified == UNVERIFIED).sum()),
-        "verified_unknown": int((train.verified == UNKNOWN).sum()),
+        "density": n_train / (n_users * n_items),
+        "verified": int((encoded.verified == VERIFIED).sum()),
+        "unverified": int((encoded.verified == UNVERIFIED).sum()),
+        "verified_unknown": int((encoded.verified == UNKNOWN).sum()),
     }
 
 
-def _holdout_stats(
-    fold: Fold, user_codes: np.ndarray[Any, Any], item_codes: np.ndarray[Any, Any], n_judged: int, held: Ints
-) -> dict[str, int]:
-    users, items = np.unique(fold.holdout.user), np.unique(fold.holdout.item)
+def _holdout_stats(holdout: Reviews, encoded: EncodedFold) -> dict[str, int]:
+    users, items, held = np.unique(holdout.user), np.unique(holdout.item), encoded.holdout_items
     return {
-        "holdout": len(fold.holdout),
+        "holdout": len(holdout),
         "holdout_users": len(users),
         "holdout_items": len(items),
-        "cold_users": int((~np.isin(users, user_codes)).sum()),
-        "cold_items": int((~np.isin(items, item_codes)).sum()),
-        "holdout_of_cold_users": len(fold.holdout) - len(held),
-        "holdout_on_cold_items": int((~np.isin(fold.holdout.item, item_codes)).sum()),
-        "judged_users": n_judged,
+        "cold_users": int((~np.isin(users, encoded.user_codes)).sum()),
+        "cold_items": int((~np.isin(items, encoded.item_codes)).sum()),
+        "holdout_of_cold_users": len(holdout) - len(held),
+        "holdout_on_cold_items": int((~np.isin(holdout.item, encoded.item_codes)).sum()),
+        "judged_users": len(encoded.holdout_rows),
         "judged_interactions": len(held),
-        "judged_on_cold_items": int((~np.isin(held, item_codes)).sum()),
+        "judged_on_cold_items": int((~np.isin(held, encoded.item_codes)).sum()),
     }

@@ -31,7 +31,7 @@ def left_out(path: str, endings: tuple[str, ...] = ENDINGS) -> str | None:
     return f"its name does not end in {', '.join(endings)}"
 
 
-def in_words(paths: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
+def left_out_lines(paths: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
     """A line for each reason to leave files out, naming the first ten files of each."""
     by_reason: dict[str, list[str]] = {}
     for path in sorted(paths):

@@ -193,9 +193,9 @@ def likeness(head: bytes) -> str:
     text = head.removeprefix(BOM).lstrip()
     first = text.partition(b"\n")[0].strip()
     for clue in _CLUES:
-        said = clue(text, first)
-        if said:
-            return said
+        clue_text = clue(text, first)
+        if clue_text:
+            return clue_text
     return "Its first line begins " + repr(first[:80].decode("utf-8", "replace")) + "."
 
 

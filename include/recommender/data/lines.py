@@ -22,7 +22,7 @@ BOMB_FLOOR_BYTES = 64 << 20
 EXCERPT_BYTES = 800
 NEWLINE = ord("\n")
 GZIP = b"\x1f\x8b"
-MEND = "Download the file again and compare its size with the source."
+REMEDY = "Download the file again and compare its size with the source."
 # The stubs give an instance where there is a class.
 IGZIP_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009
 
@@ -151,11 +151,11 @@ def _checked(raw: IO[bytes], name: str, max_expansion: float, expected: str) -> 
 def _instead(head: bytes) -> str:
     """What a file is that should be gzip data."""
     if not head:
-        return f"It has no bytes at all, an empty gzip file has 20. {MEND}"
+        return f"It has no bytes at all, an empty gzip file has 20. {REMEDY}"
     if head.lstrip().startswith(b"{"):
         return "It holds plain text: rename it without .gz, or pack it with gzip."
     what = foreign(head)
-    return f"It {what}" if what else MEND
+    return f"It {what}" if what else REMEDY
 
 
 def _unpack(raw: IO[bytes], name: str, max_expansion: float) -> Iterator[bytes]:
@@ -173,7 +173,7 @@ def _unpack(raw: IO[bytes], name: str, max_expansion: float) -> Iterator[bytes]:
     except EOFError as error:
         raise DataError(
             f"{name}: truncated (or followed by a few bytes of garbage): the gzip data ends early after {out} "
-            f"unpacked bytes. {MEND}"
+            f"unpacked bytes. {REMEDY}"
         ) from error
     except (OSError, zlib.error, IGZIP_ERROR) as error:
-        raise DataError(f"{name}: corrupt gzip data after {out} unpacked bytes: {error}. {MEND}") from error
+        raise DataError(f"{name}: corrupt gzip data after {out} unpacked bytes: {error}. {REMEDY}") from error

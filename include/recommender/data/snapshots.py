@@ -20,7 +20,7 @@ from ..storage.cache import entry_path, make_entry
 from ..storage.documents import Count, Origin, checked
 from ..storage.objects import ObjectInfo, ObjectStore
 from ..storage.plain_names import name_problem
-from .file_names import ENDINGS, UNFINISHED, in_words, left_out
+from .file_names import ENDINGS, UNFINISHED, left_out, left_out_lines
 
 log = logging.getLogger(__name__)
 
@@ -113,9 +113,9 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
     wanted = name or max((folder for folder in known if folder <= run_date.date().isoformat()), default=None)
     if wanted is None or wanted not in known:
         listed = ", ".join(known[-5:]) or "none at all"
-        asked = f"no snapshot {wanted}" if wanted else f"no snapshot on or before {run_date.date()}"
+        problem = f"no snapshot {wanted}" if wanted else f"no snapshot on or before {run_date.date()}"
         raise NotFound(
-            f"{snapshots.uri('')}: {asked}. Expected review files under YYYY-MM-DD/; the newest there: {listed}. "
+            f"{snapshots.uri('')}: {problem}. Expected review files under YYYY-MM-DD/; the newest there: {listed}. "
             "Upload one, or name another in the parameter `snapshot`."
         )
     return Snapshot(wanted, _review_files(snapshots, wanted))
@@ -132,7 +132,7 @@ def _review_files(snapshots: ObjectStore, name: str) -> tuple[ObjectInfo, ...]:
             f"{where}: holds {UNFINISHED}, so its upload goes on, or was interrupted. Upload it again, to its end; "
             f"or delete {UNFINISHED} if you know that all files are there."
         )
-    left = in_words(paths)
+    left = left_out_lines(paths)
     for line in left:
         log.warning("%s: left out: %s", where, line)
     reviews = tuple(row for row, path in zip(rows, paths, strict=True) if left_out(path) is None)

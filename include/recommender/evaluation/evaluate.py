@@ -49,7 +49,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class ModelEvaluation:
     """One model's outcome: means by "metric@K", and Recall@top_k of every judged user, float64.
 
     slices : Recall@top_k by kind of user; by_popularity : by decile of the item, of held-out interactions, not users
@@ -107,7 +107,7 @@ def make_task(
 
 def judge(
     models: Mapping[str, Recommender], task: Task, config: EvaluateConfig, histories: Histories | None = None
-) -> dict[str, Judged]:
+) -> dict[str, ModelEvaluation]:
     """Every model on the same task.
 
     Parameters
@@ -128,7 +128,7 @@ def judge(
     return outcome
 
 
-def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Histories) -> Judged:
+def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Histories) -> ModelEvaluation:
     started = time.monotonic()
     best = recommend_all(model, histories, task.seen, max(config.ks))
     hits = _hits(best, task)
@@ -144,7 +144,7 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Hi
     slices = {each.name: each.recalls(recall) for each in task.slices}
     found = shown[hits[:, : config.top_k]]
     held = task.held_items[task.held_items >= 0]
-    return Judged(
+    return ModelEvaluation(
         means=means,
         recall=recall,
         by_history=by_history(recall, task.seen.sizes),
@@ -164,9 +164,9 @@ def _hits(best: Ints, task: Task) -> np.ndarray[Any, np.dtype[np.bool_]]:
     user = np.repeat(np.arange(len(task.rows)), task.n_held)
     known = task.held_items >= 0
     held = np.sort(user[known] * np.int64(n_items) + task.held_items[known])
-    asked = np.arange(len(best))[:, None] * np.int64(n_items) + best
-    place = np.searchsorted(held, asked)
-    found = held[np.minimum(place, len(held) - 1)] == asked if len(held) else np.zeros(best.shape, dtype=bool)
+    shown = np.arange(len(best))[:, None] * np.int64(n_items) + best
+    place = np.searchsorted(held, shown)
+    found = held[np.minimum(place, len(held) - 1)] == shown if len(held) else np.zeros(best.shape, dtype=bool)
     return np.asarray(found & (best >= 0))
 
 

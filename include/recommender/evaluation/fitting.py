@@ -33,5 +33,4 @@ def fit(fold: EncodedFold, config: RetrainConfig) -> Fit:
 
 def fold_popularity(fold: EncodedFold, learned: LearnedPrior, config: RetrainConfig) -> Counts:
     """The item prior of a fold's train part as it was learned, float64, shape (n_items,)."""
-    counted = fold.indices, fold.times, len(fold.item_codes), fold.split_s
-    return fit_prior(*counted, learned.applied(config.prior))
+    return fit_prior(fold.item_interactions, learned.applied(config.prior))

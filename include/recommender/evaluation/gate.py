@@ -10,8 +10,8 @@ from msgspec.structs import replace as changed
 
 from ..config import GateConfig
 from ..registry.verdict import Interval, Verdict
+from .comparison_text import against_popularity, against_reference, version
 from .metrics import Floats
-from .words import against_popularity, against_reference, version
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 EARLIER = "earlier_"  # of a version that was live before the champion: earlier_1 is the newest of them

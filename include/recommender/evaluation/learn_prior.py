@@ -73,8 +73,8 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
         for (days, power), errors in below.items()
     ]
     n_users = len(recalls[own])
-    told = (chosen[1], chosen[0], why, f"{n_users:,}")
-    log.info("Power of the item prior %g, half-life %g days: %s (%s users of an inner time split)", *told)
+    shown = (chosen[1], chosen[0], why, f"{n_users:,}")
+    log.info("Power of the item prior %g, half-life %g days: %s (%s users of an inner time split)", *shown)
     return LearnedPrior(power=chosen[1], half_life_days=chosen[0], why=why, judged_users=n_users, tried=tried)
 
 
@@ -128,14 +128,14 @@ def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig)
     items = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization).whitened
     # Not by the run's own max_users: so few may be asked for there that they teach nothing.
     task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
-    counted = (inner.indices, inner.times, len(inner.item_codes), inner.split_s)
+    train = inner.item_interactions
     settings = {point: replace(config.prior, half_life_days=point[0], power=point[1]) for point in points}
     # Without power the half-life does not matter.
     distinct = {point: point if point[1] else (points[0][0], 0.0) for point in points}
     k, n_items = config.evaluate.top_k, len(inner.item_codes)
 
     def recalls(some: list[Point]) -> dict[Point, Floats]:
-        priors = [ItemPrior.of(fit_prior(*counted, settings[point]), settings[point]) for point in some]
+        priors = [ItemPrior.of(fit_prior(train, settings[point]), settings[point]) for point in some]
 
         def shown(rows: Rows) -> list[Ints]:
             histories = task.seen.take(rows)

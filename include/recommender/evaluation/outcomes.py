@@ -9,26 +9,26 @@ from ..storage.documents import Count, Decision, ModelId
 from .learned_prior import LearnedPrior
 
 
-class Trained(msgspec.Struct, frozen=True):
+class TrainingCounts(msgspec.Struct, frozen=True):
     """Of train_als: what the factors began with, and the seconds of each iteration."""
 
     start: str
     seconds_per_iteration: list[float]
 
 
-class Popular(msgspec.Struct, frozen=True):
+class PopularityCounts(msgspec.Struct, frozen=True):
     """Of fit_popularity: the names of the rankings, which its files bear."""
 
     names: list[Name]
 
 
-class Learned(msgspec.Struct, frozen=True):
+class PriorCounts(msgspec.Struct, frozen=True):
     """Of learn_prior."""
 
     prior: LearnedPrior
 
 
-class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluationCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Of evaluate: the names of the models, which its files bear, and the champion."""
 
     models: list[Name]
@@ -40,7 +40,7 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: dict[str, str]
 
 
-class Gated(msgspec.Struct, frozen=True):
+class GateCounts(msgspec.Struct, frozen=True):
     """Of recall_gate: its decision, whether the promotion is forced, and the verdict in a sentence."""
 
     decision: Decision

@@ -11,7 +11,7 @@ from ..config import PriorConfig
 from .als import Als
 from .fold_in import fold_in
 from .histories import Histories, Ints
-from .popularity import decayed_counts
+from .popularity import ItemInteractions
 from .protocol import Scores
 
 Counts = np.ndarray[Any, np.dtype[np.float64]]
@@ -26,15 +26,9 @@ LONG_HISTORY = 10
 BYTES_AN_ITEM = 8 + 4 * LONG_HISTORY
 
 
-def fit_prior(
-    items: np.ndarray[Any, np.dtype[np.int32]],
-    times: np.ndarray[Any, np.dtype[np.int64]],
-    n_items: int,
-    split_s: int,
-    config: PriorConfig,
-) -> Counts:
-    """Exponentially decayed counts of train interactions, float64, shape (n_items,); see `decayed_counts`."""
-    return decayed_counts(items, times, n_items, split_s, config.half_life_days)
+def fit_prior(train: ItemInteractions, config: PriorConfig) -> Counts:
+    """Exponentially decayed counts of the train interactions, float64, shape (n_items,)."""
+    return train.decayed(config.half_life_days)
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ class Parameter:
 
     def problem(self, value: object) -> str | None:
         """What is wrong with a value: its parameter, what was given, what was expected."""
-        complaint = None if value is None and self.default is None else self.kind.complaint(value)
-        return f"{self.name}={complaint}" if complaint else None
+        problem = None if value is None and self.default is None else self.kind.problem(value)
+        return f"{self.name}={problem}" if problem else None
 
     def read(self, value: Any) -> Any:
         """An allowed value in the type of the field."""

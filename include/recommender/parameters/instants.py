@@ -37,7 +37,7 @@ def _is(pattern: str, value: object) -> bool:
 class Day(Kind):
     """A date."""
 
-    words = "a date as YYYY-MM-DD"
+    expected = "a date as YYYY-MM-DD"
 
     def allows(self, value: object) -> bool:
         return _is(DAY, value)
@@ -51,7 +51,7 @@ class Day(Kind):
 class Instant(Kind):
     """A date or a date-time."""
 
-    words = "a date or date-time, ISO 8601, such as 2018-10-01T12:00:00Z"
+    expected = "a date or date-time, ISO 8601, such as 2018-10-01T12:00:00Z"
 
     def allows(self, value: object) -> bool:
         return _is(_INSTANT, value)

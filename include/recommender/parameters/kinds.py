@@ -32,7 +32,7 @@ class Kind(ABC):
 
     @property
     @abstractmethod
-    def words(self) -> str:
+    def expected(self) -> str:
         """What is allowed, as it follows "expected"."""
 
     @abstractmethod
@@ -55,16 +55,16 @@ class Kind(ABC):
         """What is wrong within a value."""
         return ""
 
-    def complaint(self, value: object) -> str | None:
+    def problem(self, value: object) -> str | None:
         """What was given and what was expected; None for an allowed value."""
-        return None if self.allows(value) else f"{shown_value(value)}: {self.hint(value)}expected {self.words}"
+        return None if self.allows(value) else f"{shown_value(value)}: {self.hint(value)}expected {self.expected}"
 
 
 @dataclass(frozen=True)
 class Flag(Kind):
     """True or false."""
 
-    words = "true or false"
+    expected = "true or false"
 
     def allows(self, value: object) -> bool:
         return isinstance(value, bool)
@@ -81,7 +81,7 @@ class Number(Kind):
     high: float
 
     @property
-    def words(self) -> str:
+    def expected(self) -> str:
         return f"a number from {self.low:,.10g} to {self.high:,.10g}"
 
     def allows(self, value: object) -> bool:
@@ -109,7 +109,7 @@ class Whole(Number):
     high: int
 
     @property
-    def words(self) -> str:
+    def expected(self) -> str:
         return f"a whole number from {self.low:,} to {self.high:,}"
 
     def allows(self, value: object) -> bool:
@@ -137,12 +137,12 @@ class Text(Kind):
     most: int
     least: int = 0
     pattern: str | None = None
-    said: str = ""
+    description: str = ""
     examples: tuple[str, ...] = ()
 
     @property
-    def words(self) -> str:
-        return self.said or f"text of {self.least} to {self.most:,} characters"
+    def expected(self) -> str:
+        return self.description or f"text of {self.least} to {self.most:,} characters"
 
     def allows(self, value: object) -> bool:
         if not isinstance(value, str) or len(value) > self.most or len(value.strip()) < self.least:
@@ -164,7 +164,7 @@ class Choice(Kind):
     options: Mapping[str, str]
 
     @property
-    def words(self) -> str:
+    def expected(self) -> str:
         return ", ".join(f"`{option}`" for option in self.options)
 
     def allows(self, value: object) -> bool:
@@ -184,8 +184,8 @@ class Several(Kind):
     least: int = 0
 
     @property
-    def words(self) -> str:
-        return f"a list of {self.least} to {self.most}: {self.of.words}"
+    def expected(self) -> str:
+        return f"a list of {self.least} to {self.most}: {self.of.expected}"
 
     def allows(self, value: object) -> bool:
         if not isinstance(value, (list, tuple)) or not self.least <= len(value) <= self.most:

@@ -17,13 +17,13 @@ AUTOMATIC, BY_HAND = "automatic", "by_hand"
 CHANNEL = Text(
     most=40,
     pattern=CHANNEL_PATTERN,
-    said="a name of a-z, 0-9, - and _ that begins with a letter, at most 40 characters",
+    description="a name of a-z, 0-9, - and _ that begins with a letter, at most 40 characters",
     examples=(MAIN_CHANNEL, "staging"),
 )
 TUNED = Text(
     most=len("20181001-0123456789ab"),
     pattern=f"{NEWEST_TUNED}|{TUNED_ID}",
-    said=f"`{NEWEST_TUNED}`, or the id of a tuned configuration such as 20181001-0123456789ab",
+    description=f"`{NEWEST_TUNED}`, or the id of a tuned configuration such as 20181001-0123456789ab",
     examples=(NEWEST_TUNED,),
 )
 PROMOTION = Choice(

@@ -27,15 +27,15 @@ def add_option(parser: argparse.ArgumentParser, about: Parameter, **settings: An
 def help_line(about: Parameter) -> str:
     """The text, what is allowed, and the default."""
     default = "" if about.default is None else f" Default: {about.plain_default}."
-    return f"{about.text} Allowed: {about.kind.words}.{default}".replace("%", "%%")
+    return f"{about.text} Allowed: {about.kind.expected}.{default}".replace("%", "%%")
 
 
 def _reader(kind: Kind) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         value = kind.parse(text)
-        complaint = kind.complaint(value)
-        if complaint:
-            raise argparse.ArgumentTypeError(complaint)
+        problem = kind.problem(value)
+        if problem:
+            raise argparse.ArgumentTypeError(problem)
         return kind.read(value)
 
     return read

@@ -203,9 +203,9 @@ def describe(directory: Path, about: Mapping[str, Any], created_at: datetime | N
     created_at : the present moment where it is None
     """
     files = {path.name: _file_entry(path) for path in sorted(directory.iterdir()) if path.name != MANIFEST}
-    made = {"created_at": created_at or datetime.now(UTC), **about, "files": files}
+    fields = {"created_at": created_at or datetime.now(UTC), **about, "files": files}
     try:
-        return msgspec.convert(msgspec.to_builtins(made), Manifest)
+        return msgspec.convert(msgspec.to_builtins(fields), Manifest)
     except msgspec.ValidationError as error:
         raise DataError(f"{directory.name}: these files make no version: {error}") from error
 

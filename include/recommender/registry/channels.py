@@ -94,7 +94,7 @@ class Channels:
         if state is None and self._has_history(channel):
             state = self._read(channel)
             if state is None:
-                raise DataError(f"{self.objects.uri(_pointer(channel))}: the pointer is gone. {self._mend(channel)}")
+                raise DataError(f"{self.objects.uri(_pointer(channel))}: the pointer is gone. {self._remedy(channel)}")
         return state
 
     def _read(self, channel: str) -> ChannelState | None:
@@ -103,12 +103,12 @@ class Channels:
             raw, etag = self.objects.read_tagged(key)
         except NotFound:
             return None
-        return ChannelState(self._parse(raw, channel, key, self._mend(channel)), etag)
+        return ChannelState(self._parse(raw, channel, key, self._remedy(channel)), etag)
 
-    def _parse(self, raw: bytes, channel: str, key: str, mend: str) -> Move:
-        move = Move.from_json(raw, self.objects.uri(key), mend)
+    def _parse(self, raw: bytes, channel: str, key: str, remedy: str) -> Move:
+        move = Move.from_json(raw, self.objects.uri(key), remedy)
         if move.channel != channel:
-            raise DataError(f"{self.objects.uri(key)}: channel={move.channel!r}, expected {channel!r}. {mend}")
+            raise DataError(f"{self.objects.uri(key)}: channel={move.channel!r}, expected {channel!r}. {remedy}")
         return move
 
     def _parse_entry(self, raw: bytes, channel: str, key: str) -> Move:
@@ -121,7 +121,7 @@ class Channels:
     def _has_history(self, channel: str) -> bool:
         return next(iter(self.objects.walk(f"channels/{channel}/history/")), None) is not None
 
-    def _mend(self, channel: str) -> str:
+    def _remedy(self, channel: str) -> str:
         folder = self.objects.uri(f"channels/{channel}/history")
         return (
             f"Copy the entry with the highest number of {folder}/ to {self.objects.uri(_pointer(channel))}, "
@@ -151,7 +151,7 @@ class Channels:
         log.info("%s: %s -> %s (%s: %s)", move.channel, move.from_model, move.to_model, move.kind, move.why)
         return state
 
-    def tell(self, state: ChannelState) -> None:
+    def append_latest(self, state: ChannelState) -> None:
         """Append the latest move to the history, where the process that made it was killed before it did."""
         self._append(state.move)
 
@@ -169,7 +169,7 @@ class Channels:
                 raise
             raise PreconditionFailed(
                 f"{self.objects.uri(_pointer(move.channel))}: somebody else moved the channel while {move.to_model} "
-                f"was being promoted: {_tell(now)}. Nothing was changed. Look at its history, then decide anew."
+                f"was being promoted: {_describe(now)}. Nothing was changed. Look at its history, then decide anew."
             ) from error
 
     def _append(self, move: Move) -> None:
@@ -180,8 +180,8 @@ class Channels:
         """All movements of a channel, oldest first. Only reads."""
         state = self.read(channel)
         keys = [row.key for row in self.objects.walk(f"channels/{channel}/history/")]
-        told = zip(keys, read_each(self.objects, keys), strict=True)
-        moves = {self._parse_entry(raw, channel, key) for key, raw in told if raw is not None}
+        entries = zip(keys, read_each(self.objects, keys), strict=True)
+        moves = {self._parse_entry(raw, channel, key) for key, raw in entries if raw is not None}
         if state is not None:
             moves.add(state.move)
         return sorted(moves, key=lambda move: (move.number, move.moved_at))
@@ -201,7 +201,7 @@ def _entry(move: Move) -> str:
     return f"channels/{move.channel}/history/{move.number:08}-{move.moved_at}-{found}.json"
 
 
-def _tell(now: ChannelState | None) -> str:
+def _describe(now: ChannelState | None) -> str:
     if now is None:
         return "its pointer is gone"
     move = now.move

@@ -95,7 +95,7 @@ def _computes(name: str) -> bool:
 def _plain(node: object) -> Plain:
     """A syntax tree as nested tuples of what decides its result. Empty fields are out: newer Pythons add some."""
     if isinstance(node, list):
-        return tuple(_plain(each) for each in node if not _says_only(each))
+        return tuple(_plain(each) for each in node if not _is_text_only(each))
     if not isinstance(node, ast.AST):
         return repr(node)
     if isinstance(node, ast.Raise):
@@ -110,7 +110,7 @@ def _raised(node: ast.Raise) -> tuple[Plain, ...]:
     return () if raised is None else (_plain(raised),)
 
 
-def _says_only(node: object) -> bool:
+def _is_text_only(node: object) -> bool:
     """Whether a statement is a docstring or a log line."""
     if not isinstance(node, ast.Expr):
         return False

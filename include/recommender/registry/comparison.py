@@ -32,7 +32,7 @@ class Overlap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class VersionComparison:
     """Facts of two versions, as pairs (of a, of b).
 
     facts : created_at, known_until, as_of, snapshot, split time, verdict, code version, counts of the published fold
@@ -56,11 +56,11 @@ class Comparison:
     warnings: list[str]
 
 
-def compare(registry: Registry, a: str, b: str) -> Comparison:
+def compare(registry: Registry, a: str, b: str) -> VersionComparison:
     """Two versions side by side; downloads their item vocabularies. Raises NotFound, DataError."""
     one, two = registry.manifest(a), registry.manifest(b)
     config = _differing(dict(_flat(one.config)), dict(_flat(two.config)))
-    return Comparison(
+    return VersionComparison(
         a=a,
         b=b,
         facts=_paired(_facts(registry, one), _facts(registry, two)),
@@ -84,7 +84,7 @@ def _facts(registry: Registry, manifest: Manifest) -> dict[str, Any]:
         "verdict": manifest.verdict.decision,
         "strongest popularity": manifest.verdict.baseline,
         "relative_lift": manifest.verdict.relative_lift,
-        "item prior": prior_told(manifest),
+        "item prior": prior_text(manifest),
         "tuned": manifest.tuned or "none",
         "code_version": manifest.code_version,
         **fold_counts(registry, manifest),
@@ -96,7 +96,7 @@ def split_time_of(manifest: Manifest) -> str:
     return datetime.fromtimestamp(manifest.split_s, UTC).isoformat()
 
 
-def prior_told(manifest: Manifest) -> str:
+def prior_text(manifest: Manifest) -> str:
     """The item prior that the version scores with, learned or not."""
     prior = prior_of(manifest)
     return f"power {prior.power:g}, half-life {prior.half_life_days:g} days" if prior.power else "none"

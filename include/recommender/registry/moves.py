@@ -86,7 +86,7 @@ def moved_now() -> str:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ChannelStack:
     """What a history amounts to.
 
     stack : versions from the first to the one that is live; a promotion pushes, a rollback pops down to its target
@@ -97,7 +97,7 @@ class Standing:
     rolled_back: dict[str, Move]
 
 
-def replay(history: Iterable[Move]) -> Standing:
+def replay(history: Iterable[Move]) -> ChannelStack:
     """Play moves, oldest first."""
     stack: list[str] = []
     rolled_back: dict[str, Move] = {}
@@ -110,7 +110,7 @@ def replay(history: Iterable[Move]) -> Standing:
         if not stack or stack[-1] != move.to_model:
             stack.append(move.to_model)
         rolled_back.pop(move.to_model, None)
-    return Standing(tuple(stack), rolled_back)
+    return ChannelStack(tuple(stack), rolled_back)
 
 
 def _position(stack: list[str], name: str) -> int:

@@ -20,7 +20,7 @@ BY_HAND = "by hand"
 
 
 @dataclass(frozen=True)
-class By:
+class Actor:
     """Who moves a channel, why, and in which run."""
 
     who: str
@@ -64,7 +64,7 @@ class Registry(Versions):
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         """
-        manifest = self._sound(move.channel, move.to_model, seen, verify=verify)
+        manifest = self._checked_manifest(move.channel, move.to_model, seen, verify=verify)
         if manifest.known_until != move.known_until:
             raise DataError(
                 f"{move.to_model} knows everything until {manifest.known_until.isoformat()}, but the move says "
@@ -76,7 +76,7 @@ class Registry(Versions):
         self._confirm(state)
         return state
 
-    def _sound(self, channel: str, model_id: str, seen: ChannelState | None, *, verify: bool) -> Manifest:
+    def _checked_manifest(self, channel: str, model_id: str, seen: ChannelState | None, *, verify: bool) -> Manifest:
         """The manifest of a whole version that is to become live."""
         try:
             return self.whole(model_id, verify=verify)
@@ -84,10 +84,10 @@ class Registry(Versions):
             raise
         except DataError as error:
             raise DataError(
-                f"{error}\n{model_id} is damaged, {_still(channel, seen)}. {self._instead(channel, model_id)}"
+                f"{error}\n{model_id} is damaged, {_unmoved(channel, seen)}. {self._alternative(channel, model_id)}"
             ) from error
 
-    def _instead(self, channel: str, damaged: str) -> str:
+    def _alternative(self, channel: str, damaged: str) -> str:
         """Which version to take, where the one that was asked for is damaged."""
         found = self.manifests(name for name in self.versions() if name != damaged)
         others = [body for body in found.values() if not isinstance(body, DataError)]
@@ -106,7 +106,7 @@ class Registry(Versions):
         DataError
             A file of it is gone.
         """
-        self.channels.tell(state)
+        self.channels.append_latest(state)
         self._confirm(state)
 
     def _confirm(self, state: ChannelState) -> None:
@@ -118,8 +118,10 @@ class Registry(Versions):
         try:
             self.whole(state.model_id)
         except NotFound as error:
-            told = f"{self.objects.uri(f'models/{state.model_id}')}: was retired while {state.move.channel} moved to it"
-            raise NotFound(f"{told}. {self._move_back(state, 'was retired')}") from error
+            problem = (
+                f"{self.objects.uri(f'models/{state.model_id}')}: was retired while {state.move.channel} moved to it"
+            )
+            raise NotFound(f"{problem}. {self._move_back(state, 'was retired')}") from error
         except DataError as error:
             raise DataError(f"{error}\n{self._move_back(state, 'lost a file')}") from error
 
@@ -134,7 +136,7 @@ class Registry(Versions):
             return f"{move.channel} still points to it, for {before} is no better ({error}): promote another version."
         kind: Kind = "promote" if move.kind == "rollback" else "rollback"
         why = f"{move.to_model} {what} in this moment"
-        back = _move(move.channel, manifest, state, By(move.who, why, move.run), kind)
+        back = _move(move.channel, manifest, state, Actor(move.who, why, move.run), kind)
         self.channels.move(back, state)
         return f"{move.channel} points to {before}."
 
@@ -143,7 +145,7 @@ class Registry(Versions):
         channel: str,
         model_id: str,
         *,
-        by: By,
+        by: Actor,
         allow_older: bool = False,
         create: bool = False,
         verify: bool = False,
@@ -161,7 +163,7 @@ class Registry(Versions):
         seen = self.channels.read(channel)
         if seen is None and not create and channel != MAIN_CHANNEL:
             raise ConfigError(f"{self.channels.unknown(channel)} To create it: --create")
-        manifest = self._sound(channel, model_id, seen, verify=verify)
+        manifest = self._checked_manifest(channel, model_id, seen, verify=verify)
         if seen is not None and seen.model_id == model_id:
             return seen
         if not allow_older:
@@ -170,7 +172,7 @@ class Registry(Versions):
         kind: Kind = "force" if forced else "promote"
         return self.promote(_move(channel, manifest, seen, by, kind), seen)
 
-    def rollback(self, channel: str, to: str | None = None, *, by: By, verify: bool = True) -> ChannelState:
+    def rollback(self, channel: str, to: str | None = None, *, by: Actor, verify: bool = True) -> ChannelState:
         """Point a channel to the version that was live before, or to a named one further back.
 
         A second rollback goes further back, not forth again. Versions that were retired meanwhile are passed over; a
@@ -254,11 +256,11 @@ def _refuse_older(manifest: Manifest, channel: str, seen: ChannelState | None) -
         )
 
 
-def _still(channel: str, seen: ChannelState | None) -> str:
+def _unmoved(channel: str, seen: ChannelState | None) -> str:
     return f"{channel} was not moved and points to {seen.model_id}" if seen else f"{channel} still points nowhere"
 
 
-def _move(channel: str, to: Manifest, seen: ChannelState | None, by: By, kind: Kind) -> Move:
+def _move(channel: str, to: Manifest, seen: ChannelState | None, by: Actor, kind: Kind) -> Move:
     return Move(
         channel=channel,
         moved_at=moved_now(),

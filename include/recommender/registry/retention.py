@@ -43,7 +43,7 @@ class Retention:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class RetirementCandidate:
     """One version or folder of leftovers: its size, and why it is kept; no reason means that it goes.
 
     known_until : ISO 8601
@@ -61,9 +61,9 @@ class Retirement:
     """What is kept, what goes (or would go), and what was spared or left broken meanwhile."""
 
     dry_run: bool
-    kept: list[Candidate]
-    retired: list[Candidate]
-    leftovers: list[Candidate]
+    kept: list[RetirementCandidate]
+    retired: list[RetirementCandidate]
+    leftovers: list[RetirementCandidate]
     spared: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -78,11 +78,11 @@ def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Re
     folders = _folders(registry)
     complete = {name: rows for name, rows in folders.items() if _manifest_of(rows)}
     reasons = _reasons(registry, complete, rule)
-    kept: list[Candidate] = []
-    retired: list[Candidate] = []
+    kept: list[RetirementCandidate] = []
+    retired: list[RetirementCandidate] = []
     for name, (known_until, why) in reasons.items():
         size = sum(each.size_bytes for each in complete[name])
-        row = Candidate(
+        row = RetirementCandidate(
             model_id=name,
             known_until=known_until,
             size_bytes=size,
@@ -92,7 +92,9 @@ def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Re
         (kept if why else retired).append(row)
     pointed = set(live(registry).values())
     leftovers = [
-        Candidate(model_id=name, known_until=None, size_bytes=sum(each.size_bytes for each in rows), n_files=len(rows))
+        RetirementCandidate(
+            model_id=name, known_until=None, size_bytes=sum(each.size_bytes for each in rows), n_files=len(rows)
+        )
         for name, rows in folders.items()
         if name not in complete and name not in pointed and _is_old(rows, rule, now)
     ]
@@ -165,14 +167,14 @@ def retire(registry: Registry, rule: Retention, who: str, *, dry_run: bool = Tru
     """
     if not dry_run:
         registry.channels.probe()
-        _bring_back(registry, live(registry).values())
+        _restore_manifests(registry, live(registry).values())
     planned = plan(registry, rule)
     if dry_run:
         return planned
     names = [row.model_id for row in planned.retired]
-    _bury(registry, names, who)
+    _write_tombstones(registry, names, who)
     registry.objects.delete([manifest_key(name) for name in names])
-    spared = _bring_back(registry, live(registry).values())
+    spared = _restore_manifests(registry, live(registry).values())
     gone = [name for name in names if name not in spared]
     problems = _delete_files(registry, gone, replace(rule, leftover_age=timedelta.min))
     problems += _delete_files(registry, [row.model_id for row in planned.leftovers], rule)
@@ -180,7 +182,7 @@ def retire(registry: Registry, rule: Retention, who: str, *, dry_run: bool = Tru
     return replace(planned, dry_run=False, retired=retired, spared=spared, problems=problems)
 
 
-def _bury(registry: Registry, names: list[str], who: str) -> None:
+def _write_tombstones(registry: Registry, names: list[str], who: str) -> None:
     """Write the tombstones."""
     at = datetime.now(UTC).replace(microsecond=0)
     for name, manifest in registry.manifests(names).items():
@@ -190,7 +192,7 @@ def _bury(registry: Registry, names: list[str], who: str) -> None:
         registry.objects.write(tombstone_key(name), write_document(tombstone))
 
 
-def _bring_back(registry: Registry, names: Iterable[str]) -> list[str]:
+def _restore_manifests(registry: Registry, names: Iterable[str]) -> list[str]:
     """Write the manifests of versions back that channels point to and that were being retired; return which."""
     found = []
     for name in set(names):

@@ -113,10 +113,10 @@ class Versions:
         self._restore(directory, manifest, existing)
         return False
 
-    def _restore(self, directory: Path, made: Manifest, existing: Manifest) -> None:
+    def _restore(self, directory: Path, rebuilt: Manifest, existing: Manifest) -> None:
         """Write files again that a version has lost and this run has made."""
         for name in self.wrong_files(existing):
-            if made.files.get(name) == existing.files[name]:
+            if rebuilt.files.get(name) == existing.files[name]:
                 log.warning("%s had lost its %s; it is written again", existing.model_id, name)
                 self.objects.upload(directory / name, file_key(existing.model_id, existing.files[name]))
 

@@ -10,13 +10,13 @@ from itertools import islice
 from msgspec.structs import replace
 
 from ..config import GateConfig, RetrainConfig
-from ..data.counts import FoldCounts, ParseCounts, Resolved
+from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
 from ..data.quality import Check
 from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
-from ..evaluation.outcomes import Evaluated, Learned, Trained
+from ..evaluation.outcomes import EvaluationCounts, PriorCounts, TrainingCounts
 from ..parameters import RETRAIN, RUN
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
@@ -53,7 +53,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
     sources.open_all(records)
     configuration = sources.attempt("configuration", lambda: _configuration(run)) or []
     config = RetrainConfig.from_params(run.params if run and configuration else {})
-    learned = sources.counts("learn_prior", Learned)
+    learned = sources.counts("learn_prior", PriorCounts)
     report = Report(
         run=run,
         finished=finished,
@@ -64,8 +64,8 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
         prior=learned.prior if learned else None,
         unchanged=sources.fact(records, "unchanged", str),
         model=_model(sources, records),
-        lineage={stage: artifact.uri for stage, artifact in sources.made.items()},
-        timings={stage: artifact.timings for stage, artifact in sources.made.items()},
+        lineage={stage: artifact.uri for stage, artifact in sources.artifacts.items()},
+        timings={stage: artifact.timings for stage, artifact in sources.artifacts.items()},
         configuration=configuration,
         code_version=code_version(),
         libraries=library_versions(),
@@ -127,7 +127,7 @@ def _with_data(report: Report, sources: Sources, snapshots: ObjectStore | None) 
     files = review_files(sources)
     return replace(
         report,
-        snapshot=sources.counts("resolve_snapshot", Resolved),
+        snapshot=sources.counts("resolve_snapshot", SnapshotCounts),
         files=files,
         generated_sample=is_sample(files) if files or snapshots is None else _all_generated(snapshots),
         funnel=sources.counts("parse_reviews", ParseCounts),
@@ -137,7 +137,7 @@ def _with_data(report: Report, sources: Sources, snapshots: ObjectStore | None) 
 
 
 def _training(sources: Sources) -> Training | None:
-    counts, loss = sources.counts("train_als", Trained), sources.document("train_als", "loss.json", list[float])
+    counts, loss = sources.counts("train_als", TrainingCounts), sources.document("train_als", "loss.json", list[float])
     if counts is None or loss is None:
         return None
     finite = [value if math.isfinite(value) else None for value in loss]
@@ -149,7 +149,7 @@ def _with_judgement(report: Report, sources: Sources, config: RetrainConfig) -> 
     found = sources.document("evaluate", "judged.json", Judgements)
     judged = found.models if found else {}
     gate = verdict.thresholds if verdict else config.gate
-    evaluated = sources.counts("evaluate", Evaluated)
+    evaluated = sources.counts("evaluate", EvaluationCounts)
     champion = evaluated.champion if evaluated else None
     return replace(
         report,

@@ -25,7 +25,7 @@ def render_html(report: Report) -> str:
         view=view,
         served=served,
         headline=view.headline(report),
-        words=view.in_plain_words(report),
+        words=view.summary_sentences(report),
         shown=view.sections(report),
         not_reached=view.not_reached(report),
         lineage=view.lineage(report),
@@ -72,7 +72,7 @@ def _differences(report: Report) -> Markup | None:
         for name in _ranked(report)
         if name in verdict.intervals
     ]
-    alt = "Candidate minus each model, with intervals: " + _spoken(rows, "{:+.4f}")
+    alt = "Candidate minus each model, with intervals: " + _alt_text(rows, "{:+.4f}")
     unit = f"Recall@{verdict.top_k}, candidate minus this model"
     return plots.whiskers("differences", alt, rows, unit, zero=True, strong=plots.INK)
 
@@ -82,10 +82,10 @@ def _recalls(report: Report) -> Markup | None:
     if not report.judged or not intervals:
         return None
     rows = [_whisker(name, intervals[name], strong=name == CANDIDATE) for name in _ranked(report) if name in intervals]
-    return plots.whiskers("recalls", f"{unit}: " + _spoken(rows, "{:.4f}"), rows, unit, zero=False)
+    return plots.whiskers("recalls", f"{unit}: " + _alt_text(rows, "{:.4f}"), rows, unit, zero=False)
 
 
-def _spoken(rows: list[Whisker], form: str) -> str:
+def _alt_text(rows: list[Whisker], form: str) -> str:
     return "; ".join(
         f"{row.label} " + "{0} ({0} to {0})".replace("{0}", form).format(row.mean, row.low, row.high) for row in rows
     )

@@ -120,8 +120,8 @@ def bars(
             axes.spines["bottom"].set_visible(False)
             axes.set_title(caption)
             for place, value in enumerate(values):
-                told = f"{value:,.{digits}f}"
-                axes.annotate(told, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
+                label = f"{value:,.{digits}f}"
+                axes.annotate(label, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
 
     return svg(name, alt, 0.45 + 0.24 * len(labels), draw, width_in=width_in)
 

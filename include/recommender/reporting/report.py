@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..data.counts import FoldCounts, ParseCounts, Resolved
+from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
 from ..data.quality import Check
 from ..evaluation.judgement import Judgement
 from ..evaluation.learned_prior import LearnedPrior
@@ -79,7 +79,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     finished: bool = False
     tasks: list[TaskRecord] = []
     error: Stop | None = None
-    snapshot: Resolved | None = None
+    snapshot: SnapshotCounts | None = None
     files: list[str] = []
     generated_sample: bool = False
     compared: list[Check] = []

@@ -30,7 +30,7 @@ class Sources:
     """
 
     store: ArtifactStore
-    made: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def attempt(self, what: str, read: Callable[[], Value]) -> Value | None:
@@ -57,12 +57,12 @@ class Sources:
                 name = f"refit/{stage}" if record.task == "refit" else stage
                 artifact = self.attempt(name, lambda uri=uri: self.store.open(uri))  # type: ignore[misc]
                 if artifact is not None:
-                    self.made[name] = artifact
+                    self.artifacts[name] = artifact
 
     def counts(self, stage: str, kind: type[Counted]) -> Counted | None:
         """The counts in an artifact's manifest; `stage` may begin with `refit/`."""
-        made = self.made.get(stage)
-        return self.attempt(stage, lambda: made.counted(kind)) if made else None
+        artifacts = self.artifacts.get(stage)
+        return self.attempt(stage, lambda: artifacts.counted(kind)) if artifacts else None
 
     def fact(self, records: Iterable[TaskRecord], name: str, type_: Any) -> Any:
         """The first fact of a name as a type; None where there is none or where it is another, with the reason kept."""
@@ -74,25 +74,25 @@ class Sources:
 
     def document(self, stage: str, name: str, type_: type[Value]) -> Value | None:
         """A JSON file of an artifact as a type; None where there is none to read."""
-        made = self.made.get(stage)
-        if made is None:
+        artifacts = self.artifacts.get(stage)
+        if artifacts is None:
             return None
-        origin = Origin(f"{made.uri}/{name}", f"what {stage} writes", REMEDY)
-        return self.attempt(stage, lambda: checked(load_json(self.store.path(made) / name, REMEDY), type_, origin))
+        origin = Origin(f"{artifacts.uri}/{name}", f"what {stage} writes", REMEDY)
+        return self.attempt(stage, lambda: checked(load_json(self.store.path(artifacts) / name, REMEDY), type_, origin))
 
     def json(self, stage: str, name: str) -> Any:
         """A JSON file of an artifact; None where there is none to read."""
-        if stage not in self.made:
+        if stage not in self.artifacts:
             return None
-        return self.attempt(stage, lambda: load_json(self.store.path(self.made[stage]) / name, REMEDY))
+        return self.attempt(stage, lambda: load_json(self.store.path(self.artifacts[stage]) / name, REMEDY))
 
     def arrays(self, stage: str, names: Mapping[str, str]) -> dict[str, np.ndarray[Any, Any]]:
         """Arrays of an artifact, by the keys of `names` (key -> file name); empty where they cannot be read."""
-        if stage not in self.made:
+        if stage not in self.artifacts:
             return {}
 
         def load() -> dict[str, np.ndarray[Any, Any]]:
-            path = self.store.path(self.made[stage])
+            path = self.store.path(self.artifacts[stage])
             return {key: load_array(path / plain_name(name), np.float64, (None,)) for key, name in names.items()}
 
         return self.attempt(stage, load) or {}

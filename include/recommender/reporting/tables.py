@@ -76,8 +76,8 @@ def _notes(verdict: Verdict, champion: str | None) -> list[str]:
 
 def _decision(verdict: Verdict) -> list[str]:
     lines = _wrap(f"Verdict: {verdict_sentence(verdict)}", "         ")
-    rows = [(row.outcome, prose(row.name), row.unit, row.found, row.asked) for row in checks(verdict)]
-    heads = ("", "asked", "in", "found", "threshold")
+    rows = [(row.outcome, prose(row.name), row.unit, row.found, row.required) for row in checks(verdict)]
+    heads = ("", "value", "unit", "found", "threshold")
     widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(4)]
     for row in [heads, *rows]:
         cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:4], widths, strict=True))

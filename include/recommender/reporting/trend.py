@@ -50,7 +50,7 @@ def read_runs(root: ObjectStore, channel: str) -> Runs:
     """A channel's runs by what they knew, those that did not come so far by as_of; then by the dates in the run ids."""
     registry = Registry(root)
     history = registry.channels.history(channel)
-    live = _standing(history)
+    live = _version_states(history)
     unreadable: dict[str, str] = {}
     reports = [(name, body) for name, body in _reports(root, unreadable) if body.run and body.run.channel == channel]
     found = [point for name, body in reports for point in _from_report(name, body, live)]
@@ -148,11 +148,11 @@ def _from_manifests(registry: Registry, names: Sequence[str], live: Mapping[str,
     return found
 
 
-def _standing(history: Sequence[Move]) -> dict[str, str]:
+def _version_states(history: Sequence[Move]) -> dict[str, str]:
     """Version -> live, was live, or rolled back."""
-    told = dict.fromkeys((move.to_model for move in history), "was live")
-    told |= dict.fromkeys(replay(history).rolled_back, "rolled back")
-    return told | ({history[-1].to_model: "live"} if history else {})
+    states = dict.fromkeys((move.to_model for move in history), "was live")
+    states |= dict.fromkeys(replay(history).rolled_back, "rolled back")
+    return states | ({history[-1].to_model: "live"} if history else {})
 
 
 def render_trend(runs: Runs, channel: str) -> str:

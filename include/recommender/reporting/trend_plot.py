@@ -98,7 +98,7 @@ def trend_plot(judged: Sequence[Point], top_k: int | None, name: str, width_in: 
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3 if width_in > NARROW_IN else 1, borderaxespad=0)
 
-    return svg(f"trend-{name}", _spoken(judged, top_k), HEIGHT_IN, draw, width_in=width_in)
+    return svg(f"trend-{name}", _alt_text(judged, top_k), HEIGHT_IN, draw, width_in=width_in)
 
 
 def limits(judged: Sequence[Point]) -> tuple[datetime, datetime]:
@@ -136,7 +136,7 @@ def _mark(axes: Any, judged: Sequence[Point], newest: Sequence[Point]) -> None:
             axes.plot(*at, "o", color=INK, markerfacecolor="none", markersize=12, clip_on=False)
 
 
-def _spoken(judged: Sequence[Point], top_k: int | None) -> str:
+def _alt_text(judged: Sequence[Point], top_k: int | None) -> str:
     first, last = judged[0], judged[-1]
     return (
         f"Recall@{top_k} of candidate, strongest popularity and champion over {len(judged)} judged runs; the candidate "

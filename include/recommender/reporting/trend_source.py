@@ -47,7 +47,7 @@ class SnapshotPart(msgspec.Struct, frozen=True):
     snapshot: str
 
 
-class ModelPart(msgspec.Struct, frozen=True):
+class PublishedPart(msgspec.Struct, frozen=True):
     """The version that was published."""
 
     model_id: str
@@ -66,7 +66,7 @@ class ReportPart(msgspec.Struct, frozen=True, kw_only=True):
     verdict: VerdictPart | None = None
     fold: FoldPart | None = None
     snapshot: SnapshotPart | None = None
-    model: ModelPart | None = None
+    model: PublishedPart | None = None
     error: ErrorPart | None = None
     unchanged: str | None = None
     generated_sample: bool = False

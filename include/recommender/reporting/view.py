@@ -99,7 +99,7 @@ def _published(model: PublishedModel, verdict: Verdict | None) -> Headline:
     return Headline("warn" if forced else "good", word, sentence)
 
 
-def in_plain_words(report: Report) -> list[str]:
+def summary_sentences(report: Report) -> list[str]:
     """The comparison with popularity and with what is live, for somebody who has never heard of recall."""
     verdict = report.verdict
     if not verdict:
@@ -198,7 +198,7 @@ def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
     return steps
 
 
-def unjoined(report: Report) -> str | None:
+def mixed_ids_warning(report: Report) -> str | None:
     """A warning where the snapshot mixes generations of user ids."""
     return mixed_ids(report.funnel) if report.funnel else None
 
@@ -284,7 +284,7 @@ def not_reached(report: Report) -> str:
     """What the run did not come to, in a sentence; empty where it came to all."""
     if report.unchanged:
         return ""
-    missing = [told for section, told in NOT_REACHED.items() if section not in sections(report)]
+    missing = [stage for section, stage in NOT_REACHED.items() if section not in sections(report)]
     return f"The run did not come to {', '.join(missing)}." if missing else ""
 
 
@@ -313,8 +313,8 @@ def _tuned(run: RunFacts) -> str | None:
     if run.tuned_values:
         values = ", ".join(f"{name} {number(value)}" for name, value in sorted(run.tuned_values.items()))
         return f"{run.tuned}: {values}"
-    asked = run.params.get("tuned")
-    return f"{asked} was asked for, and nothing of it was used: the log of the first task says why" if asked else None
+    tuned = run.params.get("tuned")
+    return f"{tuned} was asked for, and nothing of it was used: the log of the first task says why" if tuned else None
 
 
 def _refitted(fold: FoldCounts) -> str:

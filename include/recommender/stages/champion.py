@@ -10,7 +10,7 @@ from typing import Any
 from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, load_vocabulary
-from ..evaluation.alignment import Version, aligned, rows_in
+from ..evaluation.alignment import AlignedModel, aligned, rows_in
 from ..models.prior import PriorAls
 from ..models.protocol import Rows
 from ..registry.bundle import Manifest, config_of, prior_of
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ReferenceComparison:
     """Whether and how the champion is compared.
 
     how : "none" (no champion, or nothing to compare), "published" (its judged factors), "refitted" (its configuration,
@@ -43,26 +43,28 @@ class Comparison:
     same: bool = False
 
 
-def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[Comparison, RetrainConfig]:
+def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[ReferenceComparison, RetrainConfig]:
     """How the champion may be compared on the candidate's fold, and its configuration."""
     config = candidate.config
     if state is None:
-        return Comparison(how="none", champion_id=None, note="none yet", inputs={}), config
+        return ReferenceComparison(how="none", champion_id=None, note="none yet", inputs={}), config
     name = state.model_id
     manifest = candidate.workspace.registry.manifest(name)
     theirs = their_config(manifest, config)
     if is_candidate(manifest.identity, candidate):
-        return Comparison(
+        return ReferenceComparison(
             how="none", champion_id=name, note=f"{name} is this very candidate", inputs={}, same=True
         ), theirs
     if manifest.split_s <= candidate.counts.split_s:
         note = f"{name}: its judged factors, which were trained before this split time"
-        return Comparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
+        return ReferenceComparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
     if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
         note = f"{name} has seen this holdout, and its configuration is this run's: there is nothing to compare"
-        return Comparison(how="none", champion_id=name, note=note, inputs={}), theirs
+        return ReferenceComparison(how="none", champion_id=name, note=note, inputs={}), theirs
     note = f"{name} has seen this holdout: its configuration was fitted anew on this run's train part"
-    return Comparison(how="refitted", champion_id=name, note=note, inputs={"champion": name, "how": "refitted"}), theirs
+    return ReferenceComparison(
+        how="refitted", champion_id=name, note=note, inputs={"champion": name, "how": "refitted"}
+    ), theirs
 
 
 def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
@@ -78,7 +80,9 @@ def is_candidate(identity: Mapping[str, Any], candidate: Candidate) -> bool:
     return theirs == (fitted.trained.digest, prior_identity(fitted.prior, candidate.config.prior))
 
 
-def version_of(candidate: Candidate, judged: Rows, comparison: Comparison, theirs: RetrainConfig) -> Version:
+def version_of(
+    candidate: Candidate, judged: Rows, comparison: ReferenceComparison, theirs: RetrainConfig
+) -> AlignedModel:
     """A version over the fold's items, with the histories of the judged users by its own configuration.
 
     Parameters

@@ -15,7 +15,7 @@ from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig,
 from ..data.encoding import EncodedFold
 from ..evaluation.fitting import fold_popularity
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
-from ..evaluation.outcomes import Learned, Popular
+from ..evaluation.outcomes import PopularityCounts, PriorCounts
 from ..models.als import fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
@@ -74,7 +74,7 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.split_s, config)
+        fitted = fit_all_popularity(fold.item_interactions, config)
         for name, model in fitted.items():
             np.save(directory / f"{name}.counts.npy", model.counts, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
@@ -111,7 +111,7 @@ def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
     """The rankings that `fit_popularity` made, by name."""
     path = workspace.artifacts.path(fitted)
-    return {name: _ranking(path, name) for name in fitted.counted(Popular).names}
+    return {name: _ranking(path, name) for name in fitted.counted(PopularityCounts).names}
 
 
 def _ranking(directory: Path, name: str) -> Popularity:
@@ -130,7 +130,7 @@ def load_prior(workspace: Workspace, learned: Artifact) -> Counts:
 
 def as_learned(config: PriorConfig, learned: Artifact) -> PriorConfig:
     """The item prior as `learn_prior` found it, fixed."""
-    return learned.counted(Learned).prior.applied(config)
+    return learned.counted(PriorCounts).prior.applied(config)
 
 
 def prior_identity(learned: Artifact, config: PriorConfig) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, DataError, GateRejected
-from ..evaluation.evaluate import Judged, Task, fold_task, judge
+from ..evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
-from ..evaluation.outcomes import Evaluated
+from ..evaluation.outcomes import EvaluationCounts
 from ..models.protocol import Recommender
 from ..parameters import RUN
 from ..registry.code import code_of
@@ -28,9 +28,9 @@ from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from ..storage.documents import Origin, checked, load_json, plain, to_json
 from .candidate import Candidate
-from .champion import Comparison, compare_with, version_of
+from .champion import ReferenceComparison, compare_with, version_of
 from .fit import load_model, load_popularity
-from .references import Recent, UnreadableError, recent_versions
+from .references import RecentVersions, UnreadableError, recent_versions
 from .workspace import Outcome, Stage, Workspace, run_once
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def evaluate(candidate: Candidate) -> Outcome:
     state = candidate.workspace.registry.channels.read(candidate.channel)
     comparison, theirs = compare_with(candidate, state)
     # Of the model that is live already there is nothing to decide.
-    recent = Recent() if comparison.same else recent_versions(candidate, state)
+    recent = RecentVersions() if comparison.same else recent_versions(candidate, state)
     judging = Judging(candidate, comparison, theirs)
     while True:
         try:
@@ -60,7 +60,7 @@ def evaluate(candidate: Candidate) -> Outcome:
         else:
             break
     log.info("Champion: %s", comparison.note)
-    for row in outcome.artifact.counted(Evaluated).versions[1:]:
+    for row in outcome.artifact.counted(EvaluationCounts).versions[1:]:
         log.info("%s: %s", row.name, row.note)
     return outcome
 
@@ -70,11 +70,11 @@ class Judging:
     """What is judged: a run's candidate, and the champion with its configuration."""
 
     candidate: Candidate
-    comparison: Comparison
+    comparison: ReferenceComparison
     theirs: RetrainConfig
 
 
-def _evaluated(judging: Judging, recent: Recent) -> Outcome:
+def _evaluated(judging: Judging, recent: RecentVersions) -> Outcome:
     candidate, comparison = judging.candidate, judging.comparison
     fitted, config = candidate.fitted, candidate.config
 
@@ -114,7 +114,7 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
     return run_once(candidate.workspace, stage, config=settings, inputs=inputs, make=make)
 
 
-def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
+def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvaluation]:
     """Each version of the channel is loaded and let go before the next: each is as large as the candidate."""
     candidate = judging.candidate
     workspace, fitted, config = candidate.workspace, candidate.fitted, candidate.config
@@ -135,13 +135,13 @@ def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
 
 
 def _judged(
-    candidate: Candidate, task: Task, name: str, comparison: Comparison, theirs: RetrainConfig
-) -> dict[str, Judged]:
+    candidate: Candidate, task: Task, name: str, comparison: ReferenceComparison, theirs: RetrainConfig
+) -> dict[str, ModelEvaluation]:
     version = version_of(candidate, task.rows, comparison, theirs)
     return judge({name: version.model}, task, candidate.config.evaluate, version.histories)
 
 
-def _versions(comparison: Comparison, recent: Recent) -> list[ComparedVersion]:
+def _versions(comparison: ReferenceComparison, recent: RecentVersions) -> list[ComparedVersion]:
     """Of each version of the channel among the models: its name there, its id, how it is judged, and a note."""
     rows = [(CHAMPION, comparison)] if comparison.champion_id else []
     rows += [(f"{EARLIER}{number}", each.comparison) for number, each in enumerate(recent.judged, 1)]
@@ -155,7 +155,7 @@ def recall_gate(
 
     def make(directory: Path) -> dict[str, Any]:
         path = workspace.artifacts.path(evaluated)
-        counts = evaluated.counted(Evaluated)
+        counts = evaluated.counted(EvaluationCounts)
         recalls = {name: load_array(path / f"recall_{name}.npy", np.float64, (None,)) for name in counts.models}
         intervals = {
             name: paired_interval(recalls[CANDIDATE], recalls[name], config)
@@ -198,7 +198,7 @@ def read_verdict(workspace: Workspace, gated: Artifact) -> Verdict:
 def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Judgement]:
     """judged.json: model -> what was found of it. Raises DataError, also where a model is missing."""
     judged = _document(workspace, evaluated, name="judged.json", type_=Judgements, what="a judgement").models
-    missing = [name for name in evaluated.counted(Evaluated).models if name not in judged]
+    missing = [name for name in evaluated.counted(EvaluationCounts).models if name not in judged]
     if missing:
         raise Origin(f"{evaluated.uri}/judged.json", "a judgement", _REMEDY).refusal([f"{missing[0]} is missing"])
     return judged
@@ -212,7 +212,7 @@ def _document(workspace: Workspace, artifact: Artifact, name: str, type_: type[S
 def table(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> str:
     """The gate's table as text."""
     metrics = metrics_of(read_judged(workspace, evaluated))
-    return render_verdict(metrics, read_verdict(workspace, gated), evaluated.counted(Evaluated).champion)
+    return render_verdict(metrics, read_verdict(workspace, gated), evaluated.counted(EvaluationCounts).champion)
 
 
 def require_promotion(workspace: Workspace, gated: Artifact) -> None:

@@ -201,8 +201,8 @@ def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRo
         raise DataError(f"{where}: expected a list of files. {snapshots.REMEDY}")
     files = [checked(row, FileRow, Origin(where, "a list of files", snapshots.REMEDY)) for row in rows]
     objects = snapshots.located(downloaded.lineage.get("objects"), downloaded.uri)
-    told = [(row.key.partition("/")[2], row.size_bytes) for row in objects]
-    if told != [(row.name, row.size_bytes) for row in files]:
+    listed = [(row.key.partition("/")[2], row.size_bytes) for row in objects]
+    if listed != [(row.name, row.size_bytes) for row in files]:
         raise DataError(f"{where}: its files are not those of the manifest's lineage. {snapshots.REMEDY}")
     return list(zip(files, objects, strict=True))
 
@@ -247,11 +247,11 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         inputs={"reviews": parsed.digest},
         make=make,
     )
-    _tell(outcome)
+    _log_counts(outcome)
     return outcome
 
 
-def _tell(outcome: Outcome) -> None:
+def _log_counts(outcome: Outcome) -> None:
     """The fold's statistics where it is new, in a line where it was reused; of the holdout only where there is one."""
     counts = outcome.artifact.counts
     if outcome.reused:

@@ -16,7 +16,7 @@ from ..registry.bundle import Manifest
 from ..registry.channels import ChannelState
 from ..registry.moves import Move, replay
 from .candidate import Candidate
-from .champion import Comparison, is_candidate, their_config
+from .champion import ReferenceComparison, is_candidate, their_config
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ MOST_READ = 60  # manifests
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierVersion:
     """A version that was live before the champion, to be judged as it was published.
 
     on_record : Recall@K of its own gate, where that judged on this very holdout
     """
 
-    comparison: Comparison
+    comparison: ReferenceComparison
     config: RetrainConfig
     on_record: float | None
 
@@ -42,22 +42,22 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Recent:
+class RecentVersions:
     """What is compared besides the champion, newest first, and what is not: version -> why."""
 
-    judged: tuple[Earlier, ...] = ()
+    judged: tuple[EarlierVersion, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def inputs(self) -> dict[str, str]:
         """What the comparison depends on."""
-        told = {"earlier": " ".join(each.model_id for each in self.judged)} if self.judged else {}
-        return told | {f"not compared {name}": why for name, why in self.left_out}
+        found = {"earlier": " ".join(each.model_id for each in self.judged)} if self.judged else {}
+        return found | {f"not compared {name}": why for name, why in self.left_out}
 
-    def without(self, model_id: str, why: str) -> Recent:
+    def without(self, model_id: str, why: str) -> RecentVersions:
         """The same without a version that turned out to be unreadable."""
         kept = tuple(each for each in self.judged if each.model_id != model_id)
-        return Recent(kept, (*self.left_out, (model_id, why)))
+        return RecentVersions(kept, (*self.left_out, (model_id, why)))
 
 
 class UnreadableError(Exception):
@@ -68,7 +68,7 @@ class UnreadableError(Exception):
         self.model_id, self.why = model_id, why
 
 
-def recent_versions(candidate: Candidate, state: ChannelState | None) -> Recent:
+def recent_versions(candidate: Candidate, state: ChannelState | None) -> RecentVersions:
     """Of the versions that were live before the champion: the best on record on this very holdout, and the newest.
 
     A version that was rolled back is none of them, nor what was live before the newest promotion that a person forced:
@@ -76,12 +76,12 @@ def recent_versions(candidate: Candidate, state: ChannelState | None) -> Recent:
     configuration of no other than the champion is fitted anew.
     """
     if state is None:
-        return Recent()
+        return RecentVersions()
     registry = candidate.workspace.registry
     history = [move for move in registry.channels.history(state.move.channel) if move.number <= state.move.number]
     names = _before_champion(history)[:MOST_READ]
     manifests = registry.manifests(names)
-    found: list[Earlier] = []
+    found: list[EarlierVersion] = []
     left_out: list[tuple[str, str]] = []
     for name in names:
         earlier = _earlier(name, manifests.get(name), candidate)
@@ -89,7 +89,7 @@ def recent_versions(candidate: Candidate, state: ChannelState | None) -> Recent:
             left_out.append((name, earlier))
         elif earlier:
             found.append(earlier)
-    return Recent(_chosen(found), tuple(left_out))
+    return RecentVersions(_chosen(found), tuple(left_out))
 
 
 def _before_champion(history: Sequence[Move]) -> list[str]:
@@ -103,7 +103,7 @@ def _before_champion(history: Sequence[Move]) -> list[str]:
     return names[1:]
 
 
-def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candidate) -> Earlier | str | None:
+def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candidate) -> EarlierVersion | str | None:
     """A version as it may be judged, or why it may not; None for the candidate itself."""
     if manifest is None:
         return "it was retired"
@@ -115,8 +115,8 @@ def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candid
         if manifest.split_s > candidate.counts.split_s:
             return "it has seen this holdout"
         note = f"{name}: live earlier, its judged factors, which were trained before this split time"
-        comparison = Comparison(how="published", champion_id=name, note=note, inputs={})
-        return Earlier(comparison, their_config(manifest, candidate.config), _on_record(manifest, candidate))
+        comparison = ReferenceComparison(how="published", champion_id=name, note=note, inputs={})
+        return EarlierVersion(comparison, their_config(manifest, candidate.config), _on_record(manifest, candidate))
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         return f"its manifest cannot be used: {type(error).__name__}: {error}"
 
@@ -130,10 +130,10 @@ def _on_record(manifest: Manifest, candidate: Candidate) -> float | None:
     return None if recall is None else float(recall)
 
 
-def _chosen(found: Sequence[Earlier]) -> tuple[Earlier, ...]:
+def _chosen(found: Sequence[EarlierVersion]) -> tuple[EarlierVersion, ...]:
     """The best on record, then the newest ones; in the order in which they were given."""
     on_record = [each for each in found if each.on_record is not None]
     first = max(on_record, key=lambda each: each.on_record or 0.0, default=None)
-    order: Iterable[Earlier] = ([first] if first else []) + [each for each in found if each is not first]
+    order: Iterable[EarlierVersion] = ([first] if first else []) + [each for each in found if each is not first]
     kept = list(order)[:MOST_JUDGED]
     return tuple(each for each in found if any(each is one for one in kept))

@@ -95,9 +95,9 @@ def run_once(
         counts = make(directory)
         timings = {"seconds": time.monotonic() - started, "peak_bytes": float(peak_bytes())}
         about = {"config": dict(config), "inputs": dict(inputs), **(lineage or {})}
-        made = store.commit(stage.name, mark, directory, counts=counts, timings=timings, lineage=about)
-    log.info("Made %s in %.1f s, peak memory %.0f MB", made.uri, timings["seconds"], timings["peak_bytes"] / 1e6)
-    return Outcome(made, False)
+        artifact = store.commit(stage.name, mark, directory, counts=counts, timings=timings, lineage=about)
+    log.info("Made %s in %.1f s, peak memory %.0f MB", artifact.uri, timings["seconds"], timings["peak_bytes"] / 1e6)
+    return Outcome(artifact, False)
 
 
 def _reset_peak() -> None:

@@ -49,7 +49,7 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Sha256
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ArtifactManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """manifest.json of an artifact. `checksum` is the SHA-256 of all its other fields, in canonical form."""
 
     stage: Stage
@@ -206,17 +206,17 @@ class ArtifactStore:
         entries = {name: FileEntry((directory / name).stat().st_size, file_sha256(directory / name)) for name in names}
         uri = self.objects.uri(folder)
         raw = _manifest_bytes(stage, fingerprint, entries, uri, counts=counts, timings=timings, lineage=lineage)
-        made = read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
+        manifest = read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
         for name in names:
-            self.objects.upload(directory / name, made.key(name))
+            self.objects.upload(directory / name, manifest.key(name))
         try:
             self.objects.write(f"{folder}/{MANIFEST}", raw, create_only=True)
         except PreconditionFailed:
             existing = self.find(stage, fingerprint)
             assert existing is not None
             return existing
-        self._keep(made, directory)
-        return made
+        self._keep(manifest, directory)
+        return manifest
 
     def _keep(self, artifact: Artifact, directory: Path) -> None:
         """Move what was made into the cache; copy it where that is another file system."""
@@ -306,7 +306,7 @@ def read_manifest(
     where = f"{uri}/{MANIFEST}"
     body = parse_json(raw, where, REMEDY)
     origin = Origin(where, "a manifest", REMEDY)
-    found = checked(body, Manifest, origin)
+    found = checked(body, ArtifactManifest, origin)
     problems = [
         f"{name} is {have!a}, expected {want!a}"
         for name, have, want in (
@@ -336,10 +336,10 @@ def _manifest_bytes(
     fingerprint: str,
     files: Mapping[str, FileEntry],
     uri: str,
-    **told: Mapping[str, Any],
+    **details: Mapping[str, Any],
 ) -> bytes:
     """The manifest as it is stored. `told` are counts, timings and lineage."""
-    body = {"stage": stage, "fingerprint": fingerprint, "files": msgspec.to_builtins(dict(files)), **told}
+    body = {"stage": stage, "fingerprint": fingerprint, "files": msgspec.to_builtins(dict(files)), **details}
     try:
         plain = json.loads(json.dumps(body, allow_nan=False))
     except ValueError as error:

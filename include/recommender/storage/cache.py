@@ -90,12 +90,12 @@ _ELSEWHERE = "Move it away, or point RECOMMENDER_CACHE to another folder; each u
 def _make(cache: Path) -> None:
     """The folder with its mark, in one step; one that is there already stays, unless it is empty."""
     with scratch_directory(cache.parent, "cache") as work:
-        made = work / "made"
-        made.mkdir(mode=0o700)
-        (made / TAG).write_text(TAG_TEXT)
+        fresh = work / "made"
+        fresh.mkdir(mode=0o700)
+        (fresh / TAG).write_text(TAG_TEXT)
         with suppress(FileExistsError, NotADirectoryError):
             try:
-                os.rename(made, cache)
+                os.rename(fresh, cache)
             except OSError:
                 if not os.path.lexists(cache):
                     raise
@@ -116,7 +116,7 @@ def entry_path(cache: Path, kind: str, name: str) -> Path:
     for place in (folder, entry):
         if place.is_symlink():
             raise ConfigError(f"{place}: is a symbolic link, which the cache never follows. Remove it.")
-    _hold(cache, entry)
+    _lock_shared(cache, entry)
     return entry
 
 
@@ -172,7 +172,7 @@ def _folders(parent: Path) -> list[Path]:
 
 def _remove(cache: Path, entry: Path, limit: float) -> bool:
     """Remove an entry unless somebody uses it or has used it meanwhile."""
-    with _alone(cache, entry) as alone:
+    with _exclusive(cache, entry) as alone:
         if not alone or _used_at(entry) >= limit:
             return False
         try:
@@ -202,7 +202,7 @@ def _reads(path: Path, text: str) -> bool:
 
 
 @dataclass
-class _Holds:
+class _HeldLocks:
     """What this process uses of one cache.
 
     The locks are those of POSIX (fcntl): they belong to the process, and go with it or with any handle of the file
@@ -214,16 +214,16 @@ class _Holds:
     names: set[str] = field(default_factory=set)
 
 
-_holds: dict[str, _Holds] = {}
+_held: dict[str, _HeldLocks] = {}
 
 
-def _holds_of(cache: Path) -> _Holds:
+def _held_locks(cache: Path) -> _HeldLocks:
     key = os.path.abspath(cache)
-    found = _holds.get(key)
+    found = _held.get(key)
     if found is None or found.pid != os.getpid() or not _is_open(found.handle, cache / LOCKS):
         cache.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        found = _holds[key] = _Holds(os.getpid(), os.open(cache / LOCKS, flags, 0o600))
+        found = _held[key] = _HeldLocks(os.getpid(), os.open(cache / LOCKS, flags, 0o600))
     return found
 
 
@@ -235,33 +235,33 @@ def _is_open(handle: int, path: Path) -> bool:
         return False
 
 
-def _hold(cache: Path, entry: Path) -> None:
+def _lock_shared(cache: Path, entry: Path) -> None:
     """Keep an entry from being removed until this process ends."""
     with guarded(cache, "locking an entry of the cache"):
-        holds = _holds_of(cache)
+        held = _held_locks(cache)
     name = str(entry.relative_to(cache))
-    if name not in holds.names:
+    if name not in held.names:
         with suppress(OSError):  # no such locks here: then `_alone` gets none either
-            fcntl.lockf(holds.handle, fcntl.LOCK_SH, 1, _offset(name))
-        holds.names.add(name)
+            fcntl.lockf(held.handle, fcntl.LOCK_SH, 1, _offset(name))
+        held.names.add(name)
 
 
 @contextmanager
-def _alone(cache: Path, entry: Path) -> Iterator[bool]:
+def _exclusive(cache: Path, entry: Path) -> Iterator[bool]:
     """Whether nobody uses an entry; nobody begins to within."""
-    holds, name = _holds_of(cache), str(entry.relative_to(cache))
-    if name in holds.names:  # a process does not exclude itself
+    held, name = _held_locks(cache), str(entry.relative_to(cache))
+    if name in held.names:  # a process does not exclude itself
         yield False
         return
     try:
-        fcntl.lockf(holds.handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(name))
+        fcntl.lockf(held.handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(name))
     except OSError:
         yield False
         return
     try:
         yield True
     finally:
-        fcntl.lockf(holds.handle, fcntl.LOCK_UN, 1, _offset(name))
+        fcntl.lockf(held.handle, fcntl.LOCK_UN, 1, _offset(name))
 
 
 def _offset(name: str) -> int:

@@ -198,56 +198,56 @@ def translate(error: BaseException, verb: str, uri: str, endpoint: str = "") -> 
 
 def _of_transport(error: BaseException) -> Cause:
     """What an error without an answer of the store means."""
-    said = printable(error)
+    reason = printable(error)
     if isinstance(error, NO_CREDENTIALS):
         text = (
-            f"no AWS credentials ({said}). Set them in the Airflow connection aws_default (or that of "
+            f"no AWS credentials ({reason}). Set them in the Airflow connection aws_default (or that of "
             "RECOMMENDER_AWS_CONN_ID); outside Airflow in the environment (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its "
             "secret)."
         )
         return Cause(ConfigError, text)
     if isinstance(error, CredentialRetrievalError):
         passing = error.kwargs.get("provider") in METADATA_SERVICES
-        return Cause(TransientError if passing else ConfigError, f"the credentials cannot be had: {said}")
+        return Cause(TransientError if passing else ConfigError, f"the credentials cannot be had: {reason}")
     if isinstance(error, ParamValidationError):
-        return Cause(ConfigError, f"{said}. Correct the bucket's name or the prefix in the URI.")
+        return Cause(ConfigError, f"{reason}. Correct the bucket's name or the prefix in the URI.")
     if isinstance(error, (NoRegionError, UnknownEndpointError)):
-        return Cause(ConfigError, f"{said} Set region_name of {CONNECTION}.")
+        return Cause(ConfigError, f"{reason} Set region_name of {CONNECTION}.")
     if isinstance(error, ProfileNotFound):
-        return Cause(ConfigError, f"{said}. Correct profile_name of the connection, or AWS_PROFILE.")
+        return Cause(ConfigError, f"{reason}. Correct profile_name of the connection, or AWS_PROFILE.")
     if isinstance(error, (ResponseParserError, KeyError)):
-        return Cause(ConfigError, f"{NOT_S3} ({said}).")
-    return _of_network(error, said)
+        return Cause(ConfigError, f"{NOT_S3} ({reason}).")
+    return _of_network(error, reason)
 
 
-def _of_network(error: BaseException, said: str) -> Cause:
+def _of_network(error: BaseException, reason: str) -> Cause:
     if isinstance(error, SSLError):
-        return _of_tls(error, said)
+        return _of_tls(error, reason)
     if isinstance(error, ProxyConnectionError):
         inner = printable(error.kwargs.get("error", ""))
         refused = re.search(r"Tunnel connection failed: (?!408|425|429)(4\d\d|501)", inner)
-        text = f"{said} ({inner}). Correct HTTPS_PROXY, or list the store in NO_PROXY"
+        text = f"{reason} ({inner}). Correct HTTPS_PROXY, or list the store in NO_PROXY"
         return Cause(ConfigError if refused else TransientError, text)
     if isinstance(error, EndpointConnectionError) and _unknown_host(error):
-        text = f"there is no such host ({said}). Correct endpoint_url or region_name of {CONNECTION}."
+        text = f"there is no such host ({reason}). Correct endpoint_url or region_name of {CONNECTION}."
         return Cause(ConfigError, text)
     inner_error = getattr(error, "kwargs", {}).get("error")
     if isinstance(inner_error, (LocationParseError, UnicodeError, FileNotFoundError, PermissionError)):
-        return Cause(ConfigError, f"{said}. Correct endpoint_url, or the certificate's path, of {CONNECTION}.")
+        return Cause(ConfigError, f"{reason}. Correct endpoint_url, or the certificate's path, of {CONNECTION}.")
     if isinstance(inner_error, (TypeError, ValueError)):  # such as a 303, which trips over signed headers
-        return Cause(ConfigError, f"{NOT_S3} ({said}).")
+        return Cause(ConfigError, f"{NOT_S3} ({reason}).")
     network = (AnyConnectionError, HTTPClientError, IncompleteReadError, MetadataRetrievalError, HTTPError)
     if isinstance(error, (*network, ChecksumError, FlexibleChecksumError)) or not isinstance(error, BotoCoreError):
-        return Cause(TransientError, said)
-    return Cause(ConfigError, f"{said}. Correct {CONNECTION}, or the URI.")
+        return Cause(TransientError, reason)
+    return Cause(ConfigError, f"{reason}. Correct {CONNECTION}, or the URI.")
 
 
-def _of_tls(error: SSLError, said: str) -> Cause:
+def _of_tls(error: SSLError, reason: str) -> Cause:
     """A certificate or a protocol is a person's; a handshake that broke off is not."""
-    if any(sign in said for sign in ("EOF", "timed out", "reset by peer", "Connection aborted")):
-        return Cause(TransientError, said)
+    if any(sign in reason for sign in ("EOF", "timed out", "reset by peer", "Connection aborted")):
+        return Cause(TransientError, reason)
     text = (
-        f"{said}. Correct the store's certificate, give its authority in `verify` of the connection (outside Airflow "
+        f"{reason}. Correct the store's certificate, give its authority in `verify` of the connection (outside Airflow "
         "AWS_CA_BUNDLE), or correct http or https in endpoint_url."
     )
     return Cause(ConfigError, text)
@@ -273,9 +273,9 @@ def _of_answer(cannot: str, verb: str, uri: str, error: ClientError, endpoint: s
     body = error.response.get("Error", {})
     code = printable(body.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = printable(body.get("Message", ""))
+    reason = printable(body.get("Message", ""))
     answer = " ".join(filter(None, [str(status or ""), "" if code == str(status) else code]))
-    heard = f"{answer}: {said}" if said and said != code else answer
+    heard = f"{answer}: {reason}" if reason and reason != code else answer
     if 300 <= status < 400 or code in {"PermanentRedirect", "TemporaryRedirect", "Redirect"}:
         return ConfigError(f"{cannot}: {_redirect(error, answer, endpoint)}")
     if code == "NoSuchKey":
@@ -289,7 +289,7 @@ def _of_answer(cannot: str, verb: str, uri: str, error: ClientError, endpoint: s
         )
     if status == 404 and code not in BY_CODE:
         return _of_404(cannot, verb, uri, error)
-    cause = _cause(verb, status, code, said, error)
+    cause = _cause(verb, status, code, reason, error)
     return cause.kind(f"{cannot}: {cause.text} (The store answered {heard}.)")
 
 
@@ -300,7 +300,7 @@ def _of_404(cannot: str, verb: str, uri: str, error: ClientError) -> Recommender
     return ConfigError(f"{cannot}: the answer is 404 without a code of S3: {NOT_S3}.")
 
 
-def _cause(verb: str, status: int, code: str, said: str, error: ClientError) -> Cause:
+def _cause(verb: str, status: int, code: str, reason: str, error: ClientError) -> Cause:
     if code in BY_CODE:
         return BY_CODE[code]
     if "Throttl" in code:
@@ -312,7 +312,7 @@ def _cause(verb: str, status: int, code: str, said: str, error: ClientError) -> 
     if status in BY_STATUS:
         return BY_STATUS[status]
     if status in {401, 403} or "AccessDenied" in code:
-        return _denied(verb, said, error)
+        return _denied(verb, reason, error)
     if status >= 500:
         return PASSING
     if status == 400 and code in {"400", "Bad Request", ""}:
@@ -324,9 +324,9 @@ def _cause(verb: str, status: int, code: str, said: str, error: ClientError) -> 
     return Cause(DataError, "the store refuses that.")
 
 
-def _denied(verb: str, said: str, error: ClientError) -> Cause:
+def _denied(verb: str, reason: str, error: ClientError) -> Cause:
     """A 403 without a code of its own: by what the store says of it."""
-    low = said.lower()
+    low = reason.lower()
     if "kms" in low:
         return KMS
     if "requester pays" in low:

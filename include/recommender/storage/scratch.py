@@ -49,8 +49,8 @@ def scratch_file(path: Path) -> Iterator[Path]:
     prefix = f"{OURS}{sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
     sweep(path.parent, prefix)
     while True:
-        made, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
-        os.close(made)
+        created, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+        os.close(created)
         handle = _owned(Path(name))
         if handle is not None:
             break

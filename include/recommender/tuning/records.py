@@ -39,14 +39,14 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError("holdouts: expected one for each fold and one for the confirmation")
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TrialRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A configuration to try."""
 
     number: Count
     values: Values
 
 
-class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TrialResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A trial as it ended. Trial 0 are the values that the run was started with.
 
     recalls : mean Recall@K of each split that it came to; pruned : stopped early
@@ -64,7 +64,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     artifacts: list[str]
 
 
-class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SearchOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The winner, against the defaults.
 
     searched : interval over all judged users of the splits that the search looked at; it favours the winner, which was
@@ -101,7 +101,7 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     parsed : URI of the reviews that were searched on; run : the id of the search's run
     """
 
-    choice: Choice
+    choice: SearchOutcome
     plan: Plan
     top_k: TopK
     snapshot: str
@@ -144,9 +144,9 @@ class TuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     snapshot: str | None = None
     generated_sample: bool = False
     search: TuneConfig
-    results: list[Result] = []
+    results: list[TrialResult] = []
     importances: dict[str, float] = {}
-    choice: Choice | None = None
+    choice: SearchOutcome | None = None
     tuned: str | None = None
     defaults: Values = {}
     unreadable: dict[str, str] = {}

@@ -17,7 +17,7 @@ from ..runs.journal import Journal
 from ..stages.workspace import Workspace
 from ..storage.documents import Origin, decode, to_json
 from .drawing import history, importance, slices
-from .records import Choice, Plan, Result, TuneReport
+from .records import Plan, SearchOutcome, TrialResult, TuneReport
 from .space import values_of
 from .study import importances, least_coverage
 
@@ -48,7 +48,7 @@ def collect(journal: Journal, sources: Sources) -> TuneReport:
     run = sources.run(journal)
     records = [row for row in sources.records(journal) if row.task != REPORT_TASK]
     sources.open_all(row for row in records if row.task == "resolve_snapshot")
-    found: list[Result | None] = [sources.fact([row], "result", Result) for row in records]
+    found: list[TrialResult | None] = [sources.fact([row], "result", TrialResult) for row in records]
     results = sorted(filter(None, found), key=lambda row: row.number)
     plan: Plan | None = sources.fact(records, "plan", Plan)
     params = run.params if run else {}
@@ -69,7 +69,7 @@ def collect(journal: Journal, sources: Sources) -> TuneReport:
         search=config,
         results=results,
         importances=importances(results, names, config) if results and plan else {},
-        choice=sources.fact(records, "choice", Choice),
+        choice=sources.fact(records, "choice", SearchOutcome),
         tuned=sources.fact(records, "tuned", str),
         defaults=values_of(base, names),
         unreadable=sources.unreadable,
@@ -107,7 +107,7 @@ def _plots(report: TuneReport) -> dict[str, Markup]:
     return drawn
 
 
-def _against(report: TuneReport, choice: Choice) -> Markup:
+def _against(report: TuneReport, choice: SearchOutcome) -> Markup:
     """Best minus defaults: at each split, over all splits of the search, and on the newest split."""
     rows = [_whisker(f"split {at + 1}", each) for at, each in enumerate(choice.by_split)]
     rows += [

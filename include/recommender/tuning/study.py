@@ -15,7 +15,7 @@ from ..config import GateConfig, TuneConfig
 from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
 from ..registry.verdict import Interval
-from .records import Result
+from .records import TrialResult
 from .space import Values, distributions, inside
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ STARTUP_TRIALS = 10
 MIN_FOR_IMPORTANCE = 4
 
 
-def ask(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
+def ask(results: Sequence[TrialResult], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
     """The next n configurations to try; the first of all are the defaults.
 
     Tree-structured Parzen estimator (Bergstra et al. 2011; Watanabe 2023) over the parameters together; trials of one
@@ -37,13 +37,13 @@ def ask(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig)
     return _sampled(results, defaults, n, config)
 
 
-def _sampled(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
+def _sampled(results: Sequence[TrialResult], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
     study = make_study(results, list(defaults), config)
     space = distributions(list(defaults))
     return [dict(study.ask(space).params) for _ in range(n)]
 
 
-def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConfig) -> Study:
+def make_study(results: Sequence[TrialResult], names: Sequence[str], config: TuneConfig) -> Study:
     """An Optuna study that knows the results; one below the least coverage counts for less, by as much as it lacks."""
     import optuna
     from optuna.trial import TrialState, create_trial
@@ -73,12 +73,12 @@ def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConf
     return study
 
 
-def least_coverage(results: Sequence[Result], config: TuneConfig) -> float:
+def least_coverage(results: Sequence[TrialResult], config: TuneConfig) -> float:
     """What a winner has to cover: a share of what the defaults do. 0 before they were judged."""
     return next((config.min_coverage * row.coverage for row in results if row.number == 0), 0.0)
 
 
-def best_of(results: Sequence[Result], config: TuneConfig) -> Result | None:
+def best_of(results: Sequence[TrialResult], config: TuneConfig) -> TrialResult | None:
     """The best trial that was judged at all splits and covers enough; of equal ones the first."""
     floor = least_coverage(results, config)
     whole = [row for row in results if not row.pruned and row.coverage >= floor]
@@ -96,7 +96,7 @@ def hopeless(own: Sequence[Floats], best: Sequence[Floats], config: TuneConfig) 
     return found if found.high < 0 else None
 
 
-def importances(results: Sequence[Result], names: Sequence[str], config: TuneConfig) -> dict[str, float]:
+def importances(results: Sequence[TrialResult], names: Sequence[str], config: TuneConfig) -> dict[str, float]:
     """Share of each parameter in what makes a configuration good (PED-ANOVA, Watanabe et al. 2023), largest first."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 

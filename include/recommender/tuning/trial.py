@@ -28,7 +28,7 @@ class CannotTrainError(RecommenderError):
 
 
 @dataclass(frozen=True)
-class Judged:
+class TrialJudgement:
     """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; prior : as it was learned"""
 
     recall: Floats
@@ -36,7 +36,7 @@ class Judged:
     prior: dict[str, Any]
 
 
-def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
+def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgement:
     """Fit a configuration on a fold's train part and judge it on its holdout.
 
     The judged users and what they have seen are those of the fold, whatever the configuration's minimum counts.
@@ -64,7 +64,7 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
     task = fold_task(fold, config.evaluate)
     outcome = judge({"trial": model}, task, config.evaluate, train.histories.take(task.rows))["trial"]
     prior = asdict(fitted.learned.applied(config.prior))
-    return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], prior)
+    return TrialJudgement(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], prior)
 
 
 @contextmanager
@@ -81,6 +81,6 @@ def quietly() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def told(values: Mapping[str, Any]) -> str:
+def values_text(values: Mapping[str, Any]) -> str:
     """Values in a line of the log."""
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

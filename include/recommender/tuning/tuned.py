@@ -41,7 +41,7 @@ def write_tuned(
     values : parameter -> value, where that is not the default; the same values and evidence have the same id
     better : than the defaults
     """
-    made = Tuned(
+    tuned = Tuned(
         id="",
         as_of=as_of.isoformat(),
         better=better,
@@ -50,9 +50,9 @@ def write_tuned(
         values=dict(values),
         evidence=evidence,
     )
-    name = _id_of(json.loads(to_json(made)))
+    name = _id_of(json.loads(to_json(tuned)))
     try:
-        objects.write(f"{FOLDER}/{name}.json", to_json(replace(made, id=name)), create_only=True)
+        objects.write(f"{FOLDER}/{name}.json", to_json(replace(tuned, id=name)), create_only=True)
     except PreconditionFailed:
         read_tuned(objects, name)  # an earlier try of this task wrote it
     return name

@@ -35,5 +35,5 @@ def against_reference(name: str, recall: float, mean: float, low: float, high: f
         return f"as good as {who}"
     if mean > 0:
         return f"{share} above {who}, not distinguishable from it"
-    told = f"{share} below {who}, within tolerance"
-    return told if high < 0 else f"{told}, not distinguishable from it"
+    text = f"{share} below {who}, within tolerance"
+    return text if high < 0 else f"{text}, not distinguishable from it"

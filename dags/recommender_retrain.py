@@ -47,7 +47,7 @@ from include.orchestration.schedule import CHANNELS
 DEPLOYMENT = Deployment.from_environment()
 
 # Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `learn_prior` fits on
-# an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
+# an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration again.
 TRAINING: dict[str, Any] = {
     "pool": DEPLOYMENT.training_pool,
     "max_active_tis_per_dag": 1,
@@ -163,7 +163,7 @@ def upload_model() -> dict[str, Any]:
 def promote_model() -> dict[str, Any]:
     """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already.
 
-    Where the channel moved since `evaluate`, the candidate is judged again, against the champion of now.
+    If the channel moved since `evaluate`, the candidate is judged again, against the champion of this moment.
     """
     from include.orchestration import tasks
 
@@ -224,7 +224,7 @@ def notify_failure(context: Any) -> None:
     },
 )
 def recommender_retrain() -> None:
-    """Wiring only; the work is in include/. Tasks find by name what others handed on, so an edge is an order."""
+    """Wiring only; the work is in include/. Tasks find by name what others returned, so an edge is an order."""
 
     with TaskGroup("prepare", prefix_group_id=False):
         first = resolve_snapshot()

@@ -11,7 +11,7 @@ holdout that the gate of `recommender_retrain` judges on is never looked at.
 | ask_1, ask_2, ... | the configurations of a round, from the results so far (Optuna) |
 | try_1, try_2, ... | one mapped task a configuration; one without hope is stopped early |
 | choose | the best against the defaults, with intervals, and on a newer split that the search never looked at |
-| write_config | the winner as `tuned/<id>.json`, for good; `recommender_retrain` takes it by its parameter `tuned` |
+| write_config | the winner as `tuned/<id>.json`, permanently; `recommender_retrain` takes it by its parameter `tuned` |
 | write_report | search history, importance of the parameters, best against defaults |
 
 Every trial is an artifact: a search that is run again, or with more trials, reuses those that it had.
@@ -125,7 +125,7 @@ def write_report() -> str:
     },
 )
 def recommender_tune() -> None:
-    """Wiring only; the work is in include/. Tasks find by name what others handed on, so an edge is an order."""
+    """Wiring only; the work is in include/. Tasks find by name what others returned, so an edge is an order."""
     with TaskGroup("prepare", prefix_group_id=False):
         last: Any = plan()
         resolve_snapshot() >> download_reviews() >> parse_reviews() >> last

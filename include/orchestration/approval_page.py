@@ -21,7 +21,7 @@ from .run import Run
 
 
 def reason_to_stay(run: Run, state: ChannelState | None) -> str | None:
-    """Why this run will not move its channel, so that nobody has to be asked; None where it may move it."""
+    """Why this run will not move its channel, so that nobody has to be asked; None if it may move it."""
     if run.request.promotion == BY_HAND:
         return f"promotion is by hand, so this run publishes and leaves {run.facts.channel} where it is"
     known = _known_until(run)

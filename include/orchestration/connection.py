@@ -1,4 +1,4 @@
-"""The Airflow connection to AWS: it has to exist, and nothing of it is passed over in silence.
+"""The Airflow connection to AWS: it has to exist, and nothing of it is skipped in silence.
 
 Airflow's hook takes the credentials of the machine where the connection is unknown, and no settings where its extra
 cannot be read. Here both are errors. A connection with an empty login asks for the machine's credentials by name.

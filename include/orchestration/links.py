@@ -17,7 +17,7 @@ def report_path(dag_id: str, run_id: str) -> str:
 
 
 def base_url() -> str:
-    """Where the deployment says that its UI is; empty where it does not say."""
+    """Where the deployment says that its UI is; empty if it does not say."""
     from airflow.sdk.configuration import conf
 
     return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")

@@ -49,7 +49,7 @@ def _pinned(journal: Journal) -> str | None:
 
 
 def check_unseen(objects: ObjectStore, name: str | None, encoded: Artifact) -> None:
-    """Raise ConfigError where the search of a tuned configuration knew reviews of this run's holdout."""
+    """Raise ConfigError if the search of a tuned configuration knew reviews of this run's holdout."""
     if not name or name == NONE_YET:
         return
     searched_s, split_s = read_tuned(objects, name).split_s, encoded.counted(FoldCounts).split_s

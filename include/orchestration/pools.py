@@ -24,7 +24,7 @@ HOLDER = "write_report"  # the last task: starting it removes the XCom
 
 
 def require_pool(run: Run) -> None:
-    """Raise ConfigError where a pool of this run cannot start its tasks."""
+    """Raise ConfigError if a pool of this run cannot start its tasks."""
     problem = run.pull(HOLDER, KEY)
     if problem:
         raise ConfigError(str(problem))
@@ -50,14 +50,14 @@ def check_pools(dag_run: Any) -> None:
     problem = pool_problem(sorted(used), slots)
     if problem:
         log.error("%s, run %s: %s", dag_run.dag_id, dag_run.run_id, problem)
-    # Also where nothing is wrong: Airflow logs an XCom that is not there as an error. No savepoint: the scheduler
+    # Also if nothing is wrong: Airflow logs an XCom that is not there as an error. No savepoint: the scheduler
     # forbids whoever shares its transaction to commit, savepoints included. As it is: tasks read what stands in the
     # column, and text that was serialized would come with its quotes.
     XComModel.set(key=KEY, value=problem or "", serialize=False, session=session, **about)
 
 
 def pool_problem(used: list[str], slots: dict[str, int]) -> str | None:
-    """What keeps the tasks of a run from being started, with what to do; None where nothing does.
+    """What keeps the tasks of a run from being started, with what to do; None if nothing does.
 
     Parameters
     ----------

@@ -37,14 +37,14 @@ NO_PERSON = "dag_test"  # the user of a run by `dag.test()`, as `make run` makes
 
 
 class ArtifactHandle(msgspec.Struct, frozen=True):
-    """What a task hands on of an artifact."""
+    """What a task returned of an artifact."""
 
     uri: str
     reused: bool
 
 
 def task_output(value: Any, type_: type[Output], task: str) -> Output:
-    """What a task handed on over XCom, as a type. Raises DataError."""
+    """What a task returned over XCom, as a type. Raises DataError."""
     again = "Clear it, with all tasks after it."
     if value is None:
         raise DataError(f"The task {task} handed nothing on. {again}")
@@ -80,7 +80,7 @@ class Run:
         return datetime.fromisoformat(self.facts.run_date)
 
     def pull(self, task: str, key: str = "return_value") -> Any:
-        """What an earlier task of this run handed on, or None.
+        """What an earlier task of this run returned, or None.
 
         By name and not as an argument: every argument would draw an edge of its own into the graph.
         """
@@ -88,7 +88,7 @@ class Run:
         return self.ti.xcom_pull(task_ids=task, key=key, map_indexes=-1)
 
     def output(self, task: str, type_: type[Output]) -> Output:
-        """What an earlier task handed on, as a type. Raises DataError where it is nothing, or something else."""
+        """What an earlier task returned, as a type. Raises DataError if it is nothing, or something else."""
         return task_output(self.pull(task), type_, task)
 
     def open(self, handle: ArtifactHandle) -> Artifact:
@@ -96,7 +96,7 @@ class Run:
         return self.workspace.artifacts.open(handle.uri)
 
     def artifact(self, task: str) -> Artifact:
-        """The artifact that an earlier task handed on."""
+        """The artifact that an earlier task returned."""
         return self.open(self.output(task, ArtifactHandle))
 
     def record_output(self, outcome: Outcome) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
     Raises
     ------
     AirflowFailException
-        For whatever trying again cannot mend.
+        For whatever trying again cannot fix.
     ResultReached
         For HOLD, REJECT and a person's no.
     TransientError

@@ -62,7 +62,7 @@ def is_zone(name: str) -> bool:
 
 
 def cron_objection(expression: str) -> str | None:
-    """Why Airflow would not do what the author of an expression means; None where it will.
+    """Why Airflow would not do what the author of an expression means; None if it will.
 
     Airflow gives the expression to croniter, which takes more than cron: six and seven fields (seconds), `?`, and
     random (R) and hashed (H) times. It also finds out only in the scheduler that an expression never matches.

@@ -1,6 +1,6 @@
-"""The bodies of the DAG's tasks: open what earlier tasks handed on, call the stage, hand on a URI.
+"""The bodies of the DAG's tasks: open what earlier tasks returned, call the stage, hand on a URI.
 
-A function has the name of its task; `Run.artifact` opens by that name what another task handed on.
+A function has the name of its task; `Run.artifact` opens by that name what another task returned.
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ def _emit_event(promotion: Promotion, uri: str) -> None:
 
 
 def _approved(run: Run) -> dict[str, str] | None:
-    """Who approved, and the note; empty where nobody was asked, and None where nobody has to be."""
+    """Who approved, and the note; empty if nobody was asked, and None if nobody has to be."""
     return (run.pull(ASK) or {}) if get_current_context()["dag"].has_task(ASK) else None
 
 

@@ -114,7 +114,7 @@ class SnapshotTrigger(BaseTrigger):
             await asyncio.sleep(max(0.0, min(float(str(self.about["poll_s"])), left)))
 
     def _look(self) -> tuple[bool, str | None]:
-        """Whether it has landed, and what is wrong that waiting does not mend."""
+        """Whether it has landed, and what is wrong that waiting does not fix."""
         from include.recommender.data.snapshots import has_landed
         from include.recommender.storage.objects import ObjectStore
 

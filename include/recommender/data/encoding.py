@@ -1,4 +1,4 @@
-"""Interactions as a confidence matrix of train and a holdout: the fold that is trained and judged."""
+"""The fold: a confidence matrix of the train interactions, and a holdout."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MAX_CODE = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedFold:
-    """Train as a matrix, and what each known user did after the split time.
+    """The train matrix, and the held-out items of each train user.
 
     user_codes : int32, shape (n_users,), the parse code of each train user, ascending; item_codes likewise
     indptr, indices, confidence : CSR of 1 + alpha * w, float32, shape (n_users, n_items)
@@ -84,7 +84,7 @@ class EncodedFold:
 
     @property
     def histories(self) -> Histories:
-        """What train knows of each user, in the rows and columns of the matrix."""
+        """The train histories, in the rows and columns of the matrix."""
         return Histories(self.indptr, self.indices, self.confidence, len(self.item_codes))
 
     @property
@@ -100,7 +100,7 @@ class EncodedFold:
         return np.diff(self.indptr).astype(np.int32)
 
     def only(self, kept: np.ndarray[Any, Any]) -> EncodedFold:
-        """The fold with some of its train interactions, in the same rows and columns; some of these may become empty.
+        """The fold with only some train interactions, in the same rows and columns; rows and columns may become empty.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class EncodedFold:
         return replace(self, indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), **parts)
 
     def reweighed(self, config: EncodeConfig) -> EncodedFold:
-        """The same fold with the confidences of another configuration; its split and minimum counts have to agree."""
+        """The fold with the confidences of another configuration, whose split and minimum counts must be the same."""
         weighed = confidences(self.times, self.ratings, self.verified, split_s=self.split_s, config=config)
         return replace(self, confidence=weighed)
 
@@ -124,7 +124,7 @@ class EncodedFold:
 
     @classmethod
     def load(cls, directory: Path) -> EncodedFold:
-        """Read what `save` wrote, memory-mapped; copy-on-write, since implicit takes no read-only arrays."""
+        """Read the files of `save`, memory-mapped; copy-on-write, since implicit takes no read-only arrays."""
         arrays = {name: load_array(directory / f"{name}.npy", *_TYPES[name], mmap_mode="c") for name in _ARRAYS}
         stats = load_json(directory / "fold.json", REMEDY)
         if not isinstance(stats, dict) or type(stats.get("split_s")) is not int:
@@ -134,7 +134,7 @@ class EncodedFold:
         return found
 
     def _check(self, directory: Path) -> None:
-        """Raise DataError where the arrays do not fit each other: compiled code takes them for places in memory."""
+        """Raise DataError if the arrays do not match each other: compiled code uses them as memory offsets."""
 
         def path(name: str) -> Path:
             return directory / f"{name}.npy"
@@ -243,7 +243,7 @@ def _require_judged_users(encoded: EncodedFold, fold: Fold, config: EncodeConfig
 
 
 def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, int]:
-    """Drop users and items with too few interactions, again until none is left; return also the number of rounds."""
+    """Drop users and items with too few interactions until none is left; return also the number of rounds."""
     rounds = 0
     while len(train):
         keep = np.bincount(train.user)[train.user] >= min_user

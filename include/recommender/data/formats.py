@@ -1,4 +1,4 @@
-"""Files that are no review lines, known by how they begin, so that an error can say what they are and what to do."""
+"""Recognise files that hold no review lines by their first bytes, so that an error can name the format and the fix."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _FROM_PYTHON = (
 
 
 def foreign(head: bytes) -> str | None:
-    """What a file is that cannot hold review lines, and what to do about it; None if it may hold some.
+    """Return the format of a file that cannot hold review lines, and the fix; None if it may hold some.
 
     `head` is the first kilobytes of the unpacked file.
     """
@@ -179,7 +179,7 @@ _OF_ERRORS = frozenset({"error", "errors", "message", "Message", "detail", "code
 
 
 def _kind(fields: Collection[str]) -> str | None:
-    """What records with these fields and without a user are."""
+    """Return the kind of records that have these fields and no user."""
     fields = set(fields)
     if fields & _USER:
         return None
@@ -189,7 +189,7 @@ def _kind(fields: Collection[str]) -> str | None:
 
 
 def likeness(head: bytes) -> str:
-    """What a file looks like that held no usable review at all; `head` is its beginning."""
+    """Return what a file without a usable review looks like; `head` is its beginning."""
     text = head.removeprefix(BOM).lstrip()
     first = text.partition(b"\n")[0].strip()
     for clue in _CLUES:

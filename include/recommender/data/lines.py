@@ -32,7 +32,7 @@ class Block:
     """Whole lines of one file, each with its line feed.
 
     first_line : number of the first line, counted from 1
-    ends : int64, shape (n_lines,), where in `data` each line feed stands
+    ends : int64, shape (n_lines,), position of each line feed in `data`
     too_long : it is one line over the limit, of which `data` holds the beginning
     """
 
@@ -71,13 +71,13 @@ class Block:
 def read_blocks(
     path: Path, *, max_line_bytes: int, max_expansion: float, name: str | None = None, expected: str = EXPECTED
 ) -> Iterator[Block]:
-    """The lines of a review file, compressed or not, as blocks of about a quarter MiB.
+    """Yield the lines of a review file, compressed or not, in blocks of about a quarter MiB.
 
     Memory: three blocks and twice `max_line_bytes` at most, whatever is in the file.
 
     Parameters
     ----------
-    name : what messages call the file, and whose ending says whether it should be gzip data; that of the path if None
+    name : file name for messages; its ending decides whether gzip data is expected; the name of the path if None
     expected : the last sentence of the message that refuses another format
 
     Raises
@@ -108,7 +108,7 @@ def read_blocks(
 
 
 def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
-    """The block, with each line over the limit taken out into a block of its own."""
+    """Yield the block in parts: each line over the limit is a block of its own."""
     if len(block.data) <= max_line_bytes:
         yield block
         return
@@ -149,7 +149,7 @@ def _checked(raw: IO[bytes], name: str, max_expansion: float, expected: str) -> 
 
 
 def _instead(head: bytes) -> str:
-    """What a file is that should be gzip data."""
+    """Return what a file is that should hold gzip data, and what to do."""
     if not head:
         return f"It has no bytes at all, an empty gzip file has 20. {REMEDY}"
     if head.lstrip().startswith(b"{"):

@@ -75,13 +75,13 @@ def _info(row: ObjectRow) -> ObjectInfo:
 
 
 def located(body: Any, where: str) -> list[ObjectInfo]:
-    """Where the files of a download came from, as its lineage tells it. Raises DataError."""
+    """Return the objects of a download, from its lineage. Raises DataError."""
     found = checked({"name": "", "objects": body}, Listing, Origin(where, "a download: its lineage", REMEDY))
     return [_info(row) for row in found.objects]
 
 
 def key_problem(key: str) -> str | None:
-    """Why a key cannot be that of a review file, `YYYY-MM-DD/<path>`; None where it can."""
+    """Return why a key is not that of a review file, `YYYY-MM-DD/<path>`; None if it is."""
     day, _, path = key.partition("/")
     if not _is_date(day):
         return f"the key {ascii(key)[:120]} does not begin with a date"
@@ -95,7 +95,7 @@ def key_problem(key: str) -> str | None:
 
 
 def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Snapshot:
-    """The named snapshot, else the newest dated on or before the run's date.
+    """Return the named snapshot, else the newest one dated on or before the run's date.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
 
 
 def _review_files(snapshots: ObjectStore, name: str) -> tuple[ObjectInfo, ...]:
-    """The review files of a snapshot, in it and below; what is left out is named in a warning."""
+    """Return the review files at any depth of a snapshot; a warning names the files that are left out."""
     where = shown(snapshots.uri(f"{name}/"))
     # Without the time of writing: a snapshot is what its objects hold.
     rows = [replace(row, modified_at=None) for row in snapshots.walk(f"{name}/") if not row.key.endswith("/")]
@@ -177,7 +177,7 @@ def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], cache: Path)
     Raises
     ------
     DataError
-        An object changed or came short while it was read.
+        An object changed or was truncated while it was read.
     """
     files = []
     for number, row in enumerate(objects, 1):

@@ -1,4 +1,4 @@
-"""What a run may know, and what it is judged on: as_of, de-duplication, the split in time."""
+"""as_of, de-duplication and the time split: what a run trains on, and what it is judged on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .reviews import Reviews
 
 
 def before(reviews: Reviews, as_of_s: int) -> Reviews:
-    """Only what was known at `as_of_s` (seconds): reviews at or after it are dropped."""
+    """Return the reviews before `as_of_s` (seconds)."""
     return reviews.take(reviews.time < as_of_s)
 
 
 def deduplicate(reviews: Reviews) -> Reviews:
-    """At most one interaction a (user, item), sorted by user, item.
+    """Return one interaction for each (user, item), sorted by user, item.
 
     Time and rating are those of the earliest review (of two at one instant, the lower rating); verified if any was.
     """

@@ -175,7 +175,7 @@ def _beyond_accuracy(best: Ints, task: Task, k: int) -> dict[str, float]:
 
     Coverage: share of the catalogue recommended to anybody. Novelty: mean self-information, in bits, of the recommended
     items (Castells et al. 2015). Popularity bias: mean train count of the recommended over that of all interactions.
-    All are 0 where nothing could be recommended to anybody.
+    All are 0 if nothing could be recommended to anybody.
     """
     shown = best[best >= 0]
     if len(shown) == 0:

@@ -160,7 +160,7 @@ def _objections(found: Verdict, config: GateConfig) -> tuple[list[str], list[str
         held.append(f"too few users: {found.n_users:,} judged, min_users={config.min_users:,}")
     elif against.high < 0:
         rejected.append(f"worse than {baseline}: the interval ({against.low:+.4f}, {against.high:+.4f}) lies below 0")
-    elif not against.low > 0:  # also where it is no number
+    elif not against.low > 0:  # also if it is no number
         held.append(
             f"not enough evidence against {baseline}: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0"
         )

@@ -27,7 +27,7 @@ class UserRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ItemRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A decile of the items by popularity.
 
-    recall : share of its held-out interactions that were found; None where nothing was held out
+    recall : share of its held-out interactions that were found; None if nothing was held out
     shown : share of all that was recommended
     """
 

@@ -44,7 +44,7 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
     CLEARLY_WORSE standard errors of the paired difference (in the manner of the one-standard-error rule of Breiman et
     al. 1984). It is an estimate drawn towards the configured, not a test: where no point differs from another, one
     training in three moves; a rule that seldom does so was nowhere ahead (benchmarks/prior_rules.py). The factors are
-    fitted anew on the older part of train, so they have not seen what they are judged on.
+    fitted again on the older part of train, so they have not seen what they are judged on.
     """
     prior = config.prior
     own = (prior.half_life_days, prior.power)

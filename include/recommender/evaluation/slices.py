@@ -95,7 +95,7 @@ def by_item_popularity(
     counts : train interactions, shape (n_items,)
     held : items of all held-out interactions that a model could know, shape (n_held,)
     found : items of those that were in the top K
-    best : recommended items, shape (n_judged, K), -1 where there were no more
+    best : recommended items, shape (n_judged, K), -1 if there were no more
 
     Returns
     -------

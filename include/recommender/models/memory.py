@@ -56,7 +56,7 @@ def require_memory(needed: int, counted: str, advice: str) -> None:
 def free_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Memory this process may still take: what the machine has available, or less if its control group leaves less.
 
-    Cached files of the control group count as free, for the kernel drops them first. Where there is no /proc, the whole
+    Cached files of the control group count as free, for the kernel drops them first. If there is no /proc, the whole
     memory of the machine. The limits of all groups above the process count.
     """
     try:

@@ -36,7 +36,7 @@ def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: 
 
     Returns
     -------
-    int32, shape (n, k), best first; -1 where there are no more
+    int32, shape (n, k), best first; -1 if there are no more
     """
     assert len(histories) == len(seen)
     if isinstance(model, Popularity):
@@ -50,13 +50,13 @@ def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: 
 
 
 def best_unseen(scores: Scores, seen: Histories, k: int) -> Ints:
-    """The k best unseen items by scores, which are overwritten; int32, shape (n, k), -1 where there are no more."""
+    """The k best unseen items by scores, which are overwritten; int32, shape (n, k), -1 if there are no more."""
     scores[seen.rows, seen.items] = -np.inf
     return top_k(scores, k)
 
 
 def first_unseen(order: Ints, seen: Histories, k: int) -> Ints:
-    """The first k unseen items of one order for all users; int32, shape (n, k), -1 where there are no more.
+    """The first k unseen items of one order for all users; int32, shape (n, k), -1 if there are no more.
 
     Parameters
     ----------

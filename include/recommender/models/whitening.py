@@ -41,7 +41,7 @@ class Whitened:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1, "blas"):  # more threads would add in another order
-            # The eigenvectors give L'^-1 up to a rotation, also where Y'Y is singular and Cholesky would fail.
+            # The eigenvectors give L'^-1 up to a rotation, also if Y'Y is singular and Cholesky would fail.
             values, vectors = np.linalg.eigh(_gram(item_factors))
             back = vectors / np.sqrt(np.maximum(values, 0.0) + regularization)
             items = np.empty(item_factors.shape)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from .definition import MOST_COUNT, Section, parameter
 from .kinds import Text, Whole
 
-WHO_CHARS, WHY_CHARS = 200, 4000  # kept for good, and read with every look at a channel
+WHO_CHARS, WHY_CHARS = 200, 4000  # kept permanently, and read with every look at a channel
 _COUNT = Whole(0, MOST_COUNT)
 
 

@@ -18,7 +18,7 @@ SPACE: Mapping[str, Range] = {
     for each in parameters_of(section)
     if each.search
 }
-# What is searched unless `search` says otherwise. Not power and half-life of the prior: each training learns them anew,
+# Searched if `search` is empty. Not power and half-life of the prior: each training learns them again,
 # and a search would freeze what suited the past. The weight of unverified purchases only where there are both kinds.
 ALWAYS = ("factors", "regularization", "alpha", "half_life_days", "prior_short_history")
 WITH_BOTH_KINDS = "unverified_weight"

@@ -176,7 +176,7 @@ class ModelPart:
 
 
 def read_vocabulary(path: Path, n: int) -> Vocabulary:
-    """A vocabulary of n ids. Raises DataError where it is another."""
+    """A vocabulary of n ids. Raises DataError if it is another."""
     try:
         rows = pq.read_metadata(path).num_rows  # before anything is unpacked
         if rows != n:
@@ -231,7 +231,7 @@ def prior_of(manifest: Manifest) -> PriorConfig:
 
 
 def config_of(manifest: Manifest) -> RetrainConfig:
-    """The configuration of a version. Raises DataError where it is not complete."""
+    """The configuration of a version. Raises DataError if it is not complete."""
     return RetrainConfig.from_dict(manifest.config, f"The manifest of {manifest.model_id}")
 
 

@@ -53,7 +53,7 @@ class Pointers:
 
 
 def live(registry: Registry) -> dict[str, str]:
-    """Channel -> the version that it points to. Raises DataError where one channel cannot be read."""
+    """Channel -> the version that it points to. Raises DataError if one channel cannot be read."""
     names = registry.channels.names()
     states = zip(names, at_once(registry.objects, registry.channels.read, names), strict=True)
     return {name: state.model_id for name, state in states if state is not None}

@@ -28,7 +28,7 @@ class Actor:
     run: str = BY_HAND
 
     def check(self) -> None:
-        """Raise ConfigError where `who` or `why` is blank or too long."""
+        """Raise ConfigError if `who` or `why` is blank or too long."""
         problems = [REGISTRY["who"].problem(self.who), REGISTRY["why"].problem(self.why)]
         if any(problems):
             raise ConfigError([problem for problem in problems if problem])
@@ -175,7 +175,7 @@ class Registry(Versions):
     def rollback(self, channel: str, to: str | None = None, *, by: Actor, verify: bool = True) -> ChannelState:
         """Point a channel to the version that was live before, or to a named one further back.
 
-        A second rollback goes further back, not forth again. Versions that were retired meanwhile are passed over; a
+        A second rollback goes further back, not forth again. Versions that were retired meanwhile are skipped; a
         damaged one is not, for a person should know of it.
 
         Parameters

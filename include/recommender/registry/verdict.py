@@ -39,8 +39,8 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """What the gate decided, and every number it decided on.
 
     baseline : the strongest popularity
-    relative_lift : candidate over baseline, minus 1; None where the baseline has no hit
-    reference : the best of the champion and the versions live before it, by the mean; None where none was judged
+    relative_lift : candidate over baseline, minus 1; None if the baseline has no hit
+    reference : the best of the champion and the versions live before it, by the mean; None if none was judged
     against_reference : candidate minus reference, at `reference_level`: the best of k is chosen on this very holdout,
         so its tail is that of `confidence_level` divided by k (Bonferroni)
     reasons : why it is no promotion, or how the candidate compares

@@ -69,7 +69,7 @@ class Versions:
             return error
 
     def tombstone(self, model_id: str) -> Tombstone | None:
-        """What is kept of a retired version. Raises DataError where that is damaged."""
+        """What is kept of a retired version. Raises DataError if that is damaged."""
         key = tombstone_key(model_id)
         try:
             raw = self.objects.read(key)

@@ -13,7 +13,7 @@ class Threshold:
     """One threshold of the gate, and the value found.
 
     unit : what `found` and `required` have: users, a difference of Recall@K, or a share of the other's Recall@K
-    passed : None where there was nothing to compare, or where the line decides only between HOLD and REJECT
+    passed : None if there was nothing to compare, or where the line decides only between HOLD and REJECT
     """
 
     name: str

@@ -77,7 +77,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
 
 
 def _with_earlier(report: Report, sources: Sources, artifacts: ArtifactStore) -> Report:
-    """Where nothing changed: the table on which an earlier run decided, and that run's report."""
+    """If nothing changed: the table on which an earlier run decided, and that run's report."""
     model_id = report.unchanged
     if model_id is None:
         return report

@@ -87,7 +87,7 @@ def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: b
 
 
 def reach(rows: Sequence[Whisker], *, zero: bool) -> tuple[float, float]:
-    """The ends of the axis: all intervals, and 0 where it is asked for, with room on both sides."""
+    """The ends of the axis: all intervals, and 0 if it is asked for, with room on both sides."""
     there = [0.0] if zero else []
     low, high = min([*there, *(row.low for row in rows)]), max([*there, *(row.high for row in rows)])
     room = ROOM * (high - low) or 1e-3
@@ -157,7 +157,7 @@ _LOSS: dict[str, Any] = {"color": ACCENT, "markersize": 3.5, "linewidth": 1.5}
 
 
 def curve(name: str, alt: str, loss: Sequence[float | None], seconds: Sequence[float]) -> Markup:
-    """Loss, None where it was no number, and seconds of each iteration, side by side."""
+    """Loss, None if it was no number, and seconds of each iteration, side by side."""
 
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator

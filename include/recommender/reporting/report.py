@@ -30,7 +30,7 @@ class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The loss of each iteration, None where it was no number, its seconds, and what the factors began with."""
+    """The loss of each iteration, None if it was no number, its seconds, and what the factors began with."""
 
     loss: list[float | None]
     seconds_per_iteration: list[float]
@@ -38,7 +38,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PublishedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What was published. why : why the channel moved or stayed; None where nothing is known of the promotion."""
+    """What was published. why : why the channel moved or stayed; None if nothing is known of the promotion."""
 
     model_id: str
     uri: str

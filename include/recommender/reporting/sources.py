@@ -65,7 +65,7 @@ class Sources:
         return self.attempt(stage, lambda: artifacts.counted(kind)) if artifacts else None
 
     def fact(self, records: Iterable[TaskRecord], name: str, type_: Any) -> Any:
-        """The first fact of a name as a type; None where there is none or where it is another, with the reason kept."""
+        """The first fact of a name as a type; None if there is none or where it is another, with the reason kept."""
         for record in records:
             if name in record.facts:
                 origin = Origin(f"tasks/{record.task}", f"a fact {name}", "Clear the task.")
@@ -73,7 +73,7 @@ class Sources:
         return None
 
     def document(self, stage: str, name: str, type_: type[Value]) -> Value | None:
-        """A JSON file of an artifact as a type; None where there is none to read."""
+        """A JSON file of an artifact as a type; None if there is none to read."""
         artifacts = self.artifacts.get(stage)
         if artifacts is None:
             return None
@@ -81,13 +81,13 @@ class Sources:
         return self.attempt(stage, lambda: checked(load_json(self.store.path(artifacts) / name, REMEDY), type_, origin))
 
     def json(self, stage: str, name: str) -> Any:
-        """A JSON file of an artifact; None where there is none to read."""
+        """A JSON file of an artifact; None if there is none to read."""
         if stage not in self.artifacts:
             return None
         return self.attempt(stage, lambda: load_json(self.store.path(self.artifacts[stage]) / name, REMEDY))
 
     def arrays(self, stage: str, names: Mapping[str, str]) -> dict[str, np.ndarray[Any, Any]]:
-        """Arrays of an artifact, by the keys of `names` (key -> file name); empty where they cannot be read."""
+        """Arrays of an artifact, by the keys of `names` (key -> file name); empty if they cannot be read."""
         if stage not in self.artifacts:
             return {}
 

@@ -40,7 +40,7 @@ def trend_name(channel: str) -> str:
 
 
 def write_trend(root: ObjectStore, channel: str) -> str:
-    """Write a channel's page anew; return its URI. Of two runs that end together, the later one shows both."""
+    """Write a channel's page again; return its URI. Of two runs that end together, the later one shows both."""
     key = f"reports/{trend_name(channel)}"
     root.write(key, render_trend(read_runs(root, channel), channel).encode())
     return root.uri(key)

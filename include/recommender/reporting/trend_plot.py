@@ -37,11 +37,11 @@ NAMES = {"popularity": "strongest popularity"}
 class Point:
     """One run that came to a verdict, an error or nothing new, or a version of which only the manifest is left.
 
-    known_s : time of the newest interaction that the run knew, seconds; None where nobody can tell
+    known_s : time of the newest interaction that the run knew, seconds; None if nobody can tell
     outcome : PROMOTE, HOLD, REJECT, NOT PROMOTED, UNCHANGED or ERROR
-    candidate, popularity, champion : Recall@top_k on that run's own holdout; None where it was not judged
-    live : "live", "was live", "rolled back", or empty where the channel never pointed to its version
-    report : path of its report, relative to `reports/`; None where it is gone
+    candidate, popularity, champion : Recall@top_k on that run's own holdout; None if it was not judged
+    live : "live", "was live", "rolled back", or empty if the channel never pointed to its version
+    report : path of its report, relative to `reports/`; None if it is gone
     sample : whether the reviews were generated ones
     """
 

@@ -281,7 +281,7 @@ NOT_REACHED = {"data": "parsing reviews", "training": "training", "models": "jud
 
 
 def not_reached(report: Report) -> str:
-    """What the run did not come to, in a sentence; empty where it came to all."""
+    """What the run did not come to, in a sentence; empty if it came to all."""
     if report.unchanged:
         return ""
     missing = [stage for section, stage in NOT_REACHED.items() if section not in sections(report)]

@@ -1,4 +1,4 @@
-"""The champion beside the candidate: as published where it has not seen the holdout, else its configuration anew."""
+"""The champion beside the candidate: as published where it has not seen the holdout, else its configuration again."""
 
 from __future__ import annotations
 

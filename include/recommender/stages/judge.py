@@ -196,7 +196,7 @@ def read_verdict(workspace: Workspace, gated: Artifact) -> Verdict:
 
 
 def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Judgement]:
-    """judged.json: model -> what was found of it. Raises DataError, also where a model is missing."""
+    """judged.json: model -> what was found of it. Raises DataError, also if a model is missing."""
     judged = _document(workspace, evaluated, name="judged.json", type_=Judgements, what="a judgement").models
     missing = [name for name in evaluated.counted(EvaluationCounts).models if name not in judged]
     if missing:

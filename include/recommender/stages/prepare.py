@@ -142,7 +142,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
 
 
 def _warn_of_bad_lines(parsed: Artifact) -> None:
-    """Name what was left out, also where the parse is reused: a small share of bad lines stops nothing."""
+    """Name what was left out, also if the parse is reused: a small share of bad lines stops nothing."""
     counts = parsed.counted(ParseCounts)
     if not counts.bad:
         return
@@ -194,7 +194,7 @@ class FileRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRow, ObjectInfo]]:
-    """The files of a download, each with the object that it came from. Raises DataError where the two disagree."""
+    """The files of a download, each with the object that it came from. Raises DataError if the two disagree."""
     where = f"{downloaded.uri}/files.json"
     rows = load_json(workspace.artifacts.path(downloaded) / "files.json", snapshots.REMEDY)
     if not isinstance(rows, list):
@@ -210,7 +210,7 @@ def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRo
 def known_until(workspace: Workspace, parsed: Artifact, as_of: datetime) -> int:
     """The second after the newest review before as_of: what a run knows, by its data.
 
-    All runs that know the same share their artifacts, also where there are reviews after as_of. A few reviews dated far
+    All runs that know the same share their artifacts, also if there are reviews after as_of. A few reviews dated far
     behind all others do not count (`times.plausible_end`), and are left out like those after as_of.
     """
     as_of_s = int(as_of.timestamp())

@@ -72,7 +72,7 @@ class PromotionRequest:
 class CandidateJudge:
     """A candidate that may have to be judged against another champion.
 
-    made : is called with each artifact of the judgement, also where the candidate then does not pass
+    made : is called with each artifact of the judgement, also if the candidate then does not pass
     """
 
     candidate: Candidate

@@ -73,7 +73,7 @@ def recent_versions(candidate: Candidate, state: ChannelState | None) -> RecentV
 
     A version that was rolled back is none of them, nor what was live before the newest promotion that a person forced:
     that accepted a loss in writing. Only versions whose judged factors have not seen the holdout are judged; the
-    configuration of no other than the champion is fitted anew.
+    configuration of no other than the champion is fitted again.
     """
     if state is None:
         return RecentVersions()

@@ -46,7 +46,7 @@ def load_array(
 
 
 def load_finite(path: Path, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray[Any, Any]:
-    """The same for an array of finite numbers. Raises DataError where one is not."""
+    """The same for an array of finite numbers. Raises DataError if one is not."""
     array = load_array(path, dtype, shape)
     if not np.isfinite(array).all():
         raise DataError(f"{path}: holds values that are not finite. {REMEDY}")
@@ -79,13 +79,13 @@ def _lengths(shape: tuple[int | None, ...]) -> str:
 
 
 def check_within(path: Path, array: np.ndarray[Any, Any], low: int, high: int) -> None:
-    """Raise DataError where an integer of an array is not in low <= i < high: it would be read as a place in memory."""
+    """Raise DataError if an integer of an array is not in low <= i < high: it would be read as a place in memory."""
     if len(array) and (array.min() < low or array.max() >= high):
         raise DataError(f"{path}: holds a number outside {low}..{high - 1}. {REMEDY}")
 
 
 def check_offsets(path: Path, indptr: np.ndarray[Any, Any], n: int) -> None:
-    """Raise DataError where the offsets of a CSR matrix do not ascend from 0 to its n entries."""
+    """Raise DataError if the offsets of a CSR matrix do not ascend from 0 to its n entries."""
     if not len(indptr) or indptr[0] != 0 or indptr[-1] != n or (np.diff(indptr) < 0).any():
         raise DataError(f"{path}: does not describe the {n} entries beside it. {REMEDY}")
 

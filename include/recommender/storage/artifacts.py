@@ -95,7 +95,7 @@ class Artifact:
         return f"artifacts/{self.stage}/{self.fingerprint}/{self.digest[:16]}/{name}"
 
     def entry(self, name: str) -> FileEntry:
-        """What the manifest says of a file. Raises DataError where it names no such file."""
+        """What the manifest says of a file. Raises DataError if it names no such file."""
         found = self.files.get(name)
         if found is None:
             raise DataError(f"{self.uri}/{MANIFEST}: names no file {ascii(name)[:80]}. {REMEDY}")
@@ -128,7 +128,7 @@ class ArtifactStore:
     counts: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
 
     def find(self, stage: str, fingerprint: str) -> Artifact | None:
-        """The artifact, if it was finished. Raises DataError where its manifest is not that of what is asked for."""
+        """The artifact, if it was finished. Raises DataError if its manifest is not that of what is asked for."""
         folder = f"artifacts/{stage}/{fingerprint}"
         try:
             raw = self.objects.read(f"{folder}/{MANIFEST}")
@@ -138,7 +138,7 @@ class ArtifactStore:
         return read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
 
     def open(self, uri: str) -> Artifact:
-        """The artifact at an URI that an earlier task handed on.
+        """The artifact at a URI that an earlier task returned.
 
         Raises
         ------
@@ -355,7 +355,7 @@ def _checksum(body: Mapping[str, Any]) -> str:
 
 
 def _wrong_file(artifact: Artifact, directory: Path) -> Path | None:
-    """The first file that is not as the manifest says; None where all are."""
+    """The first file that is not as the manifest says; None if all are."""
     for name, entry in artifact.files.items():
         file = directory / name
         if not file.exists() or file.stat().st_size != entry.size_bytes or file_sha256(file) != entry.sha256:

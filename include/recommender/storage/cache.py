@@ -41,7 +41,7 @@ ENTRY_TEXT = "An entry of the cache of recommender_retrain. It is removed when u
 
 
 def default_parent(environment: Mapping[str, str]) -> Path:
-    """Where the cache lies unless told otherwise: below the user's cache directory (XDG Base Directory).
+    """Where the cache lies by default: below the user's cache directory (XDG Base Directory).
 
     Raises
     ------

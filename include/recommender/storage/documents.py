@@ -66,7 +66,7 @@ def parse_json(raw: bytes, where: str, remedy: str) -> Any:
 
 
 def check_small(size_bytes: int, where: str, remedy: str) -> None:
-    """Raise DataError where something that is read as a whole is larger than it ever is."""
+    """Raise DataError if something that is read as a whole is larger than it ever is."""
     if size_bytes > SMALL_BYTES:
         raise DataError(
             f"{where}: {size_bytes:,} bytes, expected at most {SMALL_BYTES:,}. Something else than this project wrote "
@@ -115,7 +115,7 @@ def _check_values(value: Any) -> None:
 
 
 def instant_problem(name: str, text: str) -> str | None:
-    """Why a text is not an instant in ISO 8601 with its zone; None where it is one."""
+    """Why a text is not an instant in ISO 8601 with its zone; None if it is one."""
     try:
         if datetime.fromisoformat(text).tzinfo is not None:
             return None
@@ -125,7 +125,7 @@ def instant_problem(name: str, text: str) -> str | None:
 
 
 def load_json(path: Path, remedy: str) -> Any:
-    """The JSON value in a local file. Raises DataError, also where there is no such file."""
+    """The JSON value in a local file. Raises DataError, also if there is no such file."""
     try:
         size_bytes = path.stat().st_size
         check_small(size_bytes, str(path), remedy)

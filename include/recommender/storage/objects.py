@@ -98,7 +98,7 @@ class ObjectStore:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     def read(self, key: str) -> bytes:
-        """The bytes of a small object. Raises NotFound, and DataError where it is not small."""
+        """The bytes of a small object. Raises NotFound, and DataError if it is not small."""
         return self.read_tagged(key)[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
@@ -226,7 +226,7 @@ class ObjectStore:
         Raises
         ------
         DataError
-            The object changed meanwhile, came short, or has another SHA-256 than expected.
+            The object changed meanwhile, was truncated, or has another SHA-256 than expected.
         ConfigError
             The disk is full, or may not be written to.
         """

@@ -10,7 +10,7 @@ REFUSED_KINDS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def name_problem(name: object) -> str | None:
-    """Why something is not a plain name, one that stays within its folder; None where it is one.
+    """Why something is not a plain name, one that stays within its folder; None if it is one.
 
     Plain is text of at most 255 bytes without `/`, `\\`, `:`, control characters or a leading dot.
     """

@@ -1,7 +1,7 @@
 """Private directories and files on local disk. What a killed process leaves of them, the next one removes.
 
 An owner holds a lock (flock) on what it made, which the kernel releases when the process ends, however it ends. So
-what is not locked belongs to nobody. Where the file system knows no such locks, nothing is removed. Neither is what
+what is not locked belongs to nobody. If the file system knows no such locks, nothing is removed. Neither is what
 has another name than ours, belongs to another user, or is a symbolic link.
 """
 
@@ -78,7 +78,7 @@ def sweep(parent: Path, prefix: str) -> None:
 
 
 def _owned(path: Path) -> int | None:
-    """A locked handle of what was just made; None where somebody who swept was quicker."""
+    """A locked handle of what was just made; None if somebody who swept was quicker."""
     try:
         handle = os.open(path, _OPEN)
     except FileNotFoundError:

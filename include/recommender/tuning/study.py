@@ -1,4 +1,4 @@
-"""The search: what to try next, and what to stop, from what was tried. No database: a study is made anew from results.
+"""The search: what to try next, and what to stop, from what was tried. No database: a study is made again from results.
 
 So every question is a pure function of the seed and the results so far. A killed task is asked again and gets the same
 answer; a longer search begins with the same trials as a shorter one.

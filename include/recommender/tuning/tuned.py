@@ -34,7 +34,7 @@ def write_tuned(
     *,
     better: bool,
 ) -> str:
-    """Keep a configuration for good; return its id, `<date of as_of>-<hash of its values and evidence>`.
+    """Keep a configuration permanently; return its id, `<date of as_of>-<hash of its values and evidence>`.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def list_tuned(objects: ObjectStore) -> list[str]:
 def newest_tuned(objects: ObjectStore, as_of: datetime) -> Tuned | None:
     """The newest configuration that was better than the defaults, and knew nothing at or after `as_of`'s future.
 
-    So a backfill over the past takes what was known then. A file that is damaged is passed over, and named in the log.
+    So a backfill over the past takes what was known then. A file that is damaged is skipped, and named in the log.
     """
     limit = f"{as_of.astimezone(UTC):%Y%m%d}"
     for name in reversed(list_tuned(objects)):

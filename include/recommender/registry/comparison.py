@@ -15,7 +15,7 @@ from .listing import fold_counts
 from .registry import Registry
 
 VOCABULARY = "published_items.parquet"
-# What decides who is judged on what, besides the reviews and the split time.
+# The settings that decide the judged users and items, besides the reviews and the split time.
 HOLDOUT_KNOBS = ("encode.holdout_fraction", "encode.min_user_interactions", "encode.min_item_interactions")
 JUDGE_KNOBS = ("evaluate.max_users", "evaluate.seed")
 
@@ -24,7 +24,7 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many items two versions know, and how many of them both."""
+    """Number of items of each version, and of both."""
 
     a: int
     b: int
@@ -39,9 +39,9 @@ class VersionComparison:
     top_k : the K of the Recall@K that the gate decided on
     metrics : metric -> its values for the two candidates, each on its own holdout
     popularity : metric -> its values for the strongest popularity, each on its own holdout
-    config : only the settings that differ, `section.field`
-    libraries : only the versions that differ
-    warnings : why the metrics must not be compared, if so
+    config : the settings that differ, `section.field`
+    libraries : the library versions that differ
+    warnings : why the metrics must not be compared
     """
 
     a: str
@@ -57,7 +57,7 @@ class VersionComparison:
 
 
 def compare(registry: Registry, a: str, b: str) -> VersionComparison:
-    """Two versions side by side; downloads their item vocabularies. Raises NotFound, DataError."""
+    """Compare two versions; downloads their item vocabularies. Raises NotFound, DataError."""
     one, two = registry.manifest(a), registry.manifest(b)
     config = _differing(dict(_flat(one.config)), dict(_flat(two.config)))
     return VersionComparison(
@@ -97,7 +97,7 @@ def split_time_of(manifest: Manifest) -> str:
 
 
 def prior_text(manifest: Manifest) -> str:
-    """The item prior that the version scores with, learned or not."""
+    """The item prior of a version as text."""
     prior = prior_of(manifest)
     return f"power {prior.power:g}, half-life {prior.half_life_days:g} days" if prior.power else "none"
 

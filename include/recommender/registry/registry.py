@@ -34,7 +34,7 @@ class Actor:
             raise ConfigError([problem for problem in problems if problem])
 
 
-NEWEST = 20  # versions that are looked at for one to take instead of a damaged one
+NEWEST = 20  # versions that are checked as a replacement for a damaged one
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Registry(Versions):
         Raises
         ------
         NotFound
-            There is no such version (any more).
+            There is no such version.
         ConfigError
             It knows less than the version that is live, and `move.kind` is "promote".
         DataError
-            A file of the version is missing or damaged, or the move tells another `known_until` than the version has.
+            A file of the version is missing or damaged, or `known_until` of the move is not that of the version.
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         """
@@ -77,7 +77,7 @@ class Registry(Versions):
         return state
 
     def _checked_manifest(self, channel: str, model_id: str, seen: ChannelState | None, *, verify: bool) -> Manifest:
-        """The manifest of a whole version that is to become live."""
+        """The manifest of the version that is to become live, with every file checked."""
         try:
             return self.whole(model_id, verify=verify)
         except NotFound:
@@ -88,7 +88,7 @@ class Registry(Versions):
             ) from error
 
     def _alternative(self, channel: str, damaged: str) -> str:
-        """Which version to take, where the one that was asked for is damaged."""
+        """The advice which version to take if the requested one is damaged."""
         found = self.manifests(name for name in self.versions() if name != damaged)
         others = [body for body in found.values() if not isinstance(body, DataError)]
         for body in sorted(others, key=lambda body: body.created_at, reverse=True)[:NEWEST]:
@@ -97,7 +97,7 @@ class Registry(Versions):
         return "No other version is whole. Run the DAG again, or restore files from the bucket's versions."
 
     def finish(self, state: ChannelState) -> None:
-        """End a promotion whose process was killed after the pointer had moved: what `promote` does from there on.
+        """Complete a promotion whose process was killed after the pointer had moved.
 
         Raises
         ------
@@ -110,10 +110,10 @@ class Registry(Versions):
         self._confirm(state)
 
     def _confirm(self, state: ChannelState) -> None:
-        """Move back where the version was retired, or lost a file, in this very moment.
+        """Move the channel back if the version was retired or lost a file at the same moment.
 
-        `retire` deletes a manifest and then looks at the channels; here the channel moves and then we look at the
-        manifest. So one of the two sees the other, whatever their order.
+        `retire` deletes the manifest first and then reads the channels; a promotion moves the channel first and then
+        reads the manifest. So at least one of the two sees the other.
         """
         try:
             self.whole(state.model_id)
@@ -126,7 +126,7 @@ class Registry(Versions):
             raise DataError(f"{error}\n{self._move_back(state, 'lost a file')}") from error
 
     def _move_back(self, state: ChannelState, what: str) -> str:
-        """Move to where the channel was before, where that is whole; return where it points now."""
+        """Move to the previous version if that is complete; return a sentence on where the channel points now."""
         move, before = state.move, state.move.from_model
         if before is None:
             return f"{move.channel} points to nothing that exists: promote another version."
@@ -150,14 +150,14 @@ class Registry(Versions):
         create: bool = False,
         verify: bool = False,
     ) -> ChannelState:
-        """Promote a version because a person says so; nothing is moved where the channel points to it already.
+        """Promote a version by hand; nothing is moved if the channel already points to it.
 
-        The move's kind is "force" where the verdict was not PROMOTE, or where it goes to older knowledge.
+        The move's kind is "force" if the verdict was not PROMOTE, or if the version knows less.
         Raises as `promote` does, and ConfigError where `who` or `why` is blank or too long, or the channel is new.
 
         Parameters
         ----------
-        create : also a channel that does not exist yet; the main one needs no leave
+        create : allow a channel that does not exist yet; the main channel is always allowed
         """
         by.check()
         seen = self.channels.read(channel)
@@ -173,10 +173,10 @@ class Registry(Versions):
         return self.promote(_move(channel, manifest, seen, by, kind), seen)
 
     def rollback(self, channel: str, to: str | None = None, *, by: Actor, verify: bool = True) -> ChannelState:
-        """Point a channel to the version that was live before, or to a named one further back.
+        """Point a channel to the version that was live before, or to an earlier one.
 
-        A second rollback goes further back, not forth again. Versions that were retired meanwhile are skipped; a
-        damaged one is not, for a person should know of it.
+        A second rollback goes further back. Retired versions are skipped. A damaged version raises, since a person
+        should know of it.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class Registry(Versions):
         Raises
         ------
         ConfigError
-            There is nothing to go back to, `to` was not live below the present one, or `who` or `why` is blank or too
+            There is no earlier version, `to` is not one of them, or `who` or `why` is blank or too
             long.
         NotFound
             `to` was retired.
@@ -225,7 +225,7 @@ class Registry(Versions):
         raise ConfigError(f"{channel}: no version below {live} is left to go back to. Promote one by hand.")
 
     def _further(self, channel: str, below: Iterable[str]) -> str:
-        """How to go back further than to a damaged version."""
+        """The advice how to roll back past a damaged version."""
         for name in below:
             try:
                 self.whole(name)
@@ -235,14 +235,14 @@ class Registry(Versions):
         return "No version further back is whole: promote another one by hand; `list` names them."
 
     def was_rolled_back(self, channel: str, model_id: str) -> Move | None:
-        """The rollback that took a version off a channel, unless somebody brought it back since."""
+        """The rollback that removed a version from a channel, unless it was promoted again since."""
         return replay(self.channels.history(channel)).rolled_back.get(model_id)
 
 
 def is_older(known_until: datetime, seen: ChannelState | None) -> bool:
-    """Whether a channel points to a version that knows more: by the data, not by the dates of the runs.
+    """Whether the channel's version knows more, by its data, not by the dates of the runs.
 
-    Of two versions that know the same, neither is older. The gate then compares them on one holdout.
+    If two versions know the same, neither is older. The gate compares them on one holdout.
     """
     return seen is not None and known_until < seen.known_until
 

@@ -1,6 +1,6 @@
-"""The histories of a version's users: what each has interacted with, when, how rated, and whether verified.
+"""The histories of a version's users: items, times, ratings and verified flags.
 
-A known user is a look-up here and then a score. Fresh events of a user may join, since nothing is weighed yet.
+A known user is looked up here and then scored. New events can be added, since no weights are stored.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Seen:
         return cls(users=users, n_items=len(fold.item_codes), **arrays)
 
     def histories(self, split_s: int, config: EncodeConfig) -> Histories:
-        """What the model scores from: the confidences that it was trained with.
+        """The histories to score from, with the confidences of the training.
 
         Parameters
         ----------

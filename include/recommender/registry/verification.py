@@ -17,7 +17,7 @@ PARTS = ("judged", "published")
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """One file, or one part of the model made of several: what is wrong with it, if anything is."""
+    """One file, or one part of the model that consists of several files, and its problem, if any."""
 
     name: str
     size_bytes: int | None
@@ -26,7 +26,7 @@ class CheckedFile:
 
 @dataclass(frozen=True)
 class Verification:
-    """Every file of a version, then its parts as they load."""
+    """The result for every file of a version, then for its parts."""
 
     model_id: str
     files: list[CheckedFile]
@@ -38,7 +38,7 @@ class Verification:
 
 
 def verify_version(registry: Registry, model_id: str) -> Verification:
-    """Download all files and check sizes, hashes, shapes, dtypes and finiteness; go on after a wrong one.
+    """Download all files and check sizes, hashes, shapes, dtypes and finiteness; continue after a wrong one.
 
     Needs disk space for the whole bundle in the directory for temporary files. Raises NotFound.
     """
@@ -62,7 +62,7 @@ def _fetched(registry: Registry, manifest: Manifest, name: str, directory: Path)
 
 
 def _loaded(directory: Path) -> Iterator[CheckedFile]:
-    """What the hashes cannot tell: that the arrays fit each other and are finite."""
+    """Check what hashes do not show: the arrays match each other and are finite."""
     n_items = 0
     for part in PARTS:
         try:

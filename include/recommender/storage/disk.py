@@ -1,4 +1,4 @@
-"""What the local disk refuses, as one of our errors: which path, for what, how much is free, and what to do."""
+"""Errors of the local disk as ConfigError: which path, for what purpose, how much is free, and the fix."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ ERRNO_IN_TEXT = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 def guarded(
     path: Path, doing: str, needed_bytes: int | None = None, *, written_in: Path | None = None
 ) -> Iterator[None]:
-    """Turn what the disk refuses within into a ConfigError; other errors pass.
+    """Turn errors of the disk within the block into ConfigError; other errors pass.
 
     Parameters
     ----------
-    path : what is written, or the folder that is written to
-    doing : what this is for, such as "the output of train_als"
-    needed_bytes : how much is to be written, where that is known
-    written_in : where it is not, the folder whose size says how much there was already
+    path : the file that is written, or the folder
+    doing : the purpose, such as "the output of train_als"
+    needed_bytes : size of the write, if it is known
+    written_in : if it is not, the folder whose size is reported as already written
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What boto3 raises, as one of our errors: who can fix it, and whether another try can help.
+"""Translate errors of boto3 into ours: who can fix it, and whether another try can help.
 
 Only what passes by itself is a TransientError. What a person has to fix is a ConfigError (a setting, a right, the
 store) or a DataError (the object).
@@ -61,7 +61,7 @@ UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socke
 
 @dataclass(frozen=True)
 class Cause:
-    """What an answer means: the kind of our error, what is wrong, and what to do."""
+    """The meaning of an answer: the class of our error, the problem, and the fix."""
 
     kind: Kind
     text: str
@@ -177,12 +177,12 @@ BY_STATUS = {
 
 
 def translate(error: BaseException, verb: str, uri: str, endpoint: str = "") -> RecommenderError:
-    """The one of our errors that an error of boto3 means.
+    """Return our error for an error of boto3.
 
     Parameters
     ----------
     verb : what was tried: read, write, list, delete, create, reach
-    endpoint : the address of the store, where it is known
+    endpoint : the address of the store, if it is known
     """
     if isinstance(error, Boto3Error) and error.__context__ is not None:
         # The transfer manager wraps what it met, and keeps of it only the text.
@@ -197,7 +197,7 @@ def translate(error: BaseException, verb: str, uri: str, endpoint: str = "") -> 
 
 
 def _of_transport(error: BaseException) -> Cause:
-    """What an error without an answer of the store means."""
+    """Return the cause of an error without an answer of the store."""
     reason = printable(error)
     if isinstance(error, NO_CREDENTIALS):
         text = (
@@ -243,7 +243,7 @@ def _of_network(error: BaseException, reason: str) -> Cause:
 
 
 def _of_tls(error: SSLError, reason: str) -> Cause:
-    """A certificate or a protocol is a person's; a handshake that broke off is not."""
+    """A broken handshake is transient; a wrong certificate or protocol needs a person."""
     if any(sign in reason for sign in ("EOF", "timed out", "reset by peer", "Connection aborted")):
         return Cause(TransientError, reason)
     text = (
@@ -254,7 +254,7 @@ def _of_tls(error: SSLError, reason: str) -> Cause:
 
 
 def _unknown_host(error: BaseException) -> bool:
-    """Whether a name server said that there is no such name; one that did not answer is a passing fault."""
+    """Whether a name server answered that the host does not exist; no answer is a transient fault."""
     return any(isinstance(link, socket.gaierror) and link.errno in UNKNOWN_HOST for link in _chain(error))
 
 
@@ -294,7 +294,7 @@ def _of_answer(cannot: str, verb: str, uri: str, error: ClientError, endpoint: s
 
 
 def _of_404(cannot: str, verb: str, uri: str, error: ClientError) -> RecommenderError:
-    """A HEAD has no body to tell a missing object from a missing bucket; whatever else is 404 is no S3 answer."""
+    """A HEAD has no body, so a missing object looks like a missing bucket; any other 404 is not from S3."""
     if error.operation_name == "HeadObject":
         return NotFound(f"{uri}: there is no such object")
     return ConfigError(f"{cannot}: the answer is 404 without a code of S3: {NOT_S3}.")
@@ -325,7 +325,7 @@ def _cause(verb: str, status: int, code: str, reason: str, error: ClientError) -
 
 
 def _denied(verb: str, reason: str, error: ClientError) -> Cause:
-    """A 403 without a code of its own: by what the store says of it."""
+    """Return the cause of a 403 without a specific code, from the text of the answer."""
     low = reason.lower()
     if "kms" in low:
         return KMS

@@ -1,4 +1,4 @@
-"""What a person is shown who has to approve: the question, the gate's table, the report, and what will happen."""
+"""The approval page: the question, the gate's table, the report, and the consequence."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .run import Run
 
 
 def reason_to_stay(run: Run, state: ChannelState | None) -> str | None:
-    """Why this run will not move its channel, so that nobody has to be asked; None if it may move it."""
+    """Return why this run will not move its channel, so that no approval is needed; None if it may."""
     if run.request.promotion == BY_HAND:
-        return f"promotion is by hand, so this run publishes and leaves {run.facts.channel} where it is"
+        return f"promotion is by hand, so this run publishes and does not move {run.facts.channel}"
     known = _known_until(run)
     if state is not None and is_older(known, state):
         return (
             f"this run knows nothing after {_minute(known)}, and {run.facts.channel} points to {state.model_id}, which "
-            "knows more. It publishes, and leaves the channel where it is"
+            "knows more. The run publishes and does not move the channel"
         )
     return None
 
@@ -45,7 +45,7 @@ def subject(run: Run) -> str:
 
 
 def body(run: Run, state: ChannelState | None) -> str:
-    """What will happen, the gate's table and the report, as Markdown."""
+    """The consequence, the gate's table and the report, as Markdown."""
     verdict = judge.read_verdict(run.workspace, run.artifact("recall_gate"))
     metrics = metrics_of(judge.read_judged(run.workspace, run.artifact("evaluate")))
     forced = f"\n\nThe promotion is forced: {plain(verdict.forced)}" if verdict.forced else ""
@@ -62,7 +62,7 @@ def body(run: Run, state: ChannelState | None) -> str:
 
 
 def consequence(channel: str, state: ChannelState | None) -> str:
-    """What an approval leads to."""
+    """The effect of an approval."""
     now = f"points to `{state.model_id}`" if state else "points nowhere"
     return (
         f"the candidate is fitted again on everything before as_of and published. `{channel}` {now} now, and is moved "

@@ -1,4 +1,4 @@
-"""The Airflow connection to AWS: it has to exist, and nothing of it is skipped in silence.
+"""The Airflow connection to AWS: it must exist, and no setting of it is ignored silently.
 
 Airflow's hook takes the credentials of the machine where the connection is unknown, and no settings where its extra
 cannot be read. Here both are errors. A connection with an empty login asks for the machine's credentials by name.
@@ -39,7 +39,7 @@ def check_connection(conn_id: str) -> None:
 
 
 def unusable(conn_id: str, error: BaseException) -> ConfigError:
-    """What to say of a connection that Airflow or boto3 cannot use; its values stay out of it."""
+    """The error about an unusable connection, without its values."""
     return ConfigError(
         f"Airflow connection {conn_id} cannot be used ({type(error).__name__}: {printable(error)}). Correct its fields "
         "and its extra; docs/operations.md has examples."
@@ -69,7 +69,7 @@ def _type_problems(conn_type: str | None) -> list[str]:
 
 
 def _extra_problems(extra: str | None) -> list[str]:
-    """What is wrong with the extra, by name and position; never its values."""
+    """The problems of the extra, by name and position, without its values."""
     if not extra:
         return []
     try:

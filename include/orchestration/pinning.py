@@ -1,5 +1,5 @@
-"""The tuned configuration of a retraining: found once a run, the same in all of its tasks, and never one that has seen
-what the run judges on."""
+"""The tuned configuration of a retraining: resolved once a run, the same in all tasks, and never one whose search used
+the holdout of the run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from include.recommender.tuning.tuned import read_tuned, resolve_tuned
 log = logging.getLogger(__name__)
 
 FIRST_TASK = "resolve_snapshot"
-# What the journal keeps where "newest" found nothing: a search may end while the run is on its way.
+# Stored in the journal if "newest" found nothing: a search may end during the run.
 NONE_YET = "none"
 
 
 def find_tuned(objects: ObjectStore, journal: Journal, facts: RunFacts, task: str) -> Tuned | None:
-    """The tuned configuration that a run asks for, or None; later tasks take what the first one found.
+    """Return the requested tuned configuration, or None; later tasks use the one that the first task found.
 
     Raises
     ------
     NotFound, DataError
-        There is none of the asked id, or it is damaged.
+        There is no configuration with this id, or it is damaged.
     """
     wanted = facts.params.get("tuned")
     if not wanted:
@@ -49,7 +49,7 @@ def _pinned(journal: Journal) -> str | None:
 
 
 def check_unseen(objects: ObjectStore, name: str | None, encoded: Artifact) -> None:
-    """Raise ConfigError if the search of a tuned configuration knew reviews of this run's holdout."""
+    """Raise ConfigError if the search used reviews of this run's holdout."""
     if not name or name == NONE_YET:
         return
     searched_s, split_s = read_tuned(objects, name).split_s, encoded.counted(FoldCounts).split_s

@@ -1,6 +1,6 @@
-"""The bodies of the DAG's tasks: open what earlier tasks returned, call the stage, hand on a URI.
+"""The bodies of the DAG's tasks: open the outputs of earlier tasks, call the stage, return a URI.
 
-A function has the name of its task; `Run.artifact` opens by that name what another task returned.
+A function has the name of its task; `Run.artifact` opens the output of a task by its name.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ log = logging.getLogger(__name__)
 Output = dict[str, Any]  # what goes over XCom
 
 
-# The tasks by what they made, for those that put it together.
+# The tasks whose outputs make up a model.
 JUDGED = ("encode_interactions", "train_als", "learn_prior")
 REFITTED = ("encoded", "trained", "prior")
 ASK = "approve"
 
 
 def resolve_snapshot() -> Output:
-    """Which snapshot this run uses."""
+    """Resolve the snapshot of this run."""
 
     def body(run: Run) -> Output:
         require_pool(run)
@@ -58,7 +58,7 @@ def resolve_snapshot() -> Output:
 
 
 def download_reviews() -> Output:
-    """The snapshot's files onto this worker's disk."""
+    """Download the snapshot's files to this worker's disk."""
     return _handle(
         run_task(
             lambda run: run.record_output(prepare.download_reviews(run.workspace, run.artifact("resolve_snapshot")))
@@ -67,7 +67,7 @@ def download_reviews() -> Output:
 
 
 def stop_if_unchanged() -> bool:
-    """Whether to go on: false where the channel's model was made from the same reviews and configuration."""
+    """Whether to continue: false if the channel's model has the same reviews and configuration."""
 
     def body(run: Run) -> bool:
         if run.request.force:
@@ -95,7 +95,7 @@ def stop_if_unchanged() -> bool:
 
 
 def parse_reviews() -> Output:
-    """Review lines into coded columns."""
+    """Parse review lines into coded columns."""
 
     def body(run: Run) -> Output:
         return run.record_output(
@@ -106,7 +106,7 @@ def parse_reviews() -> Output:
 
 
 def check_snapshot() -> None:
-    """The snapshot against the one before it."""
+    """Compare the snapshot with the one before it."""
 
     def body(run: Run) -> None:
         snapshot = run.artifact("resolve_snapshot").counted(SnapshotCounts).snapshot
@@ -122,7 +122,7 @@ def check_snapshot() -> None:
 
 
 def encode_interactions() -> Output:
-    """Reviews into a train matrix and a holdout."""
+    """Encode reviews as a train matrix and a holdout."""
 
     def body(run: Run) -> Output:
         parsed, config = run.artifact("parse_reviews"), run.config.encode
@@ -134,7 +134,7 @@ def encode_interactions() -> Output:
 
 
 def train_als() -> Output:
-    """The candidate's item factors."""
+    """Train the candidate's item factors."""
 
     def body(run: Run) -> Output:
         fold, config = run.artifact("encode_interactions"), run.config.train
@@ -147,7 +147,7 @@ def train_als() -> Output:
 
 
 def fit_popularity() -> Output:
-    """The baselines."""
+    """Count the baselines."""
 
     def body(run: Run) -> Output:
         config = run.config.popularity
@@ -157,7 +157,7 @@ def fit_popularity() -> Output:
 
 
 def learn_prior() -> Output:
-    """The item prior, with its power and half-life as learned inside train."""
+    """Learn power and half-life of the item prior inside train."""
 
     def body(run: Run) -> Output:
         return run.record_output(fit.learn_prior(run.workspace, run.artifact("encode_interactions"), run.config))
@@ -166,7 +166,7 @@ def learn_prior() -> Output:
 
 
 def evaluate() -> Output:
-    """All models on the same holdout."""
+    """Evaluate all models on the same holdout."""
 
     def body(run: Run) -> Output:
         outcome = judge.evaluate(_candidate(run))
@@ -177,7 +177,7 @@ def evaluate() -> Output:
 
 
 def recall_gate() -> Output:
-    """The verdict; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
+    """Decide; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
 
     def body(run: Run) -> Output:
         judged = run.artifact("evaluate")
@@ -197,7 +197,7 @@ def recall_gate() -> Output:
 
 
 def refit() -> dict[str, Output]:
-    """The same configuration on everything before as_of."""
+    """Fit the same configuration on everything before as_of."""
 
     def body(run: Run) -> dict[str, Output]:
         outcomes = fit.refit(
@@ -209,7 +209,7 @@ def refit() -> dict[str, Output]:
 
 
 def upload_model() -> dict[str, Any]:
-    """The bundle into the registry."""
+    """Upload the bundle into the registry."""
 
     def body(run: Run) -> dict[str, Any]:
         refitted = run.output("refit", dict[str, ArtifactHandle])
@@ -236,7 +236,7 @@ def upload_model() -> dict[str, Any]:
 
 
 def promote_model() -> dict[str, Any]:
-    """The channel to the new version; skipped where it must not move."""
+    """Move the channel to the new version; skipped if it must not move."""
 
     def body(run: Run) -> dict[str, Any]:
         published = run.output("upload_model", Published)
@@ -254,7 +254,7 @@ def promote_model() -> dict[str, Any]:
             why=_reason(published.verdict, reason, approved, run.facts),
             force_reason=reason,
         )
-        # The journal then names the newest judgement, and the report shows it.
+        # The journal then holds the newest judgement, for the report.
         rejudge = promote.CandidateJudge(_candidate(run), run.record_output)
         promotion = promote.promote_model(run.workspace, request, run.artifact("evaluate"), rejudge)
         run.note(**asdict(promotion))
@@ -267,14 +267,14 @@ def promote_model() -> dict[str, Any]:
 
 
 def _emit_event(promotion: Promotion, uri: str) -> None:
-    """An event of the channel's asset, on which other DAGs may be scheduled; by an alias, as only the run knows it."""
+    """Emit an event of the channel's asset, for DAGs scheduled on it; by an alias, as only the run knows the asset."""
     about: dict[str, Any] = {"model_id": promotion.model_id, "channel": promotion.channel, "uri": uri}
     events = get_current_context()["outlet_events"]
     events[CHANNELS].add(Asset(f"recommender_{promotion.channel}"), extra=about)
 
 
 def _approved(run: Run) -> dict[str, str] | None:
-    """Who approved, and the note; empty if nobody was asked, and None if nobody has to be."""
+    """Who approved, and the note; empty if no approval was needed, None if approval is not configured."""
     return (run.pull(ASK) or {}) if get_current_context()["dag"].has_task(ASK) else None
 
 
@@ -309,15 +309,15 @@ def _manual_promotion(run: Run, model_id: str) -> str:
 
 
 def _approval_skipped(run: Run, model_id: str) -> str:
-    """The channel knew more when `approve` looked, and may know less by now: only a person may then move it."""
+    """The reason for no move: `approve` found a newer version on the channel, so nobody approved this one."""
     channel = run.facts.channel
-    why = f"nobody was asked to approve, since {channel} was not to move: {promote_command(model_id, channel)}"
+    why = f"nobody approved, since {channel} was not to move at that time: {promote_command(model_id, channel)}"
     run.note(moved=False, model_id=model_id, channel=channel, why=why)
     return why
 
 
 def write_report() -> str:
-    """The run's report, up to where the run came."""
+    """Write the run's report, as far as it ran."""
     return str(run_task(lambda run: report.write_report(run.workspace, run.facts.folder_id), despite_problems=True))
 
 

@@ -18,7 +18,7 @@ from .run import Run, run_task, task_output
 
 
 def plan() -> dict[str, Any]:
-    """What is searched, and the folds on which trials are judged."""
+    """Plan the searched parameters and the folds."""
 
     def body(run: Run) -> dict[str, Any]:
         planned = plain(
@@ -38,7 +38,7 @@ def plan() -> dict[str, Any]:
 
 
 def ask_next(number: int) -> list[dict[str, Any]]:
-    """The configurations of a round; none when enough were tried."""
+    """Return the configurations of a round; none if enough were tried."""
 
     def body(run: Run) -> list[dict[str, Any]]:
         config, results = run.search, _results(run, number - 1)
@@ -52,7 +52,7 @@ def ask_next(number: int) -> list[dict[str, Any]]:
 
 
 def try_one(number: int, trial: dict[str, Any]) -> dict[str, Any]:
-    """One configuration of a round, judged at one split after the other."""
+    """Judge one configuration of a round on the splits, one after the other."""
 
     def body(run: Run) -> dict[str, Any]:
         result = plain(
@@ -72,7 +72,7 @@ def try_one(number: int, trial: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose() -> dict[str, Any]:
-    """The best against the defaults, confirmed on a split that the search never looked at."""
+    """Compare the best with the defaults, confirmed on a split that the search did not use."""
 
     def body(run: Run) -> dict[str, Any]:
         planned, results = run.output("plan", Plan), _results(run, ROUNDS)
@@ -84,11 +84,11 @@ def choose() -> dict[str, Any]:
 
 
 def write_config() -> str:
-    """The winner as `tuned/<id>.json`; returns the id."""
+    """Write the winner as `tuned/<id>.json`; return the id."""
 
     def body(run: Run) -> str:
         choice = run.output("choose", SearchOutcome)
-        # All that the winner was judged with: also what the run had set and did not search.
+        # All values of the winner, also those that the run set and did not search.
         judged_with = applied(run.config, choice.values) if choice.number else run.config
         evidence = Evidence(
             choice=choice,
@@ -106,7 +106,7 @@ def write_config() -> str:
 
 
 def write_report() -> str:
-    """The report of the search, up to where it came."""
+    """Write the report of the search, as far as it ran."""
     return str(run_task(lambda run: write_tune_report(run.workspace, run.facts.folder_id), despite_problems=True))
 
 

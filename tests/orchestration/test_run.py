@@ -107,7 +107,7 @@ def test_who_started_a_run_is_the_person_whom_airflow_knows(workspace, kind, use
 
 def test_a_task_whose_predecessor_handed_nothing_on_says_what_to_clear(workspace):
     about = context() | {"ti": SimpleNamespace(task_id="evaluate", try_number=1, xcom_pull=lambda **_: None)}
-    with pytest.raises(DataError, match=r"The task train_als handed nothing on\. Clear it"):
+    with pytest.raises(DataError, match=r"The task train_als returned nothing\. Clear it"):
         open_run(about, workspace).artifact("train_als")
 
 

@@ -46,7 +46,7 @@ def test_a_retired_version_is_passed_over_and_cannot_be_named(registry, caplog):
     with pytest.raises(NotFound, match=f"models/{M2}"):
         registry.rollback("production", M2, by=BY)
     assert registry.rollback("production", by=BY).model_id == M1
-    assert "Passed over" in caplog.text
+    assert "Skipped" in caplog.text
 
 
 def test_there_is_nothing_to_go_back_to(registry):

@@ -37,8 +37,8 @@ def aligned(
     ----------
     own : items of the model
     judged : items that are judged, the candidate's columns
-    matrix : confidences of the judged users by the model's own configuration: what that leaves out is not known here,
-        and what the candidate's leaves out is. Items that the model does not know are left out
+    matrix : confidences of the judged users by the model's own configuration, with its own minimum counts. Items that
+        the model does not know are left out
     matrix_items : items of the matrix
     """
     place = own.rows(matrix_items.ids)

@@ -1,4 +1,4 @@
-"""How surely an interaction says that somebody wants an item: one function, for training and for every history."""
+"""The confidence of interactions: one function for training and for every history."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from .protocol import Scores
 
 @dataclass(frozen=True, kw_only=True)
 class ItemInteractions:
-    """The train interactions without their users: what popularity is counted from.
+    """The train interactions without their users, from which popularity is counted.
 
     items : int32, shape (n_train,), item of each interaction
     times : int64, shape (n_train,), its time in seconds

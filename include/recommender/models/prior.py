@@ -16,7 +16,7 @@ from .protocol import Scores
 
 Counts = np.ndarray[Any, np.dtype[np.float64]]
 
-# Of the most popular item. An item that nobody took lately is unlikely, not impossible.
+# Share of the most popular item. An item without recent interactions is unlikely, not impossible.
 FLOOR = 1e-4
 # Smaller multipliers would become zero in float32, and all their items equal.
 LEAST_MULTIPLIER = 1e-30
@@ -33,7 +33,7 @@ def fit_prior(train: ItemInteractions, config: PriorConfig) -> Counts:
 
 @dataclass(frozen=True)
 class ItemPrior:
-    """How likely each item is now, whoever asks.
+    """How likely each item is now, for any user.
 
     popularity : float64, shape (n_items,), decayed counts
     multipliers : float32, shape (LONG_HISTORY, n_items), what scores are multiplied by; row n - 1 for users with n
@@ -59,18 +59,18 @@ class ItemPrior:
         unknown: np.ndarray[Any, np.dtype[np.bool_]],
         out: Scores | None = None,
     ) -> Scores:
-        """Taste times prior: (x_u . y_i) * multiplier_i. Users of whom nothing is known get the prior itself.
+        """Taste times prior: (x_u . y_i) * multiplier_i. Users without known interactions get the prior itself.
 
-        A product of experts (Hinton 2002): an item has to suit the user and the time. The shorter a history, the less
-        it tells, and the more the prior weighs; with none at all, only the prior is left. Written as
-        x_u . (multiplier_i y_i) it is an inner product still.
+        A product of experts (Hinton 2002): an item has to suit the user and the time. The shorter the history, the more
+        the prior weighs; without a history only the prior counts. As x_u . (multiplier_i y_i) it is still an inner
+        product.
 
         Parameters
         ----------
         taste : x_u . y_i, float32, shape (n, n_items)
         sizes : int32, shape (n,), known interactions of each user
-        unknown : bool, shape (n,), users of whom nothing is known
-        out : where the scores are written, possibly `taste` itself; a new array without it
+        unknown : bool, shape (n,), users without known interactions
+        out : receives the scores, possibly `taste` itself; None allocates a new array
 
         Returns
         -------

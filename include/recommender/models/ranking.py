@@ -1,4 +1,4 @@
-"""Ranking: seen items are left out, and the exact top K is taken; one tie rule for all models.
+"""Ranking: the exact top K of the unseen items, with one tie rule for all models.
 
 Of equal scores the smaller item index comes first. Indices follow ids, so this is the smaller id.
 """
@@ -18,7 +18,7 @@ from .protocol import Recommender, Rows, Scores
 
 T = TypeVar("T")
 
-# Scores of one block (32 MB), and of all blocks that are worked on at once; ranking copies a block once more.
+# Scores of one block (32 MB), and of all concurrent blocks; ranking copies a block once more.
 BLOCK_SCORES = 8_000_000
 MAX_BLOCK_ROWS = 1_024
 SCORES_IN_FLIGHT = 64_000_000
@@ -27,7 +27,7 @@ SCORES_IN_FLIGHT = 64_000_000
 def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: int) -> Ints:
     """The k best unseen items of any number of users, in blocks on all cores.
 
-    The list of a user depends neither on the other users nor on how many cores there are.
+    The list of a user depends neither on the other users nor on the number of cores.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def first_unseen(order: Ints, seen: Histories, k: int) -> Ints:
 
 
 def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
-    """What `work` makes of some users at a time, in their order, on all cores and with bounded memory."""
+    """Apply `work` to blocks of users on all cores, with bounded memory; return the results in order."""
     from threadpoolctl import threadpool_limits
 
     block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // n_items))
@@ -87,7 +87,7 @@ def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
 
 
 def _n_cores() -> int:
-    """Cores that this process may use; macOS does not tell, and has no containers that would limit them."""
+    """Cores that this process may use; macOS has no affinity and no containers that would limit them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

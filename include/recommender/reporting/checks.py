@@ -12,8 +12,8 @@ from ..registry.verdict import Interval, Verdict
 class Threshold:
     """One threshold of the gate, and the value found.
 
-    unit : what `found` and `required` have: users, a difference of Recall@K, or a share of the other's Recall@K
-    passed : None if there was nothing to compare, or where the line decides only between HOLD and REJECT
+    unit : of `found` and `required`: users, a difference of Recall@K, or a share of the other's Recall@K
+    passed : None if there was nothing to compare, or if the row decides only between HOLD and REJECT
     """
 
     name: str
@@ -29,7 +29,7 @@ class Threshold:
 
 
 def checks(verdict: Verdict) -> list[Threshold]:
-    """The thresholds of a verdict in the order in which the gate looks at them."""
+    """Return the thresholds of a verdict in the order of the gate."""
     limits, against, baseline = verdict.thresholds, verdict.against_popularity, verdict.baseline
     lift, recall = verdict.relative_lift, f"Recall@{verdict.top_k}"
     return [
@@ -86,7 +86,7 @@ def _reference(verdict: Verdict) -> list[Threshold]:
 
 
 def reference_name(verdict: Verdict) -> str:
-    """The best recent version: "champion", or its id where another than the champion is the best."""
+    """The best recent version: "champion", or the id of an earlier version."""
     reference = str(verdict.reference)
     return "the champion" if reference == CHAMPION else verdict.version_ids.get(reference, reference)
 

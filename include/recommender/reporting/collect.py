@@ -1,4 +1,4 @@
-"""Everything that is known of a run, as one JSON document, from its journal and the artifacts it names."""
+"""Collect the report of a run from its journal and its artifacts."""
 
 from __future__ import annotations
 
@@ -39,16 +39,16 @@ KILLED = "the task began and never ended: its process was killed, most often for
 
 
 def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore | None = None) -> Report:
-    """The report of a run, up to where it came; never raises for what is missing or damaged.
+    """Return the report of a run, as far as it ran; missing or damaged parts do not raise.
 
     Parameters
     ----------
-    snapshots : looked at where the run did not come to a snapshot, to tell whether its reviews are generated ones
+    snapshots : read if the run found no snapshot, to see whether its reviews are generated
     """
     sources = Sources(artifacts)
     run, all_records = sources.run(journal), _of_this_try(sources.records(journal))
     records = [record for record in all_records if record.task != REPORT_TASK]
-    # The teardown begins when all other tasks have ended; before it, one that is running really is.
+    # The teardown begins when all other tasks have ended; before it, a running task is really running.
     finished = len(records) < len(all_records)
     sources.open_all(records)
     configuration = sources.attempt("configuration", lambda: _configuration(run)) or []
@@ -77,7 +77,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
 
 
 def _with_earlier(report: Report, sources: Sources, artifacts: ArtifactStore) -> Report:
-    """If nothing changed: the table on which an earlier run decided, and that run's report."""
+    """Add the table and the report of the earlier run, if nothing changed since."""
     model_id = report.unchanged
     if model_id is None:
         return report
@@ -92,7 +92,7 @@ def _with_earlier(report: Report, sources: Sources, artifacts: ArtifactStore) ->
 
 
 def _of_this_try(records: Sequence[TaskRecord]) -> list[TaskRecord]:
-    """Without those of an earlier try of the whole run, whose tasks this one did not come to again."""
+    """Drop records of an earlier try of the run whose tasks did not run again."""
     first = next((record for record in records if record.task == FIRST_TASK), None)
     if first is None:
         return list(records)
@@ -110,12 +110,12 @@ def review_files(sources: Sources) -> list[str]:
 
 
 def is_sample(files: Sequence[str]) -> bool:
-    """Whether the reviews are those that this project generates: then nothing in a report is real."""
+    """Whether the reviews are generated ones, so that no figure of the report is real."""
     return any(SAMPLE_MARK in name for name in files)
 
 
 def _all_generated(snapshots: ObjectStore) -> bool:
-    """Whether there are only generated reviews in a store, as far as its first keys tell."""
+    """Whether the first keys of a store are generated reviews only."""
     try:
         names = [row.key for row in islice(snapshots.walk(), LOOKED_AT)]
     except RecommenderError:
@@ -166,14 +166,14 @@ def _with_judgement(report: Report, sources: Sources, config: RetrainConfig) -> 
 
 
 def _table_of(manifest: Manifest) -> str:
-    """The table on which an earlier run decided for a published model."""
+    """The gate's table of a published model, from an earlier run."""
     return render_verdict(manifest.metrics, manifest.verdict, manifest.champion)
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Judgement], gate: GateConfig) -> dict[str, Interval]:
-    """Model -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
+    """Model -> mean, low, high of its own Recall@K, by the gate's bootstrap over users.
 
-    Two of these may overlap although the paired difference is significant; the gate looks at the difference only.
+    Two intervals may overlap although the paired difference is significant. The gate uses the difference only.
     """
     recalls = sources.arrays("evaluate", {name: f"recall_{name}.npy" for name in judged})
     return {name: paired_bootstrap(values, gate) for name, values in recalls.items()}
@@ -198,7 +198,7 @@ def _configuration(run: RunFacts | None) -> list[Setting] | None:
 
 
 def _error(records: Sequence[TaskRecord], finished: bool) -> Stop | None:
-    """What stopped the run, unless that was the gate: a verdict is a result."""
+    """The error that stopped the run; None if the gate stopped it, since a verdict is a result."""
     for record in records:
         if record.state == "failed" and record.error and not _is_verdict(record):
             return Stop(record.task, record.error.kind, record.error.message)

@@ -17,7 +17,7 @@ from .trend import trend_name
 
 
 def render_html(report: Report) -> str:
-    """The page of a run, whichever of its sections are None."""
+    """Render the page of a run; sections that are None are left out."""
     verdict = report.verdict
     page = environment().get_template("report.html")
     return page.render(
@@ -41,7 +41,7 @@ def render_html(report: Report) -> str:
 
 
 def _plots(report: Report) -> dict[str, Markup]:
-    """Name -> plot, for the sections that there is something to draw in."""
+    """Name -> plot, for the sections that have data."""
     drawn = {
         "differences": _differences(report),
         "recalls": _recalls(report),

@@ -1,4 +1,4 @@
-"""Whom the models serve, and with what: the slices and the item prior, in the rows that the page shows."""
+"""The slices of users and items, and the grid of the item prior, as rows of the page."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ItemSlice:
 
 @dataclass(frozen=True)
 class Cell:
-    """A prior that was tried: whether it is the chosen one, and whether it is clearly worse than the best."""
+    """A tried prior: whether it was chosen, and whether it is clearly worse than the best."""
 
     recall: float
     chosen: bool
@@ -59,7 +59,7 @@ class PriorGrid:
 
 
 def compared(report: Report) -> list[str]:
-    """The models whose slices are told: candidate, itself without prior, strongest popularity, champion."""
+    """The models whose slices are shown: candidate, the same without prior, strongest popularity, champion."""
     names = [CANDIDATE, WITHOUT_PRIOR, baseline_of(report) or "", CHAMPION]
     return [name for name in names if name in report.judged]
 
@@ -113,7 +113,7 @@ def shown_plot(report: Report) -> Markup | None:
 
 
 def tried_priors(report: Report) -> PriorGrid | None:
-    """The priors that were tried, where the prior was learned."""
+    """The tried priors; None if the prior was not learned."""
     prior = report.prior
     if not prior or not prior.tried:
         return None

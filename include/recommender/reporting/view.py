@@ -1,4 +1,4 @@
-"""A report in the words and rows that the page shows."""
+"""The texts and rows of the report page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ READ_FROM = {
 class Headline:
     """The outcome.
 
-    tone : good, a result that was hoped for; warn, one that a person may want to look at; bad, an error; plain
+    tone : good, a wanted result; warn, a result that a person should check; bad, an error; plain
     sentence : what happens now; line : the verdict in a sentence, or empty
     """
 
@@ -45,7 +45,7 @@ class Headline:
 
 
 def unreadable(report: Report, section: str) -> list[str]:
-    """What could not be read for a section, and why."""
+    """The parts of a section that could not be read, and why."""
     return [
         f"{name} could not be read. {why}"
         for name, why in sorted(report.unreadable.items())
@@ -78,7 +78,7 @@ def _outcome(report: Report) -> Headline:
 
 
 def _failure(error: Stop) -> str:
-    """A person's no, and a no of the gate against a champion that came meanwhile, are results and not errors."""
+    """The title of a failure; a refusal by a person or by the gate is a result, not an error."""
     if not error.is_refusal:
         return "ERROR"
     if error.task != "approve":
@@ -100,7 +100,7 @@ def _published(model: PublishedModel, verdict: Verdict | None) -> Headline:
 
 
 def summary_sentences(report: Report) -> list[str]:
-    """The comparison with popularity and with what is live, for somebody who has never heard of recall."""
+    """Sentences that compare the candidate with popularity and the live version, for readers who do not know recall."""
     verdict = report.verdict
     if not verdict:
         return []
@@ -120,7 +120,7 @@ def summary_sentences(report: Report) -> list[str]:
     ]
 
 
-# What of the champion was judged. What it serves was fitted on more, the holdout among it; nothing could judge that.
+# How the champion was judged. Its served factors were fitted on the holdout too, so they cannot be judged on it.
 JUDGED_CHAMPION = {
     "published": "The champion, live when this was judged, by the factors that its own gate had judged",
     "refitted": "The configuration of the champion, which has itself seen this holdout, fitted anew on this train part",
@@ -139,7 +139,7 @@ def _against_live(report: Report, verdict: Verdict) -> list[str]:
 
 
 def _against_best(verdict: Verdict) -> list[str]:
-    """Where another version than the champion is the best recent one."""
+    """A sentence if the best recent version is not the champion."""
     versus, recall, level = verdict.against_reference, verdict.reference_recall, verdict.reference_level
     if versus is None or recall is None or level is None or verdict.reference == CHAMPION:
         return []
@@ -151,10 +151,10 @@ def _against_best(verdict: Verdict) -> list[str]:
 
 
 def _difference(verdict: Verdict, versus: Interval, recall: float, level: float) -> str:
-    """The word for a difference, the difference relative and in points, and its interval at a level."""
+    """The result of a comparison, the difference relative and in points, and its interval at a level."""
     word = "better" if versus.low > 0 else "worse" if versus.high < 0 else "not distinguishable from it"
     if verdict.n_users < verdict.thresholds.min_users:
-        word = "not to be told apart by so few users"
+        word = "not distinguishable with so few users"
     relative = f"{share(versus.mean / recall)} of its Recall, that is " if recall else ""
     return (
         f"{word}: {relative}{versus.mean * 100:+.2f} percentage points, {level * 100:.4g} % "
@@ -163,7 +163,7 @@ def _difference(verdict: Verdict, versus: Interval, recall: float, level: float)
 
 
 def _breadth(report: Report, verdict: Verdict) -> list[str]:
-    """How much of the catalogue is shown to anybody; the gate does not decide on it."""
+    """A sentence on coverage; the gate does not use it."""
     covers = {name: row.means[f"coverage@{verdict.top_k}"] for name, row in report.judged.items()}
     names = [CHAMPION, verdict.baseline, WITHOUT_PRIOR]
     found = [f"{title(name)}: {_percent(covers[name])}" for name in names if name in covers]
@@ -180,7 +180,7 @@ def _percent(part: float) -> str:
 
 
 def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
-    """(step, count, what was left out to get there), from lines to the judged."""
+    """Rows (step, count, what was left out), from lines to judged interactions."""
     funnel, fold, steps = report.funnel, report.fold, []
     if funnel:
         steps += [
@@ -199,7 +199,7 @@ def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
 
 
 def mixed_ids_warning(report: Report) -> str | None:
-    """A warning where the snapshot mixes generations of user ids."""
+    """A warning if the snapshot mixes generations of user ids."""
     return mixed_ids(report.funnel) if report.funnel else None
 
 
@@ -224,7 +224,7 @@ class Bracket:
 
 
 def by_history(report: Report) -> list[Bracket]:
-    """Candidate and baseline a bracket of history length."""
+    """Recall of candidate and baseline for each bracket of history length."""
     judged, baseline = report.judged, baseline_of(report)
     if CANDIDATE not in judged or baseline is None:
         return []
@@ -236,7 +236,7 @@ def by_history(report: Report) -> list[Bracket]:
 
 
 def baseline_of(report: Report) -> str | None:
-    """The strongest popularity: as the verdict names it, else the best of those judged."""
+    """The strongest popularity: that of the verdict, else the best of those judged."""
     if report.verdict and report.verdict.baseline in report.judged:
         return report.verdict.baseline
     recall = f"recall@{report.top_k}"
@@ -253,7 +253,7 @@ def _bracket(start: int) -> str:
 
 
 def without_prior_missing(report: Report) -> str | None:
-    """Why there is no row of the candidate without its prior, where there is none although the run was judged."""
+    """Why the judged run has no row of the candidate without its prior; None if it has one."""
     judged, prior = report.judged, report.prior
     if not judged or WITHOUT_PRIOR in judged or not prior:
         return None
@@ -263,7 +263,7 @@ def without_prior_missing(report: Report) -> str | None:
 
 
 def sections(report: Report) -> dict[str, str]:
-    """Id -> title of the sections that have something to say: what was found, or why it could not be read."""
+    """Id -> title of the sections with content: results, or why they could not be read."""
     judged, data = bool(report.judged), report.snapshot or report.funnel or report.fold
     middle = {
         "models": ("Models", judged or unreadable(report, "models")),
@@ -281,15 +281,15 @@ NOT_REACHED = {"data": "parsing reviews", "training": "training", "models": "jud
 
 
 def not_reached(report: Report) -> str:
-    """What the run did not come to, in a sentence; empty if it came to all."""
+    """A sentence on the parts that the run did not reach; empty if it reached all."""
     if report.unchanged:
         return ""
     missing = [stage for section, stage in NOT_REACHED.items() if section not in sections(report)]
-    return f"The run did not come to {', '.join(missing)}." if missing else ""
+    return f"The run did not reach {', '.join(missing)}." if missing else ""
 
 
 def lineage(report: Report) -> list[tuple[str, str]]:
-    """(name, value) of what is known of where the run comes from."""
+    """Rows (name, value) on the origin of the run."""
     run, fold, model = report.run, report.fold, report.model
     rows = [
         ("As of", instant(run.as_of) if run else None),
@@ -314,7 +314,7 @@ def _tuned(run: RunFacts) -> str | None:
         values = ", ".join(f"{name} {number(value)}" for name, value in sorted(run.tuned_values.items()))
         return f"{run.tuned}: {values}"
     tuned = run.params.get("tuned")
-    return f"{tuned} was asked for, and nothing of it was used: the log of the first task says why" if tuned else None
+    return f"{tuned} was requested and not used; see the log of the first task" if tuned else None
 
 
 def _refitted(fold: FoldCounts) -> str:
@@ -322,18 +322,18 @@ def _refitted(fold: FoldCounts) -> str:
 
 
 def changed(report: Report) -> list[str]:
-    """Parameters that have not their defaults."""
+    """Parameters with another value than their default."""
     return [row.param for row in report.configuration if row.value != row.default]
 
 
 def tone(task: TaskRecord, report: Report) -> str:
-    """The colour of a task's state: red is kept for errors."""
+    """The colour of a task's state: only errors are red."""
     tones = {"success": "good", "not promoted": "warn", "failed": "bad", "killed": "bad"}
     return tones.get(state(task, report), "plain")
 
 
 def state(task: TaskRecord, report: Report) -> str:
-    """A task's state in a word; the gate's refusal is not called a failure."""
+    """The state of a task as one word; a refusal by the gate is not called a failure."""
     if task.error and task.error.kind == "GateRejected":
         return "not promoted"
     return "killed" if task.state == "running" and report.finished else task.state

@@ -1,4 +1,4 @@
-"""Stage -> what other stages rely on of its counts: checked once, when a manifest is read."""
+"""Stage -> type of the counts that other stages read; they are checked when a manifest is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..storage.documents import Share
 
 
 class TrialCounts(msgspec.Struct, frozen=True):
-    """Of tune_trial."""
+    """Counts of tune_trial."""
 
     recall: Share
     coverage: Share

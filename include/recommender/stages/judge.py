@@ -1,4 +1,4 @@
-"""Judging: every model on the same holdout, then the gate."""
+"""Judge every model on the same holdout, then apply the gate."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ WITHOUT_PRIOR = "without_prior"
 
 
 def evaluate(candidate: Candidate) -> Outcome:
-    """Candidate, popularity, champion and the versions live before it: judged.json and recall_<model>.npy a user.
+    """Evaluate candidate, popularity, champion and earlier versions: judged.json, and recall_<model>.npy a user.
 
-    `counts["champion_id"]` is the version that the channel pointed to, `counts["versions"]` what each of the channel's
-    versions among the models is.
+    `counts["champion_id"]` is the version that the channel pointed to. `counts["versions"]` describes the versions of
+    the channel among the models.
     """
     state = candidate.workspace.registry.channels.read(candidate.channel)
     comparison, theirs = compare_with(candidate, state)
-    # Of the model that is live already there is nothing to decide.
+    # If the candidate is live already, there is nothing to decide.
     recent = RecentVersions() if comparison.same else recent_versions(candidate, state)
     judging = Judging(candidate, comparison, theirs)
     while True:
@@ -67,7 +67,7 @@ def evaluate(candidate: Candidate) -> Outcome:
 
 @dataclass(frozen=True)
 class Judging:
-    """What is judged: a run's candidate, and the champion with its configuration."""
+    """The models to judge: a run's candidate, and the champion with its configuration."""
 
     candidate: Candidate
     comparison: ReferenceComparison
@@ -106,7 +106,7 @@ def _evaluated(judging: Judging, recent: RecentVersions) -> Outcome:
     }
     settings = {
         **asdict(config.evaluate),
-        "ks": config.evaluate.ks,  # derived by code that is no part of the stage's identity
+        "ks": config.evaluate.ks,  # derived by code outside the stage's identity
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
@@ -115,7 +115,7 @@ def _evaluated(judging: Judging, recent: RecentVersions) -> Outcome:
 
 
 def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvaluation]:
-    """Each version of the channel is loaded and let go before the next: each is as large as the candidate."""
+    """Judge all models; versions of the channel are loaded one at a time, each as large as the candidate."""
     candidate = judging.candidate
     workspace, fitted, config = candidate.workspace, candidate.fitted, candidate.config
     task = fold_task(EncodedFold.load(workspace.artifacts.path(fitted.encoded)), config.evaluate)
@@ -142,7 +142,7 @@ def _judged(
 
 
 def _versions(comparison: ReferenceComparison, recent: RecentVersions) -> list[ComparedVersion]:
-    """Of each version of the channel among the models: its name there, its id, how it is judged, and a note."""
+    """The versions of the channel among the models: name, id, how each is judged, and a note."""
     rows = [(CHAMPION, comparison)] if comparison.champion_id else []
     rows += [(f"{EARLIER}{number}", each.comparison) for number, each in enumerate(recent.judged, 1)]
     return [ComparedVersion(name=name, model_id=str(row.champion_id), how=row.how, note=row.note) for name, row in rows]
@@ -151,7 +151,7 @@ def _versions(comparison: ReferenceComparison, recent: RecentVersions) -> list[C
 def recall_gate(
     workspace: Workspace, evaluated: Artifact, top_k: int, force_reason: str | None, config: GateConfig
 ) -> Outcome:
-    """The verdict with its evidence: verdict.json. Look at `require_promotion` for what fails."""
+    """Decide, and store the verdict with its evidence: verdict.json. HOLD and REJECT fail in `require_promotion`."""
 
     def make(directory: Path) -> dict[str, Any]:
         path = workspace.artifacts.path(evaluated)
@@ -191,12 +191,12 @@ _REMEDY = "Delete the artifact that it belongs to, and clear the task that made 
 
 
 def read_verdict(workspace: Workspace, gated: Artifact) -> Verdict:
-    """verdict.json. Raises DataError naming each field that is wrong."""
+    """Read verdict.json. Raises DataError that names each wrong field."""
     return _document(workspace, gated, name="verdict.json", type_=Verdict, what="a verdict")
 
 
 def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Judgement]:
-    """judged.json: model -> what was found of it. Raises DataError, also if a model is missing."""
+    """Read judged.json: model -> its judgement. Raises DataError, also if a model is missing."""
     judged = _document(workspace, evaluated, name="judged.json", type_=Judgements, what="a judgement").models
     missing = [name for name in evaluated.counted(EvaluationCounts).models if name not in judged]
     if missing:
@@ -216,7 +216,7 @@ def table(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> str:
 
 
 def require_promotion(workspace: Workspace, gated: Artifact) -> None:
-    """Raise GateRejected, in one line, unless the verdict is PROMOTE or the promotion is forced.
+    """Raise GateRejected with one line, unless the verdict is PROMOTE or the promotion is forced.
 
     `recall_gate` has logged the table, and the report shows it.
     """

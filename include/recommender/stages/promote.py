@@ -21,7 +21,7 @@ from .workspace import Outcome, Workspace
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 8  # a judgement and a move take two
+ROUNDS = 8  # attempts; a new judgement and a move take two
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,9 @@ class PromotionRequest:
 
 @dataclass(frozen=True)
 class CandidateJudge:
-    """A candidate that may have to be judged against another champion.
+    """Judges a candidate again, against the champion of this moment.
 
-    made : is called with each artifact of the judgement, also if the candidate then does not pass
+    on_outcome : called with each artifact of the judgement, even if the candidate does not pass
     """
 
     candidate: Candidate

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class RunArtifacts:
-    """Everything that one run made on the way to its bundle."""
+    """The artifacts of a run from which its bundle is built."""
 
     resolved: Artifact
     downloaded: Artifact
@@ -52,7 +52,7 @@ class RunArtifacts:
         return {row.stage: row.uri for row in rows} | again
 
     def identity(self, config: RetrainConfig) -> dict[str, Any]:
-        """What the model is: two runs that agree here made the same model."""
+        """The identity of the model: two runs with the same identity made the same model."""
         return {
             "ids": self.parsed.digest,
             "judged_fold": self.judged.encoded.digest,
@@ -70,9 +70,9 @@ def _artifacts(fitted: Fitted) -> list[Artifact]:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A model version in the registry; `fresh` is False when an earlier run had published it.
+    """A model version in the registry; `fresh` is False if an earlier run had published it.
 
-    known_until : ISO 8601, the instant up to which it knows everything: follows from its data, whoever published it
+    known_until : ISO 8601, the instant up to which it knows everything, by its data
     """
 
     model_id: str
@@ -84,9 +84,9 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What a run publishes, and what it records of itself.
+    """The artifacts to publish, and the facts of the run for the manifest.
 
-    tuned : id of the tuned configuration that it used
+    tuned : id of the tuned configuration; None without one
     """
 
     artifacts: RunArtifacts

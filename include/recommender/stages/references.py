@@ -1,7 +1,7 @@
-"""The versions that were live before the champion, as far as they may be compared on this run's holdout.
+"""The versions that were live before the champion and may be compared on this run's holdout.
 
-Against the champion alone, losses that are each within the tolerance would add up from promotion to promotion. So the
-gate's reference is the best of the channel's recent versions.
+With the champion as the only reference, tolerated losses would add up over promotions. So the reference of the gate is
+the best of the channel's recent versions.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ MOST_READ = 60  # manifests
 
 @dataclass(frozen=True)
 class EarlierVersion:
-    """A version that was live before the champion, to be judged as it was published.
+    """A version that was live before the champion, judged by its published factors.
 
-    on_record : Recall@K of its own gate, where that judged on this very holdout
+    on_record : Recall@K in its own verdict, if that used this holdout; else None
     """
 
     comparison: ReferenceComparison
@@ -43,25 +43,25 @@ class EarlierVersion:
 
 @dataclass(frozen=True)
 class RecentVersions:
-    """What is compared besides the champion, newest first, and what is not: version -> why."""
+    """Versions that are compared besides the champion, newest first; and (version, reason) for the others."""
 
     judged: tuple[EarlierVersion, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def inputs(self) -> dict[str, str]:
-        """What the comparison depends on."""
+        """Inputs of the comparison, for the fingerprint."""
         found = {"earlier": " ".join(each.model_id for each in self.judged)} if self.judged else {}
         return found | {f"not compared {name}": why for name, why in self.left_out}
 
     def without(self, model_id: str, why: str) -> RecentVersions:
-        """The same without a version that turned out to be unreadable."""
+        """The same without a version that cannot be read."""
         kept = tuple(each for each in self.judged if each.model_id != model_id)
         return RecentVersions(kept, (*self.left_out, (model_id, why)))
 
 
 class UnreadableError(Exception):
-    """An earlier version cannot be loaded; a damaged version of the past must not stop a run."""
+    """An earlier version cannot be loaded; it is then left out, and the run continues."""
 
     def __init__(self, model_id: str, why: str) -> None:
         super().__init__(f"{model_id}: {why}")
@@ -69,11 +69,11 @@ class UnreadableError(Exception):
 
 
 def recent_versions(candidate: Candidate, state: ChannelState | None) -> RecentVersions:
-    """Of the versions that were live before the champion: the best on record on this very holdout, and the newest.
+    """Choose earlier versions: the best one by its own verdict on this holdout, then the newest ones.
 
-    A version that was rolled back is none of them, nor what was live before the newest promotion that a person forced:
-    that accepted a loss in writing. Only versions whose judged factors have not seen the holdout are judged; the
-    configuration of no other than the champion is fitted again.
+    Versions that were rolled back are left out. So are those before the newest forced promotion: a person accepted that
+    loss in writing. A version is judged only if its judged factors have not seen the holdout. Only the champion's
+    configuration is refitted.
     """
     if state is None:
         return RecentVersions()
@@ -93,7 +93,7 @@ def recent_versions(candidate: Candidate, state: ChannelState | None) -> RecentV
 
 
 def _before_champion(history: Sequence[Move]) -> list[str]:
-    """Versions of the channel's stack below its top, newest first, down to the newest that was forced."""
+    """Versions of the channel's stack below its top, newest first, down to the newest forced promotion."""
     brought: dict[str, str] = {move.to_model: move.kind for move in history if move.kind != "rollback"}
     names: list[str] = []
     for name in dict.fromkeys(reversed(replay(history).stack)):
@@ -104,7 +104,7 @@ def _before_champion(history: Sequence[Move]) -> list[str]:
 
 
 def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candidate) -> EarlierVersion | str | None:
-    """A version as it may be judged, or why it may not; None for the candidate itself."""
+    """A version to judge, or why it cannot be judged; None for the candidate itself."""
     if manifest is None:
         return "it was retired"
     if isinstance(manifest, DataError):
@@ -131,7 +131,7 @@ def _on_record(manifest: Manifest, candidate: Candidate) -> float | None:
 
 
 def _chosen(found: Sequence[EarlierVersion]) -> tuple[EarlierVersion, ...]:
-    """The best on record, then the newest ones; in the order in which they were given."""
+    """The best on record and the newest ones, at most MOST_JUDGED, in the given order."""
     on_record = [each for each in found if each.on_record is not None]
     first = max(on_record, key=lambda each: each.on_record or 0.0, default=None)
     order: Iterable[EarlierVersion] = ([first] if first else []) + [each for each in found if each is not first]

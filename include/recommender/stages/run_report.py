@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def write_report(workspace: Workspace, run_id: str) -> str:
-    """Write the report of a run, up to where it came; return the URI of report.html."""
+    """Write the report of a run, as far as it ran; return the URI of report.html."""
     journal = Journal(workspace.root, run_id)
     report = collect(journal, workspace.artifacts, workspace.snapshots)
     workspace.root.write(f"{journal.folder}/report.json", to_json(report))

@@ -1,4 +1,4 @@
-"""Warm start: item factors to begin with, joined by ids, from a training that ended before this one's split time."""
+"""Warm start: initial item factors, joined by ids, from a training that ended before this fold's split time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ItemFactors:
 
 @dataclass(frozen=True)
 class Start:
-    """Where item factors come from: `source` identifies them, `load` reads them."""
+    """The source of initial item factors: `source` identifies them, `load` reads them."""
 
     source: str
     load: Callable[[], ItemFactors]
@@ -51,7 +51,7 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
     if manifest.config["train"]["factors"] != config.factors:
         log.info("Cold start: %s has another number of factors", state.model_id)
         return None
-    # Strictly before: a run over the very same fold starts cold, and makes the same bytes again.
+    # Strictly before: a run over the same fold starts cold, and makes the same bytes.
     ends = {"published": manifest.published_split_s, "judged": manifest.split_s}
     part = next((name for name, end in ends.items() if end < split_s), None)
     if part is None:
@@ -66,7 +66,7 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
 
 
 def bundle_part(workspace: Workspace, model_id: str, part: str) -> ModelPart:
-    """What a published version knows about items, verified: part "judged" or "published"."""
+    """Load the verified item side of a published version: part "judged" or "published"."""
     try:
         directory = entry_path(workspace.cache, "models", model_id)
     except ValueError as error:
@@ -95,14 +95,14 @@ def _items(workspace: Workspace, parsed: Artifact, fold: EncodedFold) -> Vocabul
 def warm_factors(
     workspace: Workspace, parsed: Artifact, fold: EncodedFold, start: Start, config: TrainConfig
 ) -> tuple[Factors, dict[str, Any]]:
-    """Item factors in the fold's columns, of known ids from the start, of others random; and how many were known."""
+    """Return item factors in the fold's columns, random for new items; and counts for the manifest."""
     factors, n_items = joined_factors(start.load(), _items(workspace, parsed, fold), config)
     log.info("Warm start from %s: %s items", start.source, f"{n_items:,}")
     return factors, {"start": start.source, "warm_items": n_items}
 
 
 def joined_factors(known: ItemFactors, items: Vocabulary, config: TrainConfig) -> tuple[Factors, int]:
-    """Factors of the given items, random where none are known; and how many were known."""
+    """Return factors of the given items, random for unknown ones; and the number of known items."""
     joined, rows = initial_factors(len(items), config), known.items.rows(items.ids)
     joined[rows >= 0] = known.factors[rows[rows >= 0]]
     return joined, int((rows >= 0).sum())

@@ -19,7 +19,7 @@ COLUMNS = 3
 
 
 def history(results: Sequence[TrialResult], floor: float, top_k: int) -> Markup:
-    """Each trial's recall in the order of asking, by what became of it, and the best so far of those that may win."""
+    """Plot each trial's recall in order, by its outcome, and the best eligible trial so far."""
     kinds = {
         "may win": [row for row in results if not row.pruned and row.coverage >= floor],
         "covers too little": [row for row in results if not row.pruned and row.coverage < floor],

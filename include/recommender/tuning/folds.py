@@ -1,4 +1,4 @@
-"""Points in time inside the train part: where trials are judged. The gate's holdout is out of reach."""
+"""The split times inside the train part at which trials are judged, without the gate's holdout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import DataError
 
 
 def inner_instants(reviews: Reviews, as_of_s: int, config: EncodeConfig, n: int) -> list[int]:
-    """n + 1 instants, ascending, in seconds; the last is the split time of a retraining at `as_of_s`.
+    """Return n + 1 instants, ascending, in seconds; the last is the split time of a retraining at `as_of_s`.
 
     Each is the split time of the next one: the holdout of a fold begins where the fold before it ends. So no
     interaction is held out twice, and none lies in the holdout of that retraining.
@@ -39,8 +39,8 @@ def inner_instants(reviews: Reviews, as_of_s: int, config: EncodeConfig, n: int)
 def without_rare(fold: EncodedFold, config: EncodeConfig) -> EncodedFold:
     """The fold's train part without rare users and items, in the same rows and columns.
 
-    Whoever is left out has an empty row or column: the judged users stay the same for all trials, and are served the
-    prior where a trial knows nothing of them.
+    A user or item that is left out has an empty row or column. So the judged users are the same for all trials; without
+    a history they get the prior.
     """
     if config.min_user_interactions <= 1 and config.min_item_interactions <= 1:
         return fold

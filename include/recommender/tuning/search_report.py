@@ -28,7 +28,7 @@ SHOWN = 10
 
 
 def write_report(workspace: Workspace, run_id: str) -> str:
-    """Write the report up to where the run came; return the URI of report.html."""
+    """Write the report, as far as the run ran; return the URI of report.html."""
     journal = Journal(workspace.root, run_id)
     report = collect(journal, Sources(workspace.artifacts))
     workspace.root.write(f"{journal.folder}/tuning.json", to_json(report))
@@ -39,12 +39,12 @@ def write_report(workspace: Workspace, run_id: str) -> str:
 
 
 def read_report(raw: bytes, where: str) -> TuneReport:
-    """What `write_report` wrote. Raises DataError naming each field that is wrong."""
+    """Parse the output of `write_report`. Raises DataError that names each wrong field."""
     return decode(raw, TuneReport, Origin(where, "the report of a search", "Clear the task write_report of that run."))
 
 
 def collect(journal: Journal, sources: Sources) -> TuneReport:
-    """Everything that is known of a search."""
+    """Collect the report of a search."""
     run = sources.run(journal)
     records = [row for row in sources.records(journal) if row.task != REPORT_TASK]
     sources.open_all(row for row in records if row.task == "resolve_snapshot")

@@ -1,4 +1,4 @@
-"""The steps of a search, one plain function a task: artifacts and small values in, the same out."""
+"""The steps of a search, one function a task: artifacts and small values in, the same out."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _judge_splits(
 
 
 def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Artifact:
-    """One configuration on one fold: recall.npy, one value a judged user. Factors are not kept."""
+    """Judge one configuration on one fold: recall.npy, one value a judged user. Factors are not stored."""
 
     def make(directory: Path) -> dict[str, Any]:
         with quietly():
@@ -187,7 +187,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:
-    """Recall@K of each judged user that `judge_at` kept, float64."""
+    """Load Recall@K of each judged user from the output of `judge_at`, float64."""
     path = workspace.artifacts.path(workspace.artifacts.open(uri))
     recall: Floats = load_array(path / "recall.npy", np.float64, (None,))
     return recall

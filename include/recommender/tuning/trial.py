@@ -1,4 +1,4 @@
-"""One configuration at one point in time."""
+"""The judgement of one configuration on one split."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _LIBRARY = __name__.rpartition(".tuning")[0]
 
 
 class CannotTrainError(RecommenderError):
-    """A configuration with which nothing can be fitted: the search goes on without it."""
+    """A configuration that cannot be fitted; the search continues without it."""
 
 
 @dataclass(frozen=True)
 class TrialJudgement:
-    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; prior : as it was learned"""
+    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; prior : with the learned values"""
 
     recall: Floats
     coverage: float
@@ -44,13 +44,13 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgem
     Raises
     ------
     CannotTrainError
-        The minimum counts leave nothing to train on, the fit diverged, or it needs more memory than there is.
+        The minimum counts leave no train interaction, the fit diverged, or it needs more than the free memory.
     """
     train = without_rare(fold, config.encode)
     if not len(train.indices):
         raise CannotTrainError(
             f"min_user_interactions={config.encode.min_user_interactions}, "
-            f"min_item_interactions={config.encode.min_item_interactions}: nothing is left to train on"
+            f"min_item_interactions={config.encode.min_item_interactions}: no train interaction is left"
         )
     train = train.reweighed(config.encode)
     try:
@@ -69,7 +69,7 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgem
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without a line an iteration and a prior: a search fits hundreds of times."""
+    """Silence the log lines of each iteration and prior: a search fits hundreds of times."""
     loggers = [logging.getLogger(f"{_LIBRARY}.{part}") for part in ("models", "evaluation")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -82,5 +82,5 @@ def quietly() -> Iterator[None]:
 
 
 def values_text(values: Mapping[str, Any]) -> str:
-    """Values in a line of the log."""
+    """Values as text for one line of the log."""
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -42,8 +42,8 @@ def snapshot_dates() -> list[date]:
 def snapshots(seed: int = SEED) -> Iterator[tuple[date, bytes]]:
     """Each snapshot's date and its gzip file.
 
-    The lines since the snapshot before are a separate gzip member (RFC 1952, 2.2). So the bytes of a snapshot begin with
-    those of the one before, and each snapshot is the whole history on its date.
+    The lines since the snapshot before are a separate gzip member (RFC 1952, 2.2). So the bytes of a snapshot
+    begin with those of the one before, and each snapshot is the whole history on its date.
     """
     lines = generate_lines(seed)
     known = [line.known_s for line in lines]

@@ -216,7 +216,7 @@ class Registry(Versions):
             except NotFound as error:
                 if to is not None:
                     raise
-                log.warning("Passed over %s", error)
+                log.warning("Skipped %s", error)
             except DataError as error:
                 further = self._further(channel, below[below.index(name) + 1 :])
                 raise DataError(

@@ -241,7 +241,7 @@ def _why_not(path: Path, error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "is a link that leads back to itself. Bring the file."
     if path.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return f"is a link to {shown(os.readlink(path))}, which does not exist. Bring the file that it stands for."
+        return f"is a link to {shown(os.readlink(path))}, which does not exist. Bring the file that it points to."
     return f"cannot be read: {error.strerror}. Change the permissions of the folders above it, or bring the file."
 
 

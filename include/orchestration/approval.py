@@ -26,7 +26,7 @@ NOTE_CHARS = 500
 
 def questions() -> dict[str, Param]:
     """The extra fields of the form. Airflow reads them in the constructor's call, where it merges params."""
-    about = f"Kept with the decision for good; at most {NOTE_CHARS} characters."
+    about = f"Stored permanently with the decision; at most {NOTE_CHARS} characters."
     return {"note": Param(None, type=["null", "string"], maxLength=NOTE_CHARS, title="Note", description=about)}
 
 

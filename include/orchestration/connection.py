@@ -76,9 +76,9 @@ def _extra_problems(extra: str | None) -> list[str]:
         fields: Any = json.loads(extra)
     except ValueError as error:
         where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "somewhere"
-        return [f"its extra is not JSON ({where}), so region, endpoint and role would be passed over"]
+        return [f"its extra is not JSON ({where}), so region, endpoint and role would be ignored"]
     if not isinstance(fields, dict):
-        return ["its extra is not a JSON object, so region, endpoint and role would be passed over"]
+        return ["its extra is not a JSON object, so region, endpoint and role would be ignored"]
     return _url_problems(fields)
 
 
@@ -96,5 +96,5 @@ def _url_problem(url: object) -> str | None:
     if not isinstance(url, str) or not re.match(r"https?://[^/\s]", url):
         return "is no address; expected http://host:port or https://host:port"
     if "@" in url.split("//", 1)[1].split("/", 1)[0]:
-        return "holds a login, which S3 has not; put the keys into login and password"
+        return "holds a login, which S3 does not have; put the keys into login and password"
     return None

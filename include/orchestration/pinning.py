@@ -37,7 +37,7 @@ def find_tuned(objects: ObjectStore, journal: Journal, facts: RunFacts, task: st
         return None if pinned == NONE_YET else read_tuned(objects, pinned)
     found = resolve_tuned(objects, wanted, datetime.fromisoformat(facts.as_of))
     if found is None:
-        log.info("tuned=%s: there is none yet that was better than the defaults; these are used", wanted)
+        log.info("tuned=%s: no configuration is better than the defaults yet; the defaults are used", wanted)
     return found
 
 

@@ -112,7 +112,7 @@ def test_by_hand_a_version_that_the_gate_held_is_forced_and_nothing_moves_twice(
 def test_a_move_that_says_another_instant_than_the_version_is_refused(registry):
     line(registry, M1)
     state = registry.channels.read("production")
-    with pytest.raises(DataError, match=r"until 2018-09-01.*the move says 2030-01-01"):
+    with pytest.raises(DataError, match=r"until 2018-09-01.*the move has 2030-01-01"):
         registry.promote(replace(state.move, known_until=datetime(2030, 1, 1, tzinfo=UTC)), state)
 
 

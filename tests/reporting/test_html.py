@@ -240,7 +240,7 @@ def test_the_verdict_speaks_of_coverage_and_of_what_is_live(report):
         assert f"points, 95 % from {low * 100:+.2f} to {high * 100:+.2f}." in told
     told = plain(compared | {"champion_how": "refitted"})
     assert "live" not in told.split("had 10.00 %")[0].rsplit("points", 1)[-1]
-    assert "fitted anew on this train part, had 10.00 %." in told
+    assert "fitted again on this train part, had 10.00 %." in told
     few = compared | {"verdict": compared["verdict"] | {"n_users": 99}}
     assert "is not distinguishable with so few users:" in plain(few | {"champion_how": "published"})
 

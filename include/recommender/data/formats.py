@@ -54,12 +54,12 @@ _MAGIC = (
     (b"\x89PNG", "a picture", _SOURCE),
     (b"\xff\xd8\xff", "a picture", _SOURCE),
     (b"\x7fELF", "a program", _SOURCE),
-    (b"\x00\x05\x16\x07", "a shadow file of macOS (AppleDouble)", "Take it away: it holds no data."),
+    (b"\x00\x05\x16\x07", "a shadow file of macOS (AppleDouble)", "Remove it: it has no data."),
     (b"Salted__", "encrypted data", "Decrypt it."),
     (b"-----BEGIN PGP", "encrypted data", "Decrypt it."),
     (b"age-encryption.org/", "encrypted data", "Decrypt it."),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for", "Fetch that: git lfs pull."),
-    (b"/annex/objects/", "a git-annex pointer, not the file that it stands for", "Fetch that: git annex get."),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file that it points to", "Fetch that: git lfs pull."),
+    (b"/annex/objects/", "a git-annex pointer, not the file that it points to", "Fetch that: git annex get."),
     # UTF-32 first: its mark begins like that of UTF-16.
     (b"\xff\xfe\x00\x00", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8."),
     (b"\x00\x00\xfe\xff", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8."),
@@ -123,7 +123,7 @@ def _binary(head: bytes) -> tuple[str, str] | None:
         if pattern.match(head):
             return what, advice
     if head and not head.strip(b"\x00"):
-        return "zero bytes, as an interrupted copy leaves them", "Copy or download it again."
+        return "zero bytes, as after an interrupted copy", "Copy or download it again."
     return None
 
 
@@ -159,7 +159,7 @@ def _foreign_text(text: bytes) -> str | None:
     link = _LINK.match(text)
     if link:
         target = shown(link[0].decode("utf-8", "replace").strip()[:200])
-        return f"holds nothing but the path {target}: it is a link that was copied as text. Bring the file itself."
+        return f"contains only the path {target}: it is a link that was copied as text. Bring the file itself."
     return None
 
 

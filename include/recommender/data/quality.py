@@ -151,7 +151,7 @@ def mixed_ids(counts: ParseCounts) -> str | None:
     return (
         f"The snapshot mixes layouts whose users do not meet: {users.older:,} users in the 2014 or 2018 layout, "
         f"{users.newer:,} in that of 2023, {users.both:,} in both. The files of 2023 have other user ids "
-        "(hashed), so nobody's older reviews join the newer ones, and holdout users look cold. Use files of "
+        "(hashed), so older and newer reviews of a user are not joined, and holdout users look cold. Use files of "
         f"one generation, or write both with the same user ids. Layouts and files: {where}."
     )
 

@@ -53,8 +53,8 @@ class RunConfig(Section, key="run", heading="Run Parameters"):
     tuned: str | None = parameter(
         None,
         TUNED,
-        f"Tuned configuration to use: an id, or `{NEWEST_TUNED}` for the newest that was better than the defaults, with "
-        "an as_of not after this run's. It replaces defaults, not values that you set. Empty: none. Set it after "
+        f"Tuned configuration to use: an id, or `{NEWEST_TUNED}` for the newest that was better than the defaults, "
+        "with an as_of not after this run's. It replaces defaults, not values that you set. Empty: none. Set it after "
         "recommender_tune has found a better configuration.",
         title="Tuned configuration",
     )
@@ -67,8 +67,8 @@ class RunConfig(Section, key="run", heading="Run Parameters"):
     promotion: str = parameter(
         AUTOMATIC,
         PROMOTION,
-        f"Whether the run moves the channel to a model that passed the gate. Choose `{BY_HAND}` to check a model before "
-        "it is served.",
+        f"Whether the run moves the channel to a model that passed the gate. Choose `{BY_HAND}` to check a model "
+        "before it is served.",
     )
     force: bool = parameter(
         False,

@@ -67,7 +67,7 @@ class Registry(Versions):
         manifest = self._checked_manifest(move.channel, move.to_model, seen, verify=verify)
         if manifest.known_until != move.known_until:
             raise DataError(
-                f"{move.to_model} knows everything until {manifest.known_until.isoformat()}, but the move says "
+                f"{move.to_model} knows everything until {manifest.known_until.isoformat()}, but the move has "
                 f"{move.known_until.isoformat()}"
             )
         if move.kind == "promote":

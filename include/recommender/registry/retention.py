@@ -203,7 +203,7 @@ def _restore_manifests(registry: Registry, names: Iterable[str]) -> list[str]:
             continue
         with suppress(PreconditionFailed):
             registry.objects.write(manifest_key(name), write_document(tombstone.manifest), create_only=True)
-        log.warning("%s came to be pointed to while it was being retired; it is kept", name)
+        log.warning("A channel was moved to %s while it was being retired; it is kept", name)
         found.append(name)
     return found
 

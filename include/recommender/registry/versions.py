@@ -177,7 +177,7 @@ class Versions:
         info = self.objects.head(file_key(manifest.model_id, entry))
         if info.size_bytes != entry.size_bytes:
             raise DataError(
-                f"{self.objects.uri(info.key)}: {info.size_bytes} bytes, the manifest says {entry.size_bytes}. "
+                f"{self.objects.uri(info.key)}: {info.size_bytes} bytes, the manifest has {entry.size_bytes}. "
                 "The bundle is corrupt: roll the channel back to another version."
             )
         try:
@@ -195,7 +195,7 @@ class Versions:
         data = self.objects.read(key)
         found = sha256(data).hexdigest()
         if found != entry.sha256:
-            raise DataError(f"{self.objects.uri(key)}: SHA-256 is {found}, the manifest says {entry.sha256}")
+            raise DataError(f"{self.objects.uri(key)}: SHA-256 is {found}, the manifest has {entry.sha256}")
         return data
 
     def _entry(self, manifest: Manifest, name: str) -> BundleFile:

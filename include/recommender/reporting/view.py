@@ -74,7 +74,7 @@ def _outcome(report: Report) -> Headline:
     if verdict and verdict.decision != "PROMOTE":
         sentence = f"Nothing was published, and {report.channel} stays where it was."
         return Headline("warn", verdict.decision, sentence)
-    return Headline("plain", "NO VERDICT", "The run came to no verdict. Nothing was published.")
+    return Headline("plain", "NO VERDICT", "The run reached no verdict. Nothing was published.")
 
 
 def _failure(error: Stop) -> str:
@@ -123,7 +123,7 @@ def summary_sentences(report: Report) -> list[str]:
 # How the champion was judged. Its served factors were fitted on the holdout too, so they cannot be judged on it.
 JUDGED_CHAMPION = {
     "published": "The champion, live when this was judged, by the factors that its own gate had judged",
-    "refitted": "The configuration of the champion, which has itself seen this holdout, fitted anew on this train part",
+    "refitted": "The configuration of the champion, which has seen this holdout, fitted again on this train part",
 }
 
 

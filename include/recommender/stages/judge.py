@@ -174,7 +174,7 @@ def recall_gate(
 
     problem = RUN["force_reason"].problem(force_reason)
     if problem:
-        raise ConfigError(f"{problem}; it is recorded for good")
+        raise ConfigError(f"{problem}; it is stored permanently")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
     outcome = run_once(
         workspace,

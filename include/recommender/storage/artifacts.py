@@ -281,7 +281,7 @@ class ArtifactStore:
                 etag = self.objects.head(key)
                 if etag.size_bytes != entry.size_bytes:
                     raise DataError(
-                        f"{self.objects.uri(key)}: {etag.size_bytes} bytes, the manifest says {entry.size_bytes}. "
+                        f"{self.objects.uri(key)}: {etag.size_bytes} bytes, the manifest has {entry.size_bytes}. "
                         f"The artifact is corrupt: delete {artifact.uri}/ and run again."
                     )
                 self.objects.download(ObjectInfo(key, etag.size_bytes, etag.etag), copy / name, sha256=entry.sha256)

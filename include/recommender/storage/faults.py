@@ -72,7 +72,7 @@ PASSING = Cause(TransientError, "the store failed for now; try again")
 DAMAGED = Cause(TransientError, "the data was damaged on its way; try again")
 CLASH = Cause(TransientError, "another request is in progress; try again")
 EXPIRED = Cause(ConfigError, f"the credentials have expired or are not valid. Renew those of {CONNECTION}.")
-UNKNOWN_KEY = Cause(ConfigError, f"access denied: the store does not know the access key id. {KEYS_OF}.")
+UNKNOWN_KEY = Cause(ConfigError, f"access denied: the access key id is unknown to the store. {KEYS_OF}.")
 SIGNATURE = Cause(
     ConfigError,
     f"access denied: the signature does not match. The secret key is wrong, or a proxy changes requests. {KEYS_OF}.",
@@ -109,7 +109,7 @@ PATH_TAKEN = Cause(
     DataError, "the store keeps objects as files, and a part of the name is an object itself. Delete or rename that."
 )
 REFUSED = Cause(ConfigError, "the store refuses the request as it was made.")
-UPLOAD_GONE = Cause(TransientError, "the upload was ended meanwhile (by a lifecycle rule or a person); try again")
+UPLOAD_GONE = Cause(TransientError, "the upload was aborted (by a lifecycle rule or a person); try again")
 CHANGED = Cause(DataError, "the object is shorter than it was when it was listed. Run the task again.")
 ENCRYPTION = Cause(ConfigError, "the object or bucket wants other encryption settings than those of the request.")
 PAYER = Cause(ConfigError, "access denied: the requester has to pay for this bucket, which this project does not do.")

@@ -260,11 +260,11 @@ class ObjectStore:
         except PreconditionFailed as error:
             raise DataError(
                 f"{self._shown(info.key)}: the object changed while it was read (it is no longer the one with ETag "
-                f"{info.etag}). Run the task resolve_snapshot again, once nobody writes there."
+                f"{info.etag}). Run the task resolve_snapshot again, when no upload is running."
             ) from error
         if len(data) != end - start:
             raise TransientError(
-                f"{self._shown(info.key)}: bytes {start}-{end - 1} came short ({len(data)} of {end - start}); try again"
+                f"{self._shown(info.key)}: bytes {start}-{end - 1} truncated ({len(data)} of {end - start}); try again"
             )
         with part.open("r+b") as file:
             file.seek(start)

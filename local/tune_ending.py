@@ -30,8 +30,8 @@ def tune_ending(report: TuneReport, copy: Path) -> str:
     elif choice:
         lines += [
             f"Result:  trial {choice.number} {_word(choice)}",
-            f"         on the cuts of the search  {_interval(choice.searched, report.level)}, which favours it",
-            f"         on the newest cut          {_interval(choice.confirmed, report.search.confirm_level)}, "
+            f"         on the splits of the search {_interval(choice.searched, report.level)}, which favours it",
+            f"         on the newest split         {_interval(choice.confirmed, report.search.confirm_level)}, "
             "which no trial was chosen on",
             *_alone(choice),
             f"         coverage there             {choice.confirmed_covers[0]:.3f}, of the defaults "

@@ -25,7 +25,7 @@ def render_html(report: Report) -> str:
         view=view,
         served=served,
         headline=view.headline(report),
-        words=view.summary_sentences(report),
+        sentences=view.summary_sentences(report),
         shown=view.sections(report),
         not_reached=view.not_reached(report),
         lineage=view.lineage(report),
@@ -114,8 +114,8 @@ def _history(report: Report) -> Markup | None:
     if not rows or baseline is None:
         return None
     groups = [(CANDIDATE, [row.candidate for row in rows]), (title(baseline), [row.baseline for row in rows])]
-    spoken = "; ".join(f"{row.label}: {row.candidate:.4f} and {row.baseline:.4f}" for row in rows)
-    alt = f"Recall by number of train interactions, candidate and {title(baseline)}: {spoken}"
+    texts = "; ".join(f"{row.label}: {row.candidate:.4f} and {row.baseline:.4f}" for row in rows)
+    alt = f"Recall by number of train interactions, candidate and {title(baseline)}: {texts}"
     return plots.grouped("history", alt, [row.label for row in rows], groups)
 
 

@@ -105,10 +105,10 @@ def shown_plot(report: Report) -> Markup | None:
         return None
     pair = [CANDIDATE, baseline]
     groups = [(title(name), [row.shown[names.index(name)] for row in rows]) for name in pair]
-    spoken = "; ".join(
+    texts = "; ".join(
         f"{row.label}: " + " and ".join(f"{values[at]:.3f}" for _, values in groups) for at, row in enumerate(rows)
     )
-    alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {spoken}"
+    alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {texts}"
     return plots.grouped("shown", alt, [row.label for row in rows], groups, width_in=plots.WIDE_IN)
 
 

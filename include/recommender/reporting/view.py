@@ -144,7 +144,7 @@ def _against_best(verdict: Verdict) -> list[str]:
     if versus is None or recall is None or level is None or verdict.reference == CHAMPION:
         return []
     return [
-        f"Of the versions that were live lately, {reference_name(verdict)} is the best on this holdout, with "
+        f"Of the recent versions, {reference_name(verdict)} is the best on this holdout, with "
         f"{_percent(recall)}, and the gate compares with that: losses that are tolerated one by one would add up. "
         f"Against it the candidate is {_difference(verdict, versus, recall, level)}."
     ]
@@ -270,7 +270,7 @@ def sections(report: Report) -> dict[str, str]:
         "data": ("Data", data or unreadable(report, "data")),
         "training": ("Training", report.training or unreadable(report, "training")),
         "history": ("History length", by_history(report)),
-        "served": ("Who is served", judged or report.prior),
+        "served": ("Users and items", judged or report.prior),
         "beyond": ("Beyond accuracy", judged),
     }
     shown = {} if report.unchanged else {name: heading for name, (heading, there) in middle.items() if there}

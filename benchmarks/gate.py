@@ -1,9 +1,9 @@
-"""How often the gate is wrong, and how often it sees what is there: simulated holdouts of which the truth is known.
+"""Error rate and power of the gate on simulated holdouts with a known truth.
 
     python -m benchmarks.gate [REVIEWS ...] [--worlds N] [--seed N]
 
 Every figure is a share of worlds, each judged by the gate's own `decide` at its defaults, but for the number of
-resamples. With review files also holdouts resampled from the users that are really judged on them.
+resamples. With review files, holdouts are also resampled from their judged users.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def plain_promotions(world: RecallWorld, n_users: int, n_worlds: int, seed: Sequ
 
 
 def wrong_promotions(worlds: dict[str, RecallWorld], n_worlds: int, seed: int, pool: ProcessPoolExecutor) -> bool:
-    """Print how often a candidate is promoted that is no better; return whether all rates are within LIMIT."""
+    """Print how often a candidate that is no better is promoted; return whether all rates are within LIMIT."""
     print(f"\nPromoted although no better than the strongest popularity ({n_worlds:,} worlds each, 95 % interval)")
     _print_row("users", [f"{n:,}" for n in USERS])
     within = True

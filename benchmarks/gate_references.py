@@ -1,8 +1,8 @@
-"""How the gate behaves with several references, and in worlds built to mislead it: simulated, with the truth known.
+"""The gate with several references, and in worlds built to mislead it: simulations with a known truth.
 
     python -m benchmarks.gate_references references|misleading [--worlds N] [--seed N]
 
-references: the best of several is chosen on the holdout itself; this is what that costs a candidate.
+references: the best of several is chosen on the holdout itself; the simulation shows the effect on a candidate.
 misleading: a candidate that is no better gains a little from many users and loses all from few. The gate decides with
 its default seed, with the smallest number of resamples that is allowed, and with fewer.
 """
@@ -45,15 +45,15 @@ def against_versions(loss: float, n_references: int) -> Generated:
 class ManySmall:
     """Users of three kinds: a small gain of the candidate, a hit of the baseline alone, neither. Equal in the mean.
 
-    gain : Recall of a user whom the candidate wins
-    lost : share of users whom the baseline has, with Recall 1
+    gain : Recall of a user for whom the candidate is better
+    lost : share of users for whom the baseline is better, with Recall 1
     """
 
     gain: float
     lost: float
 
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:
-        """See `World`."""
+        """See `RecallWorld`."""
         kind = rng.random(n_users)
         baseline = (kind < self.lost).astype(np.float64)
         won = (kind >= self.lost) & (kind < self.lost + self.lost / self.gain)

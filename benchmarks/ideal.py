@@ -1,8 +1,8 @@
-"""How close the pipeline comes to the ideal ranker, in generated worlds of which the truth is known.
+"""The pipeline against the ideal ranker, in generated worlds with a known truth.
 
 The ideal ranks the items of train by the true chances of choice (`samples/world.py`) in the middle of the holdout: it
-knows every taste, and what will be in fashion. Nobody can do better in expectation; nobody who has only the past can
-do as well.
+knows every taste and the future popularity. No ranker can be better in expectation, and none that knows only the past
+can be as good.
 
     python -m benchmarks.ideal [--worlds N]
 """

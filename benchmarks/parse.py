@@ -5,8 +5,8 @@
 
 speed: the whole of `parse_files` (gunzip, JSON, checks, integer codes, Parquet) against `pandas.read_json(lines=True)`,
 which only reads, on one generated .json.gz of the 2018 layout, or with --file on another. CPU seconds of all threads,
-each run in a fresh process, in turn. Beside it the floor: the same libraries in the barest loop, unpacking and scanning
-each line's JSON, nothing checked and nothing kept. What lies between the two is this project's own.
+each run in a fresh process, in turn. Beside it the floor: the same libraries in a minimal loop that unpacks and
+scans each line's JSON, without checks and output. The difference is the cost of this project.
 memory: peak resident memory of a process that parses, for sizes that share the same users and items.
 """
 

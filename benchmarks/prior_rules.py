@@ -1,12 +1,11 @@
-"""Which point of the grid in which the item prior is learned should be taken?
+"""Compare rules that choose a point of the grid in which the item prior is learned.
 
     python -m benchmarks.prior_rules reviews_Electronics.json.gz [--splits 6]
 
 At each of some points in time all powers and half-lives are judged twice: on a time split inside train, from which a
-rule chooses, and on the holdout, where its choice is worth what it is worth. A rule takes the point nearest to the
-configured one, on the way to the best, that is not further below the best than so many standard errors: 0 is the best
-itself, 1 the one-standard-error rule, 1.645 what is used. maxT is a test instead, of which one training in twenty moves
-by chance.
+rule chooses, and on the holdout, where the choice is judged. A rule takes the point nearest to the configured one, on
+the way to the best, that is at most a number of standard errors below the best: 0 is the best itself, 1 the
+one-standard-error rule, 1.645 the rule in use. maxT is a test instead; by chance one training in twenty moves.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ class Split:
     holdout: Recalls
 
     def chosen(self, config: RetrainConfig, errors: float | None) -> Point:
-        """What a rule takes; without a number of standard errors, the test."""
+        """The point that a rule chooses; without a number of standard errors, that of the test."""
         own = (config.prior.half_life_days, config.prior.power)
         if self.inner is None:
             return own

@@ -1,7 +1,7 @@
 """Reviews to a verdict through the library alone: parse, encode, fit, judge, decide. No Airflow, no S3.
 
 Prints all models, each with the paired bootstrap interval of (candidate - it). With `--splits N` it does so at N
-points in time, up to the end of the reviews, and prints Recall@K of each: one lucky month decides nothing.
+points in time, up to the end of the reviews, and prints Recall@K of each, since one month may be an exception.
 
     python -m benchmarks.quality REVIEWS [--splits N] [--half-life-days N] ...
 """
@@ -67,7 +67,7 @@ def judged_models(
 
 @dataclass(frozen=True)
 class SplitTrial:
-    """One point in time."""
+    """All models at one split time."""
 
     fold: EncodedFold
     rows: np.ndarray

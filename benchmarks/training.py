@@ -29,7 +29,7 @@ LIMIT = 1.05
 
 
 def bare_fit(matrix: sparse.csr_matrix, config: TrainConfig) -> None:
-    """What a script would write."""
+    """A bare fit, as in a script."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     with threadpool_limits(1, "blas"):

@@ -175,7 +175,7 @@ def test_an_upload_that_begins_anew_over_leftovers_keeps_its_files(registry, mon
             yield replace(row, modified_at=long_ago) if row.key == old else row
 
     monkeypatch.setattr(type(registry.objects), "walk", aged)
-    monkeypatch.setattr(retention, "_bury", lambda *_: registry.objects.write(fresh, b"x"))
+    monkeypatch.setattr(retention, "_write_tombstones", lambda *_: registry.objects.write(fresh, b"x"))
     done = retire(registry, Retention(), "ann", dry_run=False)
     assert [row.model_id for row in done.leftovers] == ["half"]
     assert {old, fresh} <= keys(registry)

@@ -90,7 +90,7 @@ def test_a_whole_search():
         "stopped early",
         "1,234 judgements of users",
         "21.0 % of the catalogue",
-        "<code>newest</code> or this id",
+        "to <code>newest</code> or to this id",
         "+0.0100, 95 % (+0.0020, +0.0180)",
         "+0.0100, 80 % (+0.0020, +0.0180)",
         "are not real",
@@ -112,7 +112,7 @@ def test_a_winner_that_is_not_taken_says_why(too_narrow, word):
 def test_the_defaults_may_be_the_best():
     page = render(report(choice=changed(CHOICE, number=0, better=False)))
     assert "THE DEFAULTS STAY" in page
-    assert "<code>newest</code> does not take it" in page
+    assert "<code>newest</code> does not use it" in page
     assert "To retrain with it" not in page
 
 

@@ -1,4 +1,4 @@
-"""Measuring pieces of work against each other: each in a fresh process, in turn, and only their ratio counts."""
+"""Compare the cost of pieces of work: each runs in a fresh process, in turn, and only the ratio counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a piece of work took: CPU seconds of all threads (user and system), wall seconds, peak resident bytes."""
+    """The cost of a piece of work: CPU seconds of all threads (user and system), wall seconds, peak resident bytes."""
 
     cpu_s: float
     wall_s: float

@@ -21,7 +21,7 @@ from include.recommender.config import EvaluateConfig, PopularityConfig, PriorCo
 from include.recommender.evaluation.evaluate import Task, judge, make_task
 from include.recommender.models.als import Als, fit_als, user_factors
 from include.recommender.models.histories import Histories
-from include.recommender.models.popularity import fit_popularity
+from include.recommender.models.popularity import ItemInteractions, fit_popularity
 from include.recommender.models.ranking import BLOCK_SCORES, MAX_BLOCK_ROWS, recommend_all
 from include.recommender.models.scoring import model_of
 from include.recommender.models.whitening import Factors
@@ -84,7 +84,8 @@ def main() -> None:
     counts = np.bincount(matrix.indices, minlength=given.items).astype(np.float64)
     blended = model_of(factors, counts, config, PriorConfig())
     times = np.zeros(matrix.nnz, dtype=np.int64)
-    popular = fit_popularity(matrix.indices, times, given.items, 1, PopularityConfig())["popularity_all_time"]
+    train = ItemInteractions(items=matrix.indices, times=times, n_items=given.items, split_s=1)
+    popular = fit_popularity(train, PopularityConfig())["popularity_all_time"]
     everybody, failed = EvaluateConfig(max_users=0), False
     for name, model in (("ALS", blended.als), ("ALS with item prior", blended), ("popularity", popular)):
         ours, training, ratio = compare(

@@ -1,9 +1,9 @@
-"""How often the gate is wrong, and how often it sees what is there: simulated holdouts of which the truth is known.
+"""Error rate and power of the gate on simulated holdouts with a known truth.
 
     python -m benchmarks.gate [REVIEWS ...] [--worlds N] [--seed N]
 
 Every figure is a share of worlds, each judged by the gate's own `decide` at its defaults, but for the number of
-resamples. With review files also holdouts resampled from the users that are really judged on them.
+resamples. With review files, holdouts are also resampled from their judged users.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from .recall_worlds import (
     ALIKE,
     ONE_STRONG,
     POPULARITIES,
+    RecallWorld,
     Resampled,
-    World,
     against_champion,
     against_popularity,
     describe,
@@ -58,7 +58,9 @@ class Rates:
         return float(found.low), float(found.high)
 
 
-def simulate(world: World, n_users: int, n_worlds: int, seed: Sequence[int], config: GateConfig | None = None) -> Rates:
+def simulate(
+    world: RecallWorld, n_users: int, n_worlds: int, seed: Sequence[int], config: GateConfig | None = None
+) -> Rates:
     """Draw holdouts and let the gate decide on each; every one has a bootstrap seed of its own."""
     config = config or GateConfig(resamples=RESAMPLES)
     rng = np.random.default_rng([*seed, n_users])
@@ -69,7 +71,7 @@ def simulate(world: World, n_users: int, n_worlds: int, seed: Sequence[int], con
     return Rates(n_worlds, decisions)
 
 
-def plain_promotions(world: World, n_users: int, n_worlds: int, seed: Sequence[int]) -> float:
+def plain_promotions(world: RecallWorld, n_users: int, n_worlds: int, seed: Sequence[int]) -> float:
     """Share of the worlds of `simulate` that a plain percentile interval would promote, all else the same."""
     config, promoted = GateConfig(resamples=RESAMPLES), 0
     rng = np.random.default_rng([*seed, n_users])
@@ -83,8 +85,8 @@ def plain_promotions(world: World, n_users: int, n_worlds: int, seed: Sequence[i
     return promoted / n_worlds
 
 
-def wrong_promotions(worlds: dict[str, World], n_worlds: int, seed: int, pool: ProcessPoolExecutor) -> bool:
-    """Print how often a candidate is promoted that is no better; return whether all rates are within LIMIT."""
+def wrong_promotions(worlds: dict[str, RecallWorld], n_worlds: int, seed: int, pool: ProcessPoolExecutor) -> bool:
+    """Print how often a candidate that is no better is promoted; return whether all rates are within LIMIT."""
     print(f"\nPromoted although no better than the strongest popularity ({n_worlds:,} worlds each, 95 % interval)")
     _print_row("users", [f"{n:,}" for n in USERS])
     within = True
@@ -105,7 +107,9 @@ def _print_row(name: str, cells: Sequence[str]) -> None:
     print(f"{name:<34}" + "".join(f"{cell:>20}" for cell in cells), flush=True)
 
 
-def power(title: str, worlds: dict[str, World], n_worlds: int, seed: Sequence[int], pool: ProcessPoolExecutor) -> None:
+def power(
+    title: str, worlds: dict[str, RecallWorld], n_worlds: int, seed: Sequence[int], pool: ProcessPoolExecutor
+) -> None:
     """Print promoted / held / rejected by the candidate's true difference."""
     print(f"\n{title}: PROMOTE / HOLD / REJECT in % ({n_worlds:,} worlds each)")
     _print_row("users", [f"{n:,}" for n in USERS])
@@ -151,12 +155,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     given = parser.parse_args()
     started = time.monotonic()
-    nulls: dict[str, World] = {
+    nulls: dict[str, RecallWorld] = {
         "five popularities alike": against_popularity(0, ALIKE),
         "one clearly strongest": against_popularity(0, ONE_STRONG),
         "that, candidate's hits small": against_popularity(0, ONE_STRONG, only_heavy=(CANDIDATE,)),
     }
-    better: dict[str, World] = {f"better by {lift:.0%}": against_popularity(lift) for lift in LIFTS}
+    better: dict[str, RecallWorld] = {f"better by {lift:.0%}": against_popularity(lift) for lift in LIFTS}
     print("Generated users, 300,000 of them:")
     print(describe(against_popularity(0.4).draw(np.random.default_rng(given.seed), 300_000)))
     if given.reviews:
@@ -164,7 +168,7 @@ def main() -> None:
         print(f"Judged users of the review files, {len(recalls[CANDIDATE]):,}:\n{describe(recalls)}")
         nulls["resampled, swapped by chance"] = Resampled(recalls, 0.0)
         better |= {f"resampled, better by {lift:.0%}": Resampled(recalls, lift) for lift in LIFTS}
-    champions: dict[str, World] = {
+    champions: dict[str, RecallWorld] = {
         f"worse by {-loss:.0%}" if loss else "equal": against_champion(loss) for loss in LOSSES
     }
     resampling(200, given.seed)

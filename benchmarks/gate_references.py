@@ -1,10 +1,10 @@
-"""How the gate behaves with several references, and in worlds made to deceive it: simulated, with the truth known.
+"""The gate with several references, and in worlds built to mislead it: simulations with a known truth.
 
-    python -m benchmarks.gate_references references|deceiving [--worlds N] [--seed N]
+    python -m benchmarks.gate_references references|misleading [--worlds N] [--seed N]
 
-references: the best of several is chosen on the holdout itself; this is what that costs a candidate.
-deceiving: a candidate that is no better wins a little from many users and loses all from few. The gate decides with the
-seed of its own default, with the least number of resamples that is allowed, and with fewer.
+references: the best of several is chosen on the holdout itself; the simulation shows the effect on a candidate.
+misleading: a candidate that is no better gains a little from many users and loses all from few. The gate decides with
+its default seed, with the smallest number of resamples that is allowed, and with fewer.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from include.recommender.evaluation.gate import CANDIDATE, CHAMPION, EARLIER, de
 from include.recommender.evaluation.metrics import Floats
 
 from .gate import RESAMPLES
-from .recall_worlds import AS_FOUND, BASE_RECALL, POPULARITIES, Generated, World
+from .recall_worlds import AS_FOUND, BASE_RECALL, POPULARITIES, Generated, RecallWorld
 
 USERS = (300, 1_000, 3_000, 10_000)
 REFERENCES = (1, 2, 4)
@@ -45,15 +45,15 @@ def against_versions(loss: float, n_references: int) -> Generated:
 class ManySmall:
     """Users of three kinds: a small gain of the candidate, a hit of the baseline alone, neither. Equal in the mean.
 
-    gain : Recall of a user whom the candidate wins
-    lost : share of users whom the baseline has, with Recall 1
+    gain : Recall of a user for whom the candidate is better
+    lost : share of users for whom the baseline is better, with Recall 1
     """
 
     gain: float
     lost: float
 
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:
-        """See `World`."""
+        """See `RecallWorld`."""
         kind = rng.random(n_users)
         baseline = (kind < self.lost).astype(np.float64)
         won = (kind >= self.lost) & (kind < self.lost + self.lost / self.gain)
@@ -61,7 +61,7 @@ class ManySmall:
 
 
 # (gain, share of users lost); of each, nearly all users are won, or a third.
-DECEIVING = {
+MISLEADING = {
     "1/50 of 99 % of users": ManySmall(1 / 50, 0.0194),
     "1/30 of 96 % of users": ManySmall(1 / 30, 0.0319),
     "1/30 of 29 % of users": ManySmall(1 / 30, 0.0097),
@@ -71,7 +71,9 @@ DECEIVING = {
 }
 
 
-def rates(world: World, n_users: int, n_worlds: int, rng: np.random.Generator, config: GateConfig) -> Counter[str]:
+def rates(
+    world: RecallWorld, n_users: int, n_worlds: int, rng: np.random.Generator, config: GateConfig
+) -> Counter[str]:
     """Verdicts in a number of worlds."""
     return Counter(decide(world.draw(rng, n_users), 10, config).decision for _ in range(n_worlds))
 
@@ -89,13 +91,13 @@ def several_references(n_worlds: int, seed: int) -> None:
     verdicts = ("PROMOTE", "HOLD", "REJECT")
 
     def cells(loss: float, k: int) -> list[str]:
-        told = []
+        row = []
         for n in USERS:
             rng = np.random.default_rng([seed, n, k])
             config = GateConfig(resamples=RESAMPLES, seed=int(rng.integers(2**31)))
             found = rates(against_versions(loss, k), n, n_worlds, rng, config)
-            told.append(" / ".join(f"{100 * found[each] / n_worlds:.1f}" for each in verdicts))
-        return told
+            row.append(" / ".join(f"{100 * found[each] / n_worlds:.1f}" for each in verdicts))
+        return row
 
     rows = {
         f"{f'worse by {-loss:.0%}' if loss else 'equal'}, k = {k}": partial(cells, loss, k)
@@ -105,19 +107,19 @@ def several_references(n_worlds: int, seed: int) -> None:
     table([f"{n:,} users" for n in USERS], rows)
 
 
-def deceiving(n_worlds: int, seed: int) -> None:
-    """Print how often a candidate that is no better is promoted in worlds made to deceive the gate."""
+def misleading(n_worlds: int, seed: int) -> None:
+    """Print how often a candidate that is no better is promoted in worlds built to mislead the gate."""
     defaults = GateConfig()
-    print(f"Promoted although no better, made to deceive, min_relative_lift 0, in % ({n_worlds:,} worlds each)")
+    print(f"Promoted although no better, built to mislead it, min_relative_lift 0, in % ({n_worlds:,} worlds each)")
 
-    def cells(world: World, resamples: int) -> list[str]:
+    def cells(world: RecallWorld, resamples: int) -> list[str]:
         config = replace(defaults, resamples=resamples, min_relative_lift=0.0)
         found = [rates(world, n, n_worlds, np.random.default_rng([seed, n]), config)["PROMOTE"] for n in FEW_USERS]
         return [f"{100 * n / n_worlds:.1f}" for n in found]
 
     rows = {
         f"{name}, {resamples:,}": partial(cells, world, resamples)
-        for name, world in DECEIVING.items()
+        for name, world in MISLEADING.items()
         for resamples in (FEW_RESAMPLES, defaults.resamples)
     }
     table([f"{n:,} users" for n in FEW_USERS], rows)
@@ -126,12 +128,12 @@ def deceiving(n_worlds: int, seed: int) -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=["references", "deceiving"])
+    parser.add_argument("table", choices=["references", "misleading"])
     parser.add_argument("--worlds", type=int, default=1_000, help="of each rate (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     given = parser.parse_args()
     started = time.monotonic()
-    {"references": several_references, "deceiving": deceiving}[given.table](given.worlds, given.seed)
+    {"references": several_references, "misleading": misleading}[given.table](given.worlds, given.seed)
     print(f"\n{time.monotonic() - started:.0f} s")
 
 

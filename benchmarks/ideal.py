@@ -1,8 +1,8 @@
-"""How close the pipeline comes to the ideal ranker, in generated worlds of which the truth is known.
+"""The pipeline against the ideal ranker, in generated worlds with a known truth.
 
 The ideal ranks the items of train by the true chances of choice (`samples/world.py`) in the middle of the holdout: it
-knows every taste, and what will be in fashion. Nobody can do better in expectation; nobody who has only the past can
-do as well.
+knows every taste and the future popularity. No ranker can be better in expectation, and none that knows only the past
+can be as good.
 
     python -m benchmarks.ideal [--worlds N]
 """
@@ -68,7 +68,7 @@ def judged(seed: int, config: RetrainConfig) -> dict[str, float]:
                 (world.user_ids, users, fold.user_codes[task.rows]),
             )
         )
-    ideal = Ideal(world, columns, (fold.stats["cut_s"] + fold.stats["last_s"]) / 2)
+    ideal = Ideal(world, columns, (fold.stats["split_s"] + fold.stats["last_s"]) / 2)
     themselves = Histories(
         np.arange(len(rows) + 1), rows.astype(np.int32), np.ones(len(rows), dtype=np.float32), len(world.user_ids)
     )

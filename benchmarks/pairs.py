@@ -1,4 +1,4 @@
-"""Timing two things against each other on a noisy machine: in turn, many times, and the median of the ratios."""
+"""Compare two timings on a noisy machine: in turn, many times, by the median of the ratios."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
 
 speed: the whole of `parse_files` (gunzip, JSON, checks, integer codes, Parquet) against `pandas.read_json(lines=True)`,
 which only reads, on one generated .json.gz of the 2018 layout, or with --file on another. CPU seconds of all threads,
-each run in a fresh process, in turn. Beside it the floor: the same libraries in the barest loop, unpacking and scanning
-each line's JSON, nothing checked and nothing kept. What lies between the two is this project's own.
+each run in a fresh process, in turn. Beside it the floor: the same libraries in a minimal loop that unpacks and
+scans each line's JSON, without checks and output. The difference is the cost of this project.
 memory: peak resident memory of a process that parses, for sizes that share the same users and items.
 """
 
@@ -85,8 +85,8 @@ def _ours(path: Path) -> Cost:
     from include.recommender.config import ParseConfig
     from include.recommender.data.reviews import parse_files
 
-    with tempfile.TemporaryDirectory() as made:
-        return measure(lambda: parse_files([(path.name, path)], Path(made), ParseConfig()))
+    with tempfile.TemporaryDirectory() as folder:
+        return measure(lambda: parse_files([(path.name, path)], Path(folder), ParseConfig()))
 
 
 def _pandas(path: Path) -> Cost:
@@ -169,14 +169,14 @@ def main() -> None:
     if given.command in works:
         report(works[given.command](given.path))
         return
-    with tempfile.TemporaryDirectory() as made:
+    with tempfile.TemporaryDirectory() as folder:
         if given.command == "speed":
-            path, n_lines = given.file or Path(made) / "reviews.json.gz", given.mb * MB // LINE_BYTES
+            path, n_lines = given.file or Path(folder) / "reviews.json.gz", given.mb * MB // LINE_BYTES
             if not given.file:
                 generate(path, given.mb * MB, n_lines // LINES_A_USER, n_lines // LINES_AN_ITEM)
             speed(path, given.pairs)
         else:
-            memory(sorted(size * MB for size in given.mb), Path(made))
+            memory(sorted(size * MB for size in given.mb), Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Which point of the grid in which the item prior is learned should be taken?
+"""Compare rules that choose a point of the grid in which the item prior is learned.
 
-    python -m benchmarks.prior_rules reviews_Electronics.json.gz [--cuts 6]
+    python -m benchmarks.prior_rules reviews_Electronics.json.gz [--splits 6]
 
 At each of some points in time all powers and half-lives are judged twice: on a time split inside train, from which a
-rule chooses, and on the holdout, where its choice is worth what it is worth. A rule takes the point nearest to the
-configured one, on the way to the best, that is not further below the best than so many standard errors: 0 is the best
-itself, 1 the one-standard-error rule, 1.645 what is used. maxT is a test instead, of which one training in twenty moves
-by chance.
+rule chooses, and on the holdout, where the choice is judged. A rule takes the point nearest to the configured one, on
+the way to the best, that is at most a number of standard errors below the best: 0 is the best itself, 1 the
+one-standard-error rule, 1.645 the rule in use. maxT is a test instead; by chance one training in twenty moves.
 """
 
 from __future__ import annotations
@@ -64,14 +63,14 @@ def critical(recalls: Recalls, own: Point, seed: int) -> float:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Split:
     """The grid at one point in time, judged inside train (unless too few users are there) and on the holdout."""
 
     inner: Recalls | None
     holdout: Recalls
 
     def chosen(self, config: RetrainConfig, errors: float | None) -> Point:
-        """What a rule takes; without a number of standard errors, the test."""
+        """The point that a rule chooses; without a number of standard errors, that of the test."""
         own = (config.prior.half_life_days, config.prior.power)
         if self.inner is None:
             return own
@@ -79,30 +78,30 @@ class Cut:
         return nearest(self.inner, grid(config.prior), own, limit)[0]
 
 
-def cuts_of(files: list[Path], n_cuts: int, config: RetrainConfig) -> list[Cut]:
+def splits_of(files: list[Path], n_splits: int, config: RetrainConfig) -> list[Split]:
     """Judge the whole grid at some points in time."""
     reviews, points = read(files, config), list(grid(config.prior))
     found = []
-    for as_of_s in instants(reviews, n_cuts):
+    for as_of_s in instants(reviews, n_splits):
         fold = encode(reviews, as_of_s, config.encode)
         inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
         enough = inner is not None and len(inner.holdout_rows) >= MIN_USERS
         inside = grid_recalls(inner, points, config) if inner is not None and enough else None
-        found.append(Cut(inside, grid_recalls(fold, points, config)))
+        found.append(Split(inside, grid_recalls(fold, points, config)))
     return found
 
 
-def report(cuts: list[Cut], config: RetrainConfig) -> str:
-    """A row a rule: Recall@K over all users of all cuts, against the configured prior, and how often it moved."""
+def report(splits: list[Split], config: RetrainConfig) -> str:
+    """A row a rule: Recall@K over all users of all splits, against the configured prior, and how often it moved."""
     own = (config.prior.half_life_days, config.prior.power)
-    base = np.concatenate([cut.holdout[own] for cut in cuts])
+    base = np.concatenate([split.holdout[own] for split in splits])
     lines = [
         f"{'rule':<12}{f'recall@{config.evaluate.top_k}':>10}{'gain':>9}{'errors':>8}{'moved':>7}   to (days, power)"
     ]
     lines.append(f"{'configured':<12}{base.mean():>10.4f}")
     for errors in (*ERRORS, None):
-        chosen = [cut.chosen(config, errors) for cut in cuts]
-        recall = np.concatenate([cut.holdout[point] for cut, point in zip(cuts, chosen, strict=True)])
+        chosen = [split.chosen(config, errors) for split in splits]
+        recall = np.concatenate([split.holdout[point] for split, point in zip(splits, chosen, strict=True)])
         gain = recall - base
         error = gain.std(ddof=1) / len(gain) ** 0.5
         moved = [point for point in chosen if point != own]
@@ -111,7 +110,7 @@ def report(cuts: list[Cut], config: RetrainConfig) -> str:
             f"{gain.mean() / base.mean():>+9.1%}{gain.mean() / error if error else 0:>+8.1f}{len(moved):>7}   "
             + ", ".join(f"({days:g}, {power:g})" for days, power in moved)
         )
-    lines.append(f"{len(cuts)} cuts, {len(base):,} users. errors: the gain in its standard errors.")
+    lines.append(f"{len(splits)} splits, {len(base):,} users. errors: the gain in its standard errors.")
     return "\n".join(lines)
 
 
@@ -119,11 +118,11 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
-    parser.add_argument("--cuts", type=int, default=6, help="points in time (%(default)s)")
+    parser.add_argument("--splits", type=int, default=6, help="points in time (%(default)s)")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     config = RetrainConfig.from_params({})
-    print(report(cuts_of(given.reviews, given.cuts, config), config))
+    print(report(splits_of(given.reviews, given.splits, config), config))
 
 
 if __name__ == "__main__":

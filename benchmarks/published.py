@@ -22,7 +22,7 @@ from include.recommender.config import EvaluateConfig, PopularityConfig, TrainCo
 from include.recommender.evaluation.evaluate import Task, judge, make_task
 from include.recommender.models.als import Als, fit_als
 from include.recommender.models.histories import Histories
-from include.recommender.models.popularity import fit_popularity
+from include.recommender.models.popularity import ItemInteractions, fit_popularity
 from include.recommender.models.protocol import Recommender
 
 POPULARITY = {"recall@20": 0.0382, "recall@40": 0.0969, "recall@100": 0.2286}
@@ -62,7 +62,8 @@ def _read(path: Path) -> dict[int, np.ndarray]:
 def popularity(matrix: sparse.csr_matrix) -> Recommender:
     """All-time popularity: the split has no times."""
     times = np.zeros(matrix.nnz, dtype=np.int64)
-    return fit_popularity(matrix.indices, times, matrix.shape[1], 1, PopularityConfig())["popularity_all_time"]
+    train = ItemInteractions(items=matrix.indices, times=times, n_items=matrix.shape[1], split_s=1)
+    return fit_popularity(train, PopularityConfig())["popularity_all_time"]
 
 
 def als(matrix: sparse.csr_matrix) -> Recommender:

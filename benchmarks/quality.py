@@ -1,9 +1,9 @@
 """Reviews to a verdict through the library alone: parse, encode, fit, judge, decide. No Airflow, no S3.
 
-Prints all models, each with the paired bootstrap interval of (candidate - it). With `--cuts N` it does so at N
-points in time, up to the end of the reviews, and prints Recall@K of each: one lucky month decides nothing.
+Prints all models, each with the paired bootstrap interval of (candidate - it). With `--splits N` it does so at N
+points in time, up to the end of the reviews, and prints Recall@K of each, since one month may be an exception.
 
-    python -m benchmarks.quality REVIEWS [--cuts N] [--half-life-days N] ...
+    python -m benchmarks.quality REVIEWS [--splits N] [--half-life-days N] ...
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scipy.stats import t as student
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.reviews import Reviews, parse_files
-from include.recommender.evaluation.evaluate import Judged, Task, fold_task, judge
+from include.recommender.evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interval
 from include.recommender.evaluation.learned_prior import LearnedPrior
@@ -55,12 +55,13 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
     return encode(reviews, int(reviews.time.max()) + 1, config.encode)
 
 
-def judged_models(fold: EncodedFold, task: Task, config: RetrainConfig) -> tuple[dict[str, Judged], LearnedPrior]:
+def judged_models(
+    fold: EncodedFold, task: Task, config: RetrainConfig
+) -> tuple[dict[str, ModelEvaluation], LearnedPrior]:
     """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
     fitted = fit(fold, config)
-    counted = (fold.indices, fold.times, len(fold.item_codes), fold.cut_s)
     models: dict[str, Recommender] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
-    judged = judge(models | fit_popularity(*counted, config.popularity), task, config.evaluate)
+    judged = judge(models | fit_popularity(fold.item_interactions, config.popularity), task, config.evaluate)
     unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
     plain = Als.of(fit_als(unaged.matrix, config.train)[0], config.train.regularization)
     judged |= judge({PLAIN: plain}, task, config.evaluate, unaged.histories.take(task.rows))
@@ -68,17 +69,17 @@ def judged_models(fold: EncodedFold, task: Task, config: RetrainConfig) -> tuple
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One point in time."""
+class SplitTrial:
+    """All models at one split time."""
 
     fold: EncodedFold
     rows: np.ndarray
-    judged: dict[str, Judged]
+    judged: dict[str, ModelEvaluation]
     verdict: Verdict
     learned: LearnedPrior
 
     @classmethod
-    def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> Trial:
+    def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> SplitTrial:
         """Encode, fit, judge and decide as of an instant."""
         fold = encode(reviews, as_of_s, config.encode)
         task = fold_task(fold, config.evaluate)
@@ -88,8 +89,8 @@ class Trial:
 
     @property
     def day(self) -> str:
-        """The date of the cut."""
-        return str(np.datetime64(self.fold.cut_s, "s").astype("datetime64[D]"))
+        """The date of the split."""
+        return str(np.datetime64(self.fold.split_s, "s").astype("datetime64[D]"))
 
     @property
     def recalls(self) -> pd.DataFrame:
@@ -106,7 +107,7 @@ def instants(reviews: Reviews, n: int) -> list[int]:
     return [int(times[int(share * len(times)) - 1]) + 1 for share in shares]
 
 
-def report(trial: Trial, config: RetrainConfig) -> str:
+def report(trial: SplitTrial, config: RetrainConfig) -> str:
     """The table, best first."""
     k, judged = config.evaluate.top_k, trial.judged
     names = [f"{metric}@{k}" for metric in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")]
@@ -125,34 +126,34 @@ def report(trial: Trial, config: RetrainConfig) -> str:
     return "\n".join(lines)
 
 
-def _ahead_of(name: str, judged: dict[str, Judged], config: RetrainConfig) -> str:
+def _ahead_of(name: str, judged: dict[str, ModelEvaluation], config: RetrainConfig) -> str:
     if name == CANDIDATE:
         return ""
     found = paired_interval(judged[CANDIDATE].recall, judged[name].recall, config.gate)
-    return f"{found.mean:+.4f} {_told((found.low, found.high))}"
+    return f"{found.mean:+.4f} {_interval_text((found.low, found.high))}"
 
 
-def over_time(trials: list[Trial], config: RetrainConfig) -> str:
+def over_time(trials: list[SplitTrial], config: RetrainConfig) -> str:
     """Recall@K a point in time and over all users of all points; then the candidate minus each other model."""
-    users = pd.concat([trial.recalls for trial in trials], keys=range(len(trials)), names=["cut"])
+    users = pd.concat([trial.recalls for trial in trials], keys=range(len(trials)), names=["split"])
     lines = [
-        cut_means(trials, users).to_string(na_rep="", float_format="{:.4f}".format, formatters=FORMATS),
-        f"Recall@{config.evaluate.top_k}; popularity: the strongest at that cut, chosen on its holdout.",
+        split_means(trials, users).to_string(na_rep="", float_format="{:.4f}".format, formatters=FORMATS),
+        f"Recall@{config.evaluate.top_k}; popularity: the strongest at that split, chosen on its holdout.",
         "Candidate minus",
         gains(users, config).to_string(float_format="{:+.4f}".format),
-        f"{config.gate.confidence_level * 100:g} %. Users drawn: these cuts, whole users, by bootstrap.",
-        "Cuts drawn: as if the cuts were a sample of all, by Student's t, for the mean of such cuts and for one more.",
-        "The cuts share much of their train part.",
+        f"{config.gate.confidence_level * 100:g} %. Users drawn: these splits, whole users, by bootstrap.",
+        "Splits drawn: as if they were a sample of all, by Student's t, for the mean of such splits and for one more.",
+        "The splits share much of their train part.",
     ]
     return "\n".join(lines)
 
 
-def cut_means(trials: list[Trial], users: pd.DataFrame) -> pd.DataFrame:
-    """A row a cut with its mean recalls, its prior and its verdict; the last row is the mean over all users."""
-    by_cut = users.groupby("cut")
-    table = by_cut[COMPARED].mean()
+def split_means(trials: list[SplitTrial], users: pd.DataFrame) -> pd.DataFrame:
+    """A row a split with its mean recalls, its prior and its verdict; the last row is the mean over all users."""
+    by_split = users.groupby("split")
+    table = by_split[COMPARED].mean()
     table.loc["all"] = users[COMPARED].mean()
-    table.insert(0, "users", [*by_cut.size(), len(users)])
+    table.insert(0, "users", [*by_split.size(), len(users)])
     table.insert(1, "power", [*(trial.learned.power for trial in trials), np.nan])
     table.insert(2, "days", [*(trial.learned.half_life_days for trial in trials), np.nan])
     table["ratio"] = table[CANDIDATE] / table["popularity"]
@@ -161,28 +162,28 @@ def cut_means(trials: list[Trial], users: pd.DataFrame) -> pd.DataFrame:
 
 
 def gains(users: pd.DataFrame, config: RetrainConfig) -> pd.DataFrame:
-    """A row a model: the mean by which the candidate is ahead, over all users and over cuts, with intervals."""
+    """A row a model: the mean by which the candidate is ahead, over all users and over splits, with intervals."""
     rows = {}
     for name in COMPARED[1:]:
         gain = users[CANDIDATE] - users[name]
-        of_cuts = gain.groupby("cut").mean()
-        of_mean, of_next = by_cut(of_cuts.tolist(), config)
+        of_splits = gain.groupby("split").mean()
+        of_mean, of_next = by_split(of_splits.tolist(), config)
         rows[name] = {
             "all": gain.mean(),
-            "users drawn": _told(by_user(gain.to_numpy(), users["user"].to_numpy(), config)),
-            "mean of cuts": of_cuts.mean(),
-            "cuts drawn": _told(of_mean),
-            "one more cut": _told(of_next),
+            "users drawn": _interval_text(by_user(gain.to_numpy(), users["user"].to_numpy(), config)),
+            "mean of splits": of_splits.mean(),
+            "splits drawn": _interval_text(of_mean),
+            "one more split": _interval_text(of_next),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _told(interval: tuple[float, float]) -> str:
+def _interval_text(interval: tuple[float, float]) -> str:
     return f"({interval[0]:+.4f}, {interval[1]:+.4f})"
 
 
-def by_cut(differences: list[float], config: RetrainConfig) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Student's intervals of the mean difference of such cuts, and of the difference at one more of them."""
+def by_split(differences: list[float], config: RetrainConfig) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Student's intervals of the mean difference of such splits, and of the difference at one more of them."""
     values = np.array(differences)
     half = student.ppf((1 + config.gate.confidence_level) / 2, len(values) - 1) * sem(values)
     ahead = half * np.sqrt(1 + len(values))
@@ -208,17 +209,17 @@ def main() -> None:
     """Parse the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
-    parser.add_argument("--cuts", type=int, default=1, help="points in time (1: the end of the reviews)")
+    parser.add_argument("--splits", type=int, default=1, help="points in time (1: the end of the reviews)")
     for name, each in RETRAIN.items():
         if name not in RUN and not isinstance(each.kind, Several):
             add_option(parser, each, default=argparse.SUPPRESS)
     given = vars(parser.parse_args())
-    files, cuts = given.pop("reviews"), given.pop("cuts")
+    files, splits = given.pop("reviews"), given.pop("splits")
     config = RetrainConfig.from_params(given)
     logging.basicConfig(level=logging.WARNING)
     started = time.monotonic()
     reviews = read(files, config)
-    trials = [Trial.at(reviews, as_of_s, config) for as_of_s in instants(reviews, cuts)]
+    trials = [SplitTrial.at(reviews, as_of_s, config) for as_of_s in instants(reviews, splits)]
     stats = trials[-1].fold.stats
     print(
         f"{stats['interactions']:,} interactions, train {stats['train']:,} ({stats['train_users']:,} users, "
@@ -226,7 +227,7 @@ def main() -> None:
         f"{time.monotonic() - started:.1f} s\n"
     )
     print(report(trials[-1], config))
-    if cuts > 1:
+    if splits > 1:
         print(f"\n{over_time(trials, config)}")
 
 

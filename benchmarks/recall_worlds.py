@@ -1,7 +1,7 @@
-"""Simulated holdouts of which the truth is known: per-user recalls of the gate's models.
+"""Simulated holdouts with a known truth: per-user recalls of the gate's models.
 
 A world draws users independently. Their recall has the shape that real holdouts have: nearly everybody scores 0, most
-have one held-out item, and whoever scores has one hit or two.
+have one held-out item, and users with a hit have one or two.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ AS_FOUND = (0.25, 1.0, 0.93, 0.57, 1.0)
 ONE_STRONG = (0.25, 0.5, 0.5, 0.5, 1.0)
 
 
-class World(Protocol):
-    """Something that users can be drawn from."""
+class RecallWorld(Protocol):
+    """A distribution of users."""
 
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:
         """Model -> Recall@K of each user, float64, shape (n_users,)."""
@@ -50,7 +50,7 @@ class Generated:
     only_heavy: Sequence[str] = ()
 
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:
-        """See `World`."""
+        """See `RecallWorld`."""
         n_held = 1 + np.searchsorted(self._held, rng.random(n_users))
         latent = self._mixing @ rng.standard_normal((len(self.recalls), int(n_held.sum())), dtype=np.float32)
         hits = latent > self._thresholds[:, None]
@@ -87,14 +87,14 @@ class Resampled:
     """Users drawn with replacement from really judged ones, with candidate and strongest popularity swapped by chance.
 
     A swap with probability 1/2 makes the two alike and leaves every user's pair of recalls as it was (the sign-flip
-    null); a smaller one leaves the candidate the lift that is asked for.
+    null); a smaller one gives the candidate the requested lift.
     """
 
     recalls: Mapping[str, Floats]
     lift: float
 
     def draw(self, rng: np.random.Generator, n_users: int) -> dict[str, Floats]:
-        """See `World`."""
+        """See `RecallWorld`."""
         rows = rng.integers(0, len(self.recalls[CANDIDATE]), n_users)
         drawn = {name: values[rows] for name, values in self.recalls.items()}
         swapped = rng.random(n_users) < self.swap_share

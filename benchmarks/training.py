@@ -29,7 +29,7 @@ LIMIT = 1.05
 
 
 def bare_fit(matrix: sparse.csr_matrix, config: TrainConfig) -> None:
-    """What a script would write."""
+    """A bare fit, as in a script."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     with threadpool_limits(1, "blas"):
@@ -47,7 +47,7 @@ def peak_of_fit(path: Path, config: TrainConfig) -> int:
     fit_als(interactions(2_000, 200, 100), config)  # what libraries allocate once
     idle = _status("VmRSS")
     matrix = sparse.csr_matrix(sparse.load_npz(path))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
     fit_als(matrix, config)
     return _status("VmHWM") - idle
 

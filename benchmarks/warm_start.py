@@ -1,4 +1,4 @@
-"""Warm start against cold: Recall@K and loss by iterations, from a champion that ends some weeks before the cut.
+"""Warm start against cold: Recall@K and loss by iterations, from a champion that ends some weeks before the split time.
 
 The candidate trains on the train part of all reviews. The champion was trained, cold, on everything up to `--weeks`
 before that part ends, as the judged factors of an earlier run were; users and items are joined by their ids.
@@ -34,14 +34,14 @@ PAIRS = 5
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedReviews:
     """Reviews and the ids of their items."""
 
     reviews: Reviews
     items: Vocabulary
 
     @classmethod
-    def read(cls, files: Sequence[Path], config: RetrainConfig) -> Parsed:
+    def read(cls, files: Sequence[Path], config: RetrainConfig) -> ParsedReviews:
         """All reviews in some files."""
         with tempfile.TemporaryDirectory() as scratch:
             parse_files([(path.name, path) for path in files], Path(scratch), config.parse)
@@ -53,14 +53,14 @@ class Parsed:
 
 
 @dataclass(frozen=True)
-class Course:
+class RecallCurve:
     """After FITTED iterations: Recall@K and loss, float64, shape (len(FITTED),)."""
 
     recall: np.ndarray
     loss: np.ndarray
 
     @classmethod
-    def mean(cls, courses: Sequence[Course]) -> Course:
+    def mean(cls, courses: Sequence[RecallCurve]) -> RecallCurve:
         """Of several seeds."""
         return cls(*(np.mean([getattr(each, name) for each in courses], axis=0) for name in cls.__annotations__))
 
@@ -70,7 +70,7 @@ class Course:
         return int(reached[0]) if len(reached) else None
 
 
-def course(fold: EncodedFold, task: Task, start: Factors | None, config: RetrainConfig) -> Course:
+def recall_curve(fold: EncodedFold, task: Task, start: Factors | None, config: RetrainConfig) -> RecallCurve:
     """Fit once for each number of iterations: what a run with that number would get."""
     recalls = []
     for n in FITTED:
@@ -78,10 +78,10 @@ def course(fold: EncodedFold, task: Task, start: Factors | None, config: Retrain
         model = Als.of(factors, config.train.regularization)
         judged = judge({CANDIDATE: model}, task, config.evaluate)[CANDIDATE]
         recalls.append(judged.means[f"recall@{config.evaluate.top_k}"])
-    return Course(np.array(recalls), np.array(curve.loss)[np.array(FITTED) - 1])
+    return RecallCurve(np.array(recalls), np.array(curve.loss)[np.array(FITTED) - 1])
 
 
-def champion(parsed: Parsed, end_s: int, config: RetrainConfig) -> ItemFactors:
+def champion(parsed: ParsedReviews, end_s: int, config: RetrainConfig) -> ItemFactors:
     """A cold fit on everything before an instant."""
     fold = encode(parsed.reviews, end_s, replace(config.encode, holdout_fraction=0.0))
     return ItemFactors(fit_als(fold.matrix, config.train)[0], parsed.items_of(fold))
@@ -93,13 +93,15 @@ def seeded(config: RetrainConfig, seed: int) -> RetrainConfig:
     return replace(config, train=train)
 
 
-def report(name: str, found: Course) -> None:
+def report(name: str, found: RecallCurve) -> None:
     """Print a row of recalls and one of losses."""
     print(f"{name:<28}recall " + "".join(f"{recall:>10.4f}" for recall in found.recall))
     print(f"{'':<28}loss   " + "".join(f"{loss:>10.6f}" for loss in found.loss), flush=True)
 
 
-def report_reached(fold: EncodedFold, start: Factors, found: Course, cold: Course, config: RetrainConfig) -> None:
+def report_reached(
+    fold: EncodedFold, start: Factors, found: RecallCurve, cold: RecallCurve, config: RetrainConfig
+) -> None:
     """Print what it took to reach the cold fit's last recall; times are medians of PAIRS fits of each, in turn."""
     reached, wanted = found.first(cold.recall[-1]), FITTED[-1]
     if reached is None:
@@ -123,7 +125,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="fits that are averaged (default: %(default)s)")
     given = parser.parse_args()
     base = RetrainConfig()
-    parsed = Parsed.read(given.reviews, base)
+    parsed = ParsedReviews.read(given.reviews, base)
     fold = encode(parsed.reviews, int(parsed.reviews.time.max()) + 1, base.encode)
     items = parsed.items_of(fold)
     task = fold_task(fold, base.evaluate)
@@ -131,18 +133,18 @@ def main() -> None:
     print(f"{fold.stats['train']:,} train interactions, {len(fold.user_codes):,} users, {len(items):,} items", end="; ")
     print(f"{len(task.rows):,} users judged; Recall@{base.evaluate.top_k}, means of {given.seeds} seeds\n")
     print(f"{'iterations':<35}" + "".join(f"{n:>10}" for n in FITTED))
-    cold = Course.mean([course(fold, task, None, config) for config in configs])
+    cold = RecallCurve.mean([recall_curve(fold, task, None, config) for config in configs])
     report("cold", cold)
     for weeks in given.weeks:
         warm = []
         for config in configs:
-            part = champion(parsed, fold.stats["cut_s"] - weeks * WEEK_S, config)
+            part = champion(parsed, fold.stats["split_s"] - weeks * WEEK_S, config)
             start, n_items = joined_factors(part, items, config.train)
-            warm.append(course(fold, task, start, config))
+            warm.append(recall_curve(fold, task, start, config))
         share = f"{n_items / len(items):.1%} of items known"
-        print(f"\nchampion ends {weeks} weeks before the cut: {share}")
-        report("warm", Course.mean(warm))
-        report_reached(fold, start, Course.mean(warm), cold, configs[-1])
+        print(f"\nchampion ends {weeks} weeks before the split time: {share}")
+        report("warm", RecallCurve.mean(warm))
+        report_reached(fold, start, RecallCurve.mean(warm), cold, configs[-1])
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | wait_for_snapshot | only where configured: waits, deferred, for the snapshot of the run's date |
 | resolve_snapshot | which snapshot: the param, else the newest dated on or before the run's date |
 | download_reviews | its files, pinned to their versions, verified, onto this worker's disk |
-| stop_if_unchanged | ends the run as a success where the channel's model has the same reviews and configuration |
+| stop_if_unchanged | ends the run as a success if the channel's model has the same reviews and configuration |
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
-| train_als | the candidate's item factors, trained on what lies before the cut |
+| train_als | the candidate's item factors, trained on the interactions before the split time |
 | fit_popularity | the baselines: all-time, recent and decayed popularity |
 | learn_prior | how much recent popularity weighs in the score, learned on a time split inside train |
 | evaluate | candidate, popularity and champion on the same users and the whole catalogue |
@@ -24,7 +24,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | write_report | HTML and JSON under `reports/<run>/`, whatever happened |
 
 A run uses the snapshot and the as_of of **its own date**, never "now": so one backfill walks many snapshots, and
-another (snapshot pinned) walks one big dump through time. What was made before from the same inputs is reused.
+another (snapshot pinned) walks one big dump through time. Outputs of the same inputs are reused.
 
 The button **Report** on every task that has ended opens the run's report, and so does the run's page, under
 **Recommender report**. Where `promote_model` moved a channel, it updates the asset `recommender_<channel>`, with
@@ -47,7 +47,7 @@ from include.orchestration.schedule import CHANNELS
 DEPLOYMENT = Deployment.from_environment()
 
 # Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `learn_prior` fits on
-# an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration anew.
+# an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration again.
 TRAINING: dict[str, Any] = {
     "pool": DEPLOYMENT.training_pool,
     "max_active_tis_per_dag": 1,
@@ -57,7 +57,7 @@ TRAINING: dict[str, Any] = {
 
 @task(show_return_value_in_logs=False)
 def resolve_snapshot() -> dict[str, Any]:
-    """Finds the snapshot, and lists its objects with their versions. Fails when there is none, or it is empty."""
+    """Finds the snapshot, and lists its objects with their versions. Fails if there is none, or it is empty."""
     from include.orchestration import tasks
 
     return tasks.resolve_snapshot()
@@ -65,7 +65,7 @@ def resolve_snapshot() -> dict[str, Any]:
 
 @task(show_return_value_in_logs=False)
 def download_reviews() -> dict[str, Any]:
-    """Fetches the review files by parallel ranged reads; a file that changes meanwhile is an error."""
+    """Fetches the review files by parallel ranged reads; a file that changes during the download is an error."""
     from include.orchestration import tasks
 
     return tasks.download_reviews()
@@ -73,7 +73,7 @@ def download_reviews() -> dict[str, Any]:
 
 @task.short_circuit(show_return_value_in_logs=False)
 def stop_if_unchanged() -> bool:
-    """Ends the run as a success where the channel's model has the same reviews and configuration; `force` overrides."""
+    """Ends the run as a success if the channel's model has the same reviews and configuration; `force` overrides."""
     from include.orchestration import tasks
 
     return tasks.stop_if_unchanged()
@@ -97,7 +97,7 @@ def check_snapshot() -> None:
 
 @task(show_return_value_in_logs=False)
 def encode_interactions() -> dict[str, Any]:
-    """Drops what lies after as_of, keeps one interaction a (user, item), holds out the newest share."""
+    """Drops reviews after as_of, keeps one interaction a (user, item), holds out the newest share."""
     from include.orchestration import tasks
 
     return tasks.encode_interactions()
@@ -105,7 +105,7 @@ def encode_interactions() -> dict[str, Any]:
 
 @task(show_return_value_in_logs=False, **TRAINING)
 def train_als() -> dict[str, Any]:
-    """Fits the candidate. Fails at once, with the arithmetic, when it cannot fit into the free memory."""
+    """Fits the candidate. Fails at once, with the arithmetic, if it needs more than the free memory."""
     from include.orchestration import tasks
 
     return tasks.train_als()
@@ -137,7 +137,7 @@ def evaluate() -> dict[str, Any]:
 
 @task(show_return_value_in_logs=False)
 def recall_gate() -> dict[str, Any]:
-    """Prints the table and the verdict. A failure here is a result: the candidate did not prove to be better."""
+    """Prints the table and the verdict. A failure is a result: the candidate is not shown to be better."""
     from include.orchestration import tasks
 
     return tasks.recall_gate()
@@ -145,7 +145,7 @@ def recall_gate() -> dict[str, Any]:
 
 @task(show_return_value_in_logs=False, **TRAINING)
 def refit() -> dict[str, Any]:
-    """Fits again on everything before as_of: what is published has seen the newest data."""
+    """Fits again on everything before as_of, so that the published model knows the newest data."""
     from include.orchestration import tasks
 
     return tasks.refit()
@@ -161,9 +161,9 @@ def upload_model() -> dict[str, Any]:
 
 @task(outlets=[CHANNELS], show_return_value_in_logs=False, **TRAINING)
 def promote_model() -> dict[str, Any]:
-    """Moves the channel. Skipped, with the reason, where it points to this model or to newer knowledge already.
+    """Moves the channel. Skipped, with the reason, if it points to this model or to newer knowledge already.
 
-    Where the channel moved since `evaluate`, the candidate is judged again, against the champion of now.
+    If the channel moved since `evaluate`, the candidate is judged again, against the new champion.
     """
     from include.orchestration import tasks
 
@@ -179,7 +179,7 @@ def write_report() -> str:
 
 
 def wait_for_snapshot(patience: timedelta) -> Any:
-    """Only where RECOMMENDER_WAIT_HOURS asks for it."""
+    """Only if RECOMMENDER_WAIT_HOURS is set."""
     from include.orchestration.waiting import WaitForSnapshot
 
     about = "Waits, deferred, until the snapshot of the run's date (or the param `snapshot`) has landed; then gives up."
@@ -187,18 +187,18 @@ def wait_for_snapshot(patience: timedelta) -> Any:
 
 
 def approve(patience: timedelta) -> Any:
-    """Only where RECOMMENDER_APPROVAL asks for it."""
+    """Only if RECOMMENDER_APPROVAL is set."""
     from include.orchestration.approval import Approve, questions
 
     about = (
         "Asks a person, with the gate's table and the report. A rejection, or no answer in time, fails the run, and "
-        "nothing is published. Nobody is asked where the run moves no channel, as for an older date."
+        "nothing is published. No approval is needed if the run moves no channel, as for an older date."
     )
     return Approve(task_id="approve", patience=patience, doc_md=about, params=questions())
 
 
-def tell_of_failure(context: Any) -> None:
-    """Tells the notifiers of a failed run, HOLD and REJECT among them, with the gate's table."""
+def notify_failure(context: Any) -> None:
+    """Notifies about a failed run, including HOLD and REJECT, with the gate's table."""
     from include.orchestration import alerts
 
     alerts.run_failed(context)
@@ -212,7 +212,7 @@ def tell_of_failure(context: Any) -> None:
     tags=["recommender"],
     doc_md=__doc__,
     params=retrain_params(),
-    on_failure_callback=tell_of_failure if DEPLOYMENT.notifiers else None,
+    on_failure_callback=notify_failure if DEPLOYMENT.notifiers else None,
     default_args={
         "owner": "recommender",
         "retries": 3,
@@ -224,7 +224,7 @@ def tell_of_failure(context: Any) -> None:
     },
 )
 def recommender_retrain() -> None:
-    """Wiring only; the work is in include/. Tasks find by name what others handed on, so an edge is an order."""
+    """Wiring only; the work is in include/. Tasks read outputs by task name, so an edge is only an order."""
 
     with TaskGroup("prepare", prefix_group_id=False):
         first = resolve_snapshot()

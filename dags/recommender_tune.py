@@ -2,19 +2,19 @@
 # Tune the recommender
 
 Searches for a configuration that recommends better than the defaults, on time splits **inside** the train part: the
-holdout that the gate of `recommender_retrain` judges on is never looked at.
+holdout of the gate of `recommender_retrain` is never used.
 
 | task | what it does |
 |---|---|
-| resolve_snapshot, download_reviews, parse_reviews | as in `recommender_retrain`; what was parsed there is reused |
-| plan | which parameters are searched, and the points in time at which they are judged |
+| resolve_snapshot, download_reviews, parse_reviews | as in `recommender_retrain`, whose outputs are reused |
+| plan | chooses the searched parameters and the split times |
 | ask_1, ask_2, ... | the configurations of a round, from the results so far (Optuna) |
-| try_1, try_2, ... | one mapped task a configuration; one without hope is stopped early |
-| choose | the best against the defaults, with intervals, and on a newer cut that the search never looked at |
-| write_config | the winner as `tuned/<id>.json`, for good; `recommender_retrain` takes it by its parameter `tuned` |
+| try_1, try_2, ... | one mapped task a configuration; a clearly worse one is stopped early |
+| choose | the best against the defaults, with intervals, and on a newer split that chose no trial |
+| write_config | the winner as `tuned/<id>.json`, permanently; `recommender_retrain` uses it by its parameter `tuned` |
 | write_report | search history, importance of the parameters, best against defaults |
 
-Every trial is an artifact: a search that is run again, or with more trials, reuses those that it had.
+Every trial is an artifact: a repeated or longer search reuses its trials.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def download_reviews() -> dict[str, Any]:
 
 @task(show_return_value_in_logs=False)
 def parse_reviews() -> dict[str, Any]:
-    """Turns lines into columns, or reuses what a retraining made of them."""
+    """Turns lines into columns, or reuses the output of a retraining."""
     from include.orchestration import tasks
 
     return tasks.parse_reviews()
@@ -67,7 +67,7 @@ def plan() -> dict[str, Any]:
 
 @task(show_return_value_in_logs=False)
 def ask(number: int) -> list[dict[str, Any]]:
-    """Asks Optuna what to try next; nothing when enough were tried."""
+    """Asks Optuna for the next configurations; none if enough were tried."""
     from include.orchestration import tuning
 
     return tuning.ask_next(number)
@@ -76,16 +76,16 @@ def ask(number: int) -> list[dict[str, Any]]:
 @task(
     pool=TRAINING_POOL, max_active_tis_per_dag=1, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False
 )
-def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
-    """Fits one configuration at one cut after the other; stops where it has no hope against the best so far."""
+def try_one(number: int, trial: dict[str, Any]) -> dict[str, Any]:
+    """Fits one configuration on one split after the other; stops if it is clearly worse than the best so far."""
     from include.orchestration import tuning
 
-    return tuning.try_one(number, asked)
+    return tuning.try_one(number, trial)
 
 
 @task(trigger_rule="none_failed", pool=TRAINING_POOL, show_return_value_in_logs=False)
 def choose() -> dict[str, Any]:
-    """Compares the best with the defaults, also on a cut that the search never looked at."""
+    """Compares the best with the defaults, also on a split that chose no trial."""
     from include.orchestration import tuning
 
     return tuning.choose()
@@ -93,7 +93,7 @@ def choose() -> dict[str, Any]:
 
 @task(show_return_value_in_logs=False)
 def write_config() -> str:
-    """Keeps the winner as `tuned/<id>.json`, with its evidence."""
+    """Stores the winner as `tuned/<id>.json`, with its evidence."""
     from include.orchestration import tuning
 
     return tuning.write_config()
@@ -125,15 +125,15 @@ def write_report() -> str:
     },
 )
 def recommender_tune() -> None:
-    """Wiring only; the work is in include/. Tasks find by name what others handed on, so an edge is an order."""
+    """Wiring only; the work is in include/. Tasks read outputs by task name, so an edge is only an order."""
     with TaskGroup("prepare", prefix_group_id=False):
         last: Any = plan()
         resolve_snapshot() >> download_reviews() >> parse_reviews() >> last
     for number in range(1, ROUNDS + 1):
         with TaskGroup(f"round_{number}", prefix_group_id=False):
-            asked = ask.override(task_id=f"ask_{number}")(number)
-            tried = try_one.override(task_id=f"try_{number}").partial(number=number).expand(asked=asked)
-        last >> asked
+            trial = ask.override(task_id=f"ask_{number}")(number)
+            tried = try_one.override(task_id=f"try_{number}").partial(number=number).expand(trial=trial)
+        last >> trial
         last = tried
     with TaskGroup("conclude", prefix_group_id=False):
         choice, kept = choose(), write_config()

@@ -122,8 +122,8 @@ def main(arguments: list[str] | None = None) -> int:
         made, wrong = create(path), complaints(path)
     except OSError as error:
         wrong, made = [f"{path} cannot be made or read: {error.strerror}"], False
-    for complaint in wrong:
-        print(f"error: {complaint}", file=sys.stderr)
+    for problem in wrong:
+        print(f"error: {problem}", file=sys.stderr)
     if not wrong:
         print(f"{path}: {'made, with fresh secrets and mode 600' if made else 'kept as it is'}")
     return 1 if wrong else 0

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from include.recommender.data.file_names import CSV_ENDINGS, ENDINGS, N_NAMED, ending, in_words, left_out
+from include.recommender.data.file_names import CSV_ENDINGS, ENDINGS, N_NAMED, ending, left_out, left_out_lines
 from include.recommender.data.formats import HEAD_BYTES, foreign, likeness
 from include.recommender.errors import ConfigError
 from include.recommender.plain_text import shown
@@ -241,7 +241,7 @@ def _why_not(path: Path, error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "is a link that leads back to itself. Bring the file."
     if path.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return f"is a link to {shown(os.readlink(path))}, which does not exist. Bring the file that it stands for."
+        return f"is a link to {shown(os.readlink(path))}, which does not exist. Bring the file that it points to."
     return f"cannot be read: {error.strerror}. Change the permissions of the folders above it, or bring the file."
 
 
@@ -265,7 +265,7 @@ def once(files: Sequence[Given]) -> list[Given]:
 
 def tell_left_out(left: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> None:
     """Name the files of folders that are not read, and why."""
-    for line in in_words(set(left), _local(endings)):
+    for line in left_out_lines(set(left), _local(endings)):
         say(f"WARNING: left out: {line}", "reviews")
 
 
@@ -290,7 +290,7 @@ def _why_none(word: str, found: Found, endings: tuple[str, ...]) -> str:
     path = _existing(word)
     if path is not None and os.path.isfile(path):
         return f"matches 1 file(s), none of which is a review file. {' '.join(_looks_like(Path(path), endings))}"
-    listed = "; ".join(in_words(found.left, _local(endings)))
+    listed = "; ".join(left_out_lines(found.left, _local(endings)))
     return f"matches {len(found.left)} file(s), none of which is a review file: {listed}. {expected}"
 
 
@@ -305,7 +305,7 @@ def _allows(path: Path, mode: int) -> bool:
 
 def _looks_like(path: Path, endings: tuple[str, ...]) -> Iterator[str]:
     """Why a file with another ending is not taken, by its name and by how it begins."""
-    yield f"{'; '.join(in_words([path.name], _local(endings)))}."
+    yield f"{'; '.join(left_out_lines([path.name], _local(endings)))}."
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
     what = foreign(head)

@@ -110,7 +110,7 @@ def read_port(text: str | int, variable: str) -> int:
     """A port as somebody wrote it. Raises ConfigError."""
     port = PORT.parse(str(text))
     if not PORT.allows(port):
-        raise ConfigError(f"{variable}={shown_value(port)}: expected a port, {PORT.words}")
+        raise ConfigError(f"{variable}={shown_value(port)}: expected a port, {PORT.expected}")
     return PORT.read(port)
 
 

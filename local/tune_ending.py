@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from include.recommender.registry.verdict import Interval
-from include.recommender.tuning.records import Choice, Result, TuneReport
+from include.recommender.tuning.records import SearchOutcome, TrialResult, TuneReport
 
 SHOWN = 5
 
@@ -30,8 +30,8 @@ def tune_ending(report: TuneReport, copy: Path) -> str:
     elif choice:
         lines += [
             f"Result:  trial {choice.number} {_word(choice)}",
-            f"         on the cuts of the search  {_interval(choice.searched, report.level)}, which favours it",
-            f"         on the newest cut          {_interval(choice.confirmed, report.search.confirm_level)}, "
+            f"         on the splits of the search {_interval(choice.searched, report.level)}, which favours it",
+            f"         on the newest split         {_interval(choice.confirmed, report.search.confirm_level)}, "
             "which no trial was chosen on",
             *_alone(choice),
             f"         coverage there             {choice.confirmed_covers[0]:.3f}, of the defaults "
@@ -45,18 +45,18 @@ def tune_ending(report: TuneReport, copy: Path) -> str:
     return "\n".join([*lines, f"Report:  {copy}"])
 
 
-def _alone(choice: Choice) -> list[str]:
+def _alone(choice: SearchOutcome) -> list[str]:
     interval = f"{choice.alone_level * 100:g} % ({choice.alone.low:+.4f}, {choice.alone.high:+.4f})"
     return [f"{'':<45}{interval}, which is enough by itself if above 0"]
 
 
-def _word(choice: Choice) -> str:
+def _word(choice: SearchOutcome) -> str:
     if choice.too_narrow:
         return "recommends better than the defaults, but covers too little of the catalogue"
     return "is better than the defaults" if choice.better else "is not shown to beat the defaults"
 
 
-def _row(row: Result, names: list[str]) -> str:
+def _row(row: TrialResult, names: list[str]) -> str:
     name = f"{row.number} (defaults)" if row.number == 0 else str(row.number)
     values = ", ".join(f"{name} {row.values[name]:.4g}" for name in names)
     return f"{name:<12}{row.objective:>10.4f}{row.coverage:>10.3f}   {values}"

@@ -107,9 +107,9 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _one_snapshot(given: str, of_conf: str | None) -> str | None:
-    complaint = catalogue.RUN["snapshot"].kind.complaint(given) if given else None
-    if complaint:
-        raise ConfigError(f"SNAPSHOT={complaint}; without SNAPSHOT it is the newest")
+    problem = catalogue.RUN["snapshot"].kind.problem(given) if given else None
+    if problem:
+        raise ConfigError(f"SNAPSHOT={problem}; without SNAPSHOT it is the newest")
     days = {text for text in (given, of_conf) if text}
     if len(days) > 1:
         raise ConfigError(f"SNAPSHOT={given}, and CONF has the snapshot {of_conf}: expected one of the two")

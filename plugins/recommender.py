@@ -1,6 +1,6 @@
-"""Reports in Airflow's UI, and a look at the training pool when a run begins.
+"""Reports in Airflow's UI, and a check of the training pool when a run begins.
 
-Every process of Airflow imports this file, tasks too: nothing is imported before it is needed.
+Every process of Airflow imports this file, tasks too, so imports are lazy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ hookimpl = HookimplMarker("airflow")
 
 
 class ReportPages:
-    """An ASGI app that is built at its first request; the app itself refuses whoever may not read the DAG's runs."""
+    """An ASGI app that is built at its first request; it checks itself that a user may read the DAG's runs."""
 
     def __init__(self) -> None:
         self.app: Any = None
@@ -33,14 +33,14 @@ class Pools:
 
     @hookimpl
     def on_dag_run_running(self, dag_run: Any, msg: str) -> None:
-        """A run begins."""
-        from include.orchestration.pools import look_at_pools
+        """Check the pools of a run that begins."""
+        from include.orchestration.pools import check_pools
 
-        look_at_pools(dag_run)
+        check_pools(dag_run)
 
 
 class RecommenderPlugin(AirflowPlugin):
-    """What Airflow loads."""
+    """The plugin that Airflow loads."""
 
     name = "recommender"
     fastapi_apps = [{"app": ReportPages(), "url_prefix": "/recommender", "name": "Reports of the recommender"}]

@@ -1,11 +1,11 @@
-"""A made-up shop whose true tastes are known: who would choose what, and when.
+"""A generated shop with known tastes: the probability of every choice at every instant.
 
 Users and items lie in a few clusters of a low-dimensional taste space. An item appears on some day, rises, and fades;
 users come in bursts. A user's chance to choose an item at an instant is proportional to
 
     popularity(item, instant) * exp(SHARPNESS * <user taste, item taste>)
 
-among the items not chosen before, so a recommender can win by learning taste, by learning what is current, or by both.
+among the items not chosen before, so a recommender can gain by learning taste, recent popularity, or both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY_S = 86_400
-STEP_S = 7 * DAY_S  # popularity stands still within a step
+STEP_S = 7 * DAY_S  # popularity is constant within a step
 FIRST = datetime(2017, 4, 1, tzinfo=UTC)
 LAST = datetime(2018, 10, 1, tzinfo=UTC)
 SEED = 2018

@@ -6,7 +6,7 @@ from include.recommender.config import RetrainConfig
 from include.recommender.stages import candidate as stages
 from include.recommender.stages import fit, judge, prepare, promote, publish
 from include.recommender.stages.fit import Fitted
-from include.recommender.stages.publish import Made
+from include.recommender.stages.publish import RunArtifacts
 
 from . import worlds
 
@@ -32,7 +32,7 @@ class Candidate:
         self.evaluated, gated = self.judge()
         again = fit.refit(workspace, self.parsed, self.fitted, as_of=as_of, config=self.config)
         refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "prior")))
-        made = Made(
+        made = RunArtifacts(
             resolved=resolved,
             downloaded=self.downloaded,
             parsed=self.parsed,
@@ -42,7 +42,8 @@ class Candidate:
             gated=gated,
             published=refitted,
         )
-        self.published = publish.upload_model(workspace, made, as_of=as_of, run=f"run {as_of}", config=self.config)
+        publication = publish.Publication(artifacts=made, as_of=as_of, run=f"run {as_of}", config=self.config)
+        self.published = publish.upload_model(workspace, publication)
         self.again = []
 
     @property
@@ -74,7 +75,9 @@ class Candidate:
             self.again.append(outcome.artifact.counts["champion_id"])
 
     def promote(self, who="dag", why="verdict PROMOTE", **more):
-        asked = promote.Asked(
+        asked = promote.PromotionRequest(
             published=self.published, channel=self.channel, who=who, run=f"run {self.as_of}", why=why, **more
         )
-        return promote.promote_model(self.workspace, asked, self.evaluated, promote.Again(self.fields, self.made))
+        return promote.promote_model(
+            self.workspace, asked, self.evaluated, promote.CandidateJudge(self.fields, self.made)
+        )

@@ -6,7 +6,7 @@ from include.recommender.config import GateConfig
 from include.recommender.data.counts import ByLayout, Ends, FoldCounts, ParseCounts
 from include.recommender.registry.verdict import Interval, Verdict
 from include.recommender.storage.documents import plain
-from include.recommender.tuning.records import Choice, Evidence, Plan
+from include.recommender.tuning.records import Evidence, Plan, SearchOutcome
 
 ABOVE = Interval(0.05, 0.01, 0.09)
 
@@ -41,10 +41,10 @@ def verdict(**fields):
 
 
 def fold_counts(**fields):
-    """A fold of three interactions before the cut and one after it."""
+    """A fold of three interactions before the split time and one after it."""
     zeros = dict.fromkeys(FoldCounts.__struct_fields__, 0)
     sizes = {"reviews": 4, "interactions": 4, "train": 3, "train_users": 2, "train_items": 4, "holdout": 1}
-    return msgspec.convert({**zeros, **sizes, "density": 0.375, "cut_s": 1_530_000_000, **fields}, FoldCounts)
+    return msgspec.convert({**zeros, **sizes, "density": 0.375, "split_s": 1_530_000_000, **fields}, FoldCounts)
 
 
 def parse_counts(**fields):
@@ -77,7 +77,7 @@ def parse_counts(**fields):
 
 def choice(**fields):
     """The outcome of a search whose second trial is better."""
-    base = Choice(
+    base = SearchOutcome(
         trials=2,
         number=1,
         values={"alpha": 90.0},
@@ -87,7 +87,7 @@ def choice(**fields):
         confirmed=ABOVE,
         alone=ABOVE,
         alone_level=0.95,
-        by_cut=[ABOVE],
+        by_split=[ABOVE],
         default_recall=0.1,
         best_recall=0.15,
         confirmed_default=0.11,
@@ -99,15 +99,15 @@ def choice(**fields):
     return changed(base, **fields)
 
 
-def evidence(cut_s=1, run="manual__1", **fields):
+def evidence(split_s=1, run="manual__1", **fields):
     """What speaks for that trial."""
     plan = Plan(
         names=["alpha"],
         defaults={"alpha": 40.0},
         folds=["s3://b/1"],
         confirm="s3://b/2",
-        cut_s=cut_s,
-        holdouts=[(0, cut_s), (0, cut_s)],
+        split_s=split_s,
+        holdouts=[(0, split_s), (0, split_s)],
     )
     base = Evidence(choice=choice(), plan=plan, top_k=10, snapshot="2018-09-01", parsed="s3://b/p", run=run)
     return changed(base, **fields)

@@ -1,4 +1,4 @@
-"""Notices of failed runs, HOLD and REJECT among them, through whatever Airflow notifiers the deployment names."""
+"""Alerts about failed runs, including HOLD and REJECT, through the Airflow notifiers of the deployment."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TEXT_CHARS = 60_000  # far below the 256 KiB of SNS
 
 @dataclass(frozen=True)
 class Alert:
-    """What notifiers tell; their templates have it as `alert`."""
+    """The content of a notification; templates read it as `alert`."""
 
     subject: str
     text: str
@@ -47,7 +47,7 @@ def run_failed(context: Any) -> None:
 
 
 def send(alert: Alert, context: Any) -> None:
-    """Tell every configured notifier; one that fails does not keep the others from being told."""
+    """Call every configured notifier; a failure of one does not stop the others."""
     for spec in Deployment.from_environment().notifiers:
         try:
             _send(spec, alert, context)
@@ -69,7 +69,7 @@ def _send(spec: NotifierSpec, alert: Alert, context: Any) -> None:
 
 
 def without_secrets(error: BaseException, spec: NotifierSpec) -> str:
-    """The kind of an error and its text, without any text of the notifier's own settings and without URLs' ends."""
+    """The kind of an error and its text, without texts of the notifier's settings and without paths of URLs."""
     if isinstance(error, RecommenderError):
         return f"{type(error).__name__}: {error}"
     text = str(error)
@@ -82,7 +82,7 @@ def without_secrets(error: BaseException, spec: NotifierSpec) -> str:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts in a JSON value that are long enough to be a secret, with the parts of those that are URLs."""
+    """All texts in a JSON value that are long enough for a secret, with the parts of URLs."""
     if isinstance(value, str):
         parts = [value, *re.split(r"[/?&=@:\s]+", value)] if "://" in value else [value]
         yield from (part for part in parts if len(part) >= SECRET_CHARS)
@@ -95,27 +95,27 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def compose(context: Mapping[str, Any]) -> Alert:
-    """From the run's report, which holds the gate's table or the error; from Airflow's reason where there is none."""
+    """Compose an alert from the run's report, or from Airflow's reason if there is no report."""
     run_id, dag_id = str(context["run_id"]), context["dag"].dag_id
     journal = None
     try:
         journal = Journal(Settings.from_environment().workspace().root, folder_id(dag_id, run_id))
         key = f"{journal.folder}/report.json"
         report = read_report(journal.objects.read(key), journal.objects.uri(key))
-        told = headline(report)
+        found = headline(report)
     except (RecommenderError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("The report of %s cannot be read: %s", run_id, error)
-        reason = f"{context.get('reason')}. The log of the task that failed tells why; there is no report ({error})."
+        reason = f"{context.get('reason')}. See the log of the failed task; there is no report ({error})."
         return _alert(dag_id, "FAILED", reason, run_id=run_id, details="")
     details = [report.error.message] if report.error else []
     details += [report.table] if report.table else []
     where = journal.objects.uri(f"{journal.folder}/report.html")
-    sentence = f"{told.line}. {told.sentence}" if told.line else told.sentence
-    return _alert(dag_id, told.word, sentence, run_id=run_id, details="\n\n".join([*details, f"Report: {where}"]))
+    sentence = f"{found.line}. {found.sentence}" if found.line else found.sentence
+    return _alert(dag_id, found.word, sentence, run_id=run_id, details="\n\n".join([*details, f"Report: {where}"]))
 
 
 def approval_wanted(dag_id: str, run_id: str, question: str, patience: timedelta) -> Alert:
-    """That a run waits for a person: which run, what is asked, how long it waits, and where to answer."""
+    """An alert that a run waits for approval: the run, the question, the deadline and the link."""
     sentence = (
         f"The run waits for a person, {patience / timedelta(hours=1):g} hours at most, and fails then. "
         "Answer in the UI, under Required Actions."

@@ -1,6 +1,6 @@
-"""A person's word before anything is published: Airflow's human-in-the-loop.
+"""Approval by a person before anything is published: Airflow's human-in-the-loop.
 
-Light to import, as the DAG file does it; what the page shows is in `approval_page`.
+Light to import, as the DAG file imports it; the content of the page is in `approval_page`.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ NOTE_CHARS = 500
 
 
 def questions() -> dict[str, Param]:
-    """What the form asks besides. Airflow wants it in the constructor's call, where it merges params."""
-    about = f"Kept with the decision for good; at most {NOTE_CHARS} characters."
+    """The extra fields of the form. Airflow reads them in the constructor's call, where it merges params."""
+    about = f"Stored permanently with the decision; at most {NOTE_CHARS} characters."
     return {"note": Param(None, type=["null", "string"], maxLength=NOTE_CHARS, title="Note", description=about)}
 
 
 class Approve(ApprovalOperator):
     """Waits, without holding a worker, until somebody approves or rejects; a rejection fails the run.
 
-    Nobody is asked where the run moves no channel. A rejection, or no answer in time, is not an error but nothing may
-    look as if a model had been published: the task fails without retries, as the gate does.
+    No approval is needed if the run moves no channel. A rejection or a timeout is not an error. The task still fails
+    without retries, as the gate does, so that the run does not look as if it had published a model.
     """
 
     def __init__(self, *, patience: timedelta, **kwargs: Any) -> None:
@@ -48,7 +48,7 @@ class Approve(ApprovalOperator):
         self.patience = patience
 
     def execute(self, context: Context) -> dict[str, str]:
-        """Ask, and tell the notifiers that somebody is asked; or go on at once where there is nothing to ask."""
+        """Request the approval and notify; continue at once if no approval is needed."""
         from .run import run_task
 
         return dict(run_task(lambda run: self._ask(run, context)))
@@ -57,23 +57,23 @@ class Approve(ApprovalOperator):
         from include.recommender.stages.run_report import write_report
 
         from .alerts import approval_wanted, send
-        from .approval_page import body, stays, subject
+        from .approval_page import body, reason_to_stay, subject
 
         state = run.workspace.registry.channels.read(run.facts.channel)
-        nothing_moves = stays(run, state)
+        nothing_moves = reason_to_stay(run, state)
         if nothing_moves:
-            log.info("Nobody is asked: %s", nothing_moves)
-            run.note(not_asked=nothing_moves)
+            log.info("No approval is needed: %s", nothing_moves)
+            run.note(no_approval_needed=nothing_moves)
             return {}
         write_report(run.workspace, run.facts.folder_id)
         self.subject, self.body = subject(run), body(run, state)
-        run.note(asked=self.subject)
+        run.note(question=self.subject)
         send(approval_wanted(run.facts.dag_id, run.facts.run_id, self.body, self.patience), context)
         super().execute(context)
         raise AssertionError("ApprovalOperator.execute waits")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        """Go on with who approved, or fail."""
+        """Return who approved, or fail."""
         from .run import run_task
 
         return dict(run_task(lambda run: self._conclude(run, context, event)))
@@ -88,13 +88,14 @@ class Approve(ApprovalOperator):
             raise GateRejected(f"Rejected {words}: nothing is published.") from error
         except HITLTimeoutError as error:
             raise GateRejected(
-                f"Nobody answered within {self.response_timeout}: nothing is published. Clear this task to ask again."
+                f"Nobody answered within {self.response_timeout}: nothing is published. Clear this task to request the "
+                "approval again."
             ) from error
         return answered
 
 
 def answer(event: Mapping[str, Any]) -> dict[str, str]:
-    """Who answered, and the note, in one line each."""
+    """The name of the person and the note, in one line each."""
     user, given = event.get("responded_by_user") or {}, event.get("params_input") or {}
     words = {"by": user.get("name") or user.get("id") or "nobody", "note": given.get("note") or ""}
     return {name: " ".join(str(text).split())[:NOTE_CHARS] for name, text in words.items()}

@@ -1,4 +1,4 @@
-"""What a person is shown who has to approve: the question, the gate's table, the report, and what will happen."""
+"""The approval page: the question, the gate's table, the report, and the consequence."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from .links import report_url
 from .run import Run
 
 
-def stays(run: Run, state: ChannelState | None) -> str | None:
-    """Why this run will not move its channel, so that nobody has to be asked; None where it may move it."""
-    if run.asked.promotion == BY_HAND:
-        return f"promotion is by hand, so this run publishes and leaves {run.facts.channel} where it is"
+def reason_to_stay(run: Run, state: ChannelState | None) -> str | None:
+    """Return why this run will not move its channel, so that no approval is needed; None if it may."""
+    if run.request.promotion == BY_HAND:
+        return f"promotion is by hand, so this run publishes and does not move {run.facts.channel}"
     known = _known_until(run)
     if state is not None and is_older(known, state):
         return (
             f"this run knows nothing after {_minute(known)}, and {run.facts.channel} points to {state.model_id}, which "
-            "knows more. It publishes, and leaves the channel where it is"
+            "knows more. The run publishes and does not move the channel"
         )
     return None
 
 
 def _known_until(run: Run) -> datetime:
     """The instant up to which this run knows everything, by its data."""
-    known_s = prepare.known_until(run.workspace, run.made("parse_reviews"), run.as_of)
+    known_s = prepare.known_until(run.workspace, run.artifact("parse_reviews"), run.as_of)
     return min(run.as_of, datetime.fromtimestamp(known_s, UTC))
 
 
@@ -45,9 +45,9 @@ def subject(run: Run) -> str:
 
 
 def body(run: Run, state: ChannelState | None) -> str:
-    """What will happen, the gate's table and the report, as Markdown."""
-    verdict = judge.read_verdict(run.workspace, run.made("recall_gate"))
-    metrics = metrics_of(judge.read_judged(run.workspace, run.made("evaluate")))
+    """The consequence, the gate's table and the report, as Markdown."""
+    verdict = judge.read_verdict(run.workspace, run.artifact("recall_gate"))
+    metrics = metrics_of(judge.read_judged(run.workspace, run.artifact("evaluate")))
     forced = f"\n\nThe promotion is forced: {plain(verdict.forced)}" if verdict.forced else ""
     return "\n\n".join(
         [
@@ -62,7 +62,7 @@ def body(run: Run, state: ChannelState | None) -> str:
 
 
 def consequence(channel: str, state: ChannelState | None) -> str:
-    """What an approval leads to."""
+    """The effect of an approval."""
     now = f"points to `{state.model_id}`" if state else "points nowhere"
     return (
         f"the candidate is fitted again on everything before as_of and published. `{channel}` {now} now, and is moved "

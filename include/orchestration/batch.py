@@ -49,7 +49,7 @@ def write_manifest() -> str:
 
     def body(run: Run) -> str:
         batch = _batch(run)
-        uri = batch.finish(run.of("recommend_users", list[Part]), run.of("similar_items", list[Part]))
+        uri = batch.finish(run.output("recommend_users", list[Part]), run.output("similar_items", list[Part]))
         run.note(uri=uri)
         about: dict[str, Any] = {"model_id": batch.version.manifest.model_id, "uri": batch.uri}
         get_current_context()["outlet_events"][RECOMMENDATIONS].extra = about
@@ -59,7 +59,7 @@ def write_manifest() -> str:
 
 
 def _batch(run: Run) -> Batch:
-    model_id = run.of("resolve_model", str)
+    model_id = run.output("resolve_model", str)
     version = ServedVersion.fetch(run.workspace.registry, model_id, run.workspace.cache)
     return Batch(run.workspace.root, version, run.batch)
 

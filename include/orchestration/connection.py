@@ -1,4 +1,4 @@
-"""The Airflow connection to AWS: it has to exist, and nothing of it is passed over in silence.
+"""The Airflow connection to AWS: it must exist, and no setting of it is ignored silently.
 
 Airflow's hook takes the credentials of the machine where the connection is unknown, and no settings where its extra
 cannot be read. Here both are errors. A connection with an empty login asks for the machine's credentials by name.
@@ -39,7 +39,7 @@ def check_connection(conn_id: str) -> None:
 
 
 def unusable(conn_id: str, error: BaseException) -> ConfigError:
-    """What to say of a connection that Airflow or boto3 cannot use; its values stay out of it."""
+    """The error about an unusable connection, without its values."""
     return ConfigError(
         f"Airflow connection {conn_id} cannot be used ({type(error).__name__}: {printable(error)}). Correct its fields "
         "and its extra; docs/operations.md has examples."
@@ -69,16 +69,16 @@ def _type_problems(conn_type: str | None) -> list[str]:
 
 
 def _extra_problems(extra: str | None) -> list[str]:
-    """What is wrong with the extra, by name and position; never its values."""
+    """The problems of the extra, by name and position, without its values."""
     if not extra:
         return []
     try:
         fields: Any = json.loads(extra)
     except ValueError as error:
         where = f"line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else "somewhere"
-        return [f"its extra is not JSON ({where}), so region, endpoint and role would be passed over"]
+        return [f"its extra is not JSON ({where}), so region, endpoint and role would be ignored"]
     if not isinstance(fields, dict):
-        return ["its extra is not a JSON object, so region, endpoint and role would be passed over"]
+        return ["its extra is not a JSON object, so region, endpoint and role would be ignored"]
     return _url_problems(fields)
 
 
@@ -96,5 +96,5 @@ def _url_problem(url: object) -> str | None:
     if not isinstance(url, str) or not re.match(r"https?://[^/\s]", url):
         return "is no address; expected http://host:port or https://host:port"
     if "@" in url.split("//", 1)[1].split("/", 1)[0]:
-        return "holds a login, which S3 has not; put the keys into login and password"
+        return "holds a login, which S3 does not have; put the keys into login and password"
     return None

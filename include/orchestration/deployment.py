@@ -18,11 +18,11 @@ from .schedule import Schedule, read_schedule
 TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
 SNS_NOTIFIER = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
 HOURS = Number(0, 24 * 31)
-SWITCH = Text(most=1, pattern="[01]", said="1 (on) or 0 (off)")
+SWITCH = Text(most=1, pattern="[01]", description="1 (on) or 0 (off)")
 TOPIC = Text(
     most=512,
     pattern=r"arn:aws[a-z0-9_-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+",
-    said="the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:recommender",
+    description="the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:recommender",
 )
 NOTIFIERS_EXPECTED = (
     'expected a JSON list such as [{"class": "package.module.Notifier", "kwargs": {"text": "{{ alert.subject }}"}}]. '
@@ -43,10 +43,10 @@ class Deployment:
     """RECOMMENDER_SCHEDULE, _SCHEDULE_TIMEZONE, _TRAINING_POOL, _WAIT_HOURS, _APPROVAL, _APPROVAL_HOURS,
     _SNS_TOPIC_ARN and _NOTIFIERS.
 
-    schedule : what `dag(schedule=...)` takes
-    wait : how long a run waits for the snapshot of its date; None does not wait
-    approval : how long a person has to approve a promotion; None asks nobody
-    notifiers : who is told of failed runs
+    schedule : the value of `dag(schedule=...)`
+    wait : how long a run waits for the snapshot of its date; None: no waiting
+    approval : how long a person has to approve a promotion; None: no approval
+    notifiers : called for failed runs
     """
 
     schedule: Schedule
@@ -57,7 +57,7 @@ class Deployment:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Deployment:
-        """Read and check the environment; Airflow shows what is wrong as the DAG's import error.
+        """Read and check the environment; Airflow shows a problem as the DAG's import error.
 
         Raises
         ------
@@ -87,7 +87,7 @@ def training_pool(environment: Mapping[str, str] = os.environ) -> str:
 
 
 class _Reader:
-    """Reads variables, and keeps what is wrong with them."""
+    """Reads variables and collects their problems."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.environment = environment
@@ -104,15 +104,15 @@ class _Reader:
             return None
 
     def _value(self, name: str, kind: Kind, default: Any) -> Any:
-        """The value of a variable; its default, and one more problem, where it is not allowed."""
+        """The value of a variable; if it is not allowed, its default and one more problem."""
         text = self._text(name)
         if not text:
             return default
         value = kind.parse(text)
-        complaint = kind.complaint(value)
-        if complaint:
-            self.problems.append(f"{name}={complaint}")
-        return default if complaint else value
+        problem = kind.problem(value)
+        if problem:
+            self.problems.append(f"{name}={problem}")
+        return default if problem else value
 
     def hours(self, name: str, default: float) -> timedelta:
         return timedelta(hours=self._value(name, HOURS, default))
@@ -129,7 +129,7 @@ class _Reader:
         return [NotifierSpec(SNS_NOTIFIER, {**about, "region_name": arn.split(":")[3], "aws_conn_id": connection})]
 
     def notifiers(self) -> list[NotifierSpec]:
-        """The notifiers of the variable, which may hold tokens: a problem names places and kinds, never values."""
+        """The notifiers of the variable, which may hold tokens: a problem names positions and kinds, never values."""
         name = "RECOMMENDER_NOTIFIERS"
         rows, problem = _rows(self._text(name) or "[]")
         found: list[NotifierSpec] = []
@@ -145,7 +145,7 @@ class _Reader:
 
 
 def _rows(text: str) -> tuple[list[Any], str | None]:
-    """The entries of a JSON list, or why there are none."""
+    """The entries of a JSON list, or the problem."""
     try:
         rows = json.loads(text)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""The one mapping from what can go wrong to what Airflow does about it."""
+"""The mapping from our errors to those of Airflow."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from include.recommender.errors import GateRejected, TransientError
 
 
 class ResultReached(SystemExit):
-    """A result that ends the run: HOLD, REJECT, or a person's no.
+    """A result that ends the run: HOLD, REJECT, or a rejection by a person.
 
     Airflow logs any other exception of a task with its stack trace, as a crash. A task that exits gets one line.
     """
 
 
-# A SystemExit is retried unless a policy says otherwise.
+# By default Airflow retries a SystemExit.
 RESULTS_ARE_FINAL = ExceptionRetryPolicy(
     [RetryRule(ResultReached, RetryAction.FAIL, reason="this is a result: another try would find the same")]
 )
 
 
 def to_airflow(error: Exception) -> BaseException:
-    """TransientError goes on, and Airflow retries the task with backoff; anything else fails it at once.
+    """Return the error to raise: Airflow retries a TransientError with backoff, others fail the task at once.
 
     A worker that dies (out of memory, machine gone) raises nothing here: Airflow retries that by itself.
     """

@@ -32,14 +32,14 @@ def _params(known: Parameters) -> dict[str, Param]:
 
 
 def param(about: Parameter) -> Param:
-    """A param. Airflow's answer to a bad value prints the schema, in which `expected` says in words what it takes."""
-    schema = {"$schema": DRAFT, **about.schema(), "expected": about.kind.words}
+    """An Airflow param. Airflow's error prints the schema; its key `expected` describes the allowed values."""
+    schema = {"$schema": DRAFT, **about.schema(), "expected": about.kind.expected}
     return Param(about.plain_default, _help(about), **schema)
 
 
 def _help(about: Parameter) -> str:
-    """The line of help under a field of the form, with what it takes: the form itself does not show bounds."""
+    """The help text under a field, with the allowed values: the form does not show bounds."""
     schema = about.schema()
     if schema.get("enum") or schema["type"] == "boolean" or schema.get("format") == "date":
         return about.text
-    return f"{about.text} Allowed: {about.kind.words}. Default: {shown_default(about.plain_default)}."
+    return f"{about.text} Allowed: {about.kind.expected}. Default: {shown_default(about.plain_default)}."

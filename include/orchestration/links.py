@@ -1,4 +1,4 @@
-"""Where a run's report opens in Airflow's UI. Light to import: every DAG file and task does."""
+"""Where a run's report opens in Airflow's UI. Light to import: every DAG file and task imports it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def report_path(dag_id: str, run_id: str) -> str:
 
 
 def base_url() -> str:
-    """Where the deployment says that its UI is; empty where it does not say."""
+    """The address of the UI that is configured; empty if none is."""
     from airflow.sdk.configuration import conf
 
     return str(conf.get("api", "base_url", fallback="") or "").rstrip("/")
 
 
 def report_url(dag_id: str, run_id: str) -> str:
-    """The report's address for messages that are read outside of the UI."""
+    """The report's address for messages outside the UI."""
     return f"{base_url()}{report_path(dag_id, run_id)}"
 
 
@@ -37,5 +37,5 @@ class ReportLink(BaseOperatorLink):
         return "Report"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """A path, which works under whatever name the UI was opened."""
+        """Return a path, which works under every host name of the UI."""
         return f"{urlsplit(base_url()).path}{report_path(ti_key.dag_id, ti_key.run_id)}"

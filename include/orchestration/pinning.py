@@ -1,5 +1,5 @@
-"""The tuned configuration of a retraining: found once a run, the same in all of its tasks, and never one that has seen
-what the run judges on."""
+"""The tuned configuration of a retraining: resolved once a run, the same in all tasks, and never one whose search used
+the holdout of the run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from include.recommender.tuning.tuned import read_tuned, resolve_tuned
 log = logging.getLogger(__name__)
 
 FIRST_TASK = "resolve_snapshot"
-# What the journal keeps where "newest" found nothing: a search may end while the run is on its way.
+# Stored in the journal if "newest" found nothing: a search may end during the run.
 NONE_YET = "none"
 
 
 def find_tuned(objects: ObjectStore, journal: Journal, facts: RunFacts, task: str) -> Tuned | None:
-    """The tuned configuration that a run asks for, or None; later tasks take what the first one found.
+    """Return the requested tuned configuration, or None; later tasks use the one that the first task found.
 
     Raises
     ------
     NotFound, DataError
-        There is none of the asked id, or it is damaged.
+        There is no configuration with this id, or it is damaged.
     """
     wanted = facts.params.get("tuned")
     if not wanted:
@@ -37,7 +37,7 @@ def find_tuned(objects: ObjectStore, journal: Journal, facts: RunFacts, task: st
         return None if pinned == NONE_YET else read_tuned(objects, pinned)
     found = resolve_tuned(objects, wanted, datetime.fromisoformat(facts.as_of))
     if found is None:
-        log.info("tuned=%s: there is none yet that was better than the defaults; these are used", wanted)
+        log.info("tuned=%s: no configuration is better than the defaults yet; the defaults are used", wanted)
     return found
 
 
@@ -49,12 +49,12 @@ def _pinned(journal: Journal) -> str | None:
 
 
 def check_unseen(objects: ObjectStore, name: str | None, encoded: Artifact) -> None:
-    """Raise ConfigError where the search of a tuned configuration knew reviews of this run's holdout."""
+    """Raise ConfigError if the search used reviews of this run's holdout."""
     if not name or name == NONE_YET:
         return
-    searched_s, cut_s = read_tuned(objects, name).cut_s, encoded.counted(FoldCounts).cut_s
-    if searched_s > cut_s:
-        seen, held = (datetime.fromtimestamp(instant, UTC).isoformat() for instant in (searched_s, cut_s))
+    searched_s, split_s = read_tuned(objects, name).split_s, encoded.counted(FoldCounts).split_s
+    if searched_s > split_s:
+        seen, held = (datetime.fromtimestamp(instant, UTC).isoformat() for instant in (searched_s, split_s))
         raise ConfigError(
             f"tuned={name}: its search knew reviews up to {seen}, and this run judges on those from {held} on, so the "
             "judgement would not be fair. Take one of an earlier as_of, a later as_of for this run, or the "

@@ -1,7 +1,7 @@
-"""The training pool: a run whose pool cannot start a task fails at once, where Airflow would keep it waiting for ever.
+"""The training pool: a run whose pool cannot start a task fails at once. Airflow alone would wait for ever.
 
-A task has no way to ask for pools, and the scheduler only logs that one is missing. So a listener in the scheduler
-looks when a run begins, and leaves what is wrong to the run's first task as an XCom.
+A task cannot read pools, and the scheduler only logs that one is missing. So a listener in the scheduler checks the
+pools when a run begins, and stores the problem as an XCom for the first task.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ HOLDER = "write_report"  # the last task: starting it removes the XCom
 
 
 def require_pool(run: Run) -> None:
-    """Raise ConfigError where a pool of this run cannot start its tasks."""
+    """Raise ConfigError if a pool of this run cannot start its tasks."""
     problem = run.pull(HOLDER, KEY)
     if problem:
         raise ConfigError(str(problem))
 
 
-def look_at_pools(dag_run: Any) -> None:
-    """Leave what is wrong with the pools of a run that begins; runs in the scheduler, in its transaction."""
+def check_pools(dag_run: Any) -> None:
+    """Store the pool problem of a run that begins; runs in the scheduler, in its transaction."""
     if dag_run.dag_id not in {RETRAIN, TUNE}:
         return
     from airflow.models.pool import Pool
@@ -50,14 +50,13 @@ def look_at_pools(dag_run: Any) -> None:
     problem = pool_problem(sorted(used), slots)
     if problem:
         log.error("%s, run %s: %s", dag_run.dag_id, dag_run.run_id, problem)
-    # Also where nothing is wrong: Airflow logs an XCom that is not there as an error. No savepoint: the scheduler
-    # forbids whoever shares its transaction to commit, savepoints included. As it is: tasks read what stands in the
-    # column, and text that was serialized would come with its quotes.
+    # Always set: Airflow logs a missing XCom as an error. No savepoint: the scheduler forbids commits in its
+    # transaction, savepoints included. Not serialized: tasks read the column as it is, and would get the quotes.
     XComModel.set(key=KEY, value=problem or "", serialize=False, session=session, **about)
 
 
 def pool_problem(used: list[str], slots: dict[str, int]) -> str | None:
-    """What keeps the tasks of a run from being started, with what to do; None where nothing does.
+    """Return why the tasks of a run cannot start, and the fix; None if they can.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The reports of runs as pages of the API server: read from S3 with the configured connection, for whoever may read
+"""The reports of runs as pages of the API server: read from S3 with the configured connection, for users who may read
 the DAG's runs.
 
 Only the API server imports this, at the first request. No `from __future__ import annotations`: FastAPI reads the
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 FOLDER = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,299}")
 RUN_FILES = {"report.html": "text/html; charset=utf-8", "report.json": "application/json"}
 TREND = re.compile(rf"trend(-{CHANNEL_PATTERN})?\.html")
-# What is in the bucket gets no rights in Airflow's origin: no scripts, no forms, nothing from elsewhere. Same-origin
-# keeps the session for links from one report to the next.
+# Content of the bucket gets no rights in Airflow's origin: no scripts, no forms, no external resources. Same-origin
+# keeps the session for links between reports.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-same-origin allow-popups",
@@ -42,7 +42,7 @@ NOT_YET = (
 
 
 def may_read(request: Request, user: GetUserDep) -> None:
-    """Refuse whoever may not read the runs of the DAG that a path belongs to; every route depends on this."""
+    """Refuse users who may not read the runs of the DAG of a path; every route depends on this."""
     wanted = request.path_params.get("dag_id", "")
     folder = request.path_params.get("folder", "")
     is_search = wanted == TUNE or folder.startswith(f"{TUNE}__")
@@ -50,7 +50,7 @@ def may_read(request: Request, user: GetUserDep) -> None:
 
 
 def build() -> FastAPI:
-    """The app, closed to whoever `may_read` refuses."""
+    """Build the app; `may_read` guards every route."""
     app = FastAPI(dependencies=[Depends(may_read)], openapi_url=None, docs_url=None, redoc_url=None)
     app.get("/runs/{dag_id}/{run_id:path}")(of_run)
     app.get("/reports/{folder}/{name}")(run_file)
@@ -59,7 +59,7 @@ def build() -> FastAPI:
 
 
 def of_run(dag_id: str, run_id: str, request: Request) -> Response:
-    """To the report of a run, where its links to other pages work."""
+    """Redirect to the report of a run, under the address at which its links work."""
     if dag_id not in {RETRAIN, TUNE}:
         return _page(404, f"The DAG {dag_id} writes no reports of a recommender.")
     path = f"{request.scope.get('root_path', '')}/reports/{run_name(folder_id(dag_id, run_id))}/report.html"

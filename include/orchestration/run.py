@@ -1,4 +1,4 @@
-"""One DAG run as the library sees it: its parameters checked, its dates, its stores and its journal."""
+"""One DAG run for the library: its checked parameters, dates, stores and journal."""
 
 from __future__ import annotations
 
@@ -33,31 +33,31 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 Config = TypeVar("Config")
-Handed = TypeVar("Handed")
+Output = TypeVar("Output")
 NO_PERSON = "dag_test"  # the user of a run by `dag.test()`, as `make run` makes it
 
 
-class Handle(msgspec.Struct, frozen=True):
-    """What a task hands on of an artifact."""
+class ArtifactHandle(msgspec.Struct, frozen=True):
+    """The XCom of a task about an artifact."""
 
     uri: str
     reused: bool
 
 
-def handed(value: Any, type_: type[Handed], task: str) -> Handed:
-    """What a task handed on over XCom, as a type. Raises DataError."""
-    again = "Clear it, with all tasks after it."
+def task_output(value: Any, type_: type[Output], task: str) -> Output:
+    """The XCom of a task as a type. Raises DataError."""
+    again = "Clear it and all tasks after it."
     if value is None:
-        raise DataError(f"The task {task} handed nothing on. {again}")
-    return checked(value, type_, Origin(f"The task {task}", "what it hands on", again))
+        raise DataError(f"The task {task} returned nothing. {again}")
+    return checked(value, type_, Origin(f"The task {task}", "what it returns", again))
 
 
 @dataclass(kw_only=True)
 class Run:
-    """What a task body works with."""
+    """The context of a task body."""
 
     facts: RunFacts
-    asked: RunConfig
+    request: RunConfig
     config: RetrainConfig
     search: TuneConfig
     batch: BatchConfig
@@ -82,32 +82,32 @@ class Run:
         return datetime.fromisoformat(self.facts.run_date)
 
     def pull(self, task: str, key: str = "return_value") -> Any:
-        """What an earlier task of this run handed on, or None.
+        """Return the XCom of an earlier task of this run, or None.
 
-        By name and not as an argument: every argument would draw an edge of its own into the graph.
+        By name and not as an argument: every argument would add an edge to the graph.
         """
-        # Also from within a mapped task, whose own index would be looked for otherwise.
+        # Without map_indexes a mapped task would look for its own index.
         return self.ti.xcom_pull(task_ids=task, key=key, map_indexes=-1)
 
-    def of(self, task: str, type_: type[Handed]) -> Handed:
-        """What an earlier task handed on, as a type. Raises DataError where it is nothing, or something else."""
-        return handed(self.pull(task), type_, task)
+    def output(self, task: str, type_: type[Output]) -> Output:
+        """Return the XCom of an earlier task as a type. Raises DataError if it is missing or wrong."""
+        return task_output(self.pull(task), type_, task)
 
-    def open(self, handle: Handle) -> Artifact:
+    def open(self, handle: ArtifactHandle) -> Artifact:
         """The artifact of a handle."""
         return self.workspace.artifacts.open(handle.uri)
 
-    def made(self, task: str) -> Artifact:
-        """The artifact that an earlier task handed on."""
-        return self.open(self.of(task, Handle))
+    def artifact(self, task: str) -> Artifact:
+        """The artifact that an earlier task returned."""
+        return self.open(self.output(task, ArtifactHandle))
 
-    def hand_on(self, outcome: Outcome) -> dict[str, Any]:
-        """Record a stage's outcome; return what goes over XCom: the URI, and whether it was reused."""
+    def record_output(self, outcome: Outcome) -> dict[str, Any]:
+        """Record a stage's outcome; return the XCom: the URI, and whether it was reused."""
         artifact = outcome.artifact
         stages = {**self.record.artifacts, artifact.stage: artifact.uri}
         all_reused = outcome.reused and (self.record.reused or not self.record.artifacts)
         self.record = replace(self.record, artifacts=stages, reused=all_reused)
-        return dict(plain(Handle(artifact.uri, outcome.reused)))
+        return dict(plain(ArtifactHandle(artifact.uri, outcome.reused)))
 
     def note(self, **facts: Any) -> None:
         """Add to the facts of the task's record."""
@@ -115,20 +115,20 @@ class Run:
 
 
 def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> Any:
-    """Run a task's body within its DAG run; keep its record in the journal, whatever happens.
+    """Run a task's body within its DAG run; always write its record to the journal.
 
     Parameters
     ----------
-    despite_problems : run it although the run's parameters are wrong, as the report of such a run must be written
+    despite_problems : run it even if parameters are wrong: the report of such a run must be written
 
     Raises
     ------
     AirflowFailException
-        For whatever trying again cannot mend.
+        If a retry cannot help.
     ResultReached
-        For HOLD, REJECT and a person's no.
+        On HOLD, REJECT and a rejection by a person.
     TransientError
-        For what Airflow should retry.
+        If Airflow should retry.
     """
     context = get_current_context()
     task_id, started = context["ti"].task_id, time.monotonic()
@@ -163,7 +163,7 @@ def run_task(body: Callable[[Run], Any], *, despite_problems: bool = False) -> A
 
 
 def _take_tuned(run: Run, journal: Journal) -> None:
-    """Put the values of the tuned configuration, where one is asked for, in the place of defaults."""
+    """Replace defaults by the values of the requested tuned configuration, if any."""
     if run.problems:
         return
     try:
@@ -172,7 +172,7 @@ def _take_tuned(run: Run, journal: Journal) -> None:
         run.problems.append(str(error))
         return
     if found is None:
-        run.facts = replace(run.facts, tuned=NONE_YET if run.asked.tuned else None)
+        run.facts = replace(run.facts, tuned=NONE_YET if run.request.tuned else None)
         return
     params, taken = with_tuned(run.facts.params, found)
     run.facts = replace(run.facts, params=params, tuned=found.id, tuned_values=taken)
@@ -181,7 +181,7 @@ def _take_tuned(run: Run, journal: Journal) -> None:
 
 
 def _ended(record: TaskRecord, error: BaseException) -> TaskRecord:
-    """The record of a task that did not come to its end; one that was deferred is still running."""
+    """The record of a task that ended early; a deferred task is still running."""
     if isinstance(error, AirflowSkipException):
         return replace(record, state="skipped")
     if isinstance(error, (Exception, AirflowTaskTimeout, KeyboardInterrupt)):
@@ -191,10 +191,10 @@ def _ended(record: TaskRecord, error: BaseException) -> TaskRecord:
 
 
 def _write_quietly(journal: Journal, record: TaskRecord, started: float) -> None:
-    """A journal that cannot be written must not stand in for what really happened."""
+    """Write the record; an error of the journal must not hide the original error."""
     try:
         journal.write(_timed(record, started))
-    except Exception:  # whatever it is, the first error counts
+    except Exception:  # the original error is raised
         log.exception("The record of %s could not be written", record.task)
 
 
@@ -203,26 +203,26 @@ def _timed(record: TaskRecord, started: float) -> TaskRecord:
 
 
 def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
-    """A DAG run with what is wrong with its parameters; `Run.check` raises that."""
+    """Return the run with the problems of its parameters; `Run.check` raises them."""
     dag_run, params, ti = context["dag_run"], dict(context["params"]), context["ti"]
     run_date = dag_run.logical_date or dag_run.run_after
     problems = unknown(dag_run.conf or {}, context["dag"].params)
-    asked = _asked(params, problems)
-    as_of = _as_of(asked, run_date, max(run_date, dag_run.run_after), problems)
+    request = _request(params, problems)
+    as_of = _as_of(request, run_date, max(run_date, dag_run.run_after), problems)
     facts = RunFacts(
         dag_id=dag_run.dag_id,
         run_id=dag_run.run_id,
         run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
         run_date=run_date.isoformat(),
         as_of=as_of.isoformat(),
-        snapshot=asked.snapshot,
-        channel=asked.channel,
+        snapshot=request.snapshot,
+        channel=request.channel,
         params=params,
         started_by=_started_by(dag_run),
     )
     return Run(
         facts=facts,
-        asked=asked,
+        request=request,
         config=_read(RetrainConfig.from_params, params, problems),
         search=_read(TuneConfig.read, params, problems),
         batch=_read(BatchConfig.read, params, problems),
@@ -238,15 +238,15 @@ def open_run(context: Mapping[str, Any], workspace: Workspace) -> Run:
     )
 
 
-def _asked(params: Mapping[str, Any], problems: list[str]) -> RunConfig:
-    """What is asked of the run; what is wrong with it is at its default, and one more problem."""
+def _request(params: Mapping[str, Any], problems: list[str]) -> RunConfig:
+    """The run parameters; a wrong value becomes its default and one more problem."""
     wrong = {name: problem for name, each in RUN.items() if (problem := each.problem(params.get(name, each.default)))}
     problems += wrong.values()
     return RunConfig.read({name: value for name, value in params.items() if name not in wrong})
 
 
 def _read(read: Callable[[Mapping[str, Any]], Config], params: Mapping[str, Any], problems: list[str]) -> Config:
-    """A configuration; that of the defaults, and more problems, where parameters are wrong."""
+    """A configuration; if parameters are wrong, the defaults and more problems."""
     try:
         return read(params)
     except ConfigError as error:
@@ -254,15 +254,15 @@ def _read(read: Callable[[Mapping[str, Any]], Config], params: Mapping[str, Any]
         return read({})
 
 
-def _as_of(asked: RunConfig, run_date: datetime, latest: datetime, problems: list[str]) -> datetime:
-    """An instant that is not after the run: a model that claims to know the future would never be followed."""
-    if asked.as_of is None:
+def _as_of(request: RunConfig, run_date: datetime, latest: datetime, problems: list[str]) -> datetime:
+    """as_of, not after the run: otherwise no later model could replace this one."""
+    if request.as_of is None:
         return run_date
-    found = instant(asked.as_of)
+    found = instant(request.as_of)
     if found <= latest:
         return found
     problems.append(
-        f"as_of={shown_value(asked.as_of)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
+        f"as_of={shown_value(request.as_of)}: lies after the run's date, {latest.isoformat()}; expected that or earlier"
     )
     return run_date
 
@@ -274,7 +274,7 @@ def _task_name(ti: Any) -> str:
 
 
 def _started_by(dag_run: Any) -> str:
-    """The person whom Airflow knows: of a trigger, or of the backfill that the run belongs to; else what started it."""
+    """The user who triggered the run or its backfill; else the kind of trigger."""
     kind = str(getattr(dag_run.run_type, "value", dag_run.run_type))
     others = {"scheduled": "schedule", "asset_triggered": "asset", "operator_triggered": "another DAG"}
     name = getattr(dag_run, "triggering_user_name", None)

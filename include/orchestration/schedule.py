@@ -37,7 +37,7 @@ Schedule = CronTriggerTimetable | list[Asset] | None
 
 
 def read_schedule(environment: Mapping[str, str]) -> Schedule:
-    """What `dag(schedule=...)` takes.
+    """Return the value for `dag(schedule=...)`.
 
     The timetable is named, since `[scheduler] create_cron_data_intervals` would change what a bare expression means.
 
@@ -65,7 +65,7 @@ def is_zone(name: str) -> bool:
 
 
 def cron_objection(expression: str) -> str | None:
-    """Why Airflow would not do what the author of an expression means; None where it will.
+    """Return why Airflow would misread a cron expression; None if it will not.
 
     Airflow gives the expression to croniter, which takes more than cron: six and seven fields (seconds), `?`, and
     random (R) and hashed (H) times. It also finds out only in the scheduler that an expression never matches.

@@ -1,4 +1,4 @@
-"""Where this deployment keeps things: the environment, read in this one place, and the stores it names."""
+"""The settings of this deployment: the environment, read only here, and its stores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OUR_FOLDERS = frozenset({"artifacts", "models", "channels", "reports", "tuned", 
 class Settings:
     """RECOMMENDER_ROOT, RECOMMENDER_SNAPSHOTS, RECOMMENDER_CACHE and RECOMMENDER_AWS_CONN_ID.
 
-    cache : a folder of our own below RECOMMENDER_CACHE; `storage.cache.claim` makes it
+    cache : the project's folder below RECOMMENDER_CACHE; `storage.cache.claim` creates it
     """
 
     root: str
@@ -57,7 +57,7 @@ class Settings:
         return cls(root, snapshots, cache, connection)
 
     def workspace(self) -> Workspace:
-        """The stores, reached with the credentials of the Airflow connection."""
+        """The stores, with the credentials of the Airflow connection."""
         client = s3_client(self.aws_conn_id)
         return Workspace(ObjectStore.at(client, self.root), ObjectStore.at(client, self.snapshots), self.cache)
 
@@ -87,7 +87,7 @@ def _location(environment: Mapping[str, str], name: str, default: str, problems:
 
 
 def _overlap(root: str, snapshots: str) -> list[str]:
-    """What is wrong with two places of which one lies in the other."""
+    """The problem if one of two places lies within the other."""
     below_root = f"{snapshots}/".removeprefix(f"{root}/") if f"{snapshots}/".startswith(f"{root}/") else ""
     if below_root.split("/")[0] in OUR_FOLDERS:
         return [
@@ -110,7 +110,7 @@ def s3_client(aws_conn_id: str) -> S3Client:
     Raises
     ------
     ConfigError
-        There is no such connection, it is none of AWS, or what it says cannot be used.
+        The connection does not exist, is not of type aws, or is not usable.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from airflow.sdk.exceptions import AirflowException

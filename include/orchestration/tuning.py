@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from include.recommender.data.counts import Resolved
+from include.recommender.data.counts import SnapshotCounts
 from include.recommender.parameters.of_search import ROUNDS
 from include.recommender.storage.documents import plain
-from include.recommender.tuning import steps
-from include.recommender.tuning.records import Asked, Choice, Evidence, Plan, Result
+from include.recommender.tuning import confirmation, steps
+from include.recommender.tuning.records import Evidence, Plan, SearchOutcome, TrialRequest, TrialResult
 from include.recommender.tuning.search_report import write_report as write_tune_report
 from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import ask
 from include.recommender.tuning.tuned import write_tuned
 
-from .run import Run, handed, run_task
+from .run import Run, run_task, task_output
 
 
 def plan() -> dict[str, Any]:
-    """What is searched, and the folds on which trials are judged."""
+    """Plan the searched parameters and the folds."""
 
     def body(run: Run) -> dict[str, Any]:
         planned = plain(
             steps.plan(
                 run.workspace,
-                run.made("parse_reviews"),
+                run.artifact("parse_reviews"),
                 run.as_of,
                 run.search.search,
                 base=run.config,
@@ -38,28 +38,28 @@ def plan() -> dict[str, Any]:
 
 
 def ask_next(number: int) -> list[dict[str, Any]]:
-    """The configurations of a round; none when enough were tried."""
+    """Return the configurations of a round; none if enough were tried."""
 
     def body(run: Run) -> list[dict[str, Any]]:
         config, results = run.search, _results(run, number - 1)
         first = (number - 1) * config.trials_per_round
         n = min(config.trials_per_round, config.trials - first)
-        asked = ask(results, run.of("plan", Plan).defaults, n, config) if n > 0 else []
-        run.note(asked=len(asked))
-        return [plain(Asked(first + at, values)) for at, values in enumerate(asked)]
+        configurations = ask(results, run.output("plan", Plan).defaults, n, config) if n > 0 else []
+        run.note(n_trials=len(configurations))
+        return [plain(TrialRequest(first + at, values)) for at, values in enumerate(configurations)]
 
     return list(run_task(body))
 
 
-def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
-    """One configuration of a round, judged at one cut after the other."""
+def try_one(number: int, trial: dict[str, Any]) -> dict[str, Any]:
+    """Judge one configuration of a round on the splits, one after the other."""
 
     def body(run: Run) -> dict[str, Any]:
         result = plain(
             steps.run_trial(
                 run.workspace,
-                run.of("plan", Plan),
-                handed(asked, Asked, f"ask_{number}"),
+                run.output("plan", Plan),
+                task_output(trial, TrialRequest, f"ask_{number}"),
                 _results(run, number - 1),
                 base=run.config,
                 config=run.search,
@@ -72,11 +72,11 @@ def try_one(number: int, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose() -> dict[str, Any]:
-    """The best against the defaults, confirmed on a cut that the search never looked at."""
+    """Compare the best with the defaults, confirmed on a split that the search did not use."""
 
     def body(run: Run) -> dict[str, Any]:
-        planned, results = run.of("plan", Plan), _results(run, ROUNDS)
-        choice = plain(steps.choose(run.workspace, planned, results, base=run.config, search=run.search))
+        planned, results = run.output("plan", Plan), _results(run, ROUNDS)
+        choice = plain(confirmation.choose(run.workspace, planned, results, base=run.config, search=run.search))
         run.note(choice=choice)
         return dict(choice)
 
@@ -84,18 +84,18 @@ def choose() -> dict[str, Any]:
 
 
 def write_config() -> str:
-    """The winner as `tuned/<id>.json`; returns the id."""
+    """Write the winner as `tuned/<id>.json`; return the id."""
 
     def body(run: Run) -> str:
-        choice = run.of("choose", Choice)
-        # All that the winner was judged with: also what the run had set and did not search.
+        choice = run.output("choose", SearchOutcome)
+        # All values of the winner, also those that the run set and did not search.
         judged_with = applied(run.config, choice.values) if choice.number else run.config
         evidence = Evidence(
             choice=choice,
-            plan=run.of("plan", Plan),
+            plan=run.output("plan", Plan),
             top_k=run.config.evaluate.top_k,
-            snapshot=run.made("resolve_snapshot").counted(Resolved).snapshot,
-            parsed=run.made("parse_reviews").uri,
+            snapshot=run.artifact("resolve_snapshot").counted(SnapshotCounts).snapshot,
+            parsed=run.artifact("parse_reviews").uri,
             run=run.facts.run_id,
         )
         name = write_tuned(run.workspace.root, run.as_of, differing(judged_with), evidence, better=choice.better)
@@ -106,12 +106,12 @@ def write_config() -> str:
 
 
 def write_report() -> str:
-    """The report of the search, up to where it came."""
+    """Write the report of the search, as far as it ran."""
     return str(run_task(lambda run: write_tune_report(run.workspace, run.facts.folder_id), despite_problems=True))
 
 
-def _results(run: Run, rounds: int) -> list[Result]:
+def _results(run: Run, rounds: int) -> list[TrialResult]:
     """The results of the first rounds; a round that was skipped has none."""
     rows = run.ti.xcom_pull(task_ids=[f"try_{number}" for number in range(1, rounds + 1)]) if rounds else []
-    results = [handed(row, Result, "try") for row in rows if row]
+    results = [task_output(row, TrialResult, "try") for row in rows if row]
     return sorted(results, key=lambda row: row.number)

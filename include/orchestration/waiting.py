@@ -1,7 +1,7 @@
 """Waiting for a run's snapshot without holding a worker: the task is deferred to Airflow's triggerer.
 
-The amazon provider's deferrable S3KeySensor needs aiobotocore, which pins boto3 to an old release, and retries its own
-timeout; a look at one prefix a minute needs neither. Light to import, as the DAG file does it.
+The amazon provider's deferrable S3KeySensor needs aiobotocore, which pins boto3 to an old release, and it retries its
+own timeout. One listing a minute needs neither. Light to import, as the DAG file imports it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class WaitForSnapshot(BaseOperator):
         self.patience = patience
 
     def execute(self, context: Context) -> None:
-        """Look once; defer where there is nothing yet."""
+        """Check once; defer if the snapshot has not landed."""
         from .run import run_task
 
         began = context["dag_run"].start_date or datetime.now(UTC)
@@ -63,7 +63,7 @@ class WaitForSnapshot(BaseOperator):
         )
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> None:
-        """Go on, or fail without retries, as the trigger says."""
+        """Continue, or fail without retries, according to the event."""
         from .run import run_task
 
         run_task(lambda run: _conclude(run, event))
@@ -78,7 +78,7 @@ def _conclude(run: Run, event: Mapping[str, Any]) -> None:
 
 
 class SnapshotTrigger(BaseTrigger):
-    """Looks for a snapshot until a deadline.
+    """Checks for a snapshot until a deadline.
 
     Parameters
     ----------
@@ -107,14 +107,14 @@ class SnapshotTrigger(BaseTrigger):
             late = datetime.now(UTC) >= deadline
             landed, error = await sync_to_async(self._look)()
             if landed or error or late:
-                told = {"snapshot": self.about["snapshot"], "error": error or (None if landed else self._late())}
-                yield TriggerEvent(told)  # type: ignore[no-untyped-call]
+                event = {"snapshot": self.about["snapshot"], "error": error or (None if landed else self._late())}
+                yield TriggerEvent(event)  # type: ignore[no-untyped-call]
                 return
             left = (deadline - datetime.now(UTC)).total_seconds()
             await asyncio.sleep(max(0.0, min(float(str(self.about["poll_s"])), left)))
 
     def _look(self) -> tuple[bool, str | None]:
-        """Whether it has landed, and what is wrong that waiting does not mend."""
+        """Whether the snapshot has landed, and an error that waiting does not fix."""
         from include.recommender.data.snapshots import has_landed
         from include.recommender.storage.objects import ObjectStore
 

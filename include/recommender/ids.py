@@ -56,8 +56,8 @@ class Vocabulary:
         if len(names) * _FEW < len(self):
             places = (self.find(name) for name in (names.to_pylist() if isinstance(names, pa.Array) else names))
             return np.fromiter((-1 if row is None else row for row in places), np.int64, len(names))
-        asked = names.cast(pa.large_string()) if isinstance(names, pa.Array) else pa.array(names, pa.large_string())
-        found = pc.fill_null(pc.index_in(asked, value_set=self.ids), -1)
+        wanted = names.cast(pa.large_string()) if isinstance(names, pa.Array) else pa.array(names, pa.large_string())
+        found = pc.fill_null(pc.index_in(wanted, value_set=self.ids), -1)
         return found.to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
 
     def names(self, rows: Positions) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 
 from .. import worlds
 from ..conftest import BUCKET
@@ -214,7 +214,7 @@ def test_a_rollback_is_not_undone_by_the_next_run_without_new_reviews(deployment
     older = read_json(s3, "channels/production.json")["to_model"]
     put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
     run_dag(champion_tolerance=1)
-    workspace.registry.rollback("production", by=By("test", "complaints"))
+    workspace.registry.rollback("production", by=Actor("test", "complaints"))
     run, states = run_dag(NOON.replace(day=8), champion_tolerance=1)
     assert (run.state, states["promote_model"]) == ("success", "skipped")
     assert read_json(s3, "channels/production.json")["to_model"] == older

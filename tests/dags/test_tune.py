@@ -15,7 +15,7 @@ SNAPSHOT = "2018-08-27"
 SMALL = {
     "trials": 4,
     "trials_per_round": 2,
-    "cuts": 2,
+    "splits": 2,
     "min_coverage": 0,
     "iterations": 4,
     "factors": 16,
@@ -77,10 +77,10 @@ def test_a_search_finds_a_configuration_and_a_retraining_takes_it(deployment, s3
 
     # No fold of the search knows anything of what the gate judged on.
     plan, fold = report["plan"], told["fold"]
-    assert plan["cut_s"] == fold["cut_s"]
+    assert plan["split_s"] == fold["split_s"]
     for uri in [*plan["folds"], plan["confirm"]]:
         counts = read_json(s3, f"{uri.partition('/shop/')[2]}/manifest.json")["counts"]
-        assert counts["last_s"] < fold["cut_s"]
+        assert counts["last_s"] < fold["split_s"]
 
     # A retraining that would judge on what the search has seen is refused.
     unfair, _ = run_dag(tuned=report["tuned"], iterations=4, holdout_fraction=0.3)

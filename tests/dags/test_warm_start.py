@@ -15,7 +15,7 @@ def starts(report):
     return {task["task"]: task["facts"].get("start") for task in report["tasks"]}["train_als"]
 
 
-def test_the_candidate_begins_with_a_champion_that_ended_before_its_cut(deployment, s3):
+def test_the_candidate_begins_with_a_champion_that_ended_before_its_split_time(deployment, s3):
     put_snapshot(s3, "2018-07-02", worlds.packed(worlds.before(REVIEWS, "2018-07-02")))
     put_snapshot(s3, "2018-08-27", worlds.packed(REVIEWS))
     first = report_of(s3, run_dag(PAST)[0])

@@ -107,7 +107,7 @@ FOREIGN = {
     "format-unknown-binary": ([bytes(range(32)) * 40, b"\x0a\x05\x08\x01\x12\x01A\n" * 90], "is binary data of an unknown kind"),
     "format-zero-bytes": ([bytes(5000)], "is zero bytes.*again"),
     "format-pointer": ([b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", b"/annex/objects/SHA256E-s1--2.json\n"], "is a (Git LFS|git-annex) pointer.*Fetch that"),
-    "format-link-as-text": ([b"../../blobs/3f1a9c", b"/data/blobs/3f1a9c\n"], "holds nothing but the path .*blobs/3f1a9c: it is a link"),
+    "format-link-as-text": ([b"../../blobs/3f1a9c", b"/data/blobs/3f1a9c\n"], "contains only the path .*blobs/3f1a9c: it is a link"),
     "format-wide-text": ([LINES.decode().encode(code) for code in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")] + ["U1,B1,5.0,1400000000\r\n".encode("utf-16-le")], "is UTF-(16|32) text.*iconv"),
     "format-python": ([_python_lines(*REVIEWS), b"\xef\xbb\xbf \n" + _python_lines(OLD), b"{u'reviewerID': u'U1', u'asin': u'1'}\n"], "holds Python dict literals, not JSON, as older files.*literal_eval"),
     "format-python-metadata": ([_python_lines(METADATA_2014)], r"holds Python dict literals, not JSON \(of product metadata, not of reviews\)"),

@@ -1,4 +1,4 @@
-"""The cut in time, by hand."""
+"""The split in time, by hand."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def test_deduplicate_keeps_the_earliest_and_verified_if_any():
 def test_the_newest_tenth_is_held_out():
     interactions = frame(*((user, 0, 100 + user) for user in range(20)))
     fold = time_split(interactions, 0.1)
-    assert fold.cut_s == 118
+    assert fold.split_s == 118
     assert pairs(fold.holdout) == [(18, 0, 118), (19, 0, 119)]
 
 
@@ -45,12 +45,12 @@ def test_all_of_one_instant_fall_on_the_same_side():
     # The newest fifth would be two of ten; three share the instant at which it begins.
     interactions = frame(*((user, 0, time) for user, time in enumerate([1, 2, 3, 4, 5, 6, 7, 9, 9, 9])))
     fold = time_split(interactions, 0.2)
-    assert (fold.cut_s, len(fold.train), len(fold.holdout)) == (9, 7, 3)
+    assert (fold.split_s, len(fold.train), len(fold.holdout)) == (9, 7, 3)
 
 
-def test_without_a_holdout_the_cut_is_just_after_the_newest_interaction():
+def test_without_a_holdout_the_split_time_is_just_after_the_newest_interaction():
     fold = time_split(frame((0, 0, 10), (1, 0, 30), (2, 1, 20)), 0.0)
-    assert fold.cut_s == 31
+    assert fold.split_s == 31
     assert len(fold.train) == 3
     assert len(fold.holdout) == 0
 
@@ -61,7 +61,7 @@ def test_a_refit_years_after_the_data_ends_keeps_its_weights():
     soon, late = (encode(reviews, 191 * DAY_S + wait, config) for wait in (0, YEARS_S))
     # The newest have their full weight but for one second of age, the oldest is one half-life older.
     np.testing.assert_allclose(late.confidence, [11, 21, 21], rtol=1e-5)
-    assert late.stats["cut_s"] == soon.stats["cut_s"] == 190 * DAY_S + 1
+    assert late.stats["split_s"] == soon.stats["split_s"] == 190 * DAY_S + 1
     for name in ("user_codes", "item_codes", "indptr", "indices", "confidence", "times"):
         assert getattr(soon, name).tobytes() == getattr(late, name).tobytes()
 
@@ -108,7 +108,7 @@ def test_encode_by_hand():
         "interactions": 10,
         "train": 8,
         "holdout": 2,
-        "cut_s": 9,
+        "split_s": 9,
         "cold_users": 1,
         "cold_items": 1,
         "holdout_of_cold_users": 1,
@@ -131,11 +131,11 @@ def test_a_fold_survives_the_disk(tmp_path):
     assert (again.matrix != fold.matrix).nnz == 0
 
 
-def test_a_review_after_the_cut_does_not_verify_one_before_it():
+def test_a_review_after_the_split_time_does_not_verify_one_before_it():
     reviews = frame((0, 0, 10, 5.0, 0), (0, 0, 95, 5.0, 1), (0, 1, 20, 5.0, 1), (0, 2, 90, 5.0, 1), (1, 0, 15, 5.0, 1))
     config = EncodeConfig(holdout_fraction=0.25, half_life_days=0, alpha=10, verified_weight=1, unverified_weight=0.5)
     judged = encode(reviews, 100, config)
-    assert judged.stats["cut_s"] == 90
+    assert judged.stats["split_s"] == 90
     assert judged.confidence.tolist() == [6, 11, 11]
     # What is published knows both.
     assert encode(reviews, 100, replace(config, holdout_fraction=0)).confidence.tolist() == [11, 11, 11, 11]

@@ -106,11 +106,10 @@ def test_the_recalls_are_those_of_the_one_scoring_function():
     inner = inner_fold(fold, CONFIG.encode, 10**6, CONFIG.train.seed)
     factors, _ = fit_als(inner.matrix, CONFIG.train)
     task = fold_task(inner, CONFIG.evaluate)
-    counted = (inner.indices, inner.times, len(inner.item_codes), inner.cut_s)
     tried = {(row.half_life_days, row.power): row.recall for row in learn_prior(fold, CONFIG).tried}
     for days, power in ((30.0, 0.0), (7.5, 0.2), (120.0, 2.5)):
         prior = replace(CONFIG.prior, half_life_days=days, power=power)
-        model = model_of(factors, fit_prior(*counted, prior), CONFIG.train, prior)
+        model = model_of(factors, fit_prior(inner.item_interactions, prior), CONFIG.train, prior)
         judged = judge({"model": model}, task, CONFIG.evaluate)["model"]
         assert tried[days, power] == pytest.approx(judged.means["recall@10"], abs=1e-12)
 

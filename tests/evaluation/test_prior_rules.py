@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks import prior_rules
-from benchmarks.prior_rules import LEVEL, Cut, critical, report
+from benchmarks.prior_rules import LEVEL, Split, critical, report
 from include.recommender.data.inner import inner_fold
 from include.recommender.evaluation.learn_prior import (
     CLEARLY_WORSE,
@@ -49,13 +49,13 @@ def test_the_rule_that_is_used_chooses_what_a_training_learns():
     fold, own = world(0.0, 3.0), (CONFIG.prior.half_life_days, CONFIG.prior.power)
     inner = inner_fold(fold, CONFIG.encode, MAX_INTERACTIONS, CONFIG.train.seed)
     points = list(grid(CONFIG.prior))
-    cut = Cut(grid_recalls(inner, points, CONFIG), grid_recalls(fold, points, CONFIG))
+    split = Split(grid_recalls(inner, points, CONFIG), grid_recalls(fold, points, CONFIG))
     learned = learn_prior(fold, CONFIG)
-    chosen = cut.chosen(CONFIG, CLEARLY_WORSE)
+    chosen = split.chosen(CONFIG, CLEARLY_WORSE)
     assert chosen == (learned.half_life_days, learned.power) != own
     # Where too few users are there to learn from, nothing is.
-    assert Cut(None, cut.holdout).chosen(CONFIG, 0.0) == own
-    told = report([cut, Cut(None, cut.holdout)], CONFIG)
-    both = np.concatenate([cut.holdout[chosen], cut.holdout[own]]).mean()
+    assert Split(None, split.holdout).chosen(CONFIG, 0.0) == own
+    told = report([split, Split(None, split.holdout)], CONFIG)
+    both = np.concatenate([split.holdout[chosen], split.holdout[own]]).mean()
     (row,) = (line for line in told.splitlines() if line.startswith("1.645"))
     assert (row.split()[2], row.split()[5]) == (f"{both:.4f}", "1")

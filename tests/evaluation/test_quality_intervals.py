@@ -1,4 +1,4 @@
-"""The intervals of benchmarks/quality.py: whole users drawn, and cuts taken for a sample."""
+"""The intervals of benchmarks/quality.py: whole users drawn, and splits taken for a sample."""
 
 from types import SimpleNamespace
 
@@ -7,18 +7,20 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.quality import COMPARED, by_cut, by_user, cut_means, gains
+from benchmarks.quality import COMPARED, by_split, by_user, gains, split_means
 from include.recommender.config import RetrainConfig
 
 CONFIG = RetrainConfig.from_params({})
-CUTS = [0.004, 0.011, -0.002, 0.019, 0.007]
+SPLITS = [0.004, 0.011, -0.002, 0.019, 0.007]
 
 
 def test_of_cuts_it_is_students_interval_and_one_more_lies_wider():
-    mean, spread = np.mean(CUTS), np.std(CUTS, ddof=1)
-    of_mean, of_next = by_cut(CUTS, CONFIG)
-    assert of_mean == pytest.approx(stats.t.interval(0.95, len(CUTS) - 1, mean, spread / len(CUTS) ** 0.5))
-    assert of_next == pytest.approx(stats.t.interval(0.95, len(CUTS) - 1, mean, spread * (1 + 1 / len(CUTS)) ** 0.5))
+    mean, spread = np.mean(SPLITS), np.std(SPLITS, ddof=1)
+    of_mean, of_next = by_split(SPLITS, CONFIG)
+    assert of_mean == pytest.approx(stats.t.interval(0.95, len(SPLITS) - 1, mean, spread / len(SPLITS) ** 0.5))
+    assert of_next == pytest.approx(
+        stats.t.interval(0.95, len(SPLITS) - 1, mean, spread * (1 + 1 / len(SPLITS)) ** 0.5)
+    )
 
 
 def test_a_user_judged_at_two_cuts_is_no_second_user():
@@ -46,7 +48,7 @@ def test_the_tables_over_time_are_means_over_users_and_over_cuts():
         SimpleNamespace(day=day, learned=prior, verdict=SimpleNamespace(decision=decision))
         for day, decision in verdicts.items()
     ]
-    table = cut_means(trials, users)
+    table = split_means(trials, users)
     assert table.index.tolist() == ["2018-01-01", "2018-02-01", "all"]
     assert table["users"].tolist() == [2, 1, 3]
     assert table["candidate"].tolist() == pytest.approx([0.25, 1.0, 0.5])

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.errors import ConfigError
+from include.recommender.evaluation.comparison_text import against_reference
 from include.recommender.evaluation.gate import best_reference, decide, strongest_popularity
-from include.recommender.evaluation.words import against_reference
 from include.recommender.registry.verdict import ComparedVersion
 from include.recommender.reporting.sentence import verdict_sentence
 
@@ -59,7 +59,7 @@ def test_a_promotion_below_the_champion_is_not_headlined_as_better_than_populari
 
 
 @pytest.mark.parametrize(
-    ("mean", "low", "high", "words"),
+    ("mean", "low", "high", "text"),
     [
         (0.01, 0.002, 0.02, "10.0% better than the champion"),
         (0.01, -0.002, 0.02, "10.0% above the champion, not distinguishable from it"),
@@ -68,8 +68,8 @@ def test_a_promotion_below_the_champion_is_not_headlined_as_better_than_populari
         (-0.003, -0.005, -0.001, "3.0% below the champion, within tolerance"),
     ],
 )
-def test_better_is_said_only_where_the_interval_says_so(mean, low, high, words):
-    assert against_reference("champion", recall=0.1, mean=mean, low=low, high=high) == words
+def test_better_is_said_only_where_the_interval_says_so(mean, low, high, text):
+    assert against_reference("champion", recall=0.1, mean=mean, low=low, high=high) == text
 
 
 def test_a_champion_without_a_hit_gives_no_relative_number():

@@ -16,7 +16,7 @@ from tests.interactions import frame
 from tests.tables import Table
 
 DAY = int(DAY_S)
-# user, item, day, rating, verified; the cut is at day 1000.
+# user, item, day, rating, verified; the split time is at day 1000.
 ROWS = [(0, 0, 0, 5, 1), (0, 1, 990, 5, 1), (1, 0, 600, 5, 1), (1, 2, 700, 5, 0), (2, 1, 100, 5, -1), (3, 0, 990, 5, 0)]
 HELD = [(0, 2, 1000, 5, 1), (1, 1, 1001, 5, 1), (2, 0, 1002, 5, 1), (3, 1, 1003, 5, 1)]
 

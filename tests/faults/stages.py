@@ -29,7 +29,7 @@ from include.recommender.stages import profiles as quality
 from include.recommender.stages import run_report as report
 from include.recommender.stages.candidate import Candidate
 from include.recommender.stages.fit import Fitted
-from include.recommender.stages.publish import Made, Published
+from include.recommender.stages.publish import Published, RunArtifacts
 from include.recommender.stages.warm import candidate_start
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.artifacts import Artifact
@@ -157,7 +157,7 @@ def refit(task: Task) -> Any:
 
 
 def upload_model(task: Task) -> Any:
-    made = Made(
+    made = RunArtifacts(
         resolved=task.open("resolve_snapshot"),
         downloaded=task.open("download_reviews"),
         parsed=task.open("parse_reviews"),
@@ -167,12 +167,15 @@ def upload_model(task: Task) -> Any:
         gated=task.open("recall_gate"),
         published=Fitted(*(task.open("refit", name) for name in ("encoded", "trained", "prior"))),
     )
-    return asdict(publish.upload_model(task.workspace, made, as_of=task.as_of, run=task.run_id, config=CONFIG))
+    publication = publish.Publication(artifacts=made, as_of=task.as_of, run=task.run_id, config=CONFIG)
+    return asdict(publish.upload_model(task.workspace, publication))
 
 
 def promote_model(task: Task) -> Any:
     published = Published(**task.handles["upload_model"])
-    asked = promote.Asked(published=published, channel=CHANNEL, who="dag", run=task.run_id, why="verdict PROMOTE")
+    asked = promote.PromotionRequest(
+        published=published, channel=CHANNEL, who="dag", run=task.run_id, why="verdict PROMOTE"
+    )
     return asdict(promote.promote_model(task.workspace, asked, task.open("evaluate")))
 
 

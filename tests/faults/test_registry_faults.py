@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from include.recommender.errors import ConfigError, NotFound, PreconditionFailed, TransientError
-from include.recommender.registry.registry import By, Registry
+from include.recommender.registry.registry import Actor, Registry
 from include.recommender.registry.retention import Retention, retire
 from include.recommender.registry.versions import manifest_key
 from include.recommender.storage.objects import ObjectStore
@@ -16,7 +16,7 @@ from .proxy import Fault
 
 NOTHING = Retention(keep_newest=0, keep_moves=0)
 POINTER = r"channels/production\.json"
-BY = By("ann", "bad")
+BY = Actor("ann", "bad")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from include.recommender.frames.data_steps import FUNNEL
 from include.recommender.frames.judged import EVALUATION, VERDICT
 from include.recommender.frames.overview import COMPARISON, VERSIONS
 from include.recommender.frames.timeline import HISTORY, TREND
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 from include.recommender.registry.retention import Retention, retire
 
 from ..documents import ABOVE
@@ -97,7 +97,7 @@ def test_a_damaged_channel_stops_no_table_of_versions(registry, caplog):
 
 def test_history_is_the_oldest_move_first(registry):
     line(registry, M1, M2)
-    registry.rollback("production", by=By("ann", "one item for everybody"))
+    registry.rollback("production", by=Actor("ann", "one item for everybody"))
     found = history(registry)
     assert found["number"].tolist() == [1, 2, 3]
     assert found["kind"].tolist() == ["promote", "promote", "rollback"]
@@ -137,7 +137,7 @@ def test_verdict_has_a_row_a_threshold(registry):
     publish(registry, M1, verdict=made_verdict(decision="HOLD", reasons=["too few users"], n_users=3))
     found = verdict(registry, str(M1))
     users = row(found, check="judged users")
-    assert (users["found"], users["asked"], users["passed"]) == ("3", "at least 100", False)
+    assert (users["found"], users["required"], users["passed"]) == ("3", "at least 100", False)
     assert found["passed"].isna().any()
     assert set(found["decision"]) == {"HOLD"}
 
@@ -157,7 +157,7 @@ def test_a_retired_version_keeps_its_evaluation(registry):
 
 def test_compare_shows_facts_settings_and_what_forbids_the_comparison(registry):
     publish(registry, M1, items=("00", "01"))
-    publish(registry, M2, items=("00", "01", "02"), libraries={"numpy": "3"}, cut_s=1_530_000_001)
+    publish(registry, M2, items=("00", "01", "02"), libraries={"numpy": "3"}, split_s=1_530_000_001)
     found = compare(registry, str(M1), str(M2))
     assert shape(found) == promised(COMPARISON)
     recall = row(found, section="metrics", name="recall@10")

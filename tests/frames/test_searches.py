@@ -17,7 +17,7 @@ from ..documents import evidence
 from ..tuning.test_report import WHOLE
 from .shapes import promised, shape
 
-COLUMNS = {**TRIALS, "cut_1": NUMBER, "cut_2": NUMBER, "alpha": NUMBER, "prior_half_life_days": NUMBER}
+COLUMNS = {**TRIALS, "split_1": NUMBER, "split_2": NUMBER, "alpha": NUMBER, "prior_half_life_days": NUMBER}
 RUN = "manual 1"  # not plain, so that its folder has another name
 
 
@@ -48,8 +48,8 @@ def test_a_trial_has_its_values_its_cuts_and_whether_it_was_chosen(registry):
     assert found["alpha"].tolist() == [10.0, 11.0, 15.0]
     assert found["chosen"].tolist() == [False, False, True]
     assert found["pruned"].tolist() == [False, True, False]
-    assert found.loc[1, "cut_1"] == 0.3
-    assert found["cut_2"].isna().tolist() == [False, True, False]
+    assert found.loc[1, "split_1"] == 0.3
+    assert found["split_2"].isna().tolist() == [False, True, False]
 
 
 def test_what_is_missing_or_foreign_is_named(registry):

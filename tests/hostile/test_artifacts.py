@@ -148,7 +148,7 @@ def test_a_handle_leads_to_an_artifact_of_this_root(workspace, uri):
         ("fit_popularity", {"names": ["/etc/x"]}),
         ("learn_prior", {"prior": {"power": -1.0}}),
         ("resolve_snapshot", {"snapshot": "../2018"}),
-        ("encode_interactions", {"cut_s": 2**40}),
+        ("encode_interactions", {"split_s": 2**40}),
         ("parse_reviews", {}),
         ("recall_gate", {"decision": "PROMOTE!"}),
         ("tune_trial", {}),

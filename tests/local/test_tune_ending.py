@@ -5,14 +5,14 @@ from pathlib import Path
 from include.recommender.config import TuneConfig
 from include.recommender.registry.verdict import Interval
 from include.recommender.runs.journal import TaskError, TaskRecord
-from include.recommender.tuning.records import Result, TuneReport
+from include.recommender.tuning.records import TrialResult, TuneReport
 from local.tune_ending import tune_ending
 
 from ..documents import choice, evidence
 
 
 def result(number, objective, pruned=False):
-    return Result(
+    return TrialResult(
         number=number,
         values={"alpha": 10.0 + number},
         recalls=[objective],

@@ -68,7 +68,7 @@ def test_taking_rows_is_that_of_the_matrix(sizes, data):
     assert taken.rows.tolist() == np.repeat(np.arange(len(rows)), taken.sizes).tolist()
 
 
-def test_what_happened_after_the_cut_has_no_age():
+def test_what_happened_after_the_split_time_has_no_age():
     times = np.array([-5, 0, 5], dtype=np.int64) * DAY_S
-    found = confidences(times, np.full(3, 5, np.float32), np.ones(3, np.int8), cut_s=0, config=EncodeConfig())
+    found = confidences(times, np.full(3, 5, np.float32), np.ones(3, np.int8), split_s=0, config=EncodeConfig())
     assert found[0] < found[1] == found[2] == 1 + EncodeConfig().alpha

@@ -10,6 +10,7 @@ from include.recommender.config import PriorConfig
 from include.recommender.models.als import Als
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.histories import Histories
+from include.recommender.models.popularity import ItemInteractions
 from include.recommender.models.prior import FLOOR, LONG_HISTORY, ItemPrior, PriorAls, fit_prior
 
 from .test_fold_in import items_of, matrix_of
@@ -20,7 +21,8 @@ COUNTS = arrays(np.float64, st.integers(1, 12), elements=st.just(0.0) | st.float
 
 def test_popularity_halves_with_each_half_life():
     items, times = np.array([0, 1, 1], dtype=np.int32), np.array([0, 0, 30], dtype=np.int64) * DAY_S
-    popularity = fit_prior(items, times, 3, 60 * DAY_S, PriorConfig(half_life_days=30))
+    train = ItemInteractions(items=items, times=times, n_items=3, split_s=60 * DAY_S)
+    popularity = fit_prior(train, PriorConfig(half_life_days=30))
     assert popularity == pytest.approx([0.25, 0.75, 0.0])
 
 

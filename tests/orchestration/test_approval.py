@@ -9,7 +9,7 @@ import pytest
 from include.orchestration import run as run_module
 from include.orchestration.approval import NOTE_CHARS
 from include.orchestration.approval import answer as answered
-from include.orchestration.approval_page import body, plain, stays, subject
+from include.orchestration.approval_page import body, plain, reason_to_stay, subject
 from include.orchestration.failures import ResultReached
 from include.orchestration.run import open_run
 from include.recommender.runs.journal import Journal
@@ -92,14 +92,14 @@ def test_an_older_date_moves_nothing_and_nobody_is_asked(workspace):
     newer = Candidate(workspace, SEPTEMBER)
     newer.promote()
     older = Asked(workspace, JULY)
-    assert "knows more" in stays(older.run, state(workspace))
-    assert newer.model_id in stays(older.run, state(workspace))
-    assert stays(Asked(workspace, SEPTEMBER).run, state(workspace)) is None
+    assert "knows more" in reason_to_stay(older.run, state(workspace))
+    assert newer.model_id in reason_to_stay(older.run, state(workspace))
+    assert reason_to_stay(Asked(workspace, SEPTEMBER).run, state(workspace)) is None
 
 
 def test_a_promotion_by_hand_moves_nothing_and_nobody_is_asked(workspace):
     asked = Asked(workspace, JULY, promotion="by_hand")
-    assert "promotion is by hand" in stays(asked.run, None)
+    assert "promotion is by hand" in reason_to_stay(asked.run, None)
 
 
 def test_the_page_has_a_markdown_table_the_report_and_what_will_happen(workspace):

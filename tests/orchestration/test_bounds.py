@@ -89,7 +89,7 @@ def test_no_number_is_a_number_for_form_or_task(name, value):
 def test_five_point_nought_is_a_whole_number_and_a_half_is_none():
     whole = Whole(1, 9)
     assert (whole.allows(5.0), whole.read(5.0), type(whole.read(5.0))) == (True, 5, int)
-    assert whole.complaint(5.5) == "5.5: expected a whole number from 1 to 9"
+    assert whole.problem(5.5) == "5.5: expected a whole number from 1 to 9"
     assert [whole.parse(text) for text in ("5", "-5", "5.0", "\u0665", " 5", "")] == [5, -5, "5.0", "\u0665", " 5", ""]
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from include.orchestration import run as run_module
 from include.orchestration import tasks
-from include.orchestration.pools import HOLDER, KEY, look_at_pools, pool_problem
+from include.orchestration.pools import HOLDER, KEY, check_pools, pool_problem
 
 from ..dags.harness import sync_dags
 from .test_run import context
@@ -87,9 +87,9 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
 
 def test_a_run_of_another_dag_is_none_of_its_business():
     # No run that SQLAlchemy knows: looking further than its DAG would raise.
-    assert look_at_pools(SimpleNamespace(dag_id="another", run_id="r")) is None
+    assert check_pools(SimpleNamespace(dag_id="another", run_id="r")) is None
     with pytest.raises(Exception, match="SimpleNamespace"):
-        look_at_pools(SimpleNamespace(dag_id="recommender_retrain", run_id="r"))
+        check_pools(SimpleNamespace(dag_id="recommender_retrain", run_id="r"))
 
 
 def test_the_first_task_fails_with_what_to_do(deployment, workspace, monkeypatch):

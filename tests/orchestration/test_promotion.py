@@ -6,7 +6,7 @@ import pytest
 
 from include.recommender.errors import DataError, GateRejected
 from include.recommender.parameters.of_registry import WHY_CHARS
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 from include.recommender.registry.versions import file_key
 
 from ..candidates import AUGUST, CHANNEL, JULY, SEPTEMBER, Candidate
@@ -33,7 +33,7 @@ def test_one_that_does_not_pass_against_the_new_champion_is_refused_in_one_line(
     strong.promote()
     with pytest.raises(GateRejected) as caught:
         weak.promote()
-    assert "Judged again, it does not pass" in str(caught.value)
+    assert "Judged again, the candidate does not pass" in str(caught.value)
     last = str(caught.value).splitlines()[-1]
     assert last.startswith("REJECT: worse than the champion")
     assert last.endswith("Nothing is published.")
@@ -66,7 +66,7 @@ def test_a_version_that_was_rolled_back_is_not_promoted_again_unless_a_person_fo
     first, second = Candidate(workspace, JULY), Candidate(workspace, SEPTEMBER)
     first.promote()
     second.promote()
-    workspace.registry.rollback(CHANNEL, by=By("ann", "one item to everybody"))
+    workspace.registry.rollback(CHANNEL, by=Actor("ann", "one item to everybody"))
     promotion = second.promote()
     assert not promotion.moved
     assert "was rolled back by ann (one item to everybody)" in promotion.why

@@ -71,7 +71,7 @@ def test_as_of_is_a_date_or_an_instant(workspace, text, instant):
 
 def test_the_forms_defaults_are_the_configurations_defaults(workspace):
     assert open_run(context(), workspace).config == RetrainConfig()
-    assert open_run(context(), workspace).asked == RunConfig()
+    assert open_run(context(), workspace).request == RunConfig()
 
 
 def test_a_parameter_reaches_the_stage_it_belongs_to(workspace):
@@ -107,8 +107,8 @@ def test_who_started_a_run_is_the_person_whom_airflow_knows(workspace, kind, use
 
 def test_a_task_whose_predecessor_handed_nothing_on_says_what_to_clear(workspace):
     about = context() | {"ti": SimpleNamespace(task_id="evaluate", try_number=1, xcom_pull=lambda **_: None)}
-    with pytest.raises(DataError, match=r"The task train_als handed nothing on\. Clear it"):
-        open_run(about, workspace).made("train_als")
+    with pytest.raises(DataError, match=r"The task train_als returned nothing\. Clear it"):
+        open_run(about, workspace).artifact("train_als")
 
 
 def test_a_verdict_ends_a_task_as_a_result_in_one_line_and_is_never_retried():

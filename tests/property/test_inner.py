@@ -27,21 +27,21 @@ def test_the_inner_fold_is_what_its_definition_says(reviews, fraction):
     outer = encoded(reviews, 70, config)
     inner = inner_fold(outer, config, 10**6, 0)
     times = sorted(outer.times.tolist())
-    cut_s = times[min(len(times) - 1, round(len(times) * (1 - fraction)))]
-    train = [row for row in entries(outer) if row[2] < cut_s]
+    split_s = times[min(len(times) - 1, round(len(times) * (1 - fraction)))]
+    train = [row for row in entries(outer) if row[2] < split_s]
     known, items = {row[0] for row in train}, {row[1] for row in train}
-    held = [row for row in entries(outer) if row[2] >= cut_s and row[0] in known]
+    held = [row for row in entries(outer) if row[2] >= split_s and row[0] in known]
     if not held:
         assert inner is None
         return
-    assert inner.stats["cut_s"] == cut_s <= outer.stats["cut_s"]
+    assert inner.stats["split_s"] == split_s <= outer.stats["split_s"]
     assert entries(inner) == train
     assert inner.matrix.has_canonical_format
     assert inner.matrix.shape == outer.matrix.shape
     expected = [(row, int(outer.item_codes[item]) if item in items else -1) for row, item, _ in held]
     users = np.repeat(inner.holdout_rows, np.diff(inner.holdout_indptr)).tolist()
     assert sorted(zip(users, inner.holdout_items.tolist(), strict=True)) == sorted(expected)
-    again = confidences(inner.times, inner.ratings, inner.verified, cut_s=cut_s, config=config)
+    again = confidences(inner.times, inner.ratings, inner.verified, split_s=split_s, config=config)
     assert (inner.confidence == again).all()
 
 
@@ -58,6 +58,6 @@ def test_a_sample_is_of_whole_users(reviews, most, seed):
     assert inner.stats["train"] <= most
     for row in inner.holdout_rows:
         mine = [entry for entry in entries(outer) if entry[0] == row]
-        assert [entry for entry in mine if entry[2] < inner.stats["cut_s"]] == [
+        assert [entry for entry in mine if entry[2] < inner.stats["split_s"]] == [
             e for e in entries(inner) if e[0] == row
         ]

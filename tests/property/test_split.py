@@ -64,17 +64,17 @@ def test_deduplicate_twice_changes_nothing(reviews):
 
 @quick
 @given(REVIEWS, FRACTIONS)
-def test_the_cut_lies_between_train_and_holdout_and_nothing_is_lost(reviews, fraction):
+def test_the_split_time_lies_between_train_and_holdout_and_nothing_is_lost(reviews, fraction):
     interactions = deduplicate(reviews)
     try:
         fold = time_split(interactions, fraction)
     except DataError:
         assume(False)
-    assert fold.train.time.max() < fold.cut_s <= fold.holdout.time.min()
+    assert fold.train.time.max() < fold.split_s <= fold.holdout.time.min()
     assert sorted(keys(fold.train) + keys(fold.holdout)) == keys(interactions)
-    # At least the share that was asked for (rounded), and no more than what ties at the cut add to it.
+    # At least the share that was asked for (rounded), and no more than what ties at the split time add to it.
     wanted = len(interactions) - min(len(interactions) - 1, round(len(interactions) * (1 - fraction)))
-    newer = int((fold.holdout.time > fold.cut_s).sum())
+    newer = int((fold.holdout.time > fold.split_s).sum())
     assert newer < wanted <= len(fold.holdout)
 
 
@@ -96,7 +96,7 @@ def test_reviews_from_as_of_on_change_nothing(reviews, fraction, as_of_s):
     past = encode(before(reviews, as_of_s), as_of_s, config)
     assert fold_bytes(past)[1:] == fold_bytes(fold)[1:]
     assert fold.stats["after_as_of"] == int((reviews.time >= as_of_s).sum())
-    assert fold.times.max() < fold.stats["cut_s"] <= as_of_s
+    assert fold.times.max() < fold.stats["split_s"] <= as_of_s
 
 
 @quick
@@ -149,12 +149,12 @@ def test_filter_rare_reaches_the_largest_fixed_point(reviews, min_user, min_item
 @quick
 @given(REVIEWS, st.floats(0, 10_000), st.just(0.0) | st.floats(0.001, 5_000), st.integers(0, 10**9))
 def test_confidence_is_finite_and_at_least_one(reviews, alpha, half_life_days, wait):
-    cut_s = int(reviews.time.max()) + 1 + wait
+    split_s = int(reviews.time.max()) + 1 + wait
     values = confidences(
         reviews.time,
         reviews.rating,
         reviews.verified,
-        cut_s=cut_s,
+        split_s=split_s,
         config=EncodeConfig(alpha=alpha, half_life_days=half_life_days),
     )
     assert values.dtype == np.float32

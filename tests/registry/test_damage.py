@@ -12,7 +12,7 @@ import pytest
 
 from include.recommender.errors import DataError, NotFound
 from include.recommender.registry.bundle import ModelPart, read_manifest
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 from include.recommender.registry.sealed import read_document, write_document
 from include.recommender.registry.seen import Seen
 from include.recommender.registry.versions import Tombstone, file_key, manifest_key, tombstone_key
@@ -20,7 +20,7 @@ from include.recommender.storage.artifacts import canonical_hash
 
 from .makers import CREATED, M1, M2, M3, make, move, moving, publish, version
 
-BY = By("ann@shop", "sells nothing")
+BY = Actor("ann@shop", "sells nothing")
 N_FLIPS = 1500
 
 
@@ -71,14 +71,14 @@ def test_a_flipped_bit_or_a_cut_is_refused_or_means_the_same(manifest, kind):
     ("change", "says"),
     [
         ({"model_id": "20180831-000000000000"}, "its identity gives"),
-        ({"published_cut_s": 1_500_000_000}, "its identity gives"),
+        ({"published_split_s": 1_500_000_000}, "its identity gives"),
         ({"identity": {"label": "other"}}, "its identity gives"),
         ({"as_of": "2018-01-01T00:00:00+00:00"}, "expected an instant from 2018-09-01"),
         ({"as_of": "9018-09-01T00:00:00+00:00"}, "expected an instant from"),
         ({"as_of": "2018-09-01T00:00:00"}, "as_of: Expected `datetime` with a timezone"),
         ({"as_of": 7}, "as_of: Expected `datetime`, got `int`"),
-        ({"cut_s": 1_600_000_000}, "expected in this order"),
-        ({"cut_s": "1530000000"}, "cut_s: Expected `int`, got `str`"),
+        ({"split_s": 1_600_000_000}, "expected in this order"),
+        ({"split_s": "1530000000"}, "split_s: Expected `int`, got `str`"),
         ({"last_s": 1_400_000_000}, "expected in this order"),
         ({"metrics": {}}, "lacks candidate"),
         ({"verdict": {}}, "verdict: Object missing required field"),

@@ -9,7 +9,7 @@ import pytest
 
 from include.recommender.errors import ConfigError, NotFound, PreconditionFailed
 from include.recommender.registry.moves import replay
-from include.recommender.registry.registry import By, Registry
+from include.recommender.registry.registry import Actor, Registry
 from include.recommender.registry.retention import Retention, retire
 from include.recommender.storage.objects import ObjectStore
 
@@ -72,9 +72,9 @@ def test_rollbacks_and_promotions_at_once_leave_one_unbroken_chain(registries):
     for number in range(ROUNDS):
         name = publish(first, version(f"n{number}", 10 + number))
         acts = [
-            lambda: registries[0].rollback("production", by=By("a", "race")),
-            lambda: registries[1].rollback("production", by=By("b", "race")),
-            lambda name=name: registries[2].promote_by_hand("production", name, by=By("c", "race")),
+            lambda: registries[0].rollback("production", by=Actor("a", "race")),
+            lambda: registries[1].rollback("production", by=Actor("b", "race")),
+            lambda name=name: registries[2].promote_by_hand("production", name, by=Actor("c", "race")),
             lambda: registries[3].channels.history("production"),
         ]
         at_once(acts)

@@ -10,7 +10,7 @@ from urllib3 import HTTPResponse
 
 from include.recommender.errors import ConfigError, DataError, NotFound, TransientError
 from include.recommender.registry import retention
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 from include.recommender.registry.retention import Retention, plan, retire
 from include.recommender.registry.sealed import write_document
 from include.recommender.registry.versions import Tombstone, manifest_key, tombstone_key
@@ -48,7 +48,7 @@ def keys(registry, prefix="models/"):
 )
 def test_what_goes_by_rule(registry, rule, goes):
     line(registry, M1, M2, M3, M4, M5)
-    registry.rollback("production", by=By("ann", "bad"))  # production: m4; this move names m5 too
+    registry.rollback("production", by=Actor("ann", "bad"))  # production: m4; this move names m5 too
     move(registry, M1, channel="staging")
     move(registry, M5, channel="staging")
     expected = [name for name in goes if name != M5]  # staging points to it
@@ -88,7 +88,7 @@ def test_a_retired_version_is_gone_and_what_it_was_is_still_told(registry):
     with pytest.raises(NotFound, match=rf"{M1}: was retired at 20.* by ann@shop"):
         registry.manifest(M1)
     with pytest.raises(ConfigError, match=f"no version below {M3} is left"):
-        registry.rollback("production", by=By("ann", "bad"))
+        registry.rollback("production", by=Actor("ann", "bad"))
     assert len(registry.channels.history("production")) == 3
     assert retired(retire(registry, NOTHING, "ann", dry_run=False)) == []
 
@@ -175,7 +175,7 @@ def test_an_upload_that_begins_anew_over_leftovers_keeps_its_files(registry, mon
             yield replace(row, modified_at=long_ago) if row.key == old else row
 
     monkeypatch.setattr(type(registry.objects), "walk", aged)
-    monkeypatch.setattr(retention, "_bury", lambda *_: registry.objects.write(fresh, b"x"))
+    monkeypatch.setattr(retention, "_write_tombstones", lambda *_: registry.objects.write(fresh, b"x"))
     done = retire(registry, Retention(), "ann", dry_run=False)
     assert [row.model_id for row in done.leftovers] == ["half"]
     assert {old, fresh} <= keys(registry)

@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from include.recommender.errors import ConfigError, DataError, NotFound
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 from include.recommender.registry.versions import manifest_key
 
 from .makers import M1, M2, M3, OLD, Version, line, move, publish, version
 
-BY = By("ann@shop", "sells nothing")
+BY = Actor("ann@shop", "sells nothing")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_retired_version_is_passed_over_and_cannot_be_named(registry, caplog):
     with pytest.raises(NotFound, match=f"models/{M2}"):
         registry.rollback("production", M2, by=BY)
     assert registry.rollback("production", by=BY).model_id == M1
-    assert "Passed over" in caplog.text
+    assert "Skipped" in caplog.text
 
 
 def test_there_is_nothing_to_go_back_to(registry):
@@ -56,7 +56,7 @@ def test_there_is_nothing_to_go_back_to(registry):
     with pytest.raises(ConfigError, match="Promote one by hand"):
         registry.rollback("production", by=BY)
     with pytest.raises(ConfigError, match="why"):
-        registry.rollback("production", by=By("ann", "  "))
+        registry.rollback("production", by=Actor("ann", "  "))
 
 
 def test_what_was_rolled_back_is_known_until_a_person_brings_it_back(registry):
@@ -66,7 +66,7 @@ def test_what_was_rolled_back_is_known_until_a_person_brings_it_back(registry):
     assert registry.was_rolled_back("production", M2) == taken_off
     assert registry.was_rolled_back("production", M1) is None
     assert registry.was_rolled_back("staging", M2) is None
-    registry.promote_by_hand("production", M2, by=By("ann", "was the data after all"))
+    registry.promote_by_hand("production", M2, by=Actor("ann", "was the data after all"))
     assert registry.was_rolled_back("production", M2) is None
     assert registry.rollback("production", by=BY).model_id == M1
 
@@ -77,9 +77,9 @@ def test_a_promotion_goes_to_older_knowledge_only_when_it_is_forced(registry):
     with pytest.raises(ConfigError, match="--allow-older"):
         move(registry, OLD)
     with pytest.raises(ConfigError, match="--allow-older"):
-        registry.promote_by_hand("production", OLD, by=By("ann", "reason"))
+        registry.promote_by_hand("production", OLD, by=Actor("ann", "reason"))
     assert registry.channels.read("production").model_id == M2
-    state = registry.promote_by_hand("production", OLD, by=By("ann", "reason"), allow_older=True)
+    state = registry.promote_by_hand("production", OLD, by=Actor("ann", "reason"), allow_older=True)
     assert (state.model_id, state.move.kind) == (OLD, "force")
     older = publish(registry, Version("older", "2018-07-01T00:00:00+00:00"))
     assert move(registry, older, kind="force").model_id == older
@@ -103,16 +103,16 @@ def test_of_versions_that_know_the_same_neither_is_older(registry):
 
 def test_by_hand_a_version_that_the_gate_held_is_forced_and_nothing_moves_twice(registry):
     held = publish(registry, version("held"), decision="HOLD")
-    state = registry.promote_by_hand("production", held, by=By("ann", "reason"))
+    state = registry.promote_by_hand("production", held, by=Actor("ann", "reason"))
     assert (state.move.kind, state.move.verdict) == ("force", "HOLD")
-    assert registry.promote_by_hand("production", held, by=By("ann", "again")) == state
+    assert registry.promote_by_hand("production", held, by=Actor("ann", "again")) == state
     assert len(registry.channels.history("production")) == 1
 
 
 def test_a_move_that_says_another_instant_than_the_version_is_refused(registry):
     line(registry, M1)
     state = registry.channels.read("production")
-    with pytest.raises(DataError, match=r"until 2018-09-01.*the move says 2030-01-01"):
+    with pytest.raises(DataError, match=r"until 2018-09-01.*the move has 2030-01-01"):
         registry.promote(replace(state.move, known_until=datetime(2030, 1, 1, tzinfo=UTC)), state)
 
 

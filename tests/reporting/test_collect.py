@@ -171,7 +171,7 @@ def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
         _, made = runs.run(workspace)
     told = "\n".join(record.getMessage() for record in caplog.records)
     assert "1 file," in told
-    assert re.search(r"cut_s +2018-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", told)
+    assert re.search(r"split_s +2018-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", told)
     assert told.count("\ncold_users ") == 1
     config = RetrainConfig.from_params(runs.PARAMS).encode
     caplog.clear()
@@ -182,7 +182,7 @@ def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
     told = "\n".join(record.getMessage() for record in caplog.records)
     assert "cold_users" not in told
     assert told.count("train_items") == 1
-    assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, cut 2018-", told)
+    assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, split time 2018-", told)
 
 
 def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store(workspace):

@@ -163,7 +163,7 @@ def test_a_run_that_stopped_early_says_how_far_it_came(report):
     page = Page(render_html(early))
     for words in ("ERROR", "stopped at parse_reviews", "a.gz: truncated. Download it again.", "Nothing was published"):
         assert words in page.text
-    assert "The run did not come to training, judging." in page.text
+    assert "The run did not reach training, judging." in page.text
     assert {attrs["id"] for tag, attrs in page.tags if tag == "section"} == {
         "verdict",
         "data",
@@ -240,9 +240,9 @@ def test_the_verdict_speaks_of_coverage_and_of_what_is_live(report):
         assert f"points, 95 % from {low * 100:+.2f} to {high * 100:+.2f}." in told
     told = plain(compared | {"champion_how": "refitted"})
     assert "live" not in told.split("had 10.00 %")[0].rsplit("points", 1)[-1]
-    assert "fitted anew on this train part, had 10.00 %." in told
+    assert "fitted again on this train part, had 10.00 %." in told
     few = compared | {"verdict": compared["verdict"] | {"n_users": 99}}
-    assert "is not to be told apart by so few users:" in plain(few | {"champion_how": "published"})
+    assert "is not distinguishable with so few users:" in plain(few | {"champion_how": "published"})
 
 
 def plain(report):
@@ -254,7 +254,7 @@ def test_an_unchanged_run_links_to_the_report_it_equals_and_has_no_empty_cards(r
     page = render_html(report | {"unchanged": "20180901-abc", "unchanged_report": "manual__1", "table": "THE TABLE"})
     assert 'href="../manual__1/report.html"' in page
     assert "THE TABLE" in page
-    assert "did not come to judging" not in page
+    assert "did not reach judging" not in page
     assert "No model was trained" not in page
     assert 'id="lineage"' in page
 
@@ -331,7 +331,7 @@ def test_an_early_error_shows_nothing_empty_and_names_generated_reviews(report):
     assert [attrs["id"] for tag, attrs in page.tags if tag == "section"] == ["verdict", "lineage", "tasks"]
     assert [target for target in page.attributes("href") if target[0] == "#"][:3] == ["#verdict", "#lineage", "#tasks"]
     assert "Generated sample reviews" in page.text
-    assert "The run did not come to parsing reviews, training, judging." in page.text
+    assert "The run did not reach parsing reviews, training, judging." in page.text
 
 
 def test_a_loss_that_is_no_number_is_drawn_as_a_gap(report):

@@ -113,7 +113,7 @@ def test_the_card_says_what_was_judged_and_what_was_published():
         metrics=judged(popularity_30d=0.2, candidate=0.5),
         verdict=verdict_of(some_recalls()),
         champion=None,
-        judged=fold_counts(holdout=1000, train=9000, cut_s=1_530_000_000, cold_users=12, cold_items=3),
+        judged=fold_counts(holdout=1000, train=9000, split_s=1_530_000_000, cold_users=12, cold_items=3),
         published=fold_counts(train=10_000, train_users=400, train_items=120),
     )
     card = render_card(whole)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from include.recommender.registry.registry import By, Registry
+from include.recommender.registry.registry import Actor, Registry
 from include.recommender.reporting import trend, trend_plot
 from include.recommender.reporting.trend import points, read_runs, render_trend, write_trend
 
@@ -30,7 +30,7 @@ def put_report(workspace, report, name, as_of, channel="production", **changes):
 def test_runs_are_told_by_as_of_with_their_outcome_and_where_their_version_stands(workspace, registry, report):
     a, b, c = makers.M1, makers.M2, makers.M3
     makers.line(registry, a, b, c)
-    registry.rollback("production", by=By("ann", "bad"))
+    registry.rollback("production", by=Actor("ann", "bad"))
     for number, name in ((3, c), (2, b)):
         put_report(workspace, report, f"backfill__2018-09-0{number}", makers.day(number), model={"model_id": name})
     error = {"task": "parse_reviews", "kind": "DataError", "message": "truncated"}

@@ -77,9 +77,9 @@ def test_each_item_has_the_similar_items_of_the_library(made):
 
 def test_only_active_users_get_a_list(made):
     newest = np.maximum.reduceat(VERSION.seen.times, VERSION.seen.indptr[:-1])
-    days = int((VERSION.manifest.published_cut_s - np.sort(newest)[-3]) // 86_400) + 1
+    days = int((VERSION.manifest.published_split_s - np.sort(newest)[-3]) // 86_400) + 1
     found, manifest = made(active_days=days, similar_items=0)
-    since = VERSION.manifest.published_cut_s - days * 86_400
+    since = VERSION.manifest.published_split_s - days * 86_400
     assert {row["user"] for row in table_of(found, manifest.users)} == {
         user for user, last in zip(USERS, newest, strict=True) if last >= since
     }

@@ -65,12 +65,12 @@ def test_the_replay_first_and_the_late_run_after_it_end_where_the_data_ends(work
 
 def test_as_of_cuts_what_is_known_within_a_snapshot(workspace):
     """Of one dump, as of a day before its end; then as of its end."""
-    cut = run_of(workspace, MONTHS[1], midnight(MONTHS[0]))
+    before_split = run_of(workspace, MONTHS[1], midnight(MONTHS[0]))
     whole = run_of(workspace, MONTHS[1])
-    manifests = [workspace.registry.manifest(each.model_id) for each in (cut, whole)]
+    manifests = [workspace.registry.manifest(each.model_id) for each in (before_split, whole)]
     assert [manifest.known_until for manifest in manifests] == [known_until(month) for month in MONTHS[:2]]
     assert whole.promote().moved
-    assert not cut.promote().moved
+    assert not before_split.promote().moved
 
 
 def test_of_models_that_know_the_same_the_one_that_passes_the_gate_is_live(workspace):

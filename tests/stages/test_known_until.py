@@ -50,7 +50,7 @@ def test_runs_that_know_the_same_share_one_fold_also_before_an_odd_review(worksp
 def test_the_published_fold_counts_ages_from_the_last_review_that_can_be_true(workspace, parsed):
     config = EncodeConfig(holdout_fraction=0.0)
     counts = prepare.encode_interactions(workspace, parsed, as_of(4_070_908_801), config).artifact.counts
-    assert (counts["last_s"], counts["cut_s"], counts["after_as_of"]) == (LAST_S, LAST_S + 1, 1)
+    assert (counts["last_s"], counts["split_s"], counts["after_as_of"]) == (LAST_S, LAST_S + 1, 1)
 
 
 def test_encoding_that_cannot_fit_is_refused_with_the_counts(workspace, parsed, monkeypatch):

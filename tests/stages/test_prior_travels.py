@@ -36,8 +36,7 @@ def test_what_was_learned_is_judged_published_and_refitted(workspace, first):
     fixed = replace(first.config.prior, power=learned, half_life_days=half_life_days, fit=False)
     assert (model.prior.multipliers == ItemPrior.of(popularity, fixed).multipliers).all()
     fold = EncodedFold.load(workspace.artifacts.path(first.fitted.encoded))
-    counted = (fold.indices, fold.times, len(fold.item_codes), fold.stats["cut_s"])
-    assert (popularity == fit_prior(*counted, fixed)).all()
+    assert (popularity == fit_prior(fold.item_interactions, fixed)).all()
     manifest = workspace.registry.manifest(first.model_id)
     assert prior_of(manifest) == fixed
     assert manifest.identity["judged_prior"]["power"] == learned
@@ -86,7 +85,7 @@ def test_a_published_user_is_a_look_up_and_then_a_score(workspace, first, tmp_pa
     manifest = workspace.registry.fetch(first.model_id, tmp_path)
     part = ModelPart.load(tmp_path, "published")
     seen = Seen.load(tmp_path, len(part.items))
-    histories = seen.histories(manifest.published_cut_s, first.config.encode)
+    histories = seen.histories(manifest.published_split_s, first.config.encode)
     stages = ("encode_interactions", "train_als", "learn_prior")
     refitted = fit.Fitted(*(workspace.artifacts.open(manifest.lineage[f"refit/{stage}"]) for stage in stages))
     fold = EncodedFold.load(workspace.artifacts.path(refitted.encoded))
@@ -98,7 +97,7 @@ def test_a_published_user_is_a_look_up_and_then_a_score(workspace, first, tmp_pa
 
 
 def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
-    """Published later than this run's cut: its configuration is fitted on this train part, as `first` was."""
+    """Published later than this run's split time: its configuration is fitted on this train part, as `first` was."""
     Candidate(workspace, AUGUST, **CONFIGURED).promote()
     now = Candidate(workspace, JULY, factors=8)
     comparison, theirs = compare_with(now.fields, workspace.registry.channels.read("production"))

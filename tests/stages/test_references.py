@@ -3,7 +3,7 @@
 import pytest
 
 from include.recommender.errors import GateRejected
-from include.recommender.registry.registry import By
+from include.recommender.registry.registry import Actor
 
 from ..candidates import CHANNEL, SEPTEMBER, Candidate
 
@@ -41,6 +41,6 @@ def test_what_a_person_forced_and_what_was_rolled_back_is_no_reference(workspace
     assert weak.promote(force_reason="a person wants it so").moved
     after = Candidate(workspace, SEPTEMBER, **AS_WEAK)
     assert versions(after) == {"champion": weak.model_id}
-    workspace.registry.rollback(CHANNEL, by=By("ann", "one item to everybody"))
+    workspace.registry.rollback(CHANNEL, by=Actor("ann", "one item to everybody"))
     again = Candidate(workspace, SEPTEMBER, **STRONG, iterations=6)
     assert versions(again) == {"champion": strong.model_id}

@@ -152,8 +152,8 @@ def test_an_entry_in_use_by_this_process_stays(ours):
 def test_an_entry_that_was_used_while_the_others_were_looked_at_stays(ours, monkeypatch):
     make_entry(ours / "models" / "a")
     age(ours / "models" / "a")
-    real = cache_module._alone
-    monkeypatch.setattr(cache_module, "_alone", lambda cache, entry: used(entry) or real(cache, entry))
+    real = cache_module._exclusive
+    monkeypatch.setattr(cache_module, "_exclusive", lambda cache, entry: used(entry) or real(cache, entry))
     assert prune(ours, keep_s=50) == []
 
 

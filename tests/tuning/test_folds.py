@@ -1,4 +1,4 @@
-"""Where trials are judged: never beyond the gate's cut, and on the same users."""
+"""Where trials are judged: never beyond the gate's split, and on the same users."""
 
 from itertools import pairwise
 
@@ -21,25 +21,25 @@ from tests.property.test_split import FOLDABLE, FRACTIONS, encoded, quick
 
 @quick
 @given(FOLDABLE, FRACTIONS, st.integers(1, 4))
-def test_instants_end_with_the_cut_of_a_retraining(reviews, fraction, n):
+def test_instants_end_with_the_split_of_a_retraining(reviews, fraction, n):
     config = EncodeConfig(holdout_fraction=fraction)
     try:
         instants = inner_instants(reviews, 70, config, n)
     except DataError:
         assume(False)
         raise
-    cut_s = time_split(deduplicate(before(reviews, 70)), fraction).cut_s
+    split_s = time_split(deduplicate(before(reviews, 70)), fraction).split_s
     assert instants == sorted(set(instants))
     assert len(instants) == n + 1
-    assert instants[-1] == cut_s
+    assert instants[-1] == split_s
     # What one fold holds out begins where the one before it ends, so nothing is held out twice.
     for earlier, later in pairwise(instants):
-        assert time_split(deduplicate(before(reviews, later)), fraction).cut_s == earlier
+        assert time_split(deduplicate(before(reviews, later)), fraction).split_s == earlier
 
 
 def test_too_short_a_history_is_refused():
     rows = [(user, item, item, 5, 1) for user in range(5) for item in range(4)]
-    with pytest.raises(DataError, match="cuts=6"):
+    with pytest.raises(DataError, match="splits=6"):
         inner_instants(frame(*rows), 100, EncodeConfig(), 6)
 
 

@@ -8,7 +8,7 @@ from include.recommender.errors import DataError
 from include.recommender.registry.verdict import Interval
 from include.recommender.runs.journal import RunFacts, TaskError, TaskRecord
 from include.recommender.storage.documents import to_json
-from include.recommender.tuning.records import Plan, Result, TuneReport
+from include.recommender.tuning.records import Plan, TrialResult, TuneReport
 from include.recommender.tuning.search_report import read_report, render
 
 from ..documents import changed, choice
@@ -17,7 +17,7 @@ NAMES = ["alpha", "prior_half_life_days"]
 INTERVAL = Interval(0.01, 0.002, 0.018)
 WHEN = "2018-09-01T00:00:00+00:00"
 RESULTS = [
-    Result(
+    TrialResult(
         number=n,
         values={"alpha": 10.0 + n, "prior_half_life_days": 30.0},
         recalls=[0.1 + n / 100] * 3,
@@ -36,7 +36,7 @@ CHOICE = choice(
     searched=INTERVAL,
     confirmed=INTERVAL,
     alone=INTERVAL,
-    by_cut=[INTERVAL] * 3,
+    by_split=[INTERVAL] * 3,
 )
 WHOLE = TuneReport(
     run=RunFacts(
@@ -54,7 +54,7 @@ WHOLE = TuneReport(
         defaults=RESULTS[0].values,
         folds=["s3://b/1", "s3://b/2"],
         confirm="s3://b/3",
-        cut_s=1_535_760_000,
+        split_s=1_535_760_000,
         holdouts=[(1_530_000_000, 1_532_000_000), (1_528_000_000, 1_530_000_000), (1_532_000_000, 1_535_760_000)],
     ),
     top_k=10,
@@ -90,7 +90,7 @@ def test_a_whole_search():
         "stopped early",
         "1,234 judgements of users",
         "21.0 % of the catalogue",
-        "<code>newest</code> or this id",
+        "to <code>newest</code> or to this id",
         "+0.0100, 95 % (+0.0020, +0.0180)",
         "+0.0100, 80 % (+0.0020, +0.0180)",
         "are not real",
@@ -112,7 +112,7 @@ def test_a_winner_that_is_not_taken_says_why(too_narrow, word):
 def test_the_defaults_may_be_the_best():
     page = render(report(choice=changed(CHOICE, number=0, better=False)))
     assert "THE DEFAULTS STAY" in page
-    assert "<code>newest</code> does not take it" in page
+    assert "<code>newest</code> does not use it" in page
     assert "To retrain with it" not in page
 
 
@@ -131,7 +131,7 @@ def test_any_part_may_be_missing(gone):
     assert "NOT ENDED" in render(report(**gone))
 
 
-def test_each_cut_has_its_dates():
+def test_each_split_has_its_dates():
     page = render(report())
-    assert "cut 2, held out 2018-06-03 04:26:40 UTC to 2018-06-26 08:00 UTC" in page
-    assert "newest cut, held out 2018-07-19 11:33:20 UTC to 2018-09-01 00:00 UTC" in page
+    assert "split 2, held out 2018-06-03 04:26:40 UTC to 2018-06-26 08:00 UTC" in page
+    assert "newest split, held out 2018-07-19 11:33:20 UTC to 2018-09-01 00:00 UTC" in page

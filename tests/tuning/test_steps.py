@@ -13,10 +13,11 @@ from include.recommender.models.scoring import model_of
 from include.recommender.registry.verdict import Interval
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact
-from include.recommender.tuning import steps
-from include.recommender.tuning.records import Asked, Result
+from include.recommender.tuning import confirmation
+from include.recommender.tuning.confirmation import choose, recommends_better
+from include.recommender.tuning.records import TrialRequest, TrialResult
 from include.recommender.tuning.space import applied
-from include.recommender.tuning.steps import choose, plan, recommends_better, run_trial
+from include.recommender.tuning.steps import plan, run_trial
 from include.recommender.tuning.trial import judge_configuration
 
 from .. import worlds
@@ -24,11 +25,11 @@ from ..candidates import JULY
 from ..evaluation.test_learn_prior import CONFIG, world
 
 BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior": False})
-SEARCH = TuneConfig(cuts=2)
+SEARCH = TuneConfig(splits=2)
 
 
 def trial(number, values, objective, artifacts):
-    return Result(
+    return TrialResult(
         number=number,
         values=values,
         recalls=[objective],
@@ -48,28 +49,28 @@ def planned(workspace):
     return plan(workspace, parsed, JULY, ["prior_power"], BASE, SEARCH)
 
 
-def test_holdouts_follow_each_other_up_to_the_cut_of_a_retraining(planned):
+def test_holdouts_follow_each_other_up_to_the_split_of_a_retraining(planned):
     *searched, newest = planned.holdouts
-    assert len(searched) == len(planned.folds) == SEARCH.cuts
+    assert len(searched) == len(planned.folds) == SEARCH.splits
     in_time = [*searched[::-1], newest]
     assert all(begin < end for begin, end in in_time)
     assert [end for _, end in in_time[:-1]] == [begin for begin, _ in in_time[1:]]
-    assert newest[1] == planned.cut_s
+    assert newest[1] == planned.split_s
 
 
-def test_a_trial_without_hope_is_stopped_after_the_first_cut(workspace, planned):
-    default = run_trial(workspace, planned, Asked(0, planned.defaults), [], base=BASE, config=SEARCH)
+def test_a_trial_without_hope_is_stopped_after_the_first_split(workspace, planned):
+    default = run_trial(workspace, planned, TrialRequest(0, planned.defaults), [], base=BASE, config=SEARCH)
     assert (len(default.recalls), default.pruned) == (2, False)
     # Taste rules in this world; such a prior recommends the same to everybody.
-    poor = run_trial(workspace, planned, Asked(1, {"prior_power": 1.5 * 2}), [default], base=BASE, config=SEARCH)
+    poor = run_trial(workspace, planned, TrialRequest(1, {"prior_power": 1.5 * 2}), [default], base=BASE, config=SEARCH)
     assert (len(poor.recalls), poor.pruned) == (1, True)
-    alike = run_trial(workspace, planned, Asked(2, {"prior_power": 0.11}), [default], base=BASE, config=SEARCH)
+    alike = run_trial(workspace, planned, TrialRequest(2, {"prior_power": 0.11}), [default], base=BASE, config=SEARCH)
     assert (len(alike.recalls), alike.pruned) == (2, False)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, planned):
     values = {"min_user_interactions": 10**6}
-    assert run_trial(workspace, planned, Asked(3, values), [], base=BASE, config=SEARCH).pruned
+    assert run_trial(workspace, planned, TrialRequest(3, values), [], base=BASE, config=SEARCH).pruned
 
 
 @pytest.mark.parametrize(
@@ -83,15 +84,15 @@ def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, plann
         (-0.01, 0.01, 0.0, False),
     ],
 )
-def test_better_is_what_the_newest_cut_says_by_itself_or_confirms(searched, confirmed, alone, better):
+def test_better_is_what_the_newest_split_says_by_itself_or_confirms(searched, confirmed, alone, better):
     assert recommends_better(*(Interval(0.02, low, 0.05) for low in (searched, confirmed, alone))) is better
 
 
-def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch, workspace, planned):
-    """Worse on the cuts of the search; on the newest better, for each user by as much."""
+def test_the_newest_split_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch, workspace, planned):
+    """Worse on the splits of the search; on the newest better, for each user by as much."""
     recall = np.random.default_rng(0).random(400) / 4
     recalls = {"default": recall, "winner": recall, "newest default": recall, "newest winner": recall + 0.01}
-    monkeypatch.setattr(steps, "recall_of", lambda _, uri: recalls[uri])
+    monkeypatch.setattr(confirmation, "recall_of", lambda _, uri: recalls[uri])
 
     def judge_at(workspace, fold, config):
         name = f"newest {'default' if config == BASE else 'winner'}"
@@ -99,7 +100,7 @@ def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch,
             stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": 0.4}
         )
 
-    monkeypatch.setattr(steps, "judge_at", judge_at)
+    monkeypatch.setattr(confirmation, "judge_at", judge_at)
     results = [
         trial(number, {"prior_power": 0.3}, 0.1 + number, [name]) for number, name in enumerate(["default", "winner"])
     ]
@@ -125,11 +126,11 @@ def test_the_newest_cut_by_itself_is_asked_at_the_level_of_the_gate(monkeypatch,
 def test_a_winner_is_better_where_it_also_covers_enough(
     monkeypatch, workspace, planned, scale, covers, better, too_narrow
 ):
-    """Winner and defaults have recalls of a known difference, on the search's cuts and on the newest."""
+    """Winner and defaults have recalls of a known difference, on the search's splits and on the newest."""
     recall = np.random.default_rng(0).random(400) / 4
     recalls = {"default": recall, "winner": recall * scale}
     covered = {"default": covers[1], "winner": covers[0]}
-    monkeypatch.setattr(steps, "recall_of", lambda _, uri: recalls[uri])
+    monkeypatch.setattr(confirmation, "recall_of", lambda _, uri: recalls[uri])
 
     def judge_at(workspace, fold, config):
         name = "default" if config == BASE else "winner"
@@ -137,11 +138,11 @@ def test_a_winner_is_better_where_it_also_covers_enough(
             stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": covered[name]}
         )
 
-    monkeypatch.setattr(steps, "judge_at", judge_at)
+    monkeypatch.setattr(confirmation, "judge_at", judge_at)
     means = {name: float(row.mean()) for name, row in recalls.items()}
     results = [
         trial(0, planned.defaults, means["default"], ["default"]),
-        # Whatever it covered on the search's cuts, and however it did there, it is the winner.
+        # Whatever it covered on the search's splits, and however it did there, it is the winner.
         trial(1, {"prior_power": 0.3}, 1.0, ["winner"]),
     ]
     choice = choose(workspace, planned, results, BASE, SEARCH)
@@ -164,7 +165,7 @@ def test_a_trial_is_judged_with_the_prior_that_it_learned():
     found = judge_configuration(fold, config)
     learned = PriorConfig(**found.prior)
     assert learned.half_life_days != 60.0
-    popularity = fit_prior(fold.indices, fold.times, len(fold.item_codes), fold.cut_s, learned)
+    popularity = fit_prior(fold.item_interactions, learned)
     model = model_of(fit_als(fold.matrix, config.train)[0], popularity, config.train, learned)
     expected = judge({"it": model}, fold_task(fold, config.evaluate), config.evaluate)["it"]
     assert (found.recall == expected.recall).all()

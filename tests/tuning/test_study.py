@@ -7,7 +7,7 @@ import pytest
 
 from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.parameters.of_search import SPACE
-from include.recommender.tuning.records import Result
+from include.recommender.tuning.records import TrialResult
 from include.recommender.tuning.space import inside, values_of
 from include.recommender.tuning.study import ask, best_of, hopeless, importances, least_coverage
 
@@ -19,7 +19,7 @@ CONFIG = TuneConfig()
 
 
 def result(number, values, objective, coverage=0.2, pruned=False):
-    return Result(
+    return TrialResult(
         number=number,
         values=values,
         recalls=[objective],

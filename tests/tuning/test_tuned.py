@@ -23,7 +23,7 @@ MADE = Tuned(
     id="20180301-0123456789ab",
     as_of=MARCH.isoformat(),
     better=True,
-    cut_s=1,
+    split_s=1,
     defaults={},
     values=VALUES,
     evidence=evidence(),
@@ -86,7 +86,7 @@ def test_one_from_before_the_floor_and_the_learned_half_life_says_what_to_do(obj
         "format": 1,
         "as_of": MARCH.isoformat(),
         "better": True,
-        "cut_s": 1,
+        "split_s": 1,
         "values": VALUES,
     }
     objects.write("tuned/20180301-0123456789ab.json", json.dumps(body).encode())

@@ -15,7 +15,7 @@ from ..registry.comparison import compare
 from ..registry.listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
 from ..registry.locate import resolve
 from ..registry.moves import Move, one_line
-from ..registry.registry import By, Registry
+from ..registry.registry import Actor, Registry
 from ..registry.retention import Retention, retire
 from ..registry.verification import verify_version
 from . import text
@@ -83,8 +83,8 @@ def history(registry: Registry, args: argparse.Namespace) -> Answer:
     if not moves and args.channel != MAIN_CHANNEL:
         raise NotFound(registry.channels.unknown(args.channel))
     shown = moves[: args.limit]
-    told = text.moves(shown) if moves else f"{args.channel} never moved"
-    return Answer([msgspec.to_builtins(move) for move in shown], told)
+    output = text.moves(shown) if moves else f"{args.channel} never moved"
+    return Answer([msgspec.to_builtins(move) for move in shown], output)
 
 
 def promote(registry: Registry, args: argparse.Namespace) -> Answer:
@@ -95,7 +95,7 @@ def promote(registry: Registry, args: argparse.Namespace) -> Answer:
     state = registry.promote_by_hand(
         args.channel,
         name,
-        by=By(args.who, args.why),
+        by=Actor(args.who, args.why),
         allow_older=args.allow_older,
         create=args.create,
         verify=args.verify,
@@ -109,15 +109,15 @@ def promote(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def rollback(registry: Registry, args: argparse.Namespace) -> Answer:
     """Point a channel to the version before, or to one further back."""
-    state = registry.rollback(args.channel, args.to, by=By(args.who, args.why), verify=args.verify)
+    state = registry.rollback(args.channel, args.to, by=Actor(args.who, args.why), verify=args.verify)
     done = _moved(state.move, verified=args.verify)
     return done if args.verify else replace(done, text=f"{done.text}\n{UNREAD}")
 
 
 def _moved(move: Move, *, verified: bool, moved: bool = True) -> Answer:
-    told = f"{move.channel}: {move.from_model or 'nothing'} -> {move.to_model} (move {move.number}, {move.kind})"
+    output = f"{move.channel}: {move.from_model or 'nothing'} -> {move.to_model} (move {move.number}, {move.kind})"
     still = f"{move.channel} points to {move.to_model} already"
-    return Answer({"moved": moved, "verified": verified, **msgspec.to_builtins(move)}, told if moved else still)
+    return Answer({"moved": moved, "verified": verified, **msgspec.to_builtins(move)}, output if moved else still)
 
 
 def retire_versions(registry: Registry, args: argparse.Namespace) -> Answer:

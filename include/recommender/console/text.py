@@ -9,10 +9,10 @@ from typing import Any
 from ..parameters import RETRAIN
 from ..plain_text import shown
 from ..registry.bundle import Manifest
-from ..registry.comparison import Comparison, Pair, cut_of, prior_told
+from ..registry.comparison import Pair, VersionComparison, prior_text, split_time_of
 from ..registry.listing import Summary
 from ..registry.moves import Move, instant, one_line
-from ..registry.retention import Candidate, Retirement
+from ..registry.retention import Retirement, RetirementCandidate
 from ..registry.verification import Verification
 
 NONE = "-"
@@ -100,7 +100,7 @@ def moves(rows: Sequence[Move]) -> str:
 
 
 def version(
-    summary: Summary, manifest: Manifest, counts: dict[str, int], about: dict[str, str], told: Sequence[Move]
+    summary: Summary, manifest: Manifest, counts: dict[str, int], about: dict[str, str], latest: Sequence[Move]
 ) -> str:
     """`show`."""
     verdict = manifest.verdict
@@ -112,8 +112,8 @@ def version(
         "known_until": manifest.known_until.isoformat(),
         "as_of": manifest.as_of.isoformat(),
         "snapshot": manifest.snapshot,
-        "cut": cut_of(manifest),
-        "item prior": prior_told(manifest),
+        "split time": split_time_of(manifest),
+        "item prior": prior_text(manifest),
         "tuned": manifest.tuned,
         **counts,
         "size": size(summary.size_bytes),
@@ -141,10 +141,10 @@ def version(
         table(["CONTESTANT", *columns], body, right=range(1, len(columns) + 1)),
         "\n".join(config),
     ]
-    return "\n\n".join([*parts, moves(told)] if told else parts)
+    return "\n\n".join([*parts, moves(latest)] if latest else parts)
 
 
-def comparison(found: Comparison) -> str:
+def comparison(found: VersionComparison) -> str:
     """`compare`."""
     items = found.items
     share = items.both / max(1, items.a + items.b - items.both)
@@ -164,7 +164,7 @@ def _pairs(head: list[str], pairs: dict[str, Pair]) -> str:
     return table(head, ([name, *pair] for name, pair in pairs.items()), right=range(1, len(head)))
 
 
-def _metrics(found: Comparison) -> str:
+def _metrics(found: VersionComparison) -> str:
     """Those at the K that the gates decided on; the JSON has all."""
     head = ["METRIC", "A", "B", "B - A", "POPULARITY A", "POPULARITY B"]
     rows: list[list[Any]] = []
@@ -194,7 +194,7 @@ def retirement(done: Retirement) -> str:
     return "\n\n".join(parts)
 
 
-def _row(row: Candidate) -> list[Any]:
+def _row(row: RetirementCandidate) -> list[Any]:
     return [row.model_id, minute(row.known_until), size(row.size_bytes), "; ".join(row.kept_because)]
 
 

@@ -55,7 +55,7 @@ class Coded:
 
 
 class Coder:
-    """Takes rows of the schema ROWS; a context manager around its files in `directory`, which are gone afterwards."""
+    """Codes rows of the schema ROWS. A context manager: its files in `directory` are deleted at the end."""
 
     def __init__(self, directory: Path) -> None:
         self._paths = [directory / f".spill.{name}" for name in ("users", "items", "rows")]
@@ -91,7 +91,7 @@ class Coder:
             self._end_stretch()
 
     def _end_stretch(self) -> None:
-        """One batch of `_out` and one run of ids each."""
+        """Write the rows of a stretch as one batch, and its ids as one run of each kind."""
         if not self._rows:
             return
         rows = pa.concat_batches(self._rows)
@@ -101,7 +101,7 @@ class Coder:
         self._out.write_batch(pa.record_batch([*codes, *rest], schema=_STRETCH))
 
     def finish(self, users: Path, items: Path, reviews: Path) -> Coded:
-        """Write the sorted ids and the coded rows as Parquet. Raises DataError where ids outnumber int32."""
+        """Write the sorted ids and the coded rows as Parquet. Raises DataError if ids outnumber int32."""
         self._end_stretch()
         self._out.close()
         self._sink.close()
@@ -152,7 +152,7 @@ class _Runs:
         self._sink.close()
 
     def add(self, values: pa.LargeStringArray) -> Codes:
-        """A new run of some ids, with repetitions; return their positions in it."""
+        """Write a run of ids, which may repeat; return the position of each in the run."""
         codes, ids = _ranked(values)
         for start in range(0, len(ids), RUN_IDS):
             self._out.write_batch(pa.record_batch([ids.slice(start, RUN_IDS)], schema=IDS))
@@ -160,7 +160,7 @@ class _Runs:
         return codes
 
     def merge(self, path: Path, what: str) -> list[Codes]:
-        """Write all distinct ids, sorted; return of each run the ranks of its ids among them."""
+        """Write all distinct ids, sorted; return, for each run, the ranks of its ids among them."""
         self._out.close()
         self._sink.close()
         with pa.OSFile(str(self._path)) as source, GroupWriter(path, IDS, GROUP_IDS) as out:
@@ -202,7 +202,7 @@ class _Run:
         return found
 
     def take(self, bound: str) -> pa.LargeStringArray:
-        """Take out the ids in memory up to `bound`. Strings compare by code point, which is the order of UTF-8."""
+        """Remove and return the ids in memory up to `bound`. Strings compare by code point, the order of UTF-8."""
         n = bisect_right(range(len(self._ids)), bound, key=lambda at: self._ids[at].as_py())
         taken, self._ids = self._ids[:n], self._ids[n:]
         return taken
@@ -222,7 +222,7 @@ def _batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
 
 
 class GroupWriter:
-    """A Parquet file in row groups of one size, so that its bytes do not depend on how its rows came."""
+    """Writes a Parquet file in row groups of one size: its bytes do not depend on how the rows are batched."""
 
     def __init__(self, path: Path, schema: pa.Schema, group_rows: int, dictionary: list[str] | bool = False) -> None:
         self._out = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=dictionary)

@@ -1,4 +1,4 @@
-"""What stages rely on of each other's counts, from the snapshot to the fold. A stage may count more."""
+"""The counts that stages read from each other's manifests, from the snapshot to the fold. A stage may store more."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..storage.documents import Count, Day, EpochSeconds, Share
 Year = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{4}\Z")]
 
 
-class Resolved(msgspec.Struct, frozen=True):
-    """Of resolve_snapshot: the snapshot's date, and how much it holds."""
+class SnapshotCounts(msgspec.Struct, frozen=True):
+    """Counts of resolve_snapshot: the snapshot's date and its size."""
 
     snapshot: Day
     files: Count
@@ -20,7 +20,7 @@ class Resolved(msgspec.Struct, frozen=True):
 
 
 class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Oldest and newest review without the few outermost, and without twice as many; None where there are too few."""
+    """Oldest and newest review without the few outermost, and without more of them (deep); see `times.ends`."""
 
     first_s: EpochSeconds | None
     last_s: EpochSeconds | None
@@ -33,7 +33,7 @@ class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class ByLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Users of the layouts of 2014 and 2018, of that of 2023, and of both."""
+    """Number of users with reviews in the layouts of 2014 and 2018, in that of 2023, and in both."""
 
     older: Count
     newer: Count
@@ -41,10 +41,10 @@ class ByLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ParseCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Of parse_reviews: lines and reviews, and what the next snapshot is compared with.
+    """Counts of parse_reviews: lines, reviews, and the values that the next snapshot is compared with.
 
     lines = blank + bad + reviews. reasons : why lines were bad; layout_files : the first files of each layout
-    newest_s : time of the newest review, but for odd ones
+    newest_s : time of the newest review, without outliers
     """
 
     lines: Count
@@ -80,17 +80,17 @@ class ParseCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bad_share(self) -> float:
-        """Bad lines among those that are not blank."""
+        """Share of bad lines among the lines that are not blank."""
         return self.bad / self.filled
 
     @property
     def verified_known(self) -> int:
-        """Reviews of which the layout says whether the purchase was verified."""
+        """Number of reviews whose layout has a verified flag."""
         return self.verified + self.unverified
 
 
 class FoldCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Of encode_interactions: the instants of the fold, in seconds, and its sizes.
+    """Counts of encode_interactions: the instants of the fold, in seconds, and its sizes.
 
     density : train interactions over the cells of the matrix
     """
@@ -101,7 +101,7 @@ class FoldCounts(msgspec.Struct, frozen=True, kw_only=True):
     interactions: Count
     first_s: EpochSeconds
     last_s: EpochSeconds
-    cut_s: EpochSeconds
+    split_s: EpochSeconds
     train: Count
     train_users: Count
     train_items: Count

@@ -1,8 +1,8 @@
-"""Blocks of review lines into columns, the bad lines into quarantine.
+"""Decode blocks of review lines into columns, and collect the bad lines.
 
-Lines that are regular are decoded many at once. `layouts.parse_line` says what a line means; what is decoded at once
-must agree with it in every value, and is refused where that is not certain. A block with an irregular line is divided
-until the irregular lines stand almost alone.
+Regular lines are decoded many at once. `layouts.parse_line` defines what a line means. The fast path must agree with it
+in every value; where that is not certain, the line is irregular. A block with an irregular line is divided until the
+irregular lines are almost alone.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _decode_new = msgspec.json.Decoder(_New).decode_lines
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be used: where it stands, why, and how it begins."""
+    """A line that cannot be used: its number, the reason, and its first characters."""
 
     line: int
     reason: str
@@ -87,7 +87,7 @@ class BadLine:
 
 @dataclass(slots=True, kw_only=True)
 class Parsed:
-    """What some successive lines became: n_lines = len(rows) + len(bad) + n_blank. `rows` has the schema ROWS."""
+    """The result for successive lines: n_lines = len(rows) + len(bad) + n_blank. `rows` has the schema ROWS."""
 
     rows: pa.RecordBatch
     n_lines: int
@@ -97,7 +97,7 @@ class Parsed:
 
 
 def parse_block(block: Block) -> Iterator[Parsed]:
-    """All lines of a block, in their order, in one or more parts."""
+    """Yield the lines of a block, in order, in one or more parts."""
     if block.too_long:
         yield Parsed(rows=_NO_ROWS, n_lines=1, bad=[_bad(block.first_line, "line too long", block.data)])
     elif (regular := parse_regular(block)) is not None:
@@ -111,7 +111,7 @@ def parse_block(block: Block) -> Iterator[Parsed]:
 
 
 def parse_regular(block: Block) -> Parsed | None:
-    """All lines in one call, or None if any of them is not certain to mean the same to `parse_line`."""
+    """Decode all lines in one call; return None if a line may not mean the same to `parse_line`."""
     if not _one_object_a_line(block) or not _is_utf8(block.data):
         return None
     newer = b'"parent_asin"' in block.data[: int(block.ends[0])]
@@ -183,7 +183,7 @@ def _bad(number: int, reason: str, line: bytes) -> BadLine:
 
 
 def parse_each(block: Block) -> Parsed:
-    """Line by line."""
+    """Decode line by line."""
     kept, bad, n_blank = [], [], 0
     for number, line in block.lines():
         text = line.removeprefix(BOM)

@@ -1,4 +1,4 @@
-"""Interactions as a confidence matrix of train and a holdout: the fold that is trained and judged."""
+"""The fold: a confidence matrix of the train interactions, and a holdout."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..config import EncodeConfig
 from ..errors import DataError
 from ..models.confidence import confidences
 from ..models.histories import Histories, Ints
+from ..models.popularity import ItemInteractions
 from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
 from ..storage.documents import load_json
 from .decoding import UNKNOWN, UNVERIFIED, VERIFIED
@@ -47,7 +48,7 @@ MAX_CODE = 2**31 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedFold:
-    """Train as a matrix, and what each known user did after the cut.
+    """The train matrix, and the held-out items of each train user.
 
     user_codes : int32, shape (n_users,), the parse code of each train user, ascending; item_codes likewise
     indptr, indices, confidence : CSR of 1 + alpha * w, float32, shape (n_users, n_items)
@@ -77,14 +78,21 @@ class EncodedFold:
         return sparse.csr_matrix((self.confidence, self.indices, self.indptr), shape=shape)
 
     @property
-    def cut_s(self) -> int:
+    def split_s(self) -> int:
         """Seconds, the instant between train and holdout."""
-        return int(self.stats["cut_s"])
+        return int(self.stats["split_s"])
 
     @property
     def histories(self) -> Histories:
-        """What train knows of each user, in the rows and columns of the matrix."""
+        """The train histories, in the rows and columns of the matrix."""
         return Histories(self.indptr, self.indices, self.confidence, len(self.item_codes))
+
+    @property
+    def item_interactions(self) -> ItemInteractions:
+        """The train interactions without their users."""
+        return ItemInteractions(
+            items=self.indices, times=self.times, n_items=len(self.item_codes), split_s=self.split_s
+        )
 
     @property
     def history(self) -> Ints:
@@ -92,7 +100,7 @@ class EncodedFold:
         return np.diff(self.indptr).astype(np.int32)
 
     def only(self, kept: np.ndarray[Any, Any]) -> EncodedFold:
-        """The fold with some of its train interactions, in the same rows and columns; some of these may become empty.
+        """The fold with only some train interactions, in the same rows and columns; rows and columns may become empty.
 
         Parameters
         ----------
@@ -104,8 +112,8 @@ class EncodedFold:
         return replace(self, indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), **parts)
 
     def reweighed(self, config: EncodeConfig) -> EncodedFold:
-        """The same fold with the confidences of another configuration; its split and minimum counts have to agree."""
-        weighed = confidences(self.times, self.ratings, self.verified, cut_s=self.cut_s, config=config)
+        """The fold with the confidences of another configuration, whose split and minimum counts must be the same."""
+        weighed = confidences(self.times, self.ratings, self.verified, split_s=self.split_s, config=config)
         return replace(self, confidence=weighed)
 
     def save(self, directory: Path) -> None:
@@ -116,17 +124,17 @@ class EncodedFold:
 
     @classmethod
     def load(cls, directory: Path) -> EncodedFold:
-        """Read what `save` wrote, memory-mapped; copy-on-write, since implicit takes no read-only arrays."""
+        """Read the files of `save`, memory-mapped; copy-on-write, since implicit takes no read-only arrays."""
         arrays = {name: load_array(directory / f"{name}.npy", *_TYPES[name], mmap_mode="c") for name in _ARRAYS}
         stats = load_json(directory / "fold.json", REMEDY)
-        if not isinstance(stats, dict) or type(stats.get("cut_s")) is not int:
-            raise DataError(f"{directory / 'fold.json'}: expected an object with the integer cut_s. {REMEDY}")
+        if not isinstance(stats, dict) or type(stats.get("split_s")) is not int:
+            raise DataError(f"{directory / 'fold.json'}: expected an object with the integer split_s. {REMEDY}")
         found = cls(**arrays, stats=stats)
         found._check(directory)
         return found
 
     def _check(self, directory: Path) -> None:
-        """Raise DataError where the arrays do not fit each other: compiled code takes them for places in memory."""
+        """Raise DataError if the arrays do not match each other: compiled code uses them as memory offsets."""
 
         def path(name: str) -> Path:
             return directory / f"{name}.npy"
@@ -153,71 +161,89 @@ class EncodedFold:
 
 
 def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
-    """Cut, de-duplicate, split by time, filter, weigh.
+    """Drop reviews at or after as_of, de-duplicate, split by time, drop rare users and items, weigh.
 
     Parameters
     ----------
     reviews : all reviews of the snapshot
-    as_of_s : seconds since 1970 UTC; nothing at or after it may be known
+    as_of_s : seconds since 1970 UTC; reviews at or after it are dropped
 
     Raises
     ------
     DataError
-        Nothing is left to train on, or nobody can be judged.
+        No train interaction is left, or no user can be judged.
     """
     known = before(reviews, as_of_s)
     interactions = deduplicate(known)
-    fold = time_split(interactions, config.holdout_fraction)
-    if config.holdout_fraction and len(known) > len(interactions):
-        # A later review may have said that the purchase was verified: train must not know that before the cut.
-        fold = replace(fold, train=deduplicate(before(known, fold.cut_s)))
+    fold = _split(known, interactions, config.holdout_fraction)
     train, n_rounds = filter_rare(fold.train, config.min_user_interactions, config.min_item_interactions)
+    _require_train(train, fold, config)
+    encoded = _encoded(train, fold, config)
+    _require_judged_users(encoded, fold, config)
+    stats = {
+        "reviews": len(reviews),
+        "after_as_of": len(reviews) - len(known),
+        "repeated": len(known) - len(interactions),
+        "interactions": len(interactions),
+        "first_s": int(interactions.time.min()),
+        "last_s": int(interactions.time.max()),
+        "train_dropped_rare": len(fold.train) - len(train),
+        "filter_rounds": n_rounds,
+    }
+    return replace(encoded, stats={**stats, **_train_stats(encoded), **_holdout_stats(fold.holdout, encoded)})
+
+
+def _split(known: Reviews, interactions: Reviews, holdout_fraction: float) -> Fold:
+    """Split de-duplicated interactions by time; `known` are the same before de-duplication."""
+    fold = time_split(interactions, holdout_fraction)
+    if holdout_fraction and len(known) > len(interactions):
+        # A review in the holdout may be the one that verifies a purchase: train must not know that.
+        return replace(fold, train=deduplicate(before(known, fold.split_s)))
+    return fold
+
+
+def _require_train(train: Reviews, fold: Fold, config: EncodeConfig) -> None:
     if len(train) == 0:
         raise DataError(
             f"No train interaction is left of {len(fold.train):,}: every user has fewer than "
             f"min_user_interactions={config.min_user_interactions} or every item fewer than "
             f"min_item_interactions={config.min_item_interactions}. Lower them, or bring more reviews."
         )
+
+
+def _encoded(train: Reviews, fold: Fold, config: EncodeConfig) -> EncodedFold:
+    """The arrays of a fold; its only statistic is the split time."""
     user_codes, rows = np.unique(train.user, return_inverse=True)
     item_codes, columns = np.unique(train.item, return_inverse=True)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
-    confidence = confidences(train.time, train.rating, train.verified, cut_s=fold.cut_s, config=config)
     holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
-    if len(fold.holdout) and not len(holdout_rows):
-        raise DataError(
-            f"The holdout is empty: none of the {len(np.unique(fold.holdout.user)):,} users with interactions after "
-            f"the cut has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later as_of, or "
-            "bring a longer history."
-        )
     return EncodedFold(
         user_codes=user_codes.astype(np.int32),
         item_codes=item_codes.astype(np.int32),
         indptr=indptr.astype(np.int64),
         indices=columns.astype(np.int32),
-        confidence=confidence,
+        confidence=confidences(train.time, train.rating, train.verified, split_s=fold.split_s, config=config),
         times=train.time,
         ratings=train.rating,
         verified=train.verified,
         holdout_indptr=holdout_indptr,
         holdout_items=holdout_items,
         holdout_rows=holdout_rows,
-        stats={
-            "reviews": len(reviews),
-            "after_as_of": len(reviews) - len(known),
-            "repeated": len(known) - len(interactions),
-            "interactions": len(interactions),
-            "first_s": int(interactions.time.min()),
-            "last_s": int(interactions.time.max()),
-            "train_dropped_rare": len(fold.train) - len(train),
-            "filter_rounds": n_rounds,
-            **_train_stats(fold, train, len(user_codes), len(item_codes)),
-            **_holdout_stats(fold, user_codes, item_codes, len(holdout_rows), holdout_items),
-        },
+        stats={"split_s": fold.split_s},
     )
 
 
+def _require_judged_users(encoded: EncodedFold, fold: Fold, config: EncodeConfig) -> None:
+    if len(fold.holdout) and not len(encoded.holdout_rows):
+        raise DataError(
+            f"The holdout is empty: none of the {len(np.unique(fold.holdout.user)):,} users with interactions after "
+            f"the split time has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later "
+            "as_of, or bring a longer history."
+        )
+
+
 def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, int]:
-    """Drop users and items with too few interactions, again until none is left; return also the number of rounds."""
+    """Drop users and items with too few interactions until none is left; return also the number of rounds."""
     rounds = 0
     while len(train):
         keep = np.bincount(train.user)[train.user] >= min_user
@@ -236,32 +262,31 @@ def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, 
     return users.astype(np.int32), indptr, holdout.item[warm]
 
 
-def _train_stats(fold: Fold, train: Reviews, n_users: int, n_items: int) -> dict[str, Any]:
+def _train_stats(encoded: EncodedFold) -> dict[str, Any]:
+    n_train, n_users, n_items = len(encoded.times), len(encoded.user_codes), len(encoded.item_codes)
     return {
-        "cut_s": fold.cut_s,
-        "train": len(train),
+        "split_s": encoded.split_s,
+        "train": n_train,
         "train_users": n_users,
         "train_items": n_items,
-        "density": len(train) / (n_users * n_items),
-        "verified": int((train.verified == VERIFIED).sum()),
-        "unverified": int((train.verified == UNVERIFIED).sum()),
-        "verified_unknown": int((train.verified == UNKNOWN).sum()),
+        "density": n_train / (n_users * n_items),
+        "verified": int((encoded.verified == VERIFIED).sum()),
+        "unverified": int((encoded.verified == UNVERIFIED).sum()),
+        "verified_unknown": int((encoded.verified == UNKNOWN).sum()),
     }
 
 
-def _holdout_stats(
-    fold: Fold, user_codes: np.ndarray[Any, Any], item_codes: np.ndarray[Any, Any], n_judged: int, held: Ints
-) -> dict[str, int]:
-    users, items = np.unique(fold.holdout.user), np.unique(fold.holdout.item)
+def _holdout_stats(holdout: Reviews, encoded: EncodedFold) -> dict[str, int]:
+    users, items, held = np.unique(holdout.user), np.unique(holdout.item), encoded.holdout_items
     return {
-        "holdout": len(fold.holdout),
+        "holdout": len(holdout),
         "holdout_users": len(users),
         "holdout_items": len(items),
-        "cold_users": int((~np.isin(users, user_codes)).sum()),
-        "cold_items": int((~np.isin(items, item_codes)).sum()),
-        "holdout_of_cold_users": len(fold.holdout) - len(held),
-        "holdout_on_cold_items": int((~np.isin(fold.holdout.item, item_codes)).sum()),
-        "judged_users": n_judged,
+        "cold_users": int((~np.isin(users, encoded.user_codes)).sum()),
+        "cold_items": int((~np.isin(items, encoded.item_codes)).sum()),
+        "holdout_of_cold_users": len(holdout) - len(held),
+        "holdout_on_cold_items": int((~np.isin(holdout.item, encoded.item_codes)).sum()),
+        "judged_users": len(encoded.holdout_rows),
         "judged_interactions": len(held),
-        "judged_on_cold_items": int((~np.isin(held, item_codes)).sum()),
+        "judged_on_cold_items": int((~np.isin(held, encoded.item_codes)).sum()),
     }

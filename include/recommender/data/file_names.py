@@ -15,13 +15,13 @@ CONVERTER = "python -m local.ratings"
 
 
 def ending(path: str, endings: tuple[str, ...] = ENDINGS) -> str:
-    """The longest of the endings that a path has, as it is written there; empty where it has none."""
+    """Return the longest of `endings` that the path has, in the spelling of the path; empty if it has none."""
     found = max((each for each in endings if path.lower().endswith(each)), key=len, default="")
     return path[len(path) - len(found) :]
 
 
 def left_out(path: str, endings: tuple[str, ...] = ENDINGS) -> str | None:
-    """Why a file is left out, by its path within the folder; None where it is read."""
+    """Return why a file is left out, given its path within the folder; None if it is read."""
     if any(part.startswith(("_", ".")) for part in path.split("/")):
         return "names that begin with _ or . belong to jobs and systems"
     if ending(path, CSV_ENDINGS) and not set(CSV_ENDINGS) <= set(endings):
@@ -31,8 +31,8 @@ def left_out(path: str, endings: tuple[str, ...] = ENDINGS) -> str | None:
     return f"its name does not end in {', '.join(endings)}"
 
 
-def in_words(paths: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
-    """A line for each reason to leave files out, naming the first ten files of each."""
+def left_out_lines(paths: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
+    """Return a line for each reason to leave files out, with the first ten files of each."""
     by_reason: dict[str, list[str]] = {}
     for path in sorted(paths):
         by_reason.setdefault(left_out(path, endings) or "", []).append(shown(path))

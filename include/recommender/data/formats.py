@@ -1,4 +1,4 @@
-"""Files that are no review lines, known by how they begin, so that an error can say what they are and what to do."""
+"""Recognise files that hold no review lines by their first bytes, so that an error can name the format and the fix."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ _MAGIC = (
     (b"\x89PNG", "a picture", _SOURCE),
     (b"\xff\xd8\xff", "a picture", _SOURCE),
     (b"\x7fELF", "a program", _SOURCE),
-    (b"\x00\x05\x16\x07", "a shadow file of macOS (AppleDouble)", "Take it away: it holds no data."),
+    (b"\x00\x05\x16\x07", "a shadow file of macOS (AppleDouble)", "Remove it: it has no data."),
     (b"Salted__", "encrypted data", "Decrypt it."),
     (b"-----BEGIN PGP", "encrypted data", "Decrypt it."),
     (b"age-encryption.org/", "encrypted data", "Decrypt it."),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file that it stands for", "Fetch that: git lfs pull."),
-    (b"/annex/objects/", "a git-annex pointer, not the file that it stands for", "Fetch that: git annex get."),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file that it points to", "Fetch that: git lfs pull."),
+    (b"/annex/objects/", "a git-annex pointer, not the file that it points to", "Fetch that: git annex get."),
     # UTF-32 first: its mark begins like that of UTF-16.
     (b"\xff\xfe\x00\x00", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8."),
     (b"\x00\x00\xfe\xff", "UTF-32 text", "Convert it: iconv -f UTF-32 -t UTF-8."),
@@ -96,7 +96,7 @@ _FROM_PYTHON = (
 
 
 def foreign(head: bytes) -> str | None:
-    """What a file is that cannot hold review lines, and what to do about it; None if it may hold some.
+    """Return the format of a file that cannot hold review lines, and the fix; None if it may hold some.
 
     `head` is the first kilobytes of the unpacked file.
     """
@@ -123,7 +123,7 @@ def _binary(head: bytes) -> tuple[str, str] | None:
         if pattern.match(head):
             return what, advice
     if head and not head.strip(b"\x00"):
-        return "zero bytes, as an interrupted copy leaves them", "Copy or download it again."
+        return "zero bytes, as after an interrupted copy", "Copy or download it again."
     return None
 
 
@@ -159,7 +159,7 @@ def _foreign_text(text: bytes) -> str | None:
     link = _LINK.match(text)
     if link:
         target = shown(link[0].decode("utf-8", "replace").strip()[:200])
-        return f"holds nothing but the path {target}: it is a link that was copied as text. Bring the file itself."
+        return f"contains only the path {target}: it is a link that was copied as text. Bring the file itself."
     return None
 
 
@@ -179,7 +179,7 @@ _OF_ERRORS = frozenset({"error", "errors", "message", "Message", "detail", "code
 
 
 def _kind(fields: Collection[str]) -> str | None:
-    """What records with these fields and without a user are."""
+    """Return the kind of records that have these fields and no user."""
     fields = set(fields)
     if fields & _USER:
         return None
@@ -189,13 +189,13 @@ def _kind(fields: Collection[str]) -> str | None:
 
 
 def likeness(head: bytes) -> str:
-    """What a file looks like that held no usable review at all; `head` is its beginning."""
+    """Return what a file without a usable review looks like; `head` is its beginning."""
     text = head.removeprefix(BOM).lstrip()
     first = text.partition(b"\n")[0].strip()
     for clue in _CLUES:
-        said = clue(text, first)
-        if said:
-            return said
+        clue_text = clue(text, first)
+        if clue_text:
+            return clue_text
     return "Its first line begins " + repr(first[:80].decode("utf-8", "replace")) + "."
 
 

@@ -1,4 +1,4 @@
-"""What became of every line: the counts by which one parse is judged, and snapshots are compared."""
+"""Counts of lines and reviews: a parse is checked by them, and snapshots are compared by them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Funnel:
     layout_files: dict[str, list[str]] = field(default_factory=dict)
 
     def add_lines(self, parsed: Parsed, name: str = "") -> None:
-        """Count some lines, of a file whose name is kept if it has one."""
+        """Add line counts; the name of the file is kept, if it has one."""
         self.n_lines += parsed.n_lines
         self.n_blank += parsed.n_blank
         self.n_reviews += parsed.rows.num_rows
@@ -71,7 +71,7 @@ class Funnel:
         self.verified.update({code + UNKNOWN: int(n) for code, n in enumerate(mix) if n})
 
     def add(self, other: Funnel) -> None:
-        """Take over the line counts of one file."""
+        """Add the line counts of one file."""
         self.n_lines += other.n_lines
         self.n_blank += other.n_blank
         self.n_reviews += other.n_reviews
@@ -83,12 +83,12 @@ class Funnel:
                 self._note_file(layout, name)
 
     def check_file(self, name: str, head: bytes) -> None:
-        """Refuse a file that holds lines and no usable review, whose counts these are; `head` is its beginning.
+        """Refuse a file that has lines and no usable review; `head` is its beginning.
 
         Raises
         ------
         DataError
-            Naming what the file looks like.
+            The message says what the file looks like.
         """
         if self.n_filled and not self.n_reviews:
             raise DataError(f"{name}: not one usable review ({self.commonest}). {likeness(head)} {LAYOUT}")
@@ -105,12 +105,12 @@ class Funnel:
 
     @property
     def commonest(self) -> str:
-        """The commonest reasons, with their counts."""
+        """Return the most frequent reasons with their counts."""
         common = self.reasons.most_common(N_COMMONEST)
         return "; ".join(f"{reason} ({count:,})" for reason, count in common) or "no lines at all"
 
     def counts(self, **others: Any) -> ParseCounts:
-        """For the manifest; at least one review.
+        """Return the counts for the manifest; there must be at least one review.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Funnel:
         )
 
     def check(self, names: str, config: ParseConfig) -> None:
-        """Refuse reviews that cannot be trusted.
+        """Refuse a parse with too many bad lines or without a review.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Funnel:
             raise DataError(
                 f"{names}: {self.n_bad:,} of {self.n_filled:,} lines ({self.bad_share:.2%}) are unusable, more than "
                 f"max_bad_share = {config.max_bad_share:.2%}. Commonest reasons: {self.commonest}. "
-                "Mend the files, or raise max_bad_share if this is what you expect."
+                "Fix the files, or raise max_bad_share if you expect such lines."
             )
         if not self.n_reviews:
             raise DataError(f"{names}: not one usable review ({self.commonest}). {LAYOUT}")

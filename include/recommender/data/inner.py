@@ -1,4 +1,4 @@
-"""A time split inside the train part: what may be learned there touches nothing that the gate judges on."""
+"""A time split inside the train part, for learning parameters without the holdout of the gate."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from .encoding import EncodedFold
 
 
 def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, seed: int) -> EncodedFold | None:
-    """The fold's train part, split again: the newest `holdout_fraction` of it is the inner holdout.
+    """Split the train part of a fold again: its newest `holdout_fraction` is the inner holdout.
 
-    Users and items keep their rows and columns; those without an interaction before the inner cut have empty ones.
-    Confidences are those of `config` at the inner cut. Of more than `max_interactions`, whole users are drawn.
+    Users and items keep their rows and columns; without an interaction before the inner split time these are empty.
+    Confidences are those of `config` at the inner split time. If there are more than `max_interactions`, whole users
+    are sampled.
 
     Returns
     -------
-    None where nobody would be judged: all of train lies at too few instants, nobody came back, or nobody was drawn
+    None if no user would be judged: train lies at too few instants, no user has interactions on both sides, or none was
+    sampled
     """
     rows = fold.histories.rows
     kept = _drawn(fold, max_interactions, seed)[rows]
@@ -27,8 +29,8 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
         return None
     fraction = config.holdout_fraction or EncodeConfig().holdout_fraction
     rank = min(n - 1, round(n * (1 - fraction)))
-    cut_s = int(np.partition(fold.times[kept], rank)[rank])
-    before, after = kept & (fold.times < cut_s), kept & (fold.times >= cut_s)
+    split_s = int(np.partition(fold.times[kept], rank)[rank])
+    before, after = kept & (fold.times < split_s), kept & (fold.times >= split_s)
     older = fold.only(before)
     judged = after & (older.history[rows] > 0)
     if not judged.any():
@@ -42,13 +44,13 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
         holdout_rows=users.astype(np.int32),
         holdout_indptr=np.concatenate([[0], np.cumsum(held)]).astype(np.int64),
         holdout_items=items,
-        stats={"cut_s": cut_s, "train": len(older.times), "judged_users": len(users)},
+        stats={"split_s": split_s, "train": len(older.times), "judged_users": len(users)},
     )
     return split.reweighed(config)
 
 
 def _drawn(fold: EncodedFold, max_interactions: int, seed: int) -> np.ndarray:
-    """Which users take part, bool, shape (n_users,)."""
+    """Mask of the sampled users, bool, shape (n_users,)."""
     if len(fold.times) <= max_interactions:
         return np.ones(len(fold.user_codes), dtype=bool)
     order = np.random.default_rng(seed).permutation(len(fold.user_codes))

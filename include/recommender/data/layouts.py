@@ -1,4 +1,4 @@
-"""One review line of any of the three official layouts: read leniently, refused with a reason.
+"""Parse one review line of any of the three official layouts; a bad line gets a reason.
 
 2014: reviewerID, asin, overall, unixReviewTime. 2018 adds verified. 2023: user_id, parent_asin, rating, timestamp
 (milliseconds), verified_purchase. A layout is recognised by a line's fields, so files may mix them.
@@ -23,7 +23,7 @@ _ABSENT = msgspec.Raw()
 
 
 class Review(NamedTuple):
-    """What is kept of a line; `time` in seconds since 1970 UTC."""
+    """The fields that are kept of a line; `time` in seconds since 1970 UTC."""
 
     layout: str
     user: str
@@ -53,7 +53,7 @@ _decode_value = msgspec.json.Decoder().decode
 
 
 def parse_line(line: bytes) -> Review:
-    """One line, without its line feed, that is not blank.
+    """Parse one line that is not blank, without its line feed.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _fields(line: bytes) -> _Fields:
 
 
 def _value(row: _Fields, name: str) -> object:
-    """The field's value: None if it is absent or null, and the raw bytes of what is neither text nor boolean."""
+    """The field's value: None if it is absent or null, raw bytes if it is neither text nor boolean."""
     raw: msgspec.Raw = getattr(row, name)
     if raw is _ABSENT:
         return None

@@ -22,7 +22,7 @@ BOMB_FLOOR_BYTES = 64 << 20
 EXCERPT_BYTES = 800
 NEWLINE = ord("\n")
 GZIP = b"\x1f\x8b"
-MEND = "Download the file again and compare its size with the source."
+REMEDY = "Download the file again and compare its size with the source."
 # The stubs give an instance where there is a class.
 IGZIP_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009
 
@@ -32,7 +32,7 @@ class Block:
     """Whole lines of one file, each with its line feed.
 
     first_line : number of the first line, counted from 1
-    ends : int64, shape (n_lines,), where in `data` each line feed stands
+    ends : int64, shape (n_lines,), position of each line feed in `data`
     too_long : it is one line over the limit, of which `data` holds the beginning
     """
 
@@ -71,13 +71,13 @@ class Block:
 def read_blocks(
     path: Path, *, max_line_bytes: int, max_expansion: float, name: str | None = None, expected: str = EXPECTED
 ) -> Iterator[Block]:
-    """The lines of a review file, compressed or not, as blocks of about a quarter MiB.
+    """Yield the lines of a review file, compressed or not, in blocks of about a quarter MiB.
 
     Memory: three blocks and twice `max_line_bytes` at most, whatever is in the file.
 
     Parameters
     ----------
-    name : what messages call the file, and whose ending says whether it should be gzip data; that of the path if None
+    name : file name for messages; its ending decides whether gzip data is expected; the name of the path if None
     expected : the last sentence of the message that refuses another format
 
     Raises
@@ -108,7 +108,7 @@ def read_blocks(
 
 
 def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
-    """The block, with each line over the limit taken out into a block of its own."""
+    """Yield the block in parts: each line over the limit is a block of its own."""
     if len(block.data) <= max_line_bytes:
         yield block
         return
@@ -149,13 +149,13 @@ def _checked(raw: IO[bytes], name: str, max_expansion: float, expected: str) -> 
 
 
 def _instead(head: bytes) -> str:
-    """What a file is that should be gzip data."""
+    """Return what a file is that should hold gzip data, and what to do."""
     if not head:
-        return f"It has no bytes at all, an empty gzip file has 20. {MEND}"
+        return f"It has no bytes at all, an empty gzip file has 20. {REMEDY}"
     if head.lstrip().startswith(b"{"):
         return "It holds plain text: rename it without .gz, or pack it with gzip."
     what = foreign(head)
-    return f"It {what}" if what else MEND
+    return f"It {what}" if what else REMEDY
 
 
 def _unpack(raw: IO[bytes], name: str, max_expansion: float) -> Iterator[bytes]:
@@ -173,7 +173,7 @@ def _unpack(raw: IO[bytes], name: str, max_expansion: float) -> Iterator[bytes]:
     except EOFError as error:
         raise DataError(
             f"{name}: truncated (or followed by a few bytes of garbage): the gzip data ends early after {out} "
-            f"unpacked bytes. {MEND}"
+            f"unpacked bytes. {REMEDY}"
         ) from error
     except (OSError, zlib.error, IGZIP_ERROR) as error:
-        raise DataError(f"{name}: corrupt gzip data after {out} unpacked bytes: {error}. {MEND}") from error
+        raise DataError(f"{name}: corrupt gzip data after {out} unpacked bytes: {error}. {REMEDY}") from error

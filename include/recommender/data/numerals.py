@@ -1,6 +1,6 @@
 """Numbers as they are written: one rule for JSON numbers, numbers as text, and the cells of a table.
 
-What is judged is the spelling, for a decoded number no longer shows it: 1.5001e+09 and 1500100000 are one float, and
+The spelling is checked, since a decoded number no longer shows it: 1.5001e+09 and 1500100000 are the same float, and
 only the second still has its seconds.
 """
 
@@ -22,7 +22,7 @@ class Unusable(ValueError):
 
 
 def seconds(spelling: str, name: str) -> int:
-    """A time in whole seconds since 1970 UTC, of seconds or milliseconds; fractions are cut off.
+    """Return a time, given in seconds or milliseconds, in whole seconds since 1970 UTC; fractions are truncated.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def seconds(spelling: str, name: str) -> int:
     """
     whole, exponent = _parts(spelling, name)
     if exponent:
-        raise Unusable(f"{name} is not a time to the second: its exponent says that it has lost its seconds")
+        raise Unusable(f"{name} is not a time to the second: with this exponent its seconds are lost")
     value = int(whole) if len(whole) <= _MAX_DIGITS else 0
     # The two ranges do not overlap, so the unit is certain whatever the layout.
     if value >= EARLIEST_S * 1000:

@@ -1,4 +1,4 @@
-"""A snapshot against the one before it: a collapse is found before anything is trained on it.
+"""Compare a snapshot with the one before it, to find a collapse before training.
 
 What a few reviews change by themselves (`times.few`: 0.1 %, at least a handful) is never a collapse: an author may
 delete one, a clock may be wrong.
@@ -19,7 +19,7 @@ JOINING_SHARE = 0.01
 
 
 class Check(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One comparison, in words fit for a table: what, before, now, what was allowed, and whether it held."""
+    """One comparison as table cells: the quantity, its value before and now, the limit, and whether it passed."""
 
     what: str
     before: str
@@ -63,7 +63,7 @@ def _count(what: str, old: int, new: int, least: float) -> Check:
 
 
 def _years(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> Iterator[Check]:
-    """The year that lost most, beyond what it may lose."""
+    """Check the year that lost most reviews beyond its allowance."""
     found = []
     for year, n in before.years.items():
         least, left = n - max(config.max_drop * n, few(before.reviews)), now.years.get(year, 0)
@@ -107,7 +107,7 @@ def rating_distance(before: Mapping[str, int], now: Mapping[str, int]) -> float:
 
 
 def _times(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> Iterator[Check]:
-    """Newest and oldest day, each without a few reviews; nothing where there are too few to leave some out."""
+    """Compare newest and oldest day, each without a few reviews; no check if there are too few reviews."""
     oldest, newest = before.ends.deep_first_s, before.ends.deep_last_s
     first, last = now.ends.first_s, now.ends.last_s
     if oldest is None or newest is None or first is None or last is None:
@@ -131,7 +131,7 @@ def _times(before: ParseCounts, now: ParseCounts, config: QualityConfig) -> Iter
 
 
 def warnings(before: ParseCounts | None, now: ParseCounts) -> list[str]:
-    """What a person should know of a snapshot, though it stops nothing.
+    """Return warnings about a snapshot that do not stop the run.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def warnings(before: ParseCounts | None, now: ParseCounts) -> list[str]:
 
 
 def mixed_ids(counts: ParseCounts) -> str | None:
-    """Whether users of the 2023 layout and of the older ones do not meet, in words; None where they do."""
+    """Return a warning if the 2023 layout and the older ones share too few users; else None."""
     users = counts.users_by_layout
     rarer = min(users.older, users.newer)
     if not rarer or users.both >= JOINING_SHARE * rarer:
@@ -151,13 +151,13 @@ def mixed_ids(counts: ParseCounts) -> str | None:
     return (
         f"The snapshot mixes layouts whose users do not meet: {users.older:,} users in the 2014 or 2018 layout, "
         f"{users.newer:,} in that of 2023, {users.both:,} in both. The files of 2023 have other user ids "
-        "(hashed), so nobody's older reviews join the newer ones, and holdout users look cold. Use files of "
+        "(hashed), so older and newer reviews of a user are not joined, and holdout users look cold. Use files of "
         f"one generation, or write both with the same user ids. Layouts and files: {where}."
     )
 
 
 def changed_ids(before: ParseCounts, now: ParseCounts) -> str | None:
-    """Whether most reviews have come from the other kind of layout before, in words."""
+    """Return a warning if most reviews of the snapshot before had the other kind of layout; else None."""
     old, new = (_newer_share(counts) for counts in (before, now))
     if (old > 0.5) == (new > 0.5):
         return None

@@ -17,7 +17,7 @@ KEPT_A_REASON = 10_000
 
 
 class Quarantine:
-    """Takes bad lines, and keeps the first of each reason."""
+    """Collects bad lines, and keeps the first of each reason."""
 
     def __init__(self, out: pa.NativeFile) -> None:
         self._out = out

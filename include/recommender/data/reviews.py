@@ -1,4 +1,4 @@
-"""Coded reviews: users and items as integers, given once, so that every later cut is arithmetic on integers."""
+"""Coded reviews: users and items are integers, assigned once, so that every later split is integer arithmetic."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Reviews:
     user, item : int32, shape (n_reviews,), ranks in the sorted ids
     time : int64, shape (n_reviews,), seconds since 1970 UTC
     rating : float32, shape (n_reviews,)
-    verified : int8, shape (n_reviews,): 1 verified, 0 not, -1 the layout does not say
+    verified : int8, shape (n_reviews,): 1 verified, 0 not, -1 not known
     """
 
     user: np.ndarray[Any, np.dtype[np.int32]]
@@ -67,13 +67,13 @@ class Reviews:
 
     @classmethod
     def load(cls, directory: Path) -> Reviews:
-        """Read what `parse_files` wrote."""
+        """Read the output of `parse_files`."""
         table = load_table(directory / REVIEWS, {field.name: (str(field.type),) for field in CODED})
         return cls(**{name: table.column(name).to_numpy() for name in CODED.names})
 
 
 def load_times(directory: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Only the times of what `parse_files` wrote: int64 seconds, shape (n_reviews,)."""
+    """Read only the times of the output of `parse_files`: int64 seconds, shape (n_reviews,)."""
     table = load_table(directory / REVIEWS, {"time": ("int64",)})
     found: np.ndarray[Any, np.dtype[np.int64]] = table["time"].to_numpy()
     return found
@@ -105,7 +105,7 @@ def save_vocabulary(path: Path, vocabulary: Vocabulary) -> None:
 
 
 def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: ParseConfig) -> ParseCounts:
-    """Review files into coded columns below a directory; return the counts.
+    """Parse review files into coded columns below a directory; return the counts.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def parse_files(files: Sequence[tuple[str, Path]], directory: Path, config: Pars
 
 
 def _newest(times: np.ndarray[Any, np.dtype[np.int64]]) -> int:
-    """Time of the newest review, but for odd ones, which are named; at least one review."""
+    """Return the time of the newest review without outliers, and log these; there must be one review."""
     end = plausible_end(times)
     odd = times[times >= end]
     if len(odd):
@@ -193,7 +193,7 @@ def _keep_bad(parts: Iterator[Parsed], name: str, quarantine: Quarantine) -> Ite
 
 
 def _gather(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of some size; each batch costs a unique and a header in the spill."""
+    """Yield the same rows in larger batches: each batch costs a sort and a header on disk."""
     rows: list[pa.RecordBatch] = []
     n_rows = 0
     for part in parts:

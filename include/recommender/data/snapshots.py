@@ -20,7 +20,7 @@ from ..storage.cache import entry_path, make_entry
 from ..storage.documents import Count, Origin, checked
 from ..storage.objects import ObjectInfo, ObjectStore
 from ..storage.plain_names import name_problem
-from .file_names import ENDINGS, UNFINISHED, in_words, left_out
+from .file_names import ENDINGS, UNFINISHED, left_out, left_out_lines
 
 log = logging.getLogger(__name__)
 
@@ -75,13 +75,13 @@ def _info(row: ObjectRow) -> ObjectInfo:
 
 
 def located(body: Any, where: str) -> list[ObjectInfo]:
-    """Where the files of a download came from, as its lineage tells it. Raises DataError."""
+    """Return the objects of a download, from its lineage. Raises DataError."""
     found = checked({"name": "", "objects": body}, Listing, Origin(where, "a download: its lineage", REMEDY))
     return [_info(row) for row in found.objects]
 
 
 def key_problem(key: str) -> str | None:
-    """Why a key cannot be that of a review file, `YYYY-MM-DD/<path>`; None where it can."""
+    """Return why a key is not that of a review file, `YYYY-MM-DD/<path>`; None if it is."""
     day, _, path = key.partition("/")
     if not _is_date(day):
         return f"the key {ascii(key)[:120]} does not begin with a date"
@@ -95,7 +95,7 @@ def key_problem(key: str) -> str | None:
 
 
 def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Snapshot:
-    """The named snapshot, else the newest dated on or before the run's date.
+    """Return the named snapshot, else the newest one dated on or before the run's date.
 
     Raises
     ------
@@ -113,16 +113,16 @@ def resolve(snapshots: ObjectStore, name: str | None, run_date: datetime) -> Sna
     wanted = name or max((folder for folder in known if folder <= run_date.date().isoformat()), default=None)
     if wanted is None or wanted not in known:
         listed = ", ".join(known[-5:]) or "none at all"
-        asked = f"no snapshot {wanted}" if wanted else f"no snapshot on or before {run_date.date()}"
+        problem = f"no snapshot {wanted}" if wanted else f"no snapshot on or before {run_date.date()}"
         raise NotFound(
-            f"{snapshots.uri('')}: {asked}. Expected review files under YYYY-MM-DD/; the newest there: {listed}. "
+            f"{snapshots.uri('')}: {problem}. Expected review files under YYYY-MM-DD/; the newest there: {listed}. "
             "Upload one, or name another in the parameter `snapshot`."
         )
     return Snapshot(wanted, _review_files(snapshots, wanted))
 
 
 def _review_files(snapshots: ObjectStore, name: str) -> tuple[ObjectInfo, ...]:
-    """The review files of a snapshot, in it and below; what is left out is named in a warning."""
+    """Return the review files at any depth of a snapshot; a warning names the files that are left out."""
     where = shown(snapshots.uri(f"{name}/"))
     # Without the time of writing: a snapshot is what its objects hold.
     rows = [replace(row, modified_at=None) for row in snapshots.walk(f"{name}/") if not row.key.endswith("/")]
@@ -132,7 +132,7 @@ def _review_files(snapshots: ObjectStore, name: str) -> tuple[ObjectInfo, ...]:
             f"{where}: holds {UNFINISHED}, so its upload goes on, or was interrupted. Upload it again, to its end; "
             f"or delete {UNFINISHED} if you know that all files are there."
         )
-    left = in_words(paths)
+    left = left_out_lines(paths)
     for line in left:
         log.warning("%s: left out: %s", where, line)
     reviews = tuple(row for row, path in zip(rows, paths, strict=True) if left_out(path) is None)
@@ -177,7 +177,7 @@ def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], cache: Path)
     Raises
     ------
     DataError
-        An object changed or came short while it was read.
+        An object changed or was truncated while it was read.
     """
     files = []
     for number, row in enumerate(objects, 1):

@@ -1,4 +1,4 @@
-"""What a run may know, and what it is judged on: as_of, de-duplication, the cut in time."""
+"""as_of, de-duplication and the time split: what a run trains on, and what it is judged on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .reviews import Reviews
 
 
 def before(reviews: Reviews, as_of_s: int) -> Reviews:
-    """Only what was known at `as_of_s` (seconds): reviews at or after it are dropped."""
+    """Return the reviews before `as_of_s` (seconds)."""
     return reviews.take(reviews.time < as_of_s)
 
 
 def deduplicate(reviews: Reviews) -> Reviews:
-    """At most one interaction a (user, item), sorted by user, item.
+    """Return one interaction for each (user, item), sorted by user, item.
 
     Time and rating are those of the earliest review (of two at one instant, the lower rating); verified if any was.
     """
@@ -36,18 +36,18 @@ def deduplicate(reviews: Reviews) -> Reviews:
 
 @dataclass(frozen=True)
 class Fold:
-    """Train and holdout, and the instant between them: train time < cut_s <= holdout time < as_of."""
+    """Train and holdout, and the instant between them: train time < split_s <= holdout time < as_of."""
 
     train: Reviews
     holdout: Reviews
-    cut_s: int
+    split_s: int
 
 
 def time_split(interactions: Reviews, holdout_fraction: float) -> Fold:
     """Hold out the newest share of the interactions; all of one instant fall on the same side.
 
-    With `holdout_fraction` 0 everything is train, and the cut is the second after the newest interaction. It is not
-    as_of: ages count back from the cut, and a run dated years after the data ends must not find all of it worn out.
+    With `holdout_fraction` 0 everything is train, and the split time is one second after the newest interaction. It is
+    not as_of: ages count back from the split time, and as_of may be years after the data ends.
 
     Raises
     ------
@@ -60,11 +60,11 @@ def time_split(interactions: Reviews, holdout_fraction: float) -> Fold:
     if holdout_fraction == 0:
         return Fold(interactions, interactions.take(slice(0, 0)), int(interactions.time.max()) + 1)
     rank = min(n - 1, round(n * (1 - holdout_fraction)))
-    cut_s = int(np.partition(interactions.time, rank)[rank])
-    held: np.ndarray[Any, np.dtype[np.bool_]] = interactions.time >= cut_s
+    split_s = int(np.partition(interactions.time, rank)[rank])
+    held: np.ndarray[Any, np.dtype[np.bool_]] = interactions.time >= split_s
     if held.all():
         raise DataError(
             f"The {n:,} interactions before as_of leave no train part at holdout_fraction={holdout_fraction:g}: they "
             "lie at too few instants. More history is needed, or a smaller holdout_fraction."
         )
-    return Fold(interactions.take(~held), interactions.take(held), cut_s)
+    return Fold(interactions.take(~held), interactions.take(held), split_s)

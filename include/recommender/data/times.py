@@ -1,4 +1,4 @@
-"""When reviews were written, in a form that a few odd times do not change."""
+"""Statistics of review times that a few outliers do not change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Times = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def few(n: int) -> int:
-    """How many of `n` reviews may be odd, or come or go, and change no decision: 0.1 %, at least a handful."""
+    """Number of `n` reviews that may be outliers, or appear or vanish, without an effect: 0.1 %, at least a handful."""
     return max(HANDFUL, n // ONE_IN)
 
 
@@ -44,7 +44,7 @@ class Days:
 
     def ends(self) -> Ends:
         """First and last day (the second at which each begins) without the `few` outermost reviews, and without three
-        times as many (deep). None where there are too few reviews.
+        times as many (deep). None if there are too few reviews.
 
         If at most `few` reviews come or go, the first day stays on or before the first deep day of before; the last day
         likewise on or after the last deep one.
@@ -75,10 +75,10 @@ ODD_GAP_S, ODD_GAPS = 365 * DAY_S, 20
 
 
 def plausible_end(times: Times) -> int:
-    """The second after the newest review, but for a few that lie far behind all others: a clock or a unit mistaken.
+    """Return the second after the newest review, without a few outliers (wrong clocks or units).
 
-    One such review would else date the model, and everything else would count as years old at its time. Only the newest
-    0.1 % can be odd, and none of fewer than 1,000 reviews: so few tell nothing of what is usual.
+    Otherwise one such review would date the model, and all others would count as years old. Only the newest 0.1 % can
+    be outliers, and none of fewer than 1,000 reviews: so few do not show what is usual.
 
     Parameters
     ----------

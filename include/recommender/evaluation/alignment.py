@@ -17,7 +17,7 @@ Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 
 @dataclass(frozen=True)
-class Version:
+class AlignedModel:
     """A model to be judged, and the judged users' histories in the model's own columns."""
 
     model: Recommender
@@ -30,15 +30,15 @@ def aligned(
     judged: Vocabulary,
     matrix: sparse.csr_matrix,
     matrix_items: Vocabulary,
-) -> Version:
+) -> AlignedModel:
     """Join by ids.
 
     Parameters
     ----------
     own : items of the model
     judged : items that are judged, the candidate's columns
-    matrix : confidences of the judged users by the model's own configuration: what that leaves out is not known here,
-        and what the candidate's leaves out is. Items that the model does not know are left out
+    matrix : confidences of the judged users by the model's own configuration, with its own minimum counts. Items that
+        the model does not know are left out
     matrix_items : items of the matrix
     """
     place = own.rows(matrix_items.ids)
@@ -48,7 +48,7 @@ def aligned(
     histories = Histories(
         kept.indptr.astype(np.int64), place[known][kept.indices].astype(np.int32), kept.data, len(own)
     )
-    return Version(InColumns(model, own.rows(judged.ids)), histories)
+    return AlignedModel(InColumns(model, own.rows(judged.ids)), histories)
 
 
 def rows_in(matrix: sparse.csr_matrix, have: Codes, want: Codes) -> sparse.csr_matrix:

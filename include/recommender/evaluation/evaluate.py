@@ -1,4 +1,4 @@
-"""One code path that judges every model: full catalogue, seen items excluded, the same users."""
+"""The evaluation of every model, in one code path: full catalogue, seen items excluded, the same users."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ HISTORY_EDGES = (0, 1, 2, 3, 5, 10, 20, 50)
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is asked of the models.
+    """The judging task.
 
     rows : int32, shape (n_judged,), train rows of the judged users
-    seen : train interactions of the judged users: what models score from, and never recommend again
+    seen : train interactions of the judged users: models score from them and do not recommend them
     held : for each judged user the held-out items as columns of `seen`; cold items are -1 and count in the denominator
     item_counts : int64, shape (n_items,), train interactions of each item
     slices : groups of the judged users, whose recall is listed separately
@@ -49,7 +49,7 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class ModelEvaluation:
     """One model's outcome: means by "metric@K", and Recall@top_k of every judged user, float64.
 
     slices : Recall@top_k by kind of user; by_popularity : by decile of the item, of held-out interactions, not users
@@ -63,7 +63,7 @@ class Judged:
     by_popularity: list[ItemRow]
 
     def stored(self) -> Judgement:
-        """What is kept of it as JSON."""
+        """The stored part, as JSON."""
         return Judgement(
             means=self.means, by_history=self.by_history, slices=self.slices, by_popularity=self.by_popularity
         )
@@ -107,12 +107,12 @@ def make_task(
 
 def judge(
     models: Mapping[str, Recommender], task: Task, config: EvaluateConfig, histories: Histories | None = None
-) -> dict[str, Judged]:
-    """Every model on the same task.
+) -> dict[str, ModelEvaluation]:
+    """Judge every model on the same task.
 
     Parameters
     ----------
-    histories : what the models score the judged users from, where that is not `task.seen`
+    histories : histories to score from; None: `task.seen`
     """
     outcome = {}
     for name, model in models.items():
@@ -128,7 +128,7 @@ def judge(
     return outcome
 
 
-def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Histories) -> Judged:
+def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Histories) -> ModelEvaluation:
     started = time.monotonic()
     best = recommend_all(model, histories, task.seen, max(config.ks))
     hits = _hits(best, task)
@@ -144,7 +144,7 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Hi
     slices = {each.name: each.recalls(recall) for each in task.slices}
     found = shown[hits[:, : config.top_k]]
     held = task.held_items[task.held_items >= 0]
-    return Judged(
+    return ModelEvaluation(
         means=means,
         recall=recall,
         by_history=by_history(recall, task.seen.sizes),
@@ -155,7 +155,7 @@ def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Hi
 
 
 def recall_of(best: Ints, task: Task, k: int) -> Floats:
-    """Recall@k of each judged user, float64, from what was recommended to them, int32, shape (n_judged, k or more)."""
+    """Recall@k of each judged user, float64, from their recommendations, int32, shape (n_judged, k or more)."""
     return per_user(_hits(best, task), task.n_held, k)["recall"]
 
 
@@ -164,9 +164,9 @@ def _hits(best: Ints, task: Task) -> np.ndarray[Any, np.dtype[np.bool_]]:
     user = np.repeat(np.arange(len(task.rows)), task.n_held)
     known = task.held_items >= 0
     held = np.sort(user[known] * np.int64(n_items) + task.held_items[known])
-    asked = np.arange(len(best))[:, None] * np.int64(n_items) + best
-    place = np.searchsorted(held, asked)
-    found = held[np.minimum(place, len(held) - 1)] == asked if len(held) else np.zeros(best.shape, dtype=bool)
+    shown = np.arange(len(best))[:, None] * np.int64(n_items) + best
+    place = np.searchsorted(held, shown)
+    found = held[np.minimum(place, len(held) - 1)] == shown if len(held) else np.zeros(best.shape, dtype=bool)
     return np.asarray(found & (best >= 0))
 
 
@@ -175,7 +175,7 @@ def _beyond_accuracy(best: Ints, task: Task, k: int) -> dict[str, float]:
 
     Coverage: share of the catalogue recommended to anybody. Novelty: mean self-information, in bits, of the recommended
     items (Castells et al. 2015). Popularity bias: mean train count of the recommended over that of all interactions.
-    All are 0 where nothing could be recommended to anybody.
+    All are 0 if there are no recommendations.
     """
     shown = best[best >= 0]
     if len(shown) == 0:

@@ -1,4 +1,4 @@
-"""Fitting a whole model on a fold: ALS, then what is learned of the prior, then the prior, then the model."""
+"""Fit a whole model on a fold: ALS, then the parameters of the prior, then the prior, then the model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .learned_prior import LearnedPrior
 
 @dataclass(frozen=True)
 class Fit:
-    """A model, what was learned of its prior, and the course of its training."""
+    """A model, the learned parameters of its prior, and its training curve."""
 
     model: PriorAls
     learned: LearnedPrior
@@ -32,6 +32,5 @@ def fit(fold: EncodedFold, config: RetrainConfig) -> Fit:
 
 
 def fold_popularity(fold: EncodedFold, learned: LearnedPrior, config: RetrainConfig) -> Counts:
-    """The item prior of a fold's train part as it was learned, float64, shape (n_items,)."""
-    counted = fold.indices, fold.times, len(fold.item_codes), fold.cut_s
-    return fit_prior(*counted, learned.applied(config.prior))
+    """The item prior of a fold's train part with the learned parameters, float64, shape (n_items,)."""
+    return fit_prior(fold.item_interactions, learned.applied(config.prior))

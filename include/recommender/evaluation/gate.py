@@ -10,14 +10,14 @@ from msgspec.structs import replace as changed
 
 from ..config import GateConfig
 from ..registry.verdict import Interval, Verdict
+from .comparison_text import against_popularity, against_reference, version
 from .metrics import Floats
-from .words import against_popularity, against_reference, version
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-EARLIER = "earlier_"  # of a version that was live before the champion: earlier_1 is the newest of them
+EARLIER = "earlier_"  # a version that was live before the champion; earlier_1 is the newest
 POPULARITY = "popularity_"
 ALL_TIME = "popularity_all_time"
-DIGITS = 12  # means that agree in these are equal: the order of a sum may change its last bits
+DIGITS = 12  # means that agree in these digits are equal: the order of a sum may change the last bits
 
 
 def paired_bootstrap(differences: Floats, config: GateConfig) -> Interval:
@@ -46,12 +46,12 @@ def paired_bootstrap(differences: Floats, config: GateConfig) -> Interval:
 
 
 def paired_interval(candidate: Floats, other: Floats, config: GateConfig) -> Interval:
-    """The mean of candidate - other, with the interval that the gate decides on.
+    """The mean of candidate - other, with the interval that the gate uses.
 
     Two imaginary users join the bootstrap, one for each of the largest differences that recalls can have, +1 and -1
-    (the idea of Agresti and Coull 1998 for proportions). Hits are rare: where one side has a handful, chance easily
-    leaves it none, and no resample of the real users could show that it might have had some. docs/gate-rates.md has
-    what the plain interval would do.
+    (the idea of Agresti and Coull 1998 for proportions). Hits are rare: a side with few expected hits may have none by
+    chance, and then no resample of the real users contains one. docs/gate-rates.md has the error rates of the
+    plain interval.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def paired_interval(candidate: Floats, other: Floats, config: GateConfig) -> Int
 
 
 def strongest_popularity(means: Mapping[str, float]) -> str:
-    """The popularity with the largest mean. Of equal ones the first of: all-time, windows from long to short, decayed.
+    """The popularity with the largest mean; among equal ones: all-time, then windows from long to short, then decayed.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def _simplicity(popularity: str) -> tuple[int, int, str]:
 
 
 def best_reference(means: Mapping[str, float]) -> str | None:
-    """The champion, or a version live before it that has a larger mean; of equal ones the newest."""
+    """The champion, or a version live before it that has a larger mean; among equal ones the newest."""
     names = _references(means)
     return _largest(names, means) if names else None
 
@@ -98,20 +98,20 @@ def _references(names: Iterable[str]) -> list[str]:
 
 
 def _largest(names: Iterable[str], means: Mapping[str, float]) -> str:
-    """The first of those with the largest mean."""
+    """The first name with the largest mean."""
     return max(names, key=lambda name: round(means[name], DIGITS))
 
 
 def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Verdict:
-    """Judge the candidate against the strongest popularity, and against the best recent version where there is one.
+    """Judge the candidate against the strongest popularity, and against the best recent version if there is one.
 
     Parameters
     ----------
     recalls : model -> Recall@K of each judged user, float64, shape (n_users,); holds "candidate", one or more
         "popularity_...", "champion" and "earlier_..." where they could be judged on a holdout that they had not seen
 
-    Popularity and reference are chosen on the holdout itself, which favours them: the candidate has one try. The
-    champion alone as the reference would let tolerated losses add up from promotion to promotion.
+    Popularity and reference are chosen on the holdout itself, which favours them over the candidate. With the champion
+    as the only reference, tolerated losses would add up over promotions.
     """
     means = {name: float(values.mean()) for name, values in recalls.items()}
     baseline, reference = strongest_popularity(means), best_reference(means)
@@ -160,7 +160,7 @@ def _objections(found: Verdict, config: GateConfig) -> tuple[list[str], list[str
         held.append(f"too few users: {found.n_users:,} judged, min_users={config.min_users:,}")
     elif against.high < 0:
         rejected.append(f"worse than {baseline}: the interval ({against.low:+.4f}, {against.high:+.4f}) lies below 0")
-    elif not against.low > 0:  # also where it is no number
+    elif not against.low > 0:  # also if it is NaN
         held.append(
             f"not enough evidence against {baseline}: the interval ({against.low:+.4f}, {against.high:+.4f}) includes 0"
         )

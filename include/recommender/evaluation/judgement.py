@@ -1,4 +1,4 @@
-"""What was found of one model, as judged.json and a report hold it."""
+"""The judgement of one model, as stored in judged.json and in a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..storage.documents import Count, Share
 
 
 class HistoryRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Judged users with `at_least` train interactions, and fewer than the next row's, and their mean recall."""
+    """Judged users with `at_least` train interactions but fewer than in the next row, and their mean recall."""
 
     at_least: Count
     users: Count
@@ -27,8 +27,8 @@ class UserRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ItemRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A decile of the items by popularity.
 
-    recall : share of its held-out interactions that were found; None where nothing was held out
-    shown : share of all that was recommended
+    recall : share of its held-out interactions that were found; None if there are none
+    shown : share of all recommendations
     """
 
     label: str
@@ -52,7 +52,7 @@ class Judgement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Judgements(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """judged.json: model -> what was found of it."""
+    """judged.json: model -> its judgement."""
 
     models: dict[Name, Judgement]
 

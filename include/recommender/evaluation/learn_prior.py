@@ -1,4 +1,4 @@
-"""How the item prior enters the score, learned on a time split inside the train part."""
+"""Learn power and half-life of the item prior on a time split inside the train part."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ log = logging.getLogger(__name__)
 POWERS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
 # Of the configured half-life.
 HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
-# Standard errors of the paired difference. No test: see `learn_prior`.
+# Standard errors of the paired difference; not a test, see `learn_prior`.
 CLEARLY_WORSE = 1.645
 MIN_USERS = 30
 MAX_INTERACTIONS = 5_000_000
 MAX_USERS = 4_000
-# Of the priors that are held at once; for all of them the taste of a user is computed once.
+# Memory of the priors that are scored together; the taste of a user is computed once for all of them.
 PRIORS_BYTES = 256_000_000
 
 Point = tuple[float, float]  # half-life in days, power
 
 
 def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
-    """Of some powers and half-lives the nearest to the configured ones that is not clearly worse than the best.
+    """Return the point of the grid nearest to the configured one that is not clearly worse than the best.
 
-    Only those between the configured and the best count, and "clearly worse" is further below the best than
-    CLEARLY_WORSE standard errors of the paired difference (in the manner of the one-standard-error rule of Breiman et
-    al. 1984). It is an estimate drawn towards the configured, not a test: where no point differs from another, one
-    training in three moves; a rule that seldom does so was nowhere ahead (benchmarks/prior_rules.py). The factors are
-    fitted anew on the older part of train, so they have not seen what they are judged on.
+    Only points between the configured one and the best are candidates. "Clearly worse" means more than CLEARLY_WORSE
+    standard errors of the paired difference below the best (like the one-standard-error rule of Breiman et al. 1984).
+    This is an estimate that is shrunk towards the configuration, not a test: if all points are equal, one training in
+    three moves. A rule that moves less often was not better anywhere (benchmarks/prior_rules.py). The factors are
+    fitted again on the older part of train, so they have not seen the inner holdout.
     """
     prior = config.prior
     own = (prior.half_life_days, prior.power)
@@ -73,8 +73,8 @@ def learn_prior(fold: EncodedFold, config: RetrainConfig) -> LearnedPrior:
         for (days, power), errors in below.items()
     ]
     n_users = len(recalls[own])
-    told = (chosen[1], chosen[0], why, f"{n_users:,}")
-    log.info("Power of the item prior %g, half-life %g days: %s (%s users of an inner time split)", *told)
+    shown = (chosen[1], chosen[0], why, f"{n_users:,}")
+    log.info("Power of the item prior %g, half-life %g days: %s (%s users of an inner time split)", *shown)
     return LearnedPrior(power=chosen[1], half_life_days=chosen[0], why=why, judged_users=n_users, tried=tried)
 
 
@@ -83,7 +83,7 @@ def _as_configured(prior: PriorConfig, why: str, n_users: int) -> LearnedPrior:
 
 
 def grid(prior: PriorConfig) -> dict[Point, tuple[int, int]]:
-    """The points that are tried, the configured one among them, and the place of each: half-life, power."""
+    """The points of the grid, including the configured one, with the indices of their half-life and power."""
     half_lives = sorted({max(SHORTEST_HALF_LIFE_DAYS, prior.half_life_days * times) for times in HALF_LIVES})
     powers = sorted({*POWERS, prior.power})
     return {(days, power): (i, j) for i, days in enumerate(half_lives) for j, power in enumerate(powers)}
@@ -92,12 +92,12 @@ def grid(prior: PriorConfig) -> dict[Point, tuple[int, int]]:
 def nearest(
     recalls: Mapping[Point, Floats], place: Mapping[Point, tuple[int, int]], own: Point, limit: float
 ) -> tuple[Point, Point, dict[Point, float]]:
-    """The chosen point, the best, and how far below the best each lies, in standard errors.
+    """Return the chosen point, the best, and the distance of each below the best, in standard errors.
 
     Parameters
     ----------
     recalls : of the same users at each point, float64, shape (n_users,)
-    place : of each point in the grid; steps in it are the distance
+    place : indices of each point in the grid; the distance is counted in steps
     own : the configured point
     limit : standard errors below the best that are clearly worse
     """
@@ -105,10 +105,10 @@ def nearest(
     def steps(point: Point) -> int:
         return sum(abs(one - other) for one, other in zip(place[point], place[own], strict=True))
 
-    # Of equal ones the nearest: without power, all half-lives are the same.
+    # Among equal points the nearest: without power, all half-lives are equal.
     best = max(recalls, key=lambda point: (float(recalls[point].mean()), -steps(point)))
     below = {point: _errors_below(recalls[best] - recall) for point, recall in recalls.items()}
-    # What noise lets through on the other side would be a step against the evidence.
+    # A point on the other side passes only by noise: it would be a step against the evidence.
     between = [
         point
         for point in recalls
@@ -124,18 +124,18 @@ def _errors_below(difference: Floats) -> float:
 
 
 def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig) -> dict[Point, Floats]:
-    """Recall@K of the judged users of a fold with each prior; factors are fitted, and taste is scored, once."""
+    """Recall@K of the judged users of a fold with each prior; factors and taste are computed once."""
     als = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization)
-    # Not by the run's own max_users: so few may be asked for there that they teach nothing.
+    # Not the max_users of the run, which may be too small to learn from.
     task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
-    counted = (inner.indices, inner.times, len(inner.item_codes), inner.cut_s)
+    train = inner.item_interactions
     settings = {point: replace(config.prior, half_life_days=point[0], power=point[1]) for point in points}
     # Without power the half-life does not matter.
     distinct = {point: point if point[1] else (points[0][0], 0.0) for point in points}
     k, n_items = config.evaluate.top_k, len(inner.item_codes)
 
     def recalls(some: list[Point]) -> dict[Point, Floats]:
-        priors = [ItemPrior.of(fit_prior(*counted, settings[point]), settings[point]) for point in some]
+        priors = [ItemPrior.of(fit_prior(train, settings[point]), settings[point]) for point in some]
 
         def shown(rows: Rows) -> list[Ints]:
             histories = task.seen.take(rows)

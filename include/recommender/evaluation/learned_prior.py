@@ -1,4 +1,4 @@
-"""What was learned of the item prior, as prior.json, a manifest's counts and a report hold it."""
+"""The learned parameters of the item prior, as stored in prior.json, a manifest's counts and a report."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import msgspec
 from ..config import PriorConfig
 from ..storage.documents import Count, Share
 
-# Beyond any bound of the form, and far from what overflows.
+# Above every bound of the form, and far below overflow.
 Factor = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
 class PriorPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A prior that was tried: its Recall@K on the inner holdout, and how far below the best it lies.
+    """A tried prior: its Recall@K on the inner holdout, and its distance below the best.
 
-    errors_below : in standard errors of the paired difference; clearly_worse : whether that is too far
+    errors_below : distance in standard errors of the paired difference; clearly_worse : whether that is too large
     """
 
     half_life_days: Factor
@@ -28,7 +28,7 @@ class PriorPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class LearnedPrior(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The chosen power and half-life, why, and on how many users they were judged."""
+    """The chosen power and half-life, the reason, and the number of judged users."""
 
     power: Factor
     half_life_days: Factor
@@ -37,5 +37,5 @@ class LearnedPrior(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     tried: list[PriorPoint]
 
     def applied(self, config: PriorConfig) -> PriorConfig:
-        """The configuration with what was learned, fixed."""
+        """The configuration with the learned values, fixed."""
         return replace(config, power=self.power, half_life_days=self.half_life_days, fit=False)

@@ -1,7 +1,7 @@
 """Ranking metrics, per user.
 
 Recall@K = |top-K and held-out| / |held-out items of the user|: the denominator is not min(K, .), and held-out items
-that the model cannot know count in it.
+that the model does not know count in it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def per_user(hits: np.ndarray[Any, np.dtype[np.bool_]], n_held: Ints, k: int) ->
     Returns
     -------
     metric name -> float64, shape (n_users,). NDCG (Jarvelin and Kekalainen 2002, discount 1/log2(rank + 1)) and MAP
-    (average precision) are normalized by the best that min(K, n_held) hits can reach; trec_eval's map_cut divides by
+    (average precision) are normalized by the value of min(K, n_held) hits at the top; trec_eval's map_cut divides by
     n_held instead. MRR is the reciprocal rank of the first hit within K, else 0.
     """
     top = hits[:, :k].astype(np.float64)

@@ -1,4 +1,4 @@
-"""What stages rely on of each other's counts, from training to the gate. A stage may count more."""
+"""The counts that stages read from each other's manifests, from training to the gate. A stage may store more."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from ..storage.documents import Count, Decision, ModelId
 from .learned_prior import LearnedPrior
 
 
-class Trained(msgspec.Struct, frozen=True):
-    """Of train_als: what the factors began with, and the seconds of each iteration."""
+class TrainingCounts(msgspec.Struct, frozen=True):
+    """Counts of train_als: the initial factors, and the seconds of each iteration."""
 
     start: str
     seconds_per_iteration: list[float]
 
 
-class Popular(msgspec.Struct, frozen=True):
-    """Of fit_popularity: the names of the rankings, which its files bear."""
+class PopularityCounts(msgspec.Struct, frozen=True):
+    """Counts of fit_popularity: the names of the rankings, which are also its file names."""
 
     names: list[Name]
 
 
-class Learned(msgspec.Struct, frozen=True):
-    """Of learn_prior."""
+class PriorCounts(msgspec.Struct, frozen=True):
+    """Counts of learn_prior."""
 
     prior: LearnedPrior
 
 
-class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
-    """Of evaluate: the names of the models, which its files bear, and the champion."""
+class EvaluationCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of evaluate: the names of the models, which are also in its file names, and the champion."""
 
     models: list[Name]
     champion: str
@@ -40,8 +40,8 @@ class Evaluated(msgspec.Struct, frozen=True, kw_only=True):
     not_compared: dict[str, str]
 
 
-class Gated(msgspec.Struct, frozen=True):
-    """Of recall_gate: its decision, whether the promotion is forced, and the verdict in a sentence."""
+class GateCounts(msgspec.Struct, frozen=True):
+    """Counts of recall_gate: its decision, whether the promotion is forced, and the verdict as a sentence."""
 
     decision: Decision
     forced: bool

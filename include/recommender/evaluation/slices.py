@@ -1,4 +1,4 @@
-"""Recall by kind of user and by popularity of item: whom a model serves, and with what."""
+"""Recall by kind of user and by popularity of item."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class UserSlice:
     bracket: np.ndarray[Any, np.dtype[np.integer[Any]]]
 
     def recalls(self, recall: Floats) -> list[UserRow]:
-        """label, users, recall of each group that has users."""
+        """Rows (label, users, recall) of the groups that have users."""
         return [
             UserRow(label, int(own.sum()), float(recall[own].mean()))
             for label, own in ((label, self.bracket == at) for at, label in enumerate(self.labels))
@@ -37,9 +37,9 @@ class UserSlice:
 
 
 def user_slices(fold: EncodedFold, rows: Ints) -> tuple[UserSlice, ...]:
-    """How long ago each user was last active, at the cut, and how much of the history is of verified purchases."""
+    """Slices of the users by days without activity before the split time and by the share of verified purchases."""
     at, starts = _interactions_of(fold, rows)
-    idle = (fold.cut_s - np.maximum.reduceat(fold.times[at], starts)) / DAY_S
+    idle = (fold.split_s - np.maximum.reduceat(fold.times[at], starts)) / DAY_S
     labels = [f"{low} to {high} days" for low, high in pairwise(IDLE_EDGES_DAYS)]
     active = UserSlice(
         "days since the last interaction",
@@ -55,9 +55,9 @@ VERIFIED_LABELS = ("not known", "none", "up to half", "more than half", "all")
 
 
 def _interactions_of(fold: EncodedFold, rows: Ints) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Positions of the train interactions of some users, user after user, and where in these each user begins.
+    """Positions of the train interactions of some users, user after user, and the start of each user in them.
 
-    Every user in train has one or more; with none, `reduceat` would take the next user's.
+    Every user in train has one or more; without one, `reduceat` would read the next user's.
     """
     sizes = fold.history[rows].astype(np.int64)
     starts = np.cumsum(sizes) - sizes
@@ -75,8 +75,8 @@ def _verified_bracket(verified: np.ndarray[Any, Any], starts: np.ndarray[Any, An
 def item_deciles(counts: np.ndarray[Any, Any]) -> Ints:
     """Decile of each item by train interactions, int32, shape (n_items,), 0 to 9.
 
-    Items from the most to the least popular (equal ones by position), cut so that each decile holds a tenth of all
-    interactions: decile 0 are the few hits that make the first tenth.
+    Items are sorted from the most to the least popular, equal ones by position. Each decile holds a tenth of all
+    interactions, so decile 0 are the few most popular items.
     """
     order = np.argsort(-counts, kind="stable")
     mass = np.cumsum(counts[order]) - counts[order]
@@ -88,18 +88,18 @@ def item_deciles(counts: np.ndarray[Any, Any]) -> Ints:
 def by_item_popularity(
     counts: np.ndarray[Any, Any], held: Ints, found: np.ndarray[Any, Any], best: Ints
 ) -> list[ItemRow]:
-    """What was held out, found and shown, by popularity of the item.
+    """Rows on held-out, found and recommended items, by popularity of the item.
 
     Parameters
     ----------
     counts : train interactions, shape (n_items,)
-    held : items of all held-out interactions that a model could know, shape (n_held,)
+    held : items of the held-out interactions on known items, shape (n_held,)
     found : items of those that were in the top K
-    best : recommended items, shape (n_judged, K), -1 where there were no more
+    best : recommended items, shape (n_judged, K), -1 if there were no more
 
     Returns
     -------
-    A row a decile: items in it, held-out interactions, share of them found, and share of all that was recommended
+    One row a decile: items, held-out interactions, share of them found, and share of all recommendations
     """
     decile, shown = item_deciles(counts), best[best >= 0]
     size, n_held, n_found, n_shown = (

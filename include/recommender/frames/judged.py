@@ -29,7 +29,7 @@ EVALUATION = {
     "is_reference": FLAG,
     "model_id": TEXT,
 }
-VERDICT = {"check": TEXT, "unit": TEXT, "found": TEXT, "asked": TEXT, "passed": FLAG, "decision": DECISION}
+VERDICT = {"check": TEXT, "unit": TEXT, "found": TEXT, "required": TEXT, "passed": FLAG, "decision": DECISION}
 
 
 def evaluation(registry: Registry, model: str, k: int | None = None) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def verdict(registry: Registry, model: str) -> pd.DataFrame:
     -------
     One row a threshold:
 
-    - check, unit, found, asked : str; what was compared, in which unit, what was found, what was asked for
+    - check, unit, found, required : str; what was compared, in which unit, what was found, what was required
     - passed : boolean; missing where there was nothing to compare, or where the line tells HOLD from REJECT
     - decision : category PROMOTE, HOLD, REJECT: the verdict, the same in each row
 
@@ -125,7 +125,7 @@ def verdict(registry: Registry, model: str) -> pd.DataFrame:
 
     Examples
     --------
-    >>> verdict(registry, "production")[["check", "found", "asked", "passed"]]
+    >>> verdict(registry, "production")[["check", "found", "required", "passed"]]
     """
     return frame(_thresholds(manifest_of(registry, model).verdict), VERDICT)
 
@@ -136,7 +136,7 @@ def _thresholds(found: Verdict) -> Iterator[dict[str, Any]]:
             "check": row.name,
             "unit": row.unit,
             "found": row.found,
-            "asked": row.asked,
+            "required": row.required,
             "passed": row.passed,
             "decision": found.decision,
         }

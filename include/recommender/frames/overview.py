@@ -106,7 +106,7 @@ def compare(registry: Registry, a: str, b: str) -> pd.DataFrame:
     return frame(_pairs(found), COMPARISON)
 
 
-def _pairs(found: comparison.Comparison) -> Iterator[dict[str, Any]]:
+def _pairs(found: comparison.VersionComparison) -> Iterator[dict[str, Any]]:
     items = found.items
     sections: dict[str, Mapping[str, comparison.Pair]] = {
         "facts": {"model_id": (found.a, found.b), **found.facts},

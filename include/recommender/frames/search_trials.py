@@ -9,7 +9,7 @@ import pandas as pd
 from ..errors import DataError
 from ..registry.registry import Registry
 from ..runs.journal import TUNE_DAG, Journal, folder_id
-from ..tuning.records import Result, TuneReport
+from ..tuning.records import TrialResult, TuneReport
 from ..tuning.search_report import read_report
 from ..tuning.tuned import read_tuned
 from .dtypes import COUNT, FLAG, NUMBER, Columns, frame
@@ -25,7 +25,7 @@ TRIALS: Columns = {
 
 
 def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
-    """All trials of the search that found a tuned configuration, in the order in which they were asked for.
+    """All trials of the search that found a tuned configuration, in the order in which they were tried.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
     - objective : float64, Recall@K, mean over all judged users of the cuts that the trial came to
     - coverage, seconds : float64
     - pruned, chosen : boolean; stopped early, and the one that the search chose
-    - cut_1, cut_2, ... : float64, Recall@K of each cut, the newest first; missing where the trial was pruned before it
+    - split_1, split_2, ... : float64, Recall@K of each split, the newest first; missing where the trial was pruned before it
     - a column for each searched parameter, float64, with the parameter's name
 
     Raises
@@ -58,12 +58,12 @@ def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
     report = read_report(registry.objects.read(key), registry.objects.uri(key))
     if report.tuned != tuned_id:
         raise DataError(f"{registry.objects.uri(key)}: is the report of a search that found {report.tuned}")
-    n_cuts, names = len(tuned.evidence.plan.folds), tuned.evidence.plan.names
-    columns = {**TRIALS, **{f"cut_{at + 1}": NUMBER for at in range(n_cuts)}, **dict.fromkeys(names, NUMBER)}
+    n_splits, names = len(tuned.evidence.plan.folds), tuned.evidence.plan.names
+    columns = {**TRIALS, **{f"split_{at + 1}": NUMBER for at in range(n_splits)}, **dict.fromkeys(names, NUMBER)}
     return frame((_trial(row, report) for row in report.results), columns)
 
 
-def _trial(row: Result, report: TuneReport) -> dict[str, Any]:
+def _trial(row: TrialResult, report: TuneReport) -> dict[str, Any]:
     return {
         "number": row.number,
         "objective": row.objective,
@@ -71,6 +71,6 @@ def _trial(row: Result, report: TuneReport) -> dict[str, Any]:
         "pruned": row.pruned,
         "chosen": report.choice is not None and report.choice.number == row.number,
         "seconds": row.seconds,
-        **{f"cut_{at + 1}": recall for at, recall in enumerate(row.recalls)},
+        **{f"split_{at + 1}": recall for at, recall in enumerate(row.recalls)},
         **row.values,
     }

@@ -36,7 +36,7 @@ class Als:
         return cls(Whitened.of(item_factors, regularization))
 
     def score(self, histories: Histories) -> Scores:
-        """Inner products, float32, shape (len(histories), n_items); 0 for a history in which nothing is known."""
+        """Inner products, float32, shape (len(histories), n_items); 0 for an empty history."""
         return self.whitened.scores(fold_in(histories, self.whitened))
 
     def scoring(self, histories: Histories) -> AlsScoring:
@@ -87,7 +87,7 @@ class KeptScoring(AlsScoring):
 
 
 def initial_factors(n_items: int, config: TrainConfig) -> Factors:
-    """Small random item factors, as a cold start begins with; float32, shape (n_items, n_factors)."""
+    """Small random item factors for a cold start; float32, shape (n_items, n_factors)."""
     rng = np.random.default_rng(config.seed)
     return rng.random((n_items, config.factors), dtype=np.float32) * np.float32(0.01)
 
@@ -127,21 +127,21 @@ def fit_als(
     ----------
     matrix : float32 CSR, shape (n_users, n_items), values at least 1; absent entries are unknown. implicit wants
         its arrays writable, though it does not write
-    start : item factors to begin with, in the columns of the matrix; then `warm_iterations` are enough
-    threads : 0 takes all cores; the result does not depend on it
+    start : initial item factors, in the columns of the matrix; the fit then runs `warm_iterations`
+    threads : 0 uses all cores; the result does not depend on it
     exact : solve each row by Cholesky instead of three steps of conjugate gradients (Takacs et al. 2011), about twice
         as slow
 
     Returns
     -------
-    item factors, float32, shape (n_items, n_factors), and the course of the fit
+    item factors, float32, shape (n_items, n_factors), and the training curve
 
     Raises
     ------
     ConfigError
-        The fit would not fit into the memory that is free (the message holds the arithmetic), or it diverged.
+        The fit needs more than the free memory (the message has the arithmetic), or it diverged.
     DataError
-        The matrix holds nothing, or a value below 1, which would count less than an unknown item.
+        The matrix is empty, or has a value below 1, which would count less than an unknown item.
     """
     _check_matrix(matrix)
     check_memory(matrix.shape, matrix.nnz, config.factors, warm=start is not None)

@@ -15,7 +15,7 @@ from .protocol import Recommender, Scores
 class InColumns:
     """Scores of a model at other columns. Items that the model does not know cannot be recommended by it.
 
-    columns : int64, shape (n_items,), the model's column of each item, -1 where it has none
+    columns : int64, shape (n_items,), the model's column of each item, -1 if it has none
     """
 
     model: Recommender

@@ -1,4 +1,4 @@
-"""How surely an interaction says that somebody wants an item: one function, for training and for every history."""
+"""The confidence of interactions: one function for training and for every history."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def confidences(
     times: np.ndarray[Any, np.dtype[np.int64]],
     ratings: np.ndarray[Any, np.dtype[np.float32]],
     verified: np.ndarray[Any, np.dtype[np.int8]],
-    cut_s: int,
+    split_s: int,
     config: EncodeConfig,
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     """1 + alpha * w (Hu, Koren, Volinsky 2008), w = weight(verified) * rating term * age term.
 
-    The age term is age_floor + (1 - age_floor) * 2^(-age at the cut / half-life): without a floor, what somebody liked
-    years ago would weigh next to nothing, also where it is all that is known of them. What happened after the cut has
+    The age term is age_floor + (1 - age_floor) * 2^(-age at the split time / half-life). Without a floor, old
+    interactions would weigh almost nothing, even for users who have no others. An interaction after the split time has
     age 0.
     The rating term is 1 + rating_weight * (rating - 3) / 2, at least 0: a bad rating is less evidence of interest,
     never evidence against it.
@@ -29,7 +29,7 @@ def confidences(
     Parameters
     ----------
     times, ratings, verified : of each interaction, shape (n,); seconds, stars, and 1, 0 or -1 (not known)
-    cut_s : seconds
+    split_s : seconds
 
     Returns
     -------
@@ -40,7 +40,7 @@ def confidences(
     if config.rating_weight > 0:
         w = w * np.maximum(0.0, 1.0 + config.rating_weight * (ratings.astype(np.float64) - 3.0) / 2.0)
     if config.half_life_days > 0:
-        faded = np.exp2(-(np.maximum(cut_s - times, 0) / DAY_S) / config.half_life_days)
+        faded = np.exp2(-(np.maximum(split_s - times, 0) / DAY_S) / config.half_life_days)
         w = w * (config.age_floor + (1.0 - config.age_floor) * faded)
     confidence: np.ndarray[Any, np.dtype[np.float32]] = (1.0 + config.alpha * w).astype(np.float32)
     assert confidence.min(initial=1.0) >= 1.0

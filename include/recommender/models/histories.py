@@ -1,4 +1,4 @@
-"""Histories: what is known of users. A model scores from them, so a user needs no place in a model."""
+"""Histories: the interactions of users. A model scores from them, so it stores no users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a fit will fit: what it needs, and what is free."""
+"""The memory that a fit needs, and the free memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def needed_bytes(shape: tuple[int, int], nnz: int, factors: int, warm: bool = Fa
 
 
 def check_memory(shape: tuple[int, int], nnz: int, factors: int, warm: bool = False) -> None:
-    """Raise ConfigError when a fit cannot fit into the free memory."""
+    """Raise ConfigError if a fit needs more than the free memory."""
     needed, free = needed_bytes(shape, nnz, factors, warm), free_bytes()
     log.info("ALS needs about %s MB, %s MB are free", f"{needed / 1e6:,.0f}", f"{free / 1e6:,.0f}")
     if needed > free:
@@ -38,12 +38,12 @@ def check_memory(shape: tuple[int, int], nnz: int, factors: int, warm: bool = Fa
 
 
 def require_memory(needed: int, counted: str, advice: str) -> None:
-    """Raise ConfigError when something needs more bytes than are free.
+    """Raise ConfigError if more bytes are needed than are free.
 
     Parameters
     ----------
-    counted : what was counted, for the message
-    advice : what to do about it, a sentence
+    counted : the counted quantity, for the message
+    advice : the fix, a sentence
     """
     free = free_bytes()
     if needed > free:
@@ -54,9 +54,9 @@ def require_memory(needed: int, counted: str, advice: str) -> None:
 
 
 def free_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """Memory this process may still take: what the machine has available, or less if its control group leaves less.
+    """Memory that this process may still use: the available memory, or less if its control group allows less.
 
-    Cached files of the control group count as free, for the kernel drops them first. Where there is no /proc, the whole
+    Cached files of the control group count as free, for the kernel drops them first. If there is no /proc, the whole
     memory of the machine. The limits of all groups above the process count.
     """
     try:

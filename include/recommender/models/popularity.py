@@ -13,6 +13,36 @@ from .histories import Histories
 from .protocol import Scores
 
 
+@dataclass(frozen=True, kw_only=True)
+class ItemInteractions:
+    """The train interactions without their users, from which popularity is counted.
+
+    items : int32, shape (n_train,), item of each interaction
+    times : int64, shape (n_train,), its time in seconds
+    n_items : size of the catalogue
+    split_s : the split time in seconds; windows and ages count back from it
+    """
+
+    items: np.ndarray[Any, np.dtype[np.int32]]
+    times: np.ndarray[Any, np.dtype[np.int64]]
+    n_items: int
+    split_s: int
+
+    @property
+    def age_days(self) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Age of each interaction at the split time, float64, shape (n_train,)."""
+        return (self.split_s - self.times) / DAY_S
+
+    def newer_than(self, days: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Interactions of each item in the last days before the split time, float64, shape (n_items,)."""
+        return np.bincount(self.items[self.age_days <= days], minlength=self.n_items).astype(np.float64)
+
+    def decayed(self, half_life_days: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Sum of 2^(-age / half-life) over the interactions of each item, float64, shape (n_items,)."""
+        weights = np.exp2(-self.age_days / half_life_days)
+        return np.bincount(self.items, weights=weights, minlength=self.n_items).astype(np.float64)
+
+
 @dataclass(frozen=True)
 class Popularity:
     """One ranking for everybody.
@@ -31,40 +61,13 @@ class Popularity:
         return np.tile(ranks, (len(histories), 1))
 
 
-def fit_popularity(
-    items: np.ndarray[Any, np.dtype[np.int32]],
-    times: np.ndarray[Any, np.dtype[np.int64]],
-    n_items: int,
-    cut_s: int,
-    config: PopularityConfig,
-) -> dict[str, Popularity]:
-    """All-time, recent windows before the cut, and exponentially decayed popularity, by name.
-
-    Parameters
-    ----------
-    items : int32, shape (n_train,), item of each train interaction
-    times : int64, shape (n_train,), its time in seconds
-    cut_s : the instant that windows and ages are counted back from
-    """
-    age_days = (cut_s - times) / DAY_S
-    all_time = np.bincount(items, minlength=n_items).astype(np.float64)
-    counts: dict[str, np.ndarray[Any, np.dtype[np.float64]]] = {"popularity_all_time": all_time}
-    for days in config.windows_days:
-        counts[f"popularity_{days}d"] = np.bincount(items[age_days <= days], minlength=n_items).astype(np.float64)
-    counts["popularity_decayed"] = decayed_counts(items, times, n_items, cut_s, config.half_life_days)
+def fit_popularity(train: ItemInteractions, config: PopularityConfig) -> dict[str, Popularity]:
+    """All-time popularity, popularity in each window before the split time, and decayed popularity, by name."""
+    all_time = train.newer_than(np.inf)
+    counts = {"popularity_all_time": all_time}
+    counts |= {f"popularity_{days}d": train.newer_than(days) for days in config.windows_days}
+    counts["popularity_decayed"] = train.decayed(config.half_life_days)
     return {name: Popularity(found, _order(found, all_time)) for name, found in counts.items()}
-
-
-def decayed_counts(
-    items: np.ndarray[Any, np.dtype[np.int32]],
-    times: np.ndarray[Any, np.dtype[np.int64]],
-    n_items: int,
-    cut_s: int,
-    half_life_days: float,
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Interactions of each item, each counting 2^(-age / half-life), age at the cut; float64, shape (n_items,)."""
-    weights = np.exp2(-((cut_s - times) / DAY_S) / half_life_days)
-    return np.bincount(items, weights=weights, minlength=n_items).astype(np.float64)
 
 
 def _order(counts: np.ndarray[Any, Any], all_time: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int32]]:

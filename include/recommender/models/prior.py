@@ -11,14 +11,14 @@ import numpy as np
 from ..config import PriorConfig
 from .als import Als, AlsScoring
 from .histories import Histories, Ints
-from .popularity import decayed_counts
+from .popularity import ItemInteractions
 from .protocol import Rows, Scores
 from .whitening import Doubles
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Counts = np.ndarray[Any, np.dtype[np.float64]]
 
-# Of the most popular item. An item that nobody took lately is unlikely, not impossible.
+# Share of the most popular item. An item without recent interactions is unlikely, not impossible.
 FLOOR = 1e-4
 # Smaller multipliers would become zero in float32, and all their items equal.
 LEAST_MULTIPLIER = 1e-30
@@ -29,20 +29,14 @@ EVERY = slice(None)
 BYTES_AN_ITEM = 8 + 4 * LONG_HISTORY
 
 
-def fit_prior(
-    items: np.ndarray[Any, np.dtype[np.int32]],
-    times: np.ndarray[Any, np.dtype[np.int64]],
-    n_items: int,
-    cut_s: int,
-    config: PriorConfig,
-) -> Counts:
-    """Exponentially decayed counts of train interactions, float64, shape (n_items,); see `decayed_counts`."""
-    return decayed_counts(items, times, n_items, cut_s, config.half_life_days)
+def fit_prior(train: ItemInteractions, config: PriorConfig) -> Counts:
+    """Exponentially decayed counts of the train interactions, float64, shape (n_items,)."""
+    return train.decayed(config.half_life_days)
 
 
 @dataclass(frozen=True)
 class ItemPrior:
-    """How likely each item is now, whoever asks.
+    """How likely each item is now, for any user.
 
     popularity : float64, shape (n_items,), decayed counts
     multipliers : float32, shape (LONG_HISTORY, n_items), what scores are multiplied by; row n - 1 for users with n
@@ -62,17 +56,17 @@ class ItemPrior:
         return cls(popularity, np.exp(exponents).astype(np.float32))
 
     def blend(self, taste: Scores, sizes: Ints, unknown: Flags, items: Ints | slice = EVERY) -> None:
-        """Taste times prior: (x_u . y_i) * multiplier_i. Users of whom nothing is known get the prior itself.
+        """Taste times prior: (x_u . y_i) * multiplier_i. Users without known interactions get the prior itself.
 
-        A product of experts (Hinton 2002): an item has to suit the user and the time. The shorter a history, the less
-        it tells, and the more the prior weighs; with none at all, only the prior is left. Written as
-        x_u . (multiplier_i y_i) it is an inner product still.
+        A product of experts (Hinton 2002): an item has to suit the user and the time. The shorter the history, the more
+        the prior weighs; without a history only the prior counts. As x_u . (multiplier_i y_i) it is still an inner
+        product.
 
         Parameters
         ----------
         taste : x_u . y_i, float32, shape (n, any), of `items`; becomes the scores
         sizes : int32, shape (n,), known interactions of each user
-        unknown : bool, shape (n,), users of whom nothing is known
+        unknown : bool, shape (n,), users without known interactions
         """
         taste *= self.multipliers[:, items][np.clip(sizes, 1, LONG_HISTORY) - 1]
         taste[unknown] = self.popularity[items].astype(np.float32)

@@ -1,4 +1,4 @@
-"""What evaluation, batch and online scoring ask of a model: scores from histories, and nothing else."""
+"""The model protocol of evaluation, batch and online scoring: scores from histories."""
 
 from __future__ import annotations
 

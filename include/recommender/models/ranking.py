@@ -1,4 +1,4 @@
-"""Ranking: seen items are left out, and the exact top K is taken; one tie rule for all models.
+"""Ranking: the exact top K of the unseen items, with one tie rule for all models.
 
 Of equal scores the smaller item index comes first. Indices follow ids, so this is the smaller id.
 """
@@ -19,7 +19,7 @@ from .shortlist import candidates, nothing, ranked
 
 T = TypeVar("T")
 
-# Scores of one block (32 MB), and of all blocks that are worked on at once; ranking copies a block once more.
+# Scores of one block (32 MB), and of all concurrent blocks; ranking copies a block once more.
 BLOCK_SCORES = 8_000_000
 MAX_BLOCK_ROWS = 1_024
 SCORES_IN_FLIGHT = 64_000_000
@@ -30,7 +30,7 @@ ALIKE_AT_ONCE = 4_096
 def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: int) -> Ints:
     """The k best unseen items of any number of users, in blocks on all cores.
 
-    The list of a user depends neither on the other users nor on how many cores there are.
+    The list of a user depends neither on the other users nor on the number of cores.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: 
 
     Returns
     -------
-    int32, shape (n, k), best first; -1 where there are no more
+    int32, shape (n, k), best first; -1 if there are no more
     """
     assert len(histories) == len(seen)
     if isinstance(model, Popularity):
@@ -101,13 +101,13 @@ def alike(histories: Histories, seen: Histories) -> tuple[Rows, Rows]:
 
 
 def best_unseen(scores: Scores, seen: Histories, k: int) -> Ints:
-    """The k best unseen items by scores, which are overwritten; int32, shape (n, k), -1 where there are no more."""
+    """The k best unseen items by scores, which are overwritten; int32, shape (n, k), -1 if there are no more."""
     scores[seen.rows, seen.items] = -np.inf
     return top_k(scores, k)
 
 
 def first_unseen(order: Ints, seen: Histories, k: int) -> Ints:
-    """The first k unseen items of one order for all users; int32, shape (n, k), -1 where there are no more.
+    """The first k unseen items of one order for all users; int32, shape (n, k), -1 if there are no more.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def first_unseen(order: Ints, seen: Histories, k: int) -> Ints:
 
 
 def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
-    """What `work` makes of some users at a time, in their order, on all cores and with bounded memory."""
+    """Apply `work` to blocks of users on all cores, with bounded memory; return the results in order."""
     from threadpoolctl import threadpool_limits
 
     block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // n_items))
@@ -138,7 +138,7 @@ def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
 
 
 def _n_cores() -> int:
-    """Cores that this process may use; macOS does not tell, and has no containers that would limit them."""
+    """Cores that this process may use; macOS has no affinity and no containers that would limit them."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""The scoring model put together from what was fitted, in one place."""
+"""The scoring model, built from fitted factors and popularity."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .whitening import Factors
 
 
 def model_of(item_factors: Factors, popularity: Counts, train: TrainConfig, prior: PriorConfig) -> PriorAls:
-    """What is judged, published and served.
+    """Return the model that is judged, published and served.
 
     Parameters
     ----------
-    item_factors : float32, shape (n_items, n_factors), as `fit_als` made them
-    popularity : float64, shape (n_items,), as `fit_prior` counted it
+    item_factors : float32, shape (n_items, n_factors), of `fit_als`
+    popularity : float64, shape (n_items,), of `fit_prior`
     """
     return PriorAls(Als.of(item_factors, train.regularization), ItemPrior.of(popularity, prior))

@@ -1,4 +1,4 @@
-"""All parameters of each DAG, and what is wrong with given ones."""
+"""All parameters of each DAG, and the check of given values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _named(*sections: type[Section]) -> dict[str, Parameter]:
     return {each.name: each for section in sections for each in parameters_of(section)}
 
 
-# What makes a model, and where it is judged: also what a search begins with.
+# The parameters of the model and of its judgement: a search starts from them.
 _BASE = (ParseConfig, EncodeConfig, TrainConfig, PriorConfig, EvaluateConfig)
 RUN: Parameters = _named(RunConfig)
 # In the order of the form.
@@ -47,13 +47,13 @@ REGISTRY: Parameters = {"channel": RUN["channel"]} | _named(RegistryOptions)
 
 
 def problems(given: Mapping[str, Any], known: Parameters) -> list[str]:
-    """Every given name that is no parameter, and every value that is not allowed."""
+    """Problems: every unknown name, and every value that is not allowed."""
     wrong = (known[name].problem(value) for name, value in given.items() if name in known)
     return unknown(given, known) + [problem for problem in wrong if problem]
 
 
 def unknown(names: Iterable[str], known: Iterable[str]) -> list[str]:
-    """A line for each name that is no parameter, with the one that was probably meant."""
+    """One line for each unknown name, with the most similar parameter."""
     known = list(known)
     strange = sorted(set(names) - set(known))
     found = [f"{_cut(name)}: there is no such parameter{_near(name, known)}" for name in strange[:MOST_UNKNOWN]]

@@ -1,4 +1,4 @@
-"""How a parameter is defined: as the field of a section, a frozen dataclass, the value object of a stage."""
+"""The definition of a parameter: a field of a section, the frozen dataclass that a stage gets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Range:
-    """What a search tries, inclusive; `log` searches in equal steps of the logarithm."""
+    """The range of a search, inclusive; `log` searches the logarithm uniformly."""
 
     low: float
     high: float
@@ -36,10 +36,10 @@ def parameter(
     Parameters
     ----------
     default : None makes the parameter optional
-    text : what it does and when to change it
-    name : what a person types, if the field's own name would not be unique
-    title : above the field of the form, if it is not the name
-    search : what `recommender_tune` may try
+    text : its effect, and when to change it
+    name : name for users, if the name of the field would not be unique
+    title : title of the field in the form; empty: made of the name
+    search : range for `recommender_tune`; None: not searched
     """
     about = {"kind": kind, "text": text, "name": name, "title": title, "search": search}
     return field(default=default, metadata=about)
@@ -49,7 +49,7 @@ def parameter(
 class Parameter:
     """A parameter of a DAG or of a command line.
 
-    section, field : where its value goes
+    section, field : place of its value in the configuration
     heading : title of its section
     """
 
@@ -65,20 +65,20 @@ class Parameter:
 
     @property
     def plain_default(self) -> Any:
-        """The default as JSON has it."""
+        """The default as a JSON value."""
         return list(self.default) if isinstance(self.default, tuple) else self.default
 
     def problem(self, value: object) -> str | None:
-        """What is wrong with a value: its parameter, what was given, what was expected."""
-        complaint = None if value is None and self.default is None else self.kind.complaint(value)
-        return f"{self.name}={complaint}" if complaint else None
+        """The problem of a value: parameter, given value, expected values; None if it is allowed."""
+        problem = None if value is None and self.default is None else self.kind.problem(value)
+        return f"{self.name}={problem}" if problem else None
 
     def read(self, value: Any) -> Any:
-        """An allowed value in the type of the field."""
+        """Convert an allowed value to the type of the field."""
         return None if value is None else self.kind.read(value)
 
     def schema(self) -> dict[str, Any]:
-        """JSON schema (draft 7) of the value, with what Airflow's form adds."""
+        """JSON schema (draft 7) of the value, with the keys for Airflow's form."""
         schema = self.kind.schema()
         if self.default is None:
             schema["type"] = ["null", schema["type"]]
@@ -95,17 +95,17 @@ class Section:
         cls.KEY, cls.HEADING = key, heading
 
     def problem(self) -> str | None:
-        """What is wrong with the values together."""
+        """The problem of the combination of values; None if there is none."""
         return None
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Self:
-        """The section with the values that are given by the names of parameters; others keep their defaults.
+        """Build the section from values by parameter name; missing ones keep their defaults.
 
         Raises
         ------
         ConfigError
-            Every value that is not allowed, by the name of its parameter.
+            The message lists every value that is not allowed.
         """
         known = [each for each in parameters_of(cls) if each.name in given]
         problems = [problem for each in known if (problem := each.problem(given[each.name]))]
@@ -119,12 +119,12 @@ class Section:
 
     @classmethod
     def stored(cls, body: Any, where: str) -> Self:
-        """The section from the object that `dataclasses.asdict` made of it; it is complete, or refused.
+        """Build the section from its stored form, the object of `dataclasses.asdict`, which must be complete.
 
         Raises
         ------
         DataError
-            Every field that is missing, unknown or not allowed.
+            The message lists every field that is missing, unknown or not allowed.
         """
         if not isinstance(body, Mapping):
             raise DataError(f"{where}: {cls.KEY}={shown_value(body)}: expected an object. {REMEDY}")

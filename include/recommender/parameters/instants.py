@@ -1,4 +1,4 @@
-"""Dates and instants as a person writes them: ISO 8601."""
+"""Dates and instants in ISO 8601, as users write them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MOST_CHARS = 40  # an instant with microseconds and zone has 32
 
 
 def instant(text: str) -> datetime:
-    """The instant that a date (its midnight) or a date-time means; UTC if it names no zone. Raises ValueError."""
+    """The instant of a date (its midnight) or a date-time; UTC if it has no zone. Raises ValueError."""
     found = datetime.fromisoformat(text)
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _is(pattern: str, value: object) -> bool:
-    """Whether a value is a text of a pattern, and the instant that it names exists, in UTC too."""
+    """Whether a value is text that matches a pattern and is an existing instant, also in UTC."""
     if not isinstance(value, str) or len(value) > MOST_CHARS or not re.fullmatch(pattern, value):
         return False
     try:
@@ -37,13 +37,13 @@ def _is(pattern: str, value: object) -> bool:
 class Day(Kind):
     """A date."""
 
-    words = "a date as YYYY-MM-DD"
+    expected = "a date as YYYY-MM-DD"
 
     def allows(self, value: object) -> bool:
         return _is(DAY, value)
 
     def schema(self) -> dict[str, Any]:
-        """The form draws a calendar."""
+        """With the format for which the form shows a calendar."""
         return {"type": "string", "format": "date", "maxLength": len("2018-10-01")}
 
 
@@ -51,7 +51,7 @@ class Day(Kind):
 class Instant(Kind):
     """A date or a date-time."""
 
-    words = "a date or date-time, ISO 8601, such as 2018-10-01T12:00:00Z"
+    expected = "a date or date-time, ISO 8601, such as 2018-10-01T12:00:00Z"
 
     def allows(self, value: object) -> bool:
         return _is(_INSTANT, value)

@@ -1,4 +1,4 @@
-"""What a value may be. One definition serves the check in Python, the JSON schema of Airflow's form, and the words.
+"""Kinds of values. One definition gives the check in Python, the JSON schema of Airflow's form, and the text.
 
 The kinds are strict: `true` is no number, `"5"` is no number, NaN and infinity are no numbers; 5.0 is a whole number.
 """
@@ -22,7 +22,7 @@ _NO_NUMBER = {"anyOf": [{"maximum": -1, "minimum": 1}, {"minimum": _HUGE}, {"max
 
 
 def similar(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant."""
+    """The most similar known name, if any."""
     found = get_close_matches(name[:SHOWN_CHARS].lower().replace("-", "_"), list(known), n=1)
     return found[0] if found else None
 
@@ -32,8 +32,8 @@ class Kind(ABC):
 
     @property
     @abstractmethod
-    def words(self) -> str:
-        """What is allowed, as it follows "expected"."""
+    def expected(self) -> str:
+        """The allowed values as text, to follow "expected"."""
 
     @abstractmethod
     def allows(self, value: object) -> bool:
@@ -44,27 +44,27 @@ class Kind(ABC):
         """The set as JSON schema (draft 7), with the keys that Airflow's form adds."""
 
     def read(self, value: Any) -> Any:
-        """An allowed value in the type that the configuration has."""
+        """Convert an allowed value to the type in the configuration."""
         return value
 
     def parse(self, text: str) -> Any:
-        """The value that a text of a command line means; the text itself if it means none."""
+        """The value of a command-line text; the text itself if it is not a value."""
         return text
 
     def hint(self, value: object) -> str:
-        """What is wrong within a value."""
+        """A hint at the wrong part of a value, or an empty text."""
         return ""
 
-    def complaint(self, value: object) -> str | None:
-        """What was given and what was expected; None for an allowed value."""
-        return None if self.allows(value) else f"{shown_value(value)}: {self.hint(value)}expected {self.words}"
+    def problem(self, value: object) -> str | None:
+        """The given and the expected value; None for an allowed value."""
+        return None if self.allows(value) else f"{shown_value(value)}: {self.hint(value)}expected {self.expected}"
 
 
 @dataclass(frozen=True)
 class Flag(Kind):
     """True or false."""
 
-    words = "true or false"
+    expected = "true or false"
 
     def allows(self, value: object) -> bool:
         return isinstance(value, bool)
@@ -81,7 +81,7 @@ class Number(Kind):
     high: float
 
     @property
-    def words(self) -> str:
+    def expected(self) -> str:
         return f"a number from {self.low:,.10g} to {self.high:,.10g}"
 
     def allows(self, value: object) -> bool:
@@ -109,7 +109,7 @@ class Whole(Number):
     high: int
 
     @property
-    def words(self) -> str:
+    def expected(self) -> str:
         return f"a whole number from {self.low:,} to {self.high:,}"
 
     def allows(self, value: object) -> bool:
@@ -127,22 +127,22 @@ class Whole(Number):
 
 @dataclass(frozen=True, kw_only=True)
 class Text(Kind):
-    """Text of a length, of which blanks at the ends do not count towards the least.
+    """Text of limited length; blanks at the ends do not count towards `least`.
 
     pattern : of the whole text, in the syntax that Python and JavaScript share; None takes any text
-    said : what the pattern takes, in words
-    examples : what the form suggests
+    description : the texts that the pattern allows
+    examples : suggestions of the form
     """
 
     most: int
     least: int = 0
     pattern: str | None = None
-    said: str = ""
+    description: str = ""
     examples: tuple[str, ...] = ()
 
     @property
-    def words(self) -> str:
-        return self.said or f"text of {self.least} to {self.most:,} characters"
+    def expected(self) -> str:
+        return self.description or f"text of {self.least} to {self.most:,} characters"
 
     def allows(self, value: object) -> bool:
         if not isinstance(value, str) or len(value) > self.most or len(value.strip()) < self.least:
@@ -150,7 +150,7 @@ class Text(Kind):
         return self.pattern is None or re.fullmatch(self.pattern, value) is not None
 
     def schema(self) -> dict[str, Any]:
-        """In Python `$` alone would let a line feed pass."""
+        """With `$(?!...)`, since in Python `$` alone allows a line feed."""
         pattern = {"pattern": rf"^(?:{self.pattern})$(?![\s\S])"} if self.pattern else {}
         least = {"minLength": self.least} if self.least else {}
         examples = {"examples": list(self.examples)} if self.examples else {}
@@ -159,12 +159,12 @@ class Text(Kind):
 
 @dataclass(frozen=True)
 class Choice(Kind):
-    """One of several texts, each with what it means; a name means itself."""
+    """One of several texts, each with its meaning for the form."""
 
     options: Mapping[str, str]
 
     @property
-    def words(self) -> str:
+    def expected(self) -> str:
         return ", ".join(f"`{option}`" for option in self.options)
 
     def allows(self, value: object) -> bool:
@@ -177,15 +177,15 @@ class Choice(Kind):
 
 @dataclass(frozen=True)
 class Several(Kind):
-    """A list of values of one kind; it is read as a sorted tuple without repetitions."""
+    """A list of values of one kind, read as a sorted tuple without duplicates."""
 
     of: Kind
     most: int
     least: int = 0
 
     @property
-    def words(self) -> str:
-        return f"a list of {self.least} to {self.most}: {self.of.words}"
+    def expected(self) -> str:
+        return f"a list of {self.least} to {self.most}: {self.of.expected}"
 
     def allows(self, value: object) -> bool:
         if not isinstance(value, (list, tuple)) or not self.least <= len(value) <= self.most:
@@ -193,7 +193,7 @@ class Several(Kind):
         return all(map(self.of.allows, value))
 
     def schema(self) -> dict[str, Any]:
-        """The form suggests the names that a list of names takes."""
+        """With the allowed names as suggestions of the form."""
         items = self.of.schema()
         examples = {"examples": items["enum"]} if "enum" in items else {}
         return {"type": "array", "items": items, "minItems": self.least, "maxItems": self.most, **examples}
@@ -202,7 +202,7 @@ class Several(Kind):
         return tuple(sorted({self.of.read(each) for each in value}))
 
     def hint(self, value: object) -> str:
-        """The elements that are not allowed, with the names that were probably meant."""
+        """The elements that are not allowed, with the most similar names."""
         if not isinstance(value, (list, tuple)) or len(value) > self.most:
             return ""
         strange = [each for each in value if not self.of.allows(each)][:MOST_NAMED]

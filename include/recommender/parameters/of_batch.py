@@ -10,7 +10,7 @@ from .kinds import Text, Whole
 MODEL = Text(
     most=128,
     pattern="[A-Za-z0-9][A-Za-z0-9._-]{0,127}",
-    said="the id of a published version, such as 20181001-0123456789ab",
+    description="the id of a published version, such as 20181001-0123456789ab",
     examples=("20181001-0123456789ab",),
 )
 

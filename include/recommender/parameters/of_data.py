@@ -20,8 +20,7 @@ class ParseConfig(Section, key="parse", heading="Parsing"):
     max_bad_share: float = parameter(
         0.01,
         _SHARE,
-        "Largest share of unusable lines; above it the parse fails. Raise it only for a source that is known to hold "
-        "bad lines.",
+        "Largest share of unusable lines; above it the parse fails. Raise it only for a source with known bad lines.",
     )
     max_line_bytes: int = parameter(
         4 * MIB,
@@ -43,14 +42,14 @@ class QualityConfig(Section, key="quality", heading="Data quality"):
     check_quality: bool = parameter(
         True,
         Flag(),
-        "Compare the snapshot with the one before it, and stop the run if it has collapsed. Turn it off for one run "
-        "after you have looked at such a snapshot yourself.",
+        "Compare the snapshot with the one before it, and stop the run if the data have collapsed. Turn it off for one "
+        "run after you have checked such a snapshot.",
     )
     max_drop: float = parameter(
         0.2,
         _SHARE,
-        "Largest share of reviews, users, items or time range that may be gone since the snapshot before. Raise it if "
-        "reviews are deleted on purpose.",
+        "Largest relative loss of reviews, users, items or time range since the snapshot before. Raise it if reviews "
+        "are deleted on purpose.",
     )
     max_share_shift: float = parameter(
         0.1,
@@ -73,8 +72,8 @@ class EncodeConfig(Section, key="encode", heading="Encoding and split"):
     holdout_fraction: float = parameter(
         0.1,
         Number(0.001, 0.5),
-        "Share of the interactions before as_of that is held out for judging: the newest. Raise it if too few users "
-        "are judged; train then gets smaller.",
+        "Share of the interactions before as_of, the newest ones, that is held out for judging. Raise it if too few "
+        "users are judged; train then gets smaller.",
     )
     alpha: float = parameter(
         100.0,
@@ -93,8 +92,8 @@ class EncodeConfig(Section, key="encode", heading="Encoding and split"):
     age_floor: float = parameter(
         0.02,
         _SHARE,
-        "Share of its weight that an interaction keeps, however old it is. Raise it if old interactions still say "
-        "what a user likes. Without ageing it has no effect.",
+        "Share of its weight that an interaction keeps at any age. Raise it if old interactions still show what a user "
+        "likes. Without ageing it has no effect.",
         search=Range(0.001, 0.5, log=True),
     )
     verified_weight: float = parameter(
@@ -112,8 +111,7 @@ class EncodeConfig(Section, key="encode", heading="Encoding and split"):
     unknown_weight: float = parameter(
         0.8,
         _WEIGHT,
-        "Weight of a review whose layout does not say whether the purchase was verified. Change it if such files are "
-        "mixed with others.",
+        "Weight of a review whose layout has no verified flag. Change it if such files are mixed with others.",
         search=Range(0.2, 1.5),
     )
     rating_weight: float = parameter(
@@ -126,13 +124,14 @@ class EncodeConfig(Section, key="encode", heading="Encoding and split"):
     min_user_interactions: int = parameter(
         1,
         _LEAST_COUNT,
-        "Users with fewer interactions in train are left out of it. Raise it to save time and memory on large data.",
+        "Least number of train interactions of a user; users with fewer are left out of train. Raise it to save time "
+        "and memory on large data.",
         search=Range(1, 4),
     )
     min_item_interactions: int = parameter(
         1,
         _LEAST_COUNT,
-        "Items with fewer interactions in train are left out of it, and are not recommended. Raise it if rare items "
-        "are recommended badly, or to save memory.",
+        "Least number of train interactions of an item; items with fewer are left out of train and not recommended. "
+        "Raise it if rare items are recommended badly, or to save memory.",
         search=Range(1, 8),
     )

@@ -23,8 +23,8 @@ class EvaluateConfig(Section, key="evaluate", heading="Evaluation"):
     max_users: int = parameter(
         50_000,
         Whole(0, MOST_COUNT),
-        "Largest number of judged users; of more a seeded sample is judged, and 0 judges all. Raise it for narrower "
-        "intervals, lower it to save time.",
+        "Largest number of judged users. If there are more, a seeded sample is judged; 0 judges all. Raise it for "
+        "narrower intervals, lower it to save time.",
     )
     seed: int = parameter(
         7,
@@ -52,7 +52,7 @@ class GateConfig(Section, key="gate", heading="Gate"):
         10_000,
         Whole(10_000, 1_000_000),
         "Number of bootstrap resamples. Raise it together with confidence_level: "
-        f"{LEAST_BEYOND} of them have to lie beyond each end of the interval.",
+        f"at least {LEAST_BEYOND} of them must lie beyond each end of the interval.",
     )
     min_relative_lift: float = parameter(
         0.05,
@@ -68,8 +68,8 @@ class GateConfig(Section, key="gate", heading="Gate"):
     champion_tolerance: float = parameter(
         0.05,
         Number(0.0, 1.0),
-        "Largest relative loss of Recall@K that is accepted against the best of the champion and the versions before "
-        "it. Lower it if recall must not fall between versions.",
+        "Largest relative loss of Recall@K that is accepted against the best of the champion and earlier versions. "
+        "Lower it if recall must not fall between versions.",
     )
     seed: int = parameter(
         11,

@@ -43,8 +43,8 @@ class TrainConfig(Section, key="train", heading="ALS training"):
     warm_start: bool = parameter(
         False,
         Flag(),
-        "Begin with the champion's factors if they have not seen the holdout, and refit from the candidate's. Turn it "
-        "on to save time in frequent runs; the model then depends on the champion too.",
+        "Start the training from the champion's factors if they have not seen the holdout, and the refit from the "
+        "candidate's. Turn it on to save time in frequent runs; the model then also depends on the champion.",
     )
     warm_iterations: int = parameter(
         5,
@@ -61,7 +61,7 @@ class PriorConfig(Section, key="prior", heading="Item prior"):
         0.2,
         Number(0.0, 4.0),
         "Power of the item prior in the score; 0 scores by taste alone. With fit_prior the power is learned near this "
-        "value, without it this value is used.",
+        "value. Raise it if currently popular items should rank higher.",
         name="prior_power",
         search=Range(0, 1.5),
     )
@@ -97,8 +97,8 @@ class PopularityConfig(Section, key="popularity", heading="Popularity baselines"
     windows_days: tuple[int, ...] = parameter(
         (30, 90, 365),
         Several(Whole(1, MOST_DAYS), most=20, least=1),
-        "Windows of recent popularity, in days before the split time, a baseline each. Change them to the periods "
-        "over which you rank best sellers.",
+        "Windows of recent popularity, in days before the split time; each gives one baseline. Change them to the "
+        "periods over which you rank best sellers.",
     )
     half_life_days: float = parameter(
         90.0,

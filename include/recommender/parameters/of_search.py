@@ -18,7 +18,7 @@ SPACE: Mapping[str, Range] = {
     for each in parameters_of(section)
     if each.search
 }
-# What is searched unless `search` says otherwise. Not power and half-life of the prior: each training learns them anew,
+# Searched if `search` is empty. Not power and half-life of the prior: each training learns them again,
 # and a search would freeze what suited the past. The weight of unverified purchases only where there are both kinds.
 ALWAYS = ("factors", "regularization", "alpha", "half_life_days", "prior_short_history")
 WITH_BOTH_KINDS = "unverified_weight"
@@ -33,32 +33,32 @@ class TuneConfig(Section, key="tune", heading="Search"):
         None,
         Several(Choice({name: name for name in SPACE}), most=len(SPACE)),
         "Names of the parameters to search; the others keep the values of this run. Empty: "
-        f"{', '.join(ALWAYS)}, and {WITH_BOTH_KINDS} if there are both kinds of purchases.",
+        f"{', '.join(ALWAYS)}, and {WITH_BOTH_KINDS} if there are both kinds of purchases. Set it to search others.",
         title="Parameters to search",
     )
     trials: int = parameter(
         30,
         Whole(2, 500),
-        "Number of configurations to try, the defaults among them. Raise it for a more thorough search: trials that "
-        "were made before are reused.",
+        "Number of configurations to try, including the defaults. Raise it for a more thorough search: finished trials "
+        "are reused.",
     )
     trials_per_round: int = parameter(
         6,
         Whole(1, 64),
-        "Number of configurations that are asked for at once. With fewer, each learns from more results; "
-        f"{ROUNDS} rounds have to be enough for all trials.",
+        "Number of configurations in a round. Lower it so that each configuration is chosen from more results; "
+        f"{ROUNDS} rounds must be enough for all trials.",
     )
-    cuts: int = parameter(
+    splits: int = parameter(
         3,
         Whole(1, 12),
         "Number of split times inside train at which trials are judged; one more confirms the winner. Raise it for a "
-        "more reliable choice; each costs a fit a trial.",
+        "more reliable choice; each split costs one fit a trial.",
     )
     min_coverage: float = parameter(
         0.5,
         Number(0.0, 1.0),
-        "Smallest coverage of a winner, as a share of the defaults' coverage. Raise it if the catalogue shown to users "
-        "must not shrink.",
+        "Least coverage of a winner, as a share of the defaults' coverage. Raise it if users must not see a smaller "
+        "part of the catalogue.",
     )
     confirm_level: float = parameter(
         0.8,
@@ -69,8 +69,8 @@ class TuneConfig(Section, key="tune", heading="Search"):
     level: float = parameter(
         0.9,
         _LEVEL,
-        "Confidence level of early stopping: a trial is stopped if its interval lies below the best so far. Lower it "
-        "to stop more trials and save time.",
+        "Confidence level of early stopping: a trial stops if its interval against the best so far lies below 0. Lower "
+        "it to stop more trials and save time.",
         name="pruning_level",
     )
     seed: int = parameter(

@@ -11,12 +11,12 @@ from .kinds import Flag, Kind
 
 
 def option(about: Parameter) -> str:
-    """How a parameter is typed."""
+    """The command-line option of a parameter."""
     return f"--{about.name.replace('_', '-')}"
 
 
 def add_option(parser: argparse.ArgumentParser, about: Parameter, **settings: Any) -> None:
-    """Add the option of a parameter; `settings` of `add_argument` win over what the definition says."""
+    """Add the option of a parameter; `settings` override the arguments of `add_argument`."""
     settings = {"default": about.default, "help": help_line(about), **settings}
     if isinstance(about.kind, Flag):
         parser.add_argument(option(about), action=argparse.BooleanOptionalAction, **settings)
@@ -25,17 +25,17 @@ def add_option(parser: argparse.ArgumentParser, about: Parameter, **settings: An
 
 
 def help_line(about: Parameter) -> str:
-    """The text, what is allowed, and the default."""
+    """The text, the allowed values, and the default."""
     default = "" if about.default is None else f" Default: {about.plain_default}."
-    return f"{about.text} Allowed: {about.kind.words}.{default}".replace("%", "%%")
+    return f"{about.text} Allowed: {about.kind.expected}.{default}".replace("%", "%%")
 
 
 def _reader(kind: Kind) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         value = kind.parse(text)
-        complaint = kind.complaint(value)
-        if complaint:
-            raise argparse.ArgumentTypeError(complaint)
+        problem = kind.problem(value)
+        if problem:
+            raise argparse.ArgumentTypeError(problem)
         return kind.read(value)
 
     return read

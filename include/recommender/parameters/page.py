@@ -71,7 +71,7 @@ def _space() -> str:
 
 def _table(rows: Parameters) -> str:
     lines = (
-        f"| `{name}` | {shown_default(each.plain_default)} | {each.kind.words} | {each.text} |"
+        f"| `{name}` | {shown_default(each.plain_default)} | {each.kind.expected} | {each.text} |"
         for name, each in rows.items()
     )
     return "\n".join([COLUMNS, *lines, ""])

@@ -1,4 +1,4 @@
-"""Values in messages: short, whatever they are."""
+"""Values in messages, shortened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ SHOWN_CHARS = 40
 
 
 def shown_value(value: Any) -> str:
-    """A value for a message, whatever it is: cut where it is long."""
+    """Any value for a message, shortened if it is long."""
     if isinstance(value, int) and abs(value) >= 10**SHOWN_CHARS:
         return f"a whole number of about 2^{value.bit_length()}"  # Python refuses to write thousands of digits
     if isinstance(value, str):

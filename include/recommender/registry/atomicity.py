@@ -1,7 +1,7 @@
-"""Whether a store decides conditional writes one at a time: several writers race for one key, and one may win.
+"""Check that a store decides conditional writes one at a time: several writers race for one key, and one may win.
 
-A store that checks a condition and writes in a second step answers correctly while writers come one after another, and
-lets two of them win when they meet. So asking one question at a time proves nothing here.
+A store that checks the condition and writes in two steps answers correctly to one writer at a time. With concurrent
+writers two of them win. So requests in sequence prove nothing here.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _proven: set[tuple[str, str]] = set()
 
 @dataclass
 class Race:
-    """What became of writers of one key: the ETags of those that won, with what they wrote, and passing faults."""
+    """The result of a race for one key: the ETags and contents of the winners, and transient faults."""
 
     won: dict[str, bytes] = field(default_factory=dict)
     faults: list[TransientError] = field(default_factory=list)
 
 
 def check_conditional_writes(objects: ObjectStore) -> None:
-    """Race for new keys of the store; a store that passed is not asked again by this process.
+    """Race for new keys of the store, once a process for a store that passed.
 
-    It takes about 60 small requests, and removes what it wrote where it may delete.
+    It takes about 60 small requests, and deletes its keys if the role may delete.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def check_conditional_writes(objects: ObjectStore) -> None:
 
 
 def _decided(objects: ObjectStore, key: str, header: str, condition: Mapping[str, Any]) -> str:
-    """The ETag of the one winner of a race, which is what the store then holds."""
+    """Return the ETag of the only winner, which must be the stored object."""
     for _ in range(ATTEMPTS):
         race = _race(objects, key, condition)
         if len(race.won) > 1:
@@ -92,7 +92,7 @@ def _race(objects: ObjectStore, key: str, condition: Mapping[str, Any]) -> Race:
     race, lock = Race(), threading.Lock()
 
     def write() -> None:
-        # Different bytes, so different ETags: otherwise a winner would leave the ETag that the others ask for.
+        # Different bytes, so different ETags: otherwise the ETag after a win would be the one that the others require.
         data = secrets.token_bytes(16)
         try:
             etag = objects.write(key, data, **condition)
@@ -113,7 +113,7 @@ def _race(objects: ObjectStore, key: str, condition: Mapping[str, Any]) -> Race:
 
 @contextmanager
 def _together(objects: ObjectStore, key: str) -> Iterator[None]:
-    """Hold the signed requests for a key back until all writers have one, then send them at once."""
+    """Delay the signed requests for a key until all writers have one, then send them at once."""
     started = threading.Event()
     gate = threading.Barrier(WRITERS, action=started.set)
 
@@ -147,7 +147,7 @@ def _stored(objects: ObjectStore, key: str) -> tuple[bytes, str]:
 
 
 def _remove(objects: ObjectStore, keys: list[str]) -> None:
-    """Delete what was written. A role without that right leaves a few bytes, which a lifecycle rule may remove."""
+    """Delete the keys of the race. Without that right a few bytes stay, which a lifecycle rule may remove."""
     try:
         objects.delete(keys)
     except RecommenderError as error:

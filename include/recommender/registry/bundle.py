@@ -1,8 +1,8 @@
 """A bundle: the immutable files of one model version. No pickle, ever.
 
-It keeps two sets of item factors: the judged ones, trained before the cut, with which a later run may be compared on a
-holdout that they have not seen; and the published ones, refitted on everything before as_of. Users are their histories;
-see `seen`.
+It keeps two sets of item factors. The judged ones were trained before the split time: a later run compares itself with
+them on a holdout that they have not seen. The published ones were refitted on everything before as_of. Users are their
+histories; see `seen`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from .verdict import Verdict
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-# What a run says of a model. Two runs may make the same model and say different things, so these are stored under names
-# that hold their hash: neither overwrites the other's.
+# Written by a run about its model. Two runs may make the same model and write different texts, so the stored names
+# contain a hash: neither run overwrites the files of the other.
 JUDGEMENT = frozenset({"MODEL_CARD.md", "verdict.json"})
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 FIX = "Take another version; `list` names them. Or restore it from the bucket's versions."
@@ -52,13 +52,13 @@ class BundleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a version is, and every file of it.
+    """The description of a version and the list of its files.
 
     model_id : follows from `identity` and the newest interaction; also the name of its folder
     identity : what the model is; versions that agree here are one version
     as_of : of the run that published it first, `created_at` when that was: two runs may make one version
-    cut_s : seconds, the instant between train and holdout of the judged part
-    published_cut_s : seconds, the instant after the newest interaction that the published part knows
+    split_s : seconds, the instant between train and holdout of the judged part
+    published_split_s : seconds, the instant after the newest interaction that the published part knows
     last_s : seconds, the newest review of the snapshot, which may lie after as_of
     reviews : digest of the review files
     metrics : model -> metric -> value
@@ -71,8 +71,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     as_of: Instant
     created_at: Instant
     snapshot: str
-    cut_s: Seconds
-    published_cut_s: Seconds
+    split_s: Seconds
+    published_split_s: Seconds
     last_s: Seconds
     reviews: str
     config: dict[str, dict[str, Any]]
@@ -94,11 +94,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def known_until(self) -> datetime:
-        """The instant up to which the version knows everything, by its data: what versions are compared by.
+        """The instant up to which the version knows everything, by its data; versions are ordered by it.
 
-        Two runs with different as_of may make one version, so as_of says nothing about what it knows.
+        Two runs with different as_of may make one version, so as_of does not describe its data.
         """
-        return min(self.as_of, datetime.fromtimestamp(self.published_cut_s, UTC))
+        return min(self.as_of, datetime.fromtimestamp(self.published_split_s, UTC))
 
     @property
     def size_bytes(self) -> int:
@@ -112,22 +112,22 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def _time_problems(manifest: Manifest) -> list[str]:
-    known = datetime.fromtimestamp(manifest.published_cut_s, UTC)
+    known = datetime.fromtimestamp(manifest.published_split_s, UTC)
     problems = []
     if not known <= manifest.as_of < LATEST:
         problems.append(
             f"as_of={manifest.as_of.isoformat()}: expected an instant from {known.isoformat()}, the end of what the "
             f"version knows, to {LATEST.year}"
         )
-    if manifest.cut_s > manifest.published_cut_s or manifest.last_s < manifest.published_cut_s - 1:
-        problems.append("cut_s, published_cut_s and last_s: expected in this order")
+    if manifest.split_s > manifest.published_split_s or manifest.last_s < manifest.published_split_s - 1:
+        problems.append("split_s, published_split_s and last_s: expected in this order")
     if not datetime.fromtimestamp(0, UTC) < manifest.created_at < LATEST:
         problems.append(f"created_at={manifest.created_at.isoformat()}: expected an instant to {LATEST.year}")
     return problems
 
 
 def _name_problems(manifest: Manifest) -> list[str]:
-    expected = model_id(manifest.published_cut_s - 1, manifest.identity)
+    expected = model_id(manifest.published_split_s - 1, manifest.identity)
     problems = [f"model_id={manifest.model_id!r}: its identity gives {expected}"] * (manifest.model_id != expected)
     for name, entry in manifest.files.items():
         stored = _stored_as(name, entry.sha256)
@@ -143,7 +143,7 @@ def _verdict_problems(manifest: Manifest) -> list[str]:
 
 @dataclass(frozen=True)
 class ModelPart:
-    """What a model knows about items.
+    """The item side of a model.
 
     item_factors : float32, shape (n_items, n_factors)
     items : the ids of the rows
@@ -162,7 +162,7 @@ class ModelPart:
 
     @classmethod
     def load(cls, directory: Path, part: str) -> ModelPart:
-        """Read and check the files `<part>_*`. Raises DataError naming the file that is wrong."""
+        """Read and check the files `<part>_*`. Raises DataError that names the wrong file."""
         item_factors = load_finite(directory / f"{part}_item_factors.npy", np.float32, (None, None))
         prior_path = directory / f"{part}_prior.npy"
         prior = load_finite(prior_path, np.float64, (len(item_factors),))
@@ -171,12 +171,12 @@ class ModelPart:
         return cls(item_factors, read_vocabulary(directory / f"{part}_items.parquet", len(item_factors)), prior)
 
     def model(self, train: TrainConfig, prior: PriorConfig) -> PriorAls:
-        """The scoring model, by the configuration that the factors were trained with."""
+        """Return the scoring model for the configuration that the factors were trained with."""
         return model_of(self.item_factors, self.prior, train, prior)
 
 
 def read_vocabulary(path: Path, n: int) -> Vocabulary:
-    """A vocabulary of n ids. Raises DataError where it is another."""
+    """Read a vocabulary. Raises DataError if it does not have n ids."""
     try:
         rows = pq.read_metadata(path).num_rows  # before anything is unpacked
         if rows != n:
@@ -203,9 +203,9 @@ def describe(directory: Path, about: Mapping[str, Any], created_at: datetime | N
     created_at : the present moment where it is None
     """
     files = {path.name: _file_entry(path) for path in sorted(directory.iterdir()) if path.name != MANIFEST}
-    made = {"created_at": created_at or datetime.now(UTC), **about, "files": files}
+    fields = {"created_at": created_at or datetime.now(UTC), **about, "files": files}
     try:
-        return msgspec.convert(msgspec.to_builtins(made), Manifest)
+        return msgspec.convert(msgspec.to_builtins(fields), Manifest)
     except msgspec.ValidationError as error:
         raise DataError(f"{directory.name}: these files make no version: {error}") from error
 
@@ -221,22 +221,22 @@ def _stored_as(name: str, sha256: str) -> str:
 
 
 def is_judgement(stored: str) -> bool:
-    """Whether an object's name is one that a run gives to what it says of a model."""
+    """Whether an object's name is that of a judgement that a run wrote about its model."""
     return any(stored.startswith(f"{Path(name).stem}-") and stored.endswith(Path(name).suffix) for name in JUDGEMENT)
 
 
 def prior_of(manifest: Manifest) -> PriorConfig:
-    """How the item prior of a version enters its score."""
+    """The configuration of the item prior of a version."""
     return PriorConfig.stored(manifest.prior, f"The manifest of {manifest.model_id}")
 
 
 def config_of(manifest: Manifest) -> RetrainConfig:
-    """The configuration of a version. Raises DataError where it is not complete."""
+    """Return the configuration of a version. Raises DataError if it is not complete."""
     return RetrainConfig.from_dict(manifest.config, f"The manifest of {manifest.model_id}")
 
 
 def read_manifest(raw: bytes, where: str, model_id: str) -> Manifest:
-    """The manifest of a version.
+    """Read the manifest of a version.
 
     Parameters
     ----------

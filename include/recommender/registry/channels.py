@@ -22,7 +22,7 @@ from .parallel import read_each
 
 log = logging.getLogger(__name__)
 
-# A pointer, or an entry of a history. Whatever else lies there (a copy that somebody made) is no channel.
+# A pointer, or an entry of a history. Other objects there (such as a copy) are ignored.
 _NAME = "([A-Za-z0-9][A-Za-z0-9._-]{0,127})"
 _CHANNEL_KEY = re.compile(rf"channels/(?:{_NAME}\.json|{_NAME}/history/[^/]+)")
 
@@ -40,7 +40,7 @@ _patiently = retry(
 
 @dataclass(frozen=True)
 class ChannelState:
-    """Where a channel points: the move that brought it there, and the ETag that the next one has to match."""
+    """The state of a channel: its last move, and the ETag that the next write has to match."""
 
     move: Move
     etag: str
@@ -60,19 +60,19 @@ class ChannelState:
 class Channels:
     """The channels below `channels/`.
 
-    The pointer itself holds the whole move, so a process that is killed between moving it and appending to the history
-    loses nothing: whoever reads the history sees that move too, and whoever moves the channel next appends it first.
+    The pointer holds the whole move, so nothing is lost if a process is killed between moving it and appending to the
+    history. A reader of the history includes that move, and the next writer appends it first.
     """
 
     objects: ObjectStore
 
     def names(self) -> list[str]:
-        """All channels, those too whose pointer is lost and whose history is there."""
+        """Return all channels, also those that have a history and no pointer."""
         found = (_CHANNEL_KEY.fullmatch(row.key) for row in self.objects.walk("channels/"))
         return sorted({match[1] or match[2] for match in found if match})
 
     def unknown(self, channel: str) -> str:
-        """What to say of a channel that does not exist: which ones do, those with like names first."""
+        """Return the message about a missing channel: similar names first, then all channels."""
         names = self.names()
         like = get_close_matches(channel, names, n=3)
         near = f" Did you mean {' or '.join(like)}?" if like else ""
@@ -87,14 +87,14 @@ class Channels:
         Raises
         ------
         DataError
-            The pointer is damaged, or was lost while its history is there.
+            The pointer is damaged, or it is missing although the history exists.
         """
         state = self._read(channel)
         # The pointer is written before its history: a history without a pointer means that the pointer is gone.
         if state is None and self._has_history(channel):
             state = self._read(channel)
             if state is None:
-                raise DataError(f"{self.objects.uri(_pointer(channel))}: the pointer is gone. {self._mend(channel)}")
+                raise DataError(f"{self.objects.uri(_pointer(channel))}: the pointer is gone. {self._remedy(channel)}")
         return state
 
     def _read(self, channel: str) -> ChannelState | None:
@@ -103,12 +103,12 @@ class Channels:
             raw, etag = self.objects.read_tagged(key)
         except NotFound:
             return None
-        return ChannelState(self._parse(raw, channel, key, self._mend(channel)), etag)
+        return ChannelState(self._parse(raw, channel, key, self._remedy(channel)), etag)
 
-    def _parse(self, raw: bytes, channel: str, key: str, mend: str) -> Move:
-        move = Move.from_json(raw, self.objects.uri(key), mend)
+    def _parse(self, raw: bytes, channel: str, key: str, remedy: str) -> Move:
+        move = Move.from_json(raw, self.objects.uri(key), remedy)
         if move.channel != channel:
-            raise DataError(f"{self.objects.uri(key)}: channel={move.channel!r}, expected {channel!r}. {mend}")
+            raise DataError(f"{self.objects.uri(key)}: channel={move.channel!r}, expected {channel!r}. {remedy}")
         return move
 
     def _parse_entry(self, raw: bytes, channel: str, key: str) -> Move:
@@ -121,7 +121,7 @@ class Channels:
     def _has_history(self, channel: str) -> bool:
         return next(iter(self.objects.walk(f"channels/{channel}/history/")), None) is not None
 
-    def _mend(self, channel: str) -> str:
+    def _remedy(self, channel: str) -> str:
         folder = self.objects.uri(f"channels/{channel}/history")
         return (
             f"Copy the entry with the highest number of {folder}/ to {self.objects.uri(_pointer(channel))}, "
@@ -129,7 +129,7 @@ class Channels:
         )
 
     def move(self, move: Move, seen: ChannelState | None) -> ChannelState:
-        """Move a channel from the state that was seen; the move gets the next number.
+        """Move a channel if its state is still `seen`; the move gets the next number.
 
         Raises
         ------
@@ -138,21 +138,21 @@ class Channels:
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         DataError
-            The move has a field that no reader would take; nothing was changed.
+            A field of the move is invalid; nothing was changed.
         """
         self.probe()
         if seen is not None:
             self._append(seen.move)
         move = msgspec.structs.replace(move, number=(seen.move.number if seen else 0) + 1)
-        # What no reader would take must not become the pointer.
+        # The pointer must be readable.
         Move.from_json(move.to_json(), self.objects.uri(_pointer(move.channel)), "Nothing was changed.")
         state = self._swap(move, seen)
         self._append(move)
         log.info("%s: %s -> %s (%s: %s)", move.channel, move.from_model, move.to_model, move.kind, move.why)
         return state
 
-    def tell(self, state: ChannelState) -> None:
-        """Append the latest move to the history, where the process that made it was killed before it did."""
+    def append_latest(self, state: ChannelState) -> None:
+        """Append the latest move to the history, if a killed process did not."""
         self._append(state.move)
 
     @_patiently
@@ -162,14 +162,14 @@ class Channels:
             return ChannelState(move, self.objects.write(_pointer(move.channel), move.to_json(), **condition))
         except (PreconditionFailed, TransientError) as error:
             now = self._read(move.channel)
-            # A write whose answer was lost is sent again by botocore, and then loses against itself.
+            # If the answer of a write is lost, botocore writes again, and the first write makes the second fail.
             if now is not None and now.move == move:
                 return now
             if isinstance(error, TransientError) and now == seen:
                 raise
             raise PreconditionFailed(
                 f"{self.objects.uri(_pointer(move.channel))}: somebody else moved the channel while {move.to_model} "
-                f"was being promoted: {_tell(now)}. Nothing was changed. Look at its history, then decide anew."
+                f"was being promoted: {_describe(now)}. Nothing was changed. Look at its history, then decide again."
             ) from error
 
     def _append(self, move: Move) -> None:
@@ -177,17 +177,17 @@ class Channels:
             self.objects.write(_entry(move), move.to_json(), create_only=True)
 
     def history(self, channel: str) -> list[Move]:
-        """All movements of a channel, oldest first. Only reads."""
+        """Return all moves of a channel, oldest first. Writes nothing."""
         state = self.read(channel)
         keys = [row.key for row in self.objects.walk(f"channels/{channel}/history/")]
-        told = zip(keys, read_each(self.objects, keys), strict=True)
-        moves = {self._parse_entry(raw, channel, key) for key, raw in told if raw is not None}
+        entries = zip(keys, read_each(self.objects, keys), strict=True)
+        moves = {self._parse_entry(raw, channel, key) for key, raw in entries if raw is not None}
         if state is not None:
             moves.add(state.move)
         return sorted(moves, key=lambda move: (move.number, move.moved_at))
 
     def probe(self) -> None:
-        """Raise ConfigError when the store does not honour conditional writes, or not while several writers race."""
+        """Raise ConfigError if the store ignores conditional writes, or decides several at once."""
         check_conditional_writes(self.objects)
 
 
@@ -196,12 +196,12 @@ def _pointer(channel: str) -> str:
 
 
 def _entry(move: Move) -> str:
-    """Of its content alone, so that telling a move twice writes one entry."""
+    """Key of a move in the history, from its content alone: appending it twice writes one entry."""
     found = canonical_hash(msgspec.to_builtins(move))[:8]
     return f"channels/{move.channel}/history/{move.number:08}-{move.moved_at}-{found}.json"
 
 
-def _tell(now: ChannelState | None) -> str:
+def _describe(now: ChannelState | None) -> str:
     if now is None:
         return "its pointer is gone"
     move = now.move

@@ -1,6 +1,6 @@
-"""Which code a stage runs, as a digest: an artifact is reused only while that code is the same.
+"""The digest of the code that a stage runs: an artifact is reused only while that code is the same.
 
-Only what can change an output counts. Comments, docstrings, types, log lines and the texts of errors do not.
+It covers only code that can change an output: no comments, docstrings, types, log lines or error texts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = __name__.rsplit(".", 2)[0]
-# Rooms whose code shapes outputs. The others store, show and name them.
+# Packages whose code computes outputs. The others store, show and name them.
 COMPUTING = ("ids", "data", "models", "evaluation", "stages", "tuning")
 LOGGERS = frozenset({"log", "warnings"})
 
@@ -21,7 +21,7 @@ Plain = tuple[object, ...] | str
 
 
 def code_of(module: str) -> str:
-    """SHA-256, 64 hexadecimal digits, of the code of a module and of what it imports from the computing rooms.
+    """SHA-256, 64 hexadecimal digits, of the code of a module and of its imports from the computing packages.
 
     It depends neither on the version of Python nor on the order of imports. A stage's own module counts; of the other
     stages only those that it imports.
@@ -34,14 +34,14 @@ def code_of(module: str) -> str:
 
 
 def code_of_stages() -> str:
-    """The same over all stages: what made a model."""
+    """The digest of the code of all stages."""
     names = (f"{PACKAGE}.stages.{path.stem}" for path in (LIBRARY / "stages").glob("*.py"))
     return _digest(frozenset().union(*map(reachable, names)))
 
 
 @cache
 def reachable(name: str) -> frozenset[str]:
-    """The module and all modules of the computing rooms that it imports, directly or not, by their full names."""
+    """The module and all modules of the computing rooms that it imports, directly or not, by full name."""
     found, waiting = {name}, [name]
     while waiting:
         for other in _imports(waiting.pop()):
@@ -70,7 +70,7 @@ def _path(name: str) -> Path:
 
 
 def _imports(name: str) -> Iterator[str]:
-    """Modules of the computing rooms that a module imports, at its top or in a function."""
+    """Modules of the computing packages that a module imports, at its top or in a function."""
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.ImportFrom):
             yield from filter(_computes, _named(name, node))
@@ -93,9 +93,10 @@ def _computes(name: str) -> bool:
 
 
 def _plain(node: object) -> Plain:
-    """A syntax tree as nested tuples of what decides its result. Empty fields are out: newer Pythons add some."""
+    """A syntax tree as nested tuples of the parts that decide its result. Empty fields are omitted: newer Pythons
+    add some."""
     if isinstance(node, list):
-        return tuple(_plain(each) for each in node if not _says_only(each))
+        return tuple(_plain(each) for each in node if not _is_text_only(each))
     if not isinstance(node, ast.AST):
         return repr(node)
     if isinstance(node, ast.Raise):
@@ -105,12 +106,12 @@ def _plain(node: object) -> Plain:
 
 
 def _raised(node: ast.Raise) -> tuple[Plain, ...]:
-    """The kind of an error, without its text."""
+    """The class of a raised error, without its text."""
     raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     return () if raised is None else (_plain(raised),)
 
 
-def _says_only(node: object) -> bool:
+def _is_text_only(node: object) -> bool:
     """Whether a statement is a docstring or a log line."""
     if not isinstance(node, ast.Expr):
         return False

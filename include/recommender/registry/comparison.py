@@ -15,7 +15,7 @@ from .listing import fold_counts
 from .registry import Registry
 
 VOCABULARY = "published_items.parquet"
-# What decides who is judged on what, besides the reviews and the cut.
+# The settings that decide the judged users and items, besides the reviews and the split time.
 HOLDOUT_KNOBS = ("encode.holdout_fraction", "encode.min_user_interactions", "encode.min_item_interactions")
 JUDGE_KNOBS = ("evaluate.max_users", "evaluate.seed")
 
@@ -24,7 +24,7 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many items two versions know, and how many of them both."""
+    """Number of items of each version, and of both."""
 
     a: int
     b: int
@@ -32,16 +32,16 @@ class Overlap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class VersionComparison:
     """Facts of two versions, as pairs (of a, of b).
 
-    facts : created_at, known_until, as_of, snapshot, cut, verdict, code version, counts of the published fold
+    facts : created_at, known_until, as_of, snapshot, split time, verdict, code version, counts of the published fold
     top_k : the K of the Recall@K that the gate decided on
     metrics : metric -> its values for the two candidates, each on its own holdout
     popularity : metric -> its values for the strongest popularity, each on its own holdout
-    config : only the settings that differ, `section.field`
-    libraries : only the versions that differ
-    warnings : why the metrics must not be compared, if so
+    config : the settings that differ, `section.field`
+    libraries : the library versions that differ
+    warnings : why the metrics must not be compared
     """
 
     a: str
@@ -56,11 +56,11 @@ class Comparison:
     warnings: list[str]
 
 
-def compare(registry: Registry, a: str, b: str) -> Comparison:
-    """Two versions side by side; downloads their item vocabularies. Raises NotFound, DataError."""
+def compare(registry: Registry, a: str, b: str) -> VersionComparison:
+    """Compare two versions; downloads their item vocabularies. Raises NotFound, DataError."""
     one, two = registry.manifest(a), registry.manifest(b)
     config = _differing(dict(_flat(one.config)), dict(_flat(two.config)))
-    return Comparison(
+    return VersionComparison(
         a=a,
         b=b,
         facts=_paired(_facts(registry, one), _facts(registry, two)),
@@ -80,24 +80,24 @@ def _facts(registry: Registry, manifest: Manifest) -> dict[str, Any]:
         "known_until": manifest.known_until.isoformat(),
         "as_of": manifest.as_of.isoformat(),
         "snapshot": manifest.snapshot,
-        "cut": cut_of(manifest),
+        "split time": split_time_of(manifest),
         "verdict": manifest.verdict.decision,
         "strongest popularity": manifest.verdict.baseline,
         "relative_lift": manifest.verdict.relative_lift,
-        "item prior": prior_told(manifest),
+        "item prior": prior_text(manifest),
         "tuned": manifest.tuned or "none",
         "code_version": manifest.code_version,
         **fold_counts(registry, manifest),
     }
 
 
-def cut_of(manifest: Manifest) -> str:
+def split_time_of(manifest: Manifest) -> str:
     """The instant between train and holdout, ISO 8601."""
-    return datetime.fromtimestamp(manifest.cut_s, UTC).isoformat()
+    return datetime.fromtimestamp(manifest.split_s, UTC).isoformat()
 
 
-def prior_told(manifest: Manifest) -> str:
-    """The item prior that the version scores with, learned or not."""
+def prior_text(manifest: Manifest) -> str:
+    """The item prior of a version as text."""
     prior = prior_of(manifest)
     return f"power {prior.power:g}, half-life {prior.half_life_days:g} days" if prior.power else "none"
 
@@ -131,8 +131,8 @@ def _warnings(one: Manifest, two: Manifest, config: dict[str, Pair]) -> list[str
         differing.append(f"snapshot {one.snapshot} and {two.snapshot}")
     elif one.reviews != two.reviews:
         differing.append(f"the content of snapshot {one.snapshot}")
-    if one.cut_s != two.cut_s:
-        differing.append(f"cut {cut_of(one)} and {cut_of(two)}")
+    if one.split_s != two.split_s:
+        differing.append(f"split time {split_time_of(one)} and {split_time_of(two)}")
     differing += [
         f"{name} {config[name][0]} and {config[name][1]}" for name in HOLDOUT_KNOBS + JUDGE_KNOBS if name in config
     ]

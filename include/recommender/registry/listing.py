@@ -1,4 +1,4 @@
-"""What the versions of a registry are, at a glance."""
+"""Summaries of the versions of a registry."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLD = "fold.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """One version: what it is, how it was judged, and who points to it.
+    """One version: its facts, its verdict, and the channels that point to it.
 
     created_at, known_until, as_of : ISO 8601
     problem : what is wrong with its manifest; all else is then unknown
@@ -53,14 +53,14 @@ class Pointers:
 
 
 def live(registry: Registry) -> dict[str, str]:
-    """Channel -> the version that it points to. Raises DataError where one channel cannot be read."""
+    """Channel -> the version that it points to. Raises DataError if one channel cannot be read."""
     names = registry.channels.names()
     states = zip(names, at_once(registry.objects, registry.channels.read, names), strict=True)
     return {name: state.model_id for name, state in states if state is not None}
 
 
 def pointers(registry: Registry) -> Pointers:
-    """As `live`, but a channel that cannot be read stops nothing."""
+    """As `live`, but report a channel that cannot be read instead of raising."""
 
     def read(name: str) -> ChannelState | DataError | None:
         try:
@@ -77,14 +77,14 @@ def pointers(registry: Registry) -> Pointers:
 
 
 def summaries(registry: Registry, there: Pointers) -> list[Summary]:
-    """All versions, the newest first by creation. A manifest that cannot be read is reported, and stops nothing."""
+    """Summaries of all versions, newest creation first. An unreadable manifest is reported in its row."""
     found = registry.manifests(registry.objects.folders("models/"))
     rows = [summarize(name, body, there.to) for name, body in found.items()]
     return sorted(rows, key=lambda row: (row.created_at or "", row.model_id), reverse=True)
 
 
 def summarize(model_id: str, manifest: Manifest | DataError, pointers: Mapping[str, str]) -> Summary:
-    """One version at a glance; `pointers` is channel -> version."""
+    """The summary of one version; `pointers` is channel -> version."""
     channels = tuple(name for name, target in pointers.items() if target == model_id)
     if isinstance(manifest, DataError):
         return Summary(model_id=model_id, channels=channels, problem=str(manifest))

@@ -1,4 +1,4 @@
-"""Moves: what a channel's pointer and history hold, checked when read, and what a history amounts to."""
+"""Moves: the content of a channel's pointer and history, checked when read, and the state after a history."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COMMAND = "python -m include.recommender.console"
 
 
 def promote_command(model_id: str, channel: str | None = None) -> str:
-    """What a person types to point a channel to a version."""
+    """The command that points a channel to a version."""
     return f"{COMMAND} promote {model_id}{_option(channel)} --why ..."
 
 
 def rollback_command(model_id: str, channel: str) -> str:
-    """What a person types to go back to a version further down."""
+    """The command that rolls a channel back to an earlier version."""
     return f"{COMMAND} rollback --to {model_id}{_option(channel)} --why ..."
 
 
@@ -35,9 +35,9 @@ def _option(channel: str | None) -> str:
 
 
 class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One movement of a channel: when, from where to where, who, why, on which verdict, by which run.
+    """One move of a channel: when, from and to which version, who, why, with which verdict, in which run.
 
-    moved_at : UTC, `YYYYMMDDTHHMMSS.ffffffZ`, by the clock of who moved it; it tells, and orders nothing
+    moved_at : UTC, `YYYYMMDDTHHMMSS.ffffffZ`, by the clock of the mover; for information only, it orders nothing
     known_until : of the version moved to, the instant up to which it knows everything (`Manifest.known_until`)
     who : the person, as Airflow or the operating system knows them, and from where
     kind : "promote"; "rollback"; or "force", a promotion that a rule forbade and a written reason forced
@@ -60,12 +60,12 @@ class Move(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         datetime.fromisoformat(self.moved_at)
 
     def to_json(self) -> bytes:
-        """As the pointer and the history hold it."""
+        """The stored bytes, in the pointer and in the history."""
         return write_document(self)
 
     @classmethod
     def from_json(cls, raw: bytes, where: str, fix: str) -> Move:
-        """Read and check what `to_json` wrote; `where` and `fix` are for the message. Raises DataError."""
+        """Parse and check the output of `to_json`; `where` and `fix` are for the message. Raises DataError."""
         return read_document(raw, cls, where, fix)
 
 
@@ -81,24 +81,24 @@ def one_line(text: str) -> str:
 
 
 def moved_now() -> str:
-    """This moment, as `Move.moved_at` has it."""
+    """The current time in the format of `Move.moved_at`."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What a history amounts to.
+class ChannelStack:
+    """The state of a channel after its history.
 
     stack : versions from the first to the one that is live; a promotion pushes, a rollback pops down to its target
-    rolled_back : version -> the rollback that took it off, for those that did not come back since
+    rolled_back : version -> the rollback that removed it, unless it was promoted again since
     """
 
     stack: tuple[str, ...]
     rolled_back: dict[str, Move]
 
 
-def replay(history: Iterable[Move]) -> Standing:
-    """Play moves, oldest first."""
+def replay(history: Iterable[Move]) -> ChannelStack:
+    """Apply moves, oldest first."""
     stack: list[str] = []
     rolled_back: dict[str, Move] = {}
     for move in history:
@@ -110,10 +110,10 @@ def replay(history: Iterable[Move]) -> Standing:
         if not stack or stack[-1] != move.to_model:
             stack.append(move.to_model)
         rolled_back.pop(move.to_model, None)
-    return Standing(tuple(stack), rolled_back)
+    return ChannelStack(tuple(stack), rolled_back)
 
 
 def _position(stack: list[str], name: str) -> int:
-    """Where a version was last pushed; one below the top where it never was."""
+    """Position of the last push of a version; one below the top if there is none."""
     found = [position for position, each in enumerate(stack) if each == name]
     return found[-1] if found else len(stack) - 1

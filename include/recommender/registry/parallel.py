@@ -16,14 +16,14 @@ Result = TypeVar("Result")
 
 
 def at_once(objects: ObjectStore, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`work` on each item, results in the items' order; the first error is raised."""
+    """Apply `work` to each item; return the results in order, or raise the first error."""
     connections: int = objects.client.meta.config.max_pool_connections  # type: ignore[attr-defined]
     with ThreadPoolExecutor(max(1, min(READERS, connections))) as pool:
         return list(pool.map(work, items))
 
 
 def read_each(objects: ObjectStore, keys: Iterable[str]) -> list[bytes | None]:
-    """The bytes of small objects; None for one that is not there (any more)."""
+    """Read small objects; None for a missing one."""
 
     def read(key: str) -> bytes | None:
         try:

@@ -1,4 +1,4 @@
-"""What made a model: the code and the libraries."""
+"""The versions of code and libraries that made a model."""
 
 from __future__ import annotations
 

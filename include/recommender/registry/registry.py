@@ -20,7 +20,7 @@ BY_HAND = "by hand"
 
 
 @dataclass(frozen=True)
-class By:
+class Actor:
     """Who moves a channel, why, and in which run."""
 
     who: str
@@ -28,13 +28,13 @@ class By:
     run: str = BY_HAND
 
     def check(self) -> None:
-        """Raise ConfigError where `who` or `why` is blank or too long."""
+        """Raise ConfigError if `who` or `why` is blank or too long."""
         problems = [REGISTRY["who"].problem(self.who), REGISTRY["why"].problem(self.why)]
         if any(problems):
             raise ConfigError([problem for problem in problems if problem])
 
 
-NEWEST = 20  # versions that are looked at for one to take instead of a damaged one
+NEWEST = 20  # versions that are checked as a replacement for a damaged one
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ class Registry(Versions):
         Raises
         ------
         NotFound
-            There is no such version (any more).
+            There is no such version.
         ConfigError
             It knows less than the version that is live, and `move.kind` is "promote".
         DataError
-            A file of the version is missing or damaged, or the move tells another `known_until` than the version has.
+            A file of the version is missing or damaged, or `known_until` of the move is not that of the version.
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         """
-        manifest = self._sound(move.channel, move.to_model, seen, verify=verify)
+        manifest = self._checked_manifest(move.channel, move.to_model, seen, verify=verify)
         if manifest.known_until != move.known_until:
             raise DataError(
-                f"{move.to_model} knows everything until {manifest.known_until.isoformat()}, but the move says "
+                f"{move.to_model} knows everything until {manifest.known_until.isoformat()}, but the move has "
                 f"{move.known_until.isoformat()}"
             )
         if move.kind == "promote":
@@ -76,19 +76,19 @@ class Registry(Versions):
         self._confirm(state)
         return state
 
-    def _sound(self, channel: str, model_id: str, seen: ChannelState | None, *, verify: bool) -> Manifest:
-        """The manifest of a whole version that is to become live."""
+    def _checked_manifest(self, channel: str, model_id: str, seen: ChannelState | None, *, verify: bool) -> Manifest:
+        """The manifest of the version that is to become live, with every file checked."""
         try:
             return self.whole(model_id, verify=verify)
         except NotFound:
             raise
         except DataError as error:
             raise DataError(
-                f"{error}\n{model_id} is damaged, {_still(channel, seen)}. {self._instead(channel, model_id)}"
+                f"{error}\n{model_id} is damaged, {_unmoved(channel, seen)}. {self._alternative(channel, model_id)}"
             ) from error
 
-    def _instead(self, channel: str, damaged: str) -> str:
-        """Which version to take, where the one that was asked for is damaged."""
+    def _alternative(self, channel: str, damaged: str) -> str:
+        """The advice which version to take if the requested one is damaged."""
         found = self.manifests(name for name in self.versions() if name != damaged)
         others = [body for body in found.values() if not isinstance(body, DataError)]
         for body in sorted(others, key=lambda body: body.created_at, reverse=True)[:NEWEST]:
@@ -97,7 +97,7 @@ class Registry(Versions):
         return "No other version is whole. Run the DAG again, or restore files from the bucket's versions."
 
     def finish(self, state: ChannelState) -> None:
-        """End a promotion whose process was killed after the pointer had moved: what `promote` does from there on.
+        """Complete a promotion whose process was killed after the pointer had moved.
 
         Raises
         ------
@@ -106,25 +106,27 @@ class Registry(Versions):
         DataError
             A file of it is gone.
         """
-        self.channels.tell(state)
+        self.channels.append_latest(state)
         self._confirm(state)
 
     def _confirm(self, state: ChannelState) -> None:
-        """Move back where the version was retired, or lost a file, in this very moment.
+        """Move the channel back if the version was retired or lost a file at the same moment.
 
-        `retire` deletes a manifest and then looks at the channels; here the channel moves and then we look at the
-        manifest. So one of the two sees the other, whatever their order.
+        `retire` deletes the manifest first and then reads the channels; a promotion moves the channel first and then
+        reads the manifest. So at least one of the two sees the other.
         """
         try:
             self.whole(state.model_id)
         except NotFound as error:
-            told = f"{self.objects.uri(f'models/{state.model_id}')}: was retired while {state.move.channel} moved to it"
-            raise NotFound(f"{told}. {self._move_back(state, 'was retired')}") from error
+            problem = (
+                f"{self.objects.uri(f'models/{state.model_id}')}: was retired while {state.move.channel} moved to it"
+            )
+            raise NotFound(f"{problem}. {self._move_back(state, 'was retired')}") from error
         except DataError as error:
             raise DataError(f"{error}\n{self._move_back(state, 'lost a file')}") from error
 
     def _move_back(self, state: ChannelState, what: str) -> str:
-        """Move to where the channel was before, where that is whole; return where it points now."""
+        """Move to the previous version if that is complete; return a sentence on where the channel points now."""
         move, before = state.move, state.move.from_model
         if before is None:
             return f"{move.channel} points to nothing that exists: promote another version."
@@ -134,7 +136,7 @@ class Registry(Versions):
             return f"{move.channel} still points to it, for {before} is no better ({error}): promote another version."
         kind: Kind = "promote" if move.kind == "rollback" else "rollback"
         why = f"{move.to_model} {what} in this moment"
-        back = _move(move.channel, manifest, state, By(move.who, why, move.run), kind)
+        back = _move(move.channel, manifest, state, Actor(move.who, why, move.run), kind)
         self.channels.move(back, state)
         return f"{move.channel} points to {before}."
 
@@ -143,25 +145,25 @@ class Registry(Versions):
         channel: str,
         model_id: str,
         *,
-        by: By,
+        by: Actor,
         allow_older: bool = False,
         create: bool = False,
         verify: bool = False,
     ) -> ChannelState:
-        """Promote a version because a person says so; nothing is moved where the channel points to it already.
+        """Promote a version by hand; nothing is moved if the channel already points to it.
 
-        The move's kind is "force" where the verdict was not PROMOTE, or where it goes to older knowledge.
+        The move's kind is "force" if the verdict was not PROMOTE, or if the version knows less.
         Raises as `promote` does, and ConfigError where `who` or `why` is blank or too long, or the channel is new.
 
         Parameters
         ----------
-        create : also a channel that does not exist yet; the main one needs no leave
+        create : allow a channel that does not exist yet; the main channel is always allowed
         """
         by.check()
         seen = self.channels.read(channel)
         if seen is None and not create and channel != MAIN_CHANNEL:
             raise ConfigError(f"{self.channels.unknown(channel)} To create it: --create")
-        manifest = self._sound(channel, model_id, seen, verify=verify)
+        manifest = self._checked_manifest(channel, model_id, seen, verify=verify)
         if seen is not None and seen.model_id == model_id:
             return seen
         if not allow_older:
@@ -170,11 +172,11 @@ class Registry(Versions):
         kind: Kind = "force" if forced else "promote"
         return self.promote(_move(channel, manifest, seen, by, kind), seen)
 
-    def rollback(self, channel: str, to: str | None = None, *, by: By, verify: bool = True) -> ChannelState:
-        """Point a channel to the version that was live before, or to a named one further back.
+    def rollback(self, channel: str, to: str | None = None, *, by: Actor, verify: bool = True) -> ChannelState:
+        """Point a channel to the version that was live before, or to an earlier one.
 
-        A second rollback goes further back, not forth again. Versions that were retired meanwhile are passed over; a
-        damaged one is not, for a person should know of it.
+        A second rollback goes further back. Retired versions are skipped. A damaged version raises, since a person
+        should know of it.
 
         Parameters
         ----------
@@ -183,7 +185,7 @@ class Registry(Versions):
         Raises
         ------
         ConfigError
-            There is nothing to go back to, `to` was not live below the present one, or `who` or `why` is blank or too
+            There is no earlier version, `to` is not one of them, or `who` or `why` is blank or too
             long.
         NotFound
             `to` was retired.
@@ -214,7 +216,7 @@ class Registry(Versions):
             except NotFound as error:
                 if to is not None:
                     raise
-                log.warning("Passed over %s", error)
+                log.warning("Skipped %s", error)
             except DataError as error:
                 further = self._further(channel, below[below.index(name) + 1 :])
                 raise DataError(
@@ -223,7 +225,7 @@ class Registry(Versions):
         raise ConfigError(f"{channel}: no version below {live} is left to go back to. Promote one by hand.")
 
     def _further(self, channel: str, below: Iterable[str]) -> str:
-        """How to go back further than to a damaged version."""
+        """The advice how to roll back past a damaged version."""
         for name in below:
             try:
                 self.whole(name)
@@ -233,14 +235,14 @@ class Registry(Versions):
         return "No version further back is whole: promote another one by hand; `list` names them."
 
     def was_rolled_back(self, channel: str, model_id: str) -> Move | None:
-        """The rollback that took a version off a channel, unless somebody brought it back since."""
+        """The rollback that removed a version from a channel, unless it was promoted again since."""
         return replay(self.channels.history(channel)).rolled_back.get(model_id)
 
 
 def is_older(known_until: datetime, seen: ChannelState | None) -> bool:
-    """Whether a channel points to a version that knows more: by the data, not by the dates of the runs.
+    """Whether the channel's version knows more, by its data, not by the dates of the runs.
 
-    Of two versions that know the same, neither is older. The gate then compares them on one holdout.
+    If two versions know the same, neither is older. The gate compares them on one holdout.
     """
     return seen is not None and known_until < seen.known_until
 
@@ -254,11 +256,11 @@ def _refuse_older(manifest: Manifest, channel: str, seen: ChannelState | None) -
         )
 
 
-def _still(channel: str, seen: ChannelState | None) -> str:
+def _unmoved(channel: str, seen: ChannelState | None) -> str:
     return f"{channel} was not moved and points to {seen.model_id}" if seen else f"{channel} still points nowhere"
 
 
-def _move(channel: str, to: Manifest, seen: ChannelState | None, by: By, kind: Kind) -> Move:
+def _move(channel: str, to: Manifest, seen: ChannelState | None, by: Actor, kind: Kind) -> Move:
     return Move(
         channel=channel,
         moved_at=moved_now(),

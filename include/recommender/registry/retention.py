@@ -1,4 +1,4 @@
-"""Retiring old versions: what may go, and how it goes so that no channel ever loses what it points to."""
+"""Retirement of old versions, in an order in which no channel ever loses the version that it points to."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ LEFTOVER_AGE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Retention:
-    """What is never retired, besides what a channel points to.
+    """The rule: versions that are kept besides those that a channel points to.
 
-    keep_newest : so many versions that know the newest data; of those that know the same, the ones created last
-    keep_moves : what the last so many moves of each channel went from or to
-    leftover_age : files without a manifest (of a killed upload or retirement) are deleted when older
+    keep_newest : number of versions with the newest data; among equal ones those created last
+    keep_moves : number of last moves of each channel whose versions are kept, both from and to
+    leftover_age : files without a manifest (of a killed upload or retirement) that are older are deleted
     """
 
     keep_newest: int = 10
@@ -43,8 +43,8 @@ class Retention:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """One version or folder of leftovers: its size, and why it is kept; no reason means that it goes.
+class RetirementCandidate:
+    """One version or folder of leftovers: its size, and why it is kept; without a reason it is deleted.
 
     known_until : ISO 8601
     """
@@ -58,31 +58,31 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Retirement:
-    """What is kept, what goes (or would go), and what was spared or left broken meanwhile."""
+    """The result: versions kept, deleted (or to be deleted), restored, and problems."""
 
     dry_run: bool
-    kept: list[Candidate]
-    retired: list[Candidate]
-    leftovers: list[Candidate]
+    kept: list[RetirementCandidate]
+    retired: list[RetirementCandidate]
+    leftovers: list[RetirementCandidate]
     spared: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def freed_bytes(self) -> int:
-        """Size of everything that goes."""
+        """Size of everything that is deleted."""
         return sum(row.size_bytes for row in self.retired + self.leftovers)
 
 
 def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Retirement:
-    """What `retire` would do; only reads."""
+    """Return what `retire` would do; deletes nothing."""
     folders = _folders(registry)
     complete = {name: rows for name, rows in folders.items() if _manifest_of(rows)}
     reasons = _reasons(registry, complete, rule)
-    kept: list[Candidate] = []
-    retired: list[Candidate] = []
+    kept: list[RetirementCandidate] = []
+    retired: list[RetirementCandidate] = []
     for name, (known_until, why) in reasons.items():
         size = sum(each.size_bytes for each in complete[name])
-        row = Candidate(
+        row = RetirementCandidate(
             model_id=name,
             known_until=known_until,
             size_bytes=size,
@@ -92,7 +92,9 @@ def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Re
         (kept if why else retired).append(row)
     pointed = set(live(registry).values())
     leftovers = [
-        Candidate(model_id=name, known_until=None, size_bytes=sum(each.size_bytes for each in rows), n_files=len(rows))
+        RetirementCandidate(
+            model_id=name, known_until=None, size_bytes=sum(each.size_bytes for each in rows), n_files=len(rows)
+        )
         for name, rows in folders.items()
         if name not in complete and name not in pointed and _is_old(rows, rule, now)
     ]
@@ -120,7 +122,7 @@ def _is_old(rows: Iterable[ObjectInfo], rule: Retention, now: datetime | None = 
 def _reasons(
     registry: Registry, complete: dict[str, list[ObjectInfo]], rule: Retention
 ) -> dict[str, tuple[str | None, list[str]]]:
-    """Version, newest first -> until when it knows everything, and the reasons to keep it."""
+    """Version, newest first -> the instant until which it knows everything, and the reasons to keep it."""
     manifests = registry.manifests(complete)
     whole = [body for body in manifests.values() if not isinstance(body, DataError)]
     whole.sort(key=lambda body: (body.known_until, body.created_at, body.model_id), reverse=True)
@@ -152,27 +154,27 @@ def _named_by_channels(registry: Registry, rule: Retention) -> list[tuple[str, s
 def retire(registry: Registry, rule: Retention, who: str, *, dry_run: bool = True) -> Retirement:
     """Delete the versions that the rule does not keep, and old leftovers.
 
-    A retired version's manifest stays below `retired/`, so that a history can always say what it was. The manifest
-    goes first: without it a version does not exist. Then the channels are looked at again; what one of them came to
-    point to gets its manifest back. Only then do the files go. Killed at any moment, the next retirement ends it.
+    The manifest of a retired version is kept below `retired/`, so a history stays readable. The manifest is deleted
+    first: without it a version does not exist. Then the channels are read again, and a version that one of them now
+    points to gets its manifest back. The files are deleted last. A later retirement completes a killed one.
 
     Raises
     ------
     ConfigError
         The store ignores conditional writes, or the credentials may not delete.
     DataError
-        A channel or its history cannot be read, so that nobody knows what may go.
+        A channel or its history cannot be read.
     """
     if not dry_run:
         registry.channels.probe()
-        _bring_back(registry, live(registry).values())
+        _restore_manifests(registry, live(registry).values())
     planned = plan(registry, rule)
     if dry_run:
         return planned
     names = [row.model_id for row in planned.retired]
-    _bury(registry, names, who)
+    _write_tombstones(registry, names, who)
     registry.objects.delete([manifest_key(name) for name in names])
-    spared = _bring_back(registry, live(registry).values())
+    spared = _restore_manifests(registry, live(registry).values())
     gone = [name for name in names if name not in spared]
     problems = _delete_files(registry, gone, replace(rule, leftover_age=timedelta.min))
     problems += _delete_files(registry, [row.model_id for row in planned.leftovers], rule)
@@ -180,7 +182,7 @@ def retire(registry: Registry, rule: Retention, who: str, *, dry_run: bool = Tru
     return replace(planned, dry_run=False, retired=retired, spared=spared, problems=problems)
 
 
-def _bury(registry: Registry, names: list[str], who: str) -> None:
+def _write_tombstones(registry: Registry, names: list[str], who: str) -> None:
     """Write the tombstones."""
     at = datetime.now(UTC).replace(microsecond=0)
     for name, manifest in registry.manifests(names).items():
@@ -190,8 +192,8 @@ def _bury(registry: Registry, names: list[str], who: str) -> None:
         registry.objects.write(tombstone_key(name), write_document(tombstone))
 
 
-def _bring_back(registry: Registry, names: Iterable[str]) -> list[str]:
-    """Write the manifests of versions back that channels point to and that were being retired; return which."""
+def _restore_manifests(registry: Registry, names: Iterable[str]) -> list[str]:
+    """Restore the manifests of versions that channels now point to; return their ids."""
     found = []
     for name in set(names):
         if registry.objects.exists(manifest_key(name)):
@@ -201,13 +203,13 @@ def _bring_back(registry: Registry, names: Iterable[str]) -> list[str]:
             continue
         with suppress(PreconditionFailed):
             registry.objects.write(manifest_key(name), write_document(tombstone.manifest), create_only=True)
-        log.warning("%s came to be pointed to while it was being retired; it is kept", name)
+        log.warning("A channel was moved to %s while it was being retired; it is kept", name)
         found.append(name)
     return found
 
 
 def _delete_files(registry: Registry, names: list[str], rule: Retention) -> list[str]:
-    """Delete folders that have no manifest and are old enough at this moment; return what went wrong."""
+    """Delete folders that have no manifest and are old enough; return the problems."""
 
     def delete(name: str) -> str | None:
         rows = list(registry.objects.walk(f"models/{name}/"))

@@ -1,7 +1,7 @@
-"""JSON documents of the registry that check themselves: manifests, moves, tombstones.
+"""JSON documents of the registry with their own digest: manifests, moves, tombstones.
 
-A document holds the digest of everything else in it. So a bit that flips, a field that is edited and a value of another
-type are refused, and no reader has to look for them.
+The digest covers everything else in the document. So a flipped bit, an edited field or a value of another type is
+refused when the document is read.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ def write_document(document: msgspec.Struct) -> bytes:
 
 
 def read_document(raw: bytes, kind: type[Document], where: str, fix: str) -> Document:
-    """Read and check what `write_document` wrote.
+    """Parse and check the output of `write_document`.
 
     Parameters
     ----------
     where : URI, for the message
-    fix : what to do when it is damaged
+    fix : what to do if it is damaged
 
     Raises
     ------
     DataError
-        It is no JSON, a field is unknown, missing or wrong, or the content is not that of the digest.
+        It is not JSON, a field is unknown, missing or wrong, or the digest does not match.
     """
     origin = Origin(where, f"a {kind.__name__.lower()}", fix)
     body = parse_json(raw, f"{where}: not {origin.what}", fix)
@@ -64,7 +64,7 @@ def read_document(raw: bytes, kind: type[Document], where: str, fix: str) -> Doc
 
 
 def _format_problem(found: object, kind: type[msgspec.Struct]) -> str | None:
-    """A document of another version of the project is told apart from a damaged one."""
+    """Return the problem of a document with another format; a damaged document has another message."""
     expected = next((field.default for field in msgspec.structs.fields(kind) if field.name == "format"), found)
     if isinstance(found, int) and found != expected:
         return f"format {found}, this code reads format {expected}; use the version of the project that wrote it"

@@ -1,6 +1,6 @@
-"""The histories of a version's users: what each has interacted with, when, how rated, and whether verified.
+"""The histories of a version's users: items, times, ratings and verified flags.
 
-A known user is a look-up here and then a score. Fresh events of a user may join, since nothing is weighed yet.
+A known user is looked up here and then scored. New events can be added, since no weights are stored.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ class Seen:
         arrays = {name: getattr(fold, name) for name in _ARRAYS}
         return cls(users=users, n_items=len(fold.item_codes), **arrays)
 
-    def histories(self, cut_s: int, config: EncodeConfig) -> Histories:
-        """What the model scores from: the confidences that it was trained with.
+    def histories(self, split_s: int, config: EncodeConfig) -> Histories:
+        """The histories to score from, with the confidences of the training.
 
         Parameters
         ----------
-        cut_s : `published_cut_s` of the version
+        split_s : `published_split_s` of the version
         config : that of the version
         """
-        weighed = confidences(self.times, self.ratings, self.verified, cut_s=cut_s, config=config)
+        weighed = confidences(self.times, self.ratings, self.verified, split_s=split_s, config=config)
         return Histories(self.indptr, self.indices, weighed, self.n_items)
 
     def save(self, directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""The verdict as it is stored: in verdict.json, in a bundle's manifest and in a report."""
+"""The stored verdict: in verdict.json, in a bundle's manifest and in a report."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class ComparedVersion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the gate decided, and every number it decided on.
+    """The decision of the gate, and every number that it used.
 
     baseline : the strongest popularity
-    relative_lift : candidate over baseline, minus 1; None where the baseline has no hit
-    reference : the best of the champion and the versions live before it, by the mean; None where none was judged
+    relative_lift : candidate over baseline, minus 1; None if the baseline has no hit
+    reference : the best of the champion and the versions live before it, by the mean; None if none was judged
     against_reference : candidate minus reference, at `reference_level`: the best of k is chosen on this very holdout,
         so its tail is that of `confidence_level` divided by k (Bonferroni)
-    reasons : why it is no promotion, or how the candidate compares
-    forced : the reason that a person wrote for a promotion whatever the decision
+    reasons : why it is not PROMOTE, or how the candidate compares
+    forced : why a person forced the promotion; None without force
     intervals : model -> candidate minus that model
-    versions, not_compared : of the channel: what was judged, and version -> why it was not
+    versions : versions of the channel that were judged; not_compared : version -> why it was not judged
     """
 
     decision: Decision
@@ -79,7 +79,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def publishes(self) -> bool:
-        """Whether the model is published: on PROMOTE, or where a person forces the promotion."""
+        """Whether the model is published: on PROMOTE, or if a person forces the promotion."""
         return self.decision == "PROMOTE" or bool(self.forced)
 
     @property

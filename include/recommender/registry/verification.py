@@ -16,8 +16,8 @@ PARTS = ("judged", "published")
 
 
 @dataclass(frozen=True)
-class Checked:
-    """One file, or one part of the model made of several: what is wrong with it, if anything is."""
+class CheckedFile:
+    """One file, or one part of the model that consists of several files, and its problem, if any."""
 
     name: str
     size_bytes: int | None
@@ -26,10 +26,10 @@ class Checked:
 
 @dataclass(frozen=True)
 class Verification:
-    """Every file of a version, then its parts as they load."""
+    """The result for every file of a version, then for its parts."""
 
     model_id: str
-    files: list[Checked]
+    files: list[CheckedFile]
 
     @property
     def ok(self) -> bool:
@@ -38,7 +38,7 @@ class Verification:
 
 
 def verify_version(registry: Registry, model_id: str) -> Verification:
-    """Download all files and check sizes, hashes, shapes, dtypes and finiteness; go on after a wrong one.
+    """Download all files and check sizes, hashes, shapes, dtypes and finiteness; continue after a wrong one.
 
     Needs disk space for the whole bundle in the directory for temporary files. Raises NotFound.
     """
@@ -47,41 +47,41 @@ def verify_version(registry: Registry, model_id: str) -> Verification:
         rows = [_fetched(registry, manifest, name, Path(directory)) for name in manifest.files]
         if all(row.problem is None for row in rows):
             rows += _loaded(Path(directory))
-    return Verification(model_id, rows + list(_strangers(registry, manifest)))
+    return Verification(model_id, rows + list(_unexpected_objects(registry, manifest)))
 
 
-def _fetched(registry: Registry, manifest: Manifest, name: str, directory: Path) -> Checked:
+def _fetched(registry: Registry, manifest: Manifest, name: str, directory: Path) -> CheckedFile:
     size = manifest.files[name].size_bytes
     try:
         registry.fetch_file(manifest, name, directory)
     except NotFound:
-        return Checked(name, size, "is not there")
+        return CheckedFile(name, size, "is not there")
     except DataError as error:
-        return Checked(name, size, str(error))
-    return Checked(name, size)
+        return CheckedFile(name, size, str(error))
+    return CheckedFile(name, size)
 
 
-def _loaded(directory: Path) -> Iterator[Checked]:
-    """What the hashes cannot tell: that the arrays fit each other and are finite."""
+def _loaded(directory: Path) -> Iterator[CheckedFile]:
+    """Check what hashes do not show: the arrays match each other and are finite."""
     n_items = 0
     for part in PARTS:
         try:
             n_items = len(ModelPart.load(directory, part).items)
-            yield Checked(f"{part}: {n_items:,} items load", None)
+            yield CheckedFile(f"{part}: {n_items:,} items load", None)
         except DataError as error:
-            yield Checked(f"{part} factors", None, str(error))
+            yield CheckedFile(f"{part} factors", None, str(error))
     try:
         seen = Seen.load(directory, n_items)
-        yield Checked(f"seen: {len(seen.users):,} users, {len(seen.indices):,} interactions load", None)
+        yield CheckedFile(f"seen: {len(seen.users):,} users, {len(seen.indices):,} interactions load", None)
     except DataError as error:
-        yield Checked("seen items", None, str(error))
+        yield CheckedFile("seen items", None, str(error))
 
 
-def _strangers(registry: Registry, manifest: Manifest) -> Iterator[Checked]:
+def _unexpected_objects(registry: Registry, manifest: Manifest) -> Iterator[CheckedFile]:
     known = {MANIFEST, *(entry.stored_as for entry in manifest.files.values())}
     folder = f"models/{manifest.model_id}/"
     for row in registry.objects.walk(folder):
         name = row.key.removeprefix(folder)
         # Another run that made the same model may have left its own card beside that of the first.
         if name not in known and not is_judgement(name):
-            yield Checked(name, row.size_bytes, "the manifest does not name it; nothing reads it")
+            yield CheckedFile(name, row.size_bytes, "the manifest does not name it; nothing reads it")

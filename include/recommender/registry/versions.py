@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Tombstone(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is kept of a version that was retired: when it went, who did it, and what it was."""
+    """The record of a retired version: when, by whom, and its manifest."""
 
     retired_at: Instant
     who: str
@@ -39,12 +39,12 @@ class Versions:
     objects: ObjectStore
 
     def versions(self) -> list[str]:
-        """Ids of all complete versions, by the date of the newest review that they know."""
+        """Return the ids of all complete versions, ordered by the date of their newest review."""
         keys = (row.key.split("/") for row in self.objects.walk("models/"))
         return [parts[1] for parts in keys if len(parts) == 3 and parts[2] == MANIFEST]
 
     def manifest(self, model_id: str) -> Manifest:
-        """A version's manifest. Raises DataError; NotFound, saying when it was retired if it was."""
+        """Return the manifest of a version. Raises DataError; NotFound, with the date if it was retired."""
         _require_plain(model_id)
         key = manifest_key(model_id)
         try:
@@ -57,7 +57,7 @@ class Versions:
             raise NotFound(f"{where}: was retired at {gone.retired_at.isoformat()} by {one_line(gone.who)}") from error
 
     def manifests(self, model_ids: Iterable[str]) -> dict[str, Manifest | DataError]:
-        """Manifests of many versions at once: what is wrong with it for one that cannot be read; none for one gone."""
+        """Read many manifests at once; the value is a DataError for an unreadable one. Missing ones are left out."""
         keys = {name: manifest_key(name) for name in model_ids}
         raws = zip(keys, read_each(self.objects, keys.values()), strict=True)
         return {name: self._read(raw, name) for name, raw in raws if raw is not None}
@@ -69,7 +69,7 @@ class Versions:
             return error
 
     def tombstone(self, model_id: str) -> Tombstone | None:
-        """What is kept of a retired version. Raises DataError where that is damaged."""
+        """Return the record of a retired version. Raises DataError if it is damaged."""
         key = tombstone_key(model_id)
         try:
             raw = self.objects.read(key)
@@ -82,11 +82,10 @@ class Versions:
         return found
 
     def publish(self, directory: Path, manifest: Manifest) -> bool:
-        """Write a version, manifest last; return False when it was there already.
+        """Write a version, manifest last; return False if it already exists.
 
-        Files of a version that a killed run left behind are overwritten with the same bytes, and files that a version
-        has lost are written again. What two runs say of one model lies under different names, and the manifest that
-        came first names its own.
+        Files of a killed upload are overwritten with the same bytes, and files that a version has lost are restored.
+        Two runs of one model store their texts under different names; the first manifest lists those of its run.
 
         Raises
         ------
@@ -113,15 +112,15 @@ class Versions:
         self._restore(directory, manifest, existing)
         return False
 
-    def _restore(self, directory: Path, made: Manifest, existing: Manifest) -> None:
-        """Write files again that a version has lost and this run has made."""
+    def _restore(self, directory: Path, rebuilt: Manifest, existing: Manifest) -> None:
+        """Restore the files that a version has lost, from those of this run."""
         for name in self.wrong_files(existing):
-            if made.files.get(name) == existing.files[name]:
+            if rebuilt.files.get(name) == existing.files[name]:
                 log.warning("%s had lost its %s; it is written again", existing.model_id, name)
                 self.objects.upload(directory / name, file_key(existing.model_id, existing.files[name]))
 
     def wrong_files(self, manifest: Manifest) -> dict[str, str]:
-        """Files of a version that are missing or have another size -> what is wrong; one listing, nothing is read."""
+        """Return file -> problem, for files that are missing or have another size. It lists, and reads no file."""
         folder = f"models/{manifest.model_id}/"
         sizes = {row.key: row.size_bytes for row in self.objects.walk(folder)}
         problems = {}
@@ -134,7 +133,7 @@ class Versions:
         return problems
 
     def whole(self, model_id: str, *, verify: bool = False) -> Manifest:
-        """The manifest of a version whose every file is there.
+        """Return the manifest of a version after a check that every file exists.
 
         Parameters
         ----------
@@ -143,9 +142,9 @@ class Versions:
         Raises
         ------
         NotFound
-            There is no such version (any more).
+            There is no such version.
         DataError
-            Naming every file that is missing or has the wrong size, or the first one whose content is wrong.
+            The message names every file that is missing or has the wrong size, or the first with wrong content.
         """
         manifest = self.manifest(model_id)
         problems = self.wrong_files(manifest)
@@ -158,12 +157,12 @@ class Versions:
         return manifest
 
     def fetch(self, model_id: str, directory: Path) -> Manifest:
-        """A version's verified files into a directory (files that are there and right are kept); return the manifest.
+        """Download the files of a version and verify them; correct local files are kept. Return the manifest.
 
         Raises
         ------
         DataError
-            Naming the file whose size or SHA-256 is wrong.
+            The size or SHA-256 of a file is wrong.
         """
         manifest = self.manifest(model_id)
         for name in manifest.files:
@@ -171,14 +170,14 @@ class Versions:
         return manifest
 
     def fetch_file(self, manifest: Manifest, name: str, directory: Path) -> Path:
-        """One verified file of a version into a directory; see `fetch`."""
+        """Download and verify one file of a version; see `fetch`."""
         entry, path = self._entry(manifest, name), directory / name
         if path.exists() and file_sha256(path) == entry.sha256:
             return path
         info = self.objects.head(file_key(manifest.model_id, entry))
         if info.size_bytes != entry.size_bytes:
             raise DataError(
-                f"{self.objects.uri(info.key)}: {info.size_bytes} bytes, the manifest says {entry.size_bytes}. "
+                f"{self.objects.uri(info.key)}: {info.size_bytes} bytes, the manifest has {entry.size_bytes}. "
                 "The bundle is corrupt: roll the channel back to another version."
             )
         try:
@@ -190,13 +189,13 @@ class Versions:
         return path
 
     def read_file(self, manifest: Manifest, name: str) -> bytes:
-        """The verified bytes of one small file of a version. Raises DataError."""
+        """Return the verified bytes of one small file. Raises DataError."""
         entry = self._entry(manifest, name)
         key = file_key(manifest.model_id, entry)
         data = self.objects.read(key)
         found = sha256(data).hexdigest()
         if found != entry.sha256:
-            raise DataError(f"{self.objects.uri(key)}: SHA-256 is {found}, the manifest says {entry.sha256}")
+            raise DataError(f"{self.objects.uri(key)}: SHA-256 is {found}, the manifest has {entry.sha256}")
         return data
 
     def _entry(self, manifest: Manifest, name: str) -> BundleFile:
@@ -216,15 +215,15 @@ def _require_plain(model_id: str) -> None:
 
 
 def file_key(model_id: str, entry: BundleFile) -> str:
-    """Where a file of a version is."""
+    """Key of a file of a version."""
     return f"models/{model_id}/{entry.stored_as}"
 
 
 def manifest_key(model_id: str) -> str:
-    """Where a version's manifest is."""
+    """Key of the manifest of a version."""
     return f"models/{model_id}/{MANIFEST}"
 
 
 def tombstone_key(model_id: str) -> str:
-    """Where a retired version's manifest is kept."""
+    """Key of the record of a retired version."""
     return f"retired/{model_id}.json"

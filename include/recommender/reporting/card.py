@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: what a model is, what it has seen, how it was judged. The same model gives the same bytes."""
+"""MODEL_CARD.md: the data, the training and the judgement of a model. The same model gives the same bytes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .tables import render_verdict
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a card tells.
+    """The content of a card.
 
     about : the bundle's manifest without its files and its verdict
     metrics : model -> "metric@K" -> mean
-    champion : what the evaluation noted on the champion
-    judged, published : the fold that was judged, and that of the refit
+    champion : the evaluation's note on the champion
+    judged, published : counts of the judged fold, and of the fold of the refit
     """
 
     about: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What the gate asked, what it found, and whether that was enough: one line a threshold, one unit a line."""
+"""The gate's thresholds, the values found, and whether they pass: one row a threshold, one unit a row."""
 
 from __future__ import annotations
 
@@ -10,81 +10,83 @@ from ..registry.verdict import Interval, Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """What the gate asked, and what it found.
+    """One threshold of the gate, and the value found.
 
-    unit : what `found` and `asked` are in: users, a difference of Recall@K, or a share of the other's Recall@K
-    passed : None where there was nothing to compare, or where the line decides only between HOLD and REJECT
+    unit : of `found` and `required`: users, a difference of Recall@K, or a share of the other's Recall@K
+    passed : None if there was nothing to compare, or if the row decides only between HOLD and REJECT
     """
 
     name: str
     unit: str
     found: str
-    asked: str
+    required: str
     passed: bool | None
 
     @property
     def outcome(self) -> str:
-        """In a word."""
+        """The outcome as one word."""
         return "-" if self.passed is None else "passed" if self.passed else "missed"
 
 
 def checks(verdict: Verdict) -> list[Threshold]:
-    """The thresholds of a verdict in the order in which the gate looks at them."""
-    asked, against, baseline = verdict.thresholds, verdict.against_popularity, verdict.baseline
+    """Return the thresholds of a verdict in the order of the gate."""
+    limits, against, baseline = verdict.thresholds, verdict.against_popularity, verdict.baseline
     lift, recall = verdict.relative_lift, f"Recall@{verdict.top_k}"
     return [
         Threshold(
             name="judged users",
             unit="users",
             found=f"{verdict.n_users:,}",
-            asked=f"at least {asked.min_users:,}",
-            passed=verdict.n_users >= asked.min_users,
+            required=f"at least {limits.min_users:,}",
+            passed=verdict.n_users >= limits.min_users,
         ),
         Threshold(
             name=f"{_level(verdict)} interval, minus {baseline}",
             unit=recall,
             found=span(against),
-            asked="all above 0",
+            required="all above 0",
             passed=against.low > 0,
         ),
         Threshold(
             name=f"lift over {baseline}",
             unit="relative",
             found="it has no hit" if lift is None else share(lift),
-            asked=f"at least {share(asked.min_relative_lift)}",
-            passed=None if lift is None else lift >= asked.min_relative_lift,
+            required=f"at least {share(limits.min_relative_lift)}",
+            passed=None if lift is None else lift >= limits.min_relative_lift,
         ),
         *_reference(verdict),
     ]
 
 
 def _reference(verdict: Verdict) -> list[Threshold]:
-    """The loss against the best recent version, and its interval, which tells HOLD from REJECT."""
+    """The loss against the best recent version, and its interval, which decides between HOLD and REJECT."""
     tolerance, versus = verdict.thresholds.champion_tolerance, verdict.against_reference
-    asked, level = f"not below {share(-tolerance)}", verdict.reference_level
+    required, level = f"not below {share(-tolerance)}", verdict.reference_level
     if versus is None or level is None:
-        return [Threshold(name="minus the champion", unit="relative", found="not compared", asked=asked, passed=None)]
+        return [
+            Threshold(name="minus the champion", unit="relative", found="not compared", required=required, passed=None)
+        ]
     who, recall, recall_unit = reference_name(verdict), verdict.reference_recall, f"Recall@{verdict.top_k}"
     return [
         Threshold(
             name=f"minus {who}",
             unit="relative",
             found=share(versus.mean / recall) if recall else "it has no hit",
-            asked=asked,
+            required=required,
             passed=not recall or versus.mean >= -tolerance * recall,
         ),
         Threshold(
             name=f"{level * 100:.4g} % interval, minus {who}",
             unit=recall_unit,
             found=span(versus),
-            asked="tells HOLD from REJECT",
+            required="decides between HOLD and REJECT",
             passed=None,
         ),
     ]
 
 
 def reference_name(verdict: Verdict) -> str:
-    """The best recent version: "champion", or its id where another than the champion is the best."""
+    """The best recent version: "champion", or the id of an earlier version."""
     reference = str(verdict.reference)
     return "the champion" if reference == CHAMPION else verdict.version_ids.get(reference, reference)
 

@@ -1,4 +1,4 @@
-"""Everything that is known of a run, as one JSON document, from its journal and the artifacts it names."""
+"""Collect the report of a run from its journal and its artifacts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from itertools import islice
 from msgspec.structs import replace
 
 from ..config import GateConfig, RetrainConfig
-from ..data.counts import FoldCounts, ParseCounts, Resolved
+from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
 from ..data.quality import Check
 from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
-from ..evaluation.outcomes import Evaluated, Learned, Trained
+from ..evaluation.outcomes import EvaluationCounts, PriorCounts, TrainingCounts
 from ..parameters import RETRAIN, RUN
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
@@ -39,21 +39,21 @@ KILLED = "the task began and never ended: its process was killed, most often for
 
 
 def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore | None = None) -> Report:
-    """The report of a run, up to where it came; never raises for what is missing or damaged.
+    """Return the report of a run, as far as it ran; missing or damaged parts do not raise.
 
     Parameters
     ----------
-    snapshots : looked at where the run did not come to a snapshot, to tell whether its reviews are generated ones
+    snapshots : read if the run found no snapshot, to see whether its reviews are generated
     """
     sources = Sources(artifacts)
     run, all_records = sources.run(journal), _of_this_try(sources.records(journal))
     records = [record for record in all_records if record.task != REPORT_TASK]
-    # The teardown begins when all other tasks have ended; before it, one that is running really is.
+    # The teardown begins when all other tasks have ended; before it, a running task is really running.
     finished = len(records) < len(all_records)
     sources.open_all(records)
     configuration = sources.attempt("configuration", lambda: _configuration(run)) or []
     config = RetrainConfig.from_params(run.params if run and configuration else {})
-    learned = sources.counts("learn_prior", Learned)
+    learned = sources.counts("learn_prior", PriorCounts)
     report = Report(
         run=run,
         finished=finished,
@@ -64,8 +64,8 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
         prior=learned.prior if learned else None,
         unchanged=sources.fact(records, "unchanged", str),
         model=_model(sources, records),
-        lineage={stage: artifact.uri for stage, artifact in sources.made.items()},
-        timings={stage: artifact.timings for stage, artifact in sources.made.items()},
+        lineage={stage: artifact.uri for stage, artifact in sources.artifacts.items()},
+        timings={stage: artifact.timings for stage, artifact in sources.artifacts.items()},
         configuration=configuration,
         code_version=code_version(),
         libraries=library_versions(),
@@ -77,7 +77,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
 
 
 def _with_earlier(report: Report, sources: Sources, artifacts: ArtifactStore) -> Report:
-    """Where nothing changed: the table on which an earlier run decided, and that run's report."""
+    """Add the table and the report of the earlier run, if nothing changed since."""
     model_id = report.unchanged
     if model_id is None:
         return report
@@ -92,7 +92,7 @@ def _with_earlier(report: Report, sources: Sources, artifacts: ArtifactStore) ->
 
 
 def _of_this_try(records: Sequence[TaskRecord]) -> list[TaskRecord]:
-    """Without those of an earlier try of the whole run, whose tasks this one did not come to again."""
+    """Drop records of an earlier try of the run whose tasks did not run again."""
     first = next((record for record in records if record.task == FIRST_TASK), None)
     if first is None:
         return list(records)
@@ -110,12 +110,12 @@ def review_files(sources: Sources) -> list[str]:
 
 
 def is_sample(files: Sequence[str]) -> bool:
-    """Whether the reviews are those that this project generates: then nothing in a report is real."""
+    """Whether the reviews are generated ones, so that no figure of the report is real."""
     return any(SAMPLE_MARK in name for name in files)
 
 
 def _all_generated(snapshots: ObjectStore) -> bool:
-    """Whether there are only generated reviews in a store, as far as its first keys tell."""
+    """Whether the first keys of a store are generated reviews only."""
     try:
         names = [row.key for row in islice(snapshots.walk(), LOOKED_AT)]
     except RecommenderError:
@@ -127,7 +127,7 @@ def _with_data(report: Report, sources: Sources, snapshots: ObjectStore | None) 
     files = review_files(sources)
     return replace(
         report,
-        snapshot=sources.counts("resolve_snapshot", Resolved),
+        snapshot=sources.counts("resolve_snapshot", SnapshotCounts),
         files=files,
         generated_sample=is_sample(files) if files or snapshots is None else _all_generated(snapshots),
         funnel=sources.counts("parse_reviews", ParseCounts),
@@ -137,7 +137,7 @@ def _with_data(report: Report, sources: Sources, snapshots: ObjectStore | None) 
 
 
 def _training(sources: Sources) -> Training | None:
-    counts, loss = sources.counts("train_als", Trained), sources.document("train_als", "loss.json", list[float])
+    counts, loss = sources.counts("train_als", TrainingCounts), sources.document("train_als", "loss.json", list[float])
     if counts is None or loss is None:
         return None
     finite = [value if math.isfinite(value) else None for value in loss]
@@ -149,7 +149,7 @@ def _with_judgement(report: Report, sources: Sources, config: RetrainConfig) -> 
     found = sources.document("evaluate", "judged.json", Judgements)
     judged = found.models if found else {}
     gate = verdict.thresholds if verdict else config.gate
-    evaluated = sources.counts("evaluate", Evaluated)
+    evaluated = sources.counts("evaluate", EvaluationCounts)
     champion = evaluated.champion if evaluated else None
     return replace(
         report,
@@ -166,14 +166,14 @@ def _with_judgement(report: Report, sources: Sources, config: RetrainConfig) -> 
 
 
 def _table_of(manifest: Manifest) -> str:
-    """The table on which an earlier run decided for a published model."""
+    """The gate's table of a published model, from an earlier run."""
     return render_verdict(manifest.metrics, manifest.verdict, manifest.champion)
 
 
 def _recall_intervals(sources: Sources, judged: Mapping[str, Judgement], gate: GateConfig) -> dict[str, Interval]:
-    """Model -> mean, low, high of its own Recall@K: the gate's bootstrap over users, of values, not differences.
+    """Model -> mean, low, high of its own Recall@K, by the gate's bootstrap over users.
 
-    Two of these may overlap although the paired difference is significant; the gate looks at the difference only.
+    Two intervals may overlap although the paired difference is significant. The gate uses the difference only.
     """
     recalls = sources.arrays("evaluate", {name: f"recall_{name}.npy" for name in judged})
     return {name: paired_bootstrap(values, gate) for name, values in recalls.items()}
@@ -198,7 +198,7 @@ def _configuration(run: RunFacts | None) -> list[Setting] | None:
 
 
 def _error(records: Sequence[TaskRecord], finished: bool) -> Stop | None:
-    """What stopped the run, unless that was the gate: a verdict is a result."""
+    """The error that stopped the run; None if the gate stopped it, since a verdict is a result."""
     for record in records:
         if record.state == "failed" and record.error and not _is_verdict(record):
             return Stop(record.task, record.error.kind, record.error.message)

@@ -17,7 +17,7 @@ from .trend import trend_name
 
 
 def render_html(report: Report) -> str:
-    """The page of a run, whichever of its sections are None."""
+    """Render the page of a run; sections that are None are left out."""
     verdict = report.verdict
     page = environment().get_template("report.html")
     return page.render(
@@ -25,7 +25,7 @@ def render_html(report: Report) -> str:
         view=view,
         served=served,
         headline=view.headline(report),
-        words=view.in_plain_words(report),
+        sentences=view.summary_sentences(report),
         shown=view.sections(report),
         not_reached=view.not_reached(report),
         lineage=view.lineage(report),
@@ -41,7 +41,7 @@ def render_html(report: Report) -> str:
 
 
 def _plots(report: Report) -> dict[str, Markup]:
-    """Name -> plot, for the sections that there is something to draw in."""
+    """Name -> plot, for the sections that have data."""
     drawn = {
         "differences": _differences(report),
         "recalls": _recalls(report),
@@ -72,7 +72,7 @@ def _differences(report: Report) -> Markup | None:
         for name in _ranked(report)
         if name in verdict.intervals
     ]
-    alt = "Candidate minus each model, with intervals: " + _spoken(rows, "{:+.4f}")
+    alt = "Candidate minus each model, with intervals: " + _alt_text(rows, "{:+.4f}")
     unit = f"Recall@{verdict.top_k}, candidate minus this model"
     return plots.whiskers("differences", alt, rows, unit, zero=True, strong=plots.INK)
 
@@ -82,10 +82,10 @@ def _recalls(report: Report) -> Markup | None:
     if not report.judged or not intervals:
         return None
     rows = [_whisker(name, intervals[name], strong=name == CANDIDATE) for name in _ranked(report) if name in intervals]
-    return plots.whiskers("recalls", f"{unit}: " + _spoken(rows, "{:.4f}"), rows, unit, zero=False)
+    return plots.whiskers("recalls", f"{unit}: " + _alt_text(rows, "{:.4f}"), rows, unit, zero=False)
 
 
-def _spoken(rows: list[Whisker], form: str) -> str:
+def _alt_text(rows: list[Whisker], form: str) -> str:
     return "; ".join(
         f"{row.label} " + "{0} ({0} to {0})".replace("{0}", form).format(row.mean, row.low, row.high) for row in rows
     )
@@ -114,8 +114,8 @@ def _history(report: Report) -> Markup | None:
     if not rows or baseline is None:
         return None
     groups = [(CANDIDATE, [row.candidate for row in rows]), (title(baseline), [row.baseline for row in rows])]
-    spoken = "; ".join(f"{row.label}: {row.candidate:.4f} and {row.baseline:.4f}" for row in rows)
-    alt = f"Recall by number of train interactions, candidate and {title(baseline)}: {spoken}"
+    texts = "; ".join(f"{row.label}: {row.candidate:.4f} and {row.baseline:.4f}" for row in rows)
+    alt = f"Recall by number of train interactions, candidate and {title(baseline)}: {texts}"
     return plots.grouped("history", alt, [row.label for row in rows], groups)
 
 

@@ -1,4 +1,4 @@
-"""The templates, and how numbers, dates and names are written in them."""
+"""The templates and their filters for numbers, dates and names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def signed(value: float, digits: int = 4) -> str:
-    """With its sign, a real minus."""
+    """A number with its sign; the minus is U+2212."""
     return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
@@ -53,7 +53,7 @@ def megabytes(size_bytes: float | None) -> str:
 
 
 def instant(value: Any) -> str:
-    """Seconds since 1970, or an ISO text, as `2018-08-27 12:00 UTC`; what is neither, as it is."""
+    """Seconds since 1970, or an ISO text, as `2018-08-27 12:00 UTC`; other values unchanged."""
     if value is None:
         return number(None)
     try:
@@ -78,16 +78,16 @@ def title(model: str) -> str:
 
 
 def prose(text: str, versions: Mapping[str, str] | None = None) -> str:
-    """The gate's words for readers: models by their titles, a blank before a percent sign.
+    """The gate's text for readers: models by their titles, a blank before a percent sign.
 
     Parameters
     ----------
-    versions : model such as "earlier_1" -> its version's id, which then takes its place
+    versions : model such as "earlier_1" -> the id of its version, which replaces it
     """
     named = re.sub(r"\bearlier_\d+", lambda found: (versions or {}).get(found[0]) or title(found[0]), text)
     return percent(re.sub(r"\bpopularity_\w+", lambda found: title(found[0]), named))
 
 
 def percent(text: str) -> str:
-    """A blank before each percent sign."""
+    """Put a blank before each percent sign."""
     return re.sub(r"(?<=\d)%", " %", text)

@@ -1,4 +1,4 @@
-"""Plots as inline SVG that takes its colours from the page, so that it follows dark mode. Same input, same bytes."""
+"""Plots as inline SVG with the colours of the page, also in dark mode. The same input gives the same bytes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ROOM = 0.06  # of an axis, beyond what is drawn
 
 @dataclass(frozen=True, kw_only=True)
 class Whisker:
-    """A value with its interval; `strong` for those that the reader looks for."""
+    """A value with its interval; `strong` marks the important ones."""
 
     label: str
     mean: float
@@ -87,7 +87,7 @@ def whiskers(name: str, alt: str, rows: Sequence[Whisker], unit: str, *, zero: b
 
 
 def reach(rows: Sequence[Whisker], *, zero: bool) -> tuple[float, float]:
-    """The ends of the axis: all intervals, and 0 where it is asked for, with room on both sides."""
+    """The ends of the axis: all intervals, and 0 if `zero`, with a margin on both sides."""
     there = [0.0] if zero else []
     low, high = min([*there, *(row.low for row in rows)]), max([*there, *(row.high for row in rows)])
     room = ROOM * (high - low) or 1e-3
@@ -120,8 +120,8 @@ def bars(
             axes.spines["bottom"].set_visible(False)
             axes.set_title(caption)
             for place, value in enumerate(values):
-                told = f"{value:,.{digits}f}"
-                axes.annotate(told, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
+                label = f"{value:,.{digits}f}"
+                axes.annotate(label, (value, place), (3, 0), textcoords="offset points", va="center", fontsize=8)
 
     return svg(name, alt, 0.45 + 0.24 * len(labels), draw, width_in=width_in)
 
@@ -157,7 +157,7 @@ _LOSS: dict[str, Any] = {"color": ACCENT, "markersize": 3.5, "linewidth": 1.5}
 
 
 def curve(name: str, alt: str, loss: Sequence[float | None], seconds: Sequence[float]) -> Markup:
-    """Loss, None where it was no number, and seconds of each iteration, side by side."""
+    """Loss (None if it was not a number) and seconds of each iteration, side by side."""
 
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -185,7 +185,7 @@ def _row_of_axes(figure: Figure, n: int) -> list[Any]:
 
 
 def svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None], *, width_in: float = WIDTH_IN) -> Markup:
-    """What `draw` draws, as an element of the page."""
+    """The drawing of `draw` as an element of the page."""
     # Imported here: it takes long, and only the report needs it.
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -201,7 +201,7 @@ def svg(name: str, alt: str, height_in: float, draw: Callable[[Figure], None], *
 
 
 def _inline(name: str, alt: str, text: str) -> Markup:
-    """An SVG document as an element: no prologue, ids of its own, scaled by the page, described for who cannot see."""
+    """An SVG document as an element: no prologue, ids of its own, scaled by the page, with a text description."""
     body = text[text.index("<svg") :]
     body = re.sub(r'\b(id=")|(href="#)|(url\(#)', lambda match: f"{match[0]}{name}-", body)
     for colour, variable in _VARIABLES.items():

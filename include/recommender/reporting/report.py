@@ -1,4 +1,4 @@
-"""report.json: everything that is known of a run. A section that the run did not reach is None or empty."""
+"""report.json: all facts of a run. A section that the run did not reach is None or empty."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..data.counts import FoldCounts, ParseCounts, Resolved
+from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
 from ..data.quality import Check
 from ..evaluation.judgement import Judgement
 from ..evaluation.learned_prior import LearnedPrior
@@ -18,7 +18,7 @@ from ..storage.documents import Count, Origin, Share, TopK, decode
 
 
 class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stopped the run: the task, the class of the error and its message."""
+    """The error that stopped the run: its task, class and message."""
 
     task: str
     kind: str
@@ -26,12 +26,12 @@ class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the gate or a person said no: a result and not an error."""
+        """Whether the gate or a person refused the model: a result, not an error."""
         return self.kind == "GateRejected"
 
 
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The loss of each iteration, None where it was no number, its seconds, and what the factors began with."""
+    """The loss of each iteration, None if it was no number, its seconds, and the start of the factors."""
 
     loss: list[float | None]
     seconds_per_iteration: list[float]
@@ -39,7 +39,7 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PublishedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What was published. why : why the channel moved or stayed; None where nothing is known of the promotion."""
+    """The published model. why : why the channel moved or stayed; None if the promotion is not known."""
 
     model_id: str
     uri: str
@@ -62,18 +62,18 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A run, up to where it came.
+    """A run, as far as it ran.
 
     finished : whether all tasks but the report's own have ended
     compared : the checks of the snapshot against the one before
     funnel : counts of the parse; fold, refitted : of the judged fold and that of the refit
     recall_intervals : model -> its own Recall@top_k
-    champion : what the evaluation noted on it
+    champion : the evaluation's note on it
     table : the gate's table as text
-    unchanged : the model that the run would have made again, unchanged_report : folder of the report of its run
+    unchanged : the model that is already there; unchanged_report : folder of the report of its run
     lineage : stage -> URI of its artifact; timings : stage -> seconds and peak_bytes
     examples : some users with their histories and lists from the published model
-    unreadable : what could not be read -> why
+    unreadable : part that could not be read -> why
     """
 
     format: Literal[2] = 2
@@ -81,7 +81,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     finished: bool = False
     tasks: list[TaskRecord] = []
     error: Stop | None = None
-    snapshot: Resolved | None = None
+    snapshot: SnapshotCounts | None = None
     files: list[str] = []
     generated_sample: bool = False
     compared: list[Check] = []
@@ -117,5 +117,5 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 def read_report(raw: bytes, where: str) -> Report:
-    """What `write_report` wrote. Raises DataError naming each field that is wrong."""
+    """Parse the output of `write_report`. Raises DataError that names each wrong field."""
     return decode(raw, Report, Origin(where, "a report", "Clear the task write_report of that run."))

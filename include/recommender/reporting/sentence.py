@@ -1,4 +1,4 @@
-"""The verdict in one sentence: the same in the report, the log, the terminal, an alert and the question to a person."""
+"""The verdict as one sentence: the same in report, log, terminal, alert and approval request."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from .pages import prose
 
 
 def verdict_sentence(verdict: Verdict) -> str:
-    """Such as "PROMOTE: 2.7 % below the champion, within tolerance; better than popularity, 30 days by 40.0 % ..."."""
+    """For example "PROMOTE: 2.7 % below the champion, within tolerance; better than popularity, 30 days by ..."."""
     forced = ", but a promotion is forced" if verdict.forced and verdict.decision != "PROMOTE" else ""
     return f"{verdict.decision}{forced}: {prose('; '.join(verdict.reasons), verdict.version_ids)}"

@@ -1,4 +1,4 @@
-"""Whom the models serve, and with what: the slices and the item prior, in the rows that the page shows."""
+"""The slices of users and items, and the grid of the item prior, as rows of the page."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ItemSlice:
 
 @dataclass(frozen=True)
 class Cell:
-    """A prior that was tried: whether it is the chosen one, and whether it is clearly worse than the best."""
+    """A tried prior: whether it was chosen, and whether it is clearly worse than the best."""
 
     recall: float
     chosen: bool
@@ -59,7 +59,7 @@ class PriorGrid:
 
 
 def compared(report: Report) -> list[str]:
-    """The models whose slices are told: candidate, itself without prior, strongest popularity, champion."""
+    """The models whose slices are shown: candidate, the same without prior, strongest popularity, champion."""
     names = [CANDIDATE, WITHOUT_PRIOR, baseline_of(report) or "", CHAMPION]
     return [name for name in names if name in report.judged]
 
@@ -105,15 +105,15 @@ def shown_plot(report: Report) -> Markup | None:
         return None
     pair = [CANDIDATE, baseline]
     groups = [(title(name), [row.shown[names.index(name)] for row in rows]) for name in pair]
-    spoken = "; ".join(
+    texts = "; ".join(
         f"{row.label}: " + " and ".join(f"{values[at]:.3f}" for _, values in groups) for at, row in enumerate(rows)
     )
-    alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {spoken}"
+    alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {texts}"
     return plots.grouped("shown", alt, [row.label for row in rows], groups, width_in=plots.WIDE_IN)
 
 
 def tried_priors(report: Report) -> PriorGrid | None:
-    """The priors that were tried, where the prior was learned."""
+    """The tried priors; None if the prior was not learned."""
     prior = report.prior
     if not prior or not prior.tried:
         return None

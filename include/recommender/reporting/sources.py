@@ -1,4 +1,4 @@
-"""What a report is written from: the artifacts that a run's records name, some of which may be gone or damaged."""
+"""The sources of a report: the artifacts of a run, some of which may be missing or damaged."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ UNREADABLE = (DataError, ConfigError, OSError, ValueError, LookupError, TypeErro
 
 @dataclass
 class Sources:
-    """Reads what it can, and keeps why it could not read the rest.
+    """Reads the readable sources, and records why others are unreadable.
 
-    made : stage -> artifact; those of the refit are named `refit/<stage>`
+    artifacts : stage -> artifact; those of the refit are named `refit/<stage>`
     unreadable : stage, `run` or `tasks/<task>` -> message
     """
 
     store: ArtifactStore
-    made: dict[str, Artifact] = field(default_factory=dict)
+    artifacts: dict[str, Artifact] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
     def attempt(self, what: str, read: Callable[[], Value]) -> Value | None:
-        """The value, or None with the reason kept."""
+        """Return the value, or None; the reason is recorded."""
         try:
             return read()
         except UNREADABLE as error:
@@ -42,7 +42,7 @@ class Sources:
             return None
 
     def run(self, journal: Journal) -> RunFacts | None:
-        """What the run was asked to do."""
+        """The request of the run."""
         return self.attempt("run", journal.read_run)
 
     def records(self, journal: Journal) -> list[TaskRecord]:
@@ -57,15 +57,15 @@ class Sources:
                 name = f"refit/{stage}" if record.task == "refit" else stage
                 artifact = self.attempt(name, lambda uri=uri: self.store.open(uri))  # type: ignore[misc]
                 if artifact is not None:
-                    self.made[name] = artifact
+                    self.artifacts[name] = artifact
 
     def counts(self, stage: str, kind: type[Counted]) -> Counted | None:
         """The counts in an artifact's manifest; `stage` may begin with `refit/`."""
-        made = self.made.get(stage)
-        return self.attempt(stage, lambda: made.counted(kind)) if made else None
+        artifacts = self.artifacts.get(stage)
+        return self.attempt(stage, lambda: artifacts.counted(kind)) if artifacts else None
 
     def fact(self, records: Iterable[TaskRecord], name: str, type_: Any) -> Any:
-        """The first fact of a name as a type; None where there is none or where it is another, with the reason kept."""
+        """Return the first fact with a name as a type; None if it is missing or of another type (recorded)."""
         for record in records:
             if name in record.facts:
                 origin = Origin(f"tasks/{record.task}", f"a fact {name}", "Clear the task.")
@@ -73,26 +73,26 @@ class Sources:
         return None
 
     def document(self, stage: str, name: str, type_: type[Value]) -> Value | None:
-        """A JSON file of an artifact as a type; None where there is none to read."""
-        made = self.made.get(stage)
-        if made is None:
+        """Return a JSON file of an artifact as a type; None if it cannot be read."""
+        artifacts = self.artifacts.get(stage)
+        if artifacts is None:
             return None
-        origin = Origin(f"{made.uri}/{name}", f"what {stage} writes", REMEDY)
-        return self.attempt(stage, lambda: checked(load_json(self.store.path(made) / name, REMEDY), type_, origin))
+        origin = Origin(f"{artifacts.uri}/{name}", f"what {stage} writes", REMEDY)
+        return self.attempt(stage, lambda: checked(load_json(self.store.path(artifacts) / name, REMEDY), type_, origin))
 
     def json(self, stage: str, name: str) -> Any:
-        """A JSON file of an artifact; None where there is none to read."""
-        if stage not in self.made:
+        """Return a JSON file of an artifact; None if it cannot be read."""
+        if stage not in self.artifacts:
             return None
-        return self.attempt(stage, lambda: load_json(self.store.path(self.made[stage]) / name, REMEDY))
+        return self.attempt(stage, lambda: load_json(self.store.path(self.artifacts[stage]) / name, REMEDY))
 
     def arrays(self, stage: str, names: Mapping[str, str]) -> dict[str, np.ndarray[Any, Any]]:
-        """Arrays of an artifact, by the keys of `names` (key -> file name); empty where they cannot be read."""
-        if stage not in self.made:
+        """Arrays of an artifact, by the keys of `names` (key -> file name); empty if they cannot be read."""
+        if stage not in self.artifacts:
             return {}
 
         def load() -> dict[str, np.ndarray[Any, Any]]:
-            path = self.store.path(self.made[stage])
+            path = self.store.path(self.artifacts[stage])
             return {key: load_array(path / plain_name(name), np.float64, (None,)) for key, name in names.items()}
 
         return self.attempt(stage, load) or {}

@@ -1,4 +1,4 @@
-"""The gate's table, as it stands in logs, terminal and model card: plain text, at most WIDTH columns."""
+"""The gate's table for logs, terminal and model card: plain text, at most WIDTH columns."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def ranked(metrics: Mapping[str, Mapping[str, float]], k: int) -> list[str]:
 
 
 def render_verdict(metrics: Mapping[str, Mapping[str, float]], verdict: Verdict, champion: str | None = None) -> str:
-    """Models by metrics, best first, then the verdict with every threshold that decided.
+    """Return models by metrics, best first, then the verdict with every threshold.
 
     Parameters
     ----------
     metrics : model -> "metric@K" -> mean
-    champion : what the evaluation noted on the champion
+    champion : the evaluation's note on the champion
     """
     k, level = verdict.top_k, verdict.thresholds.confidence_level
     rule = "-" * WIDTH
@@ -67,7 +67,7 @@ def _difference(interval: Interval, recall: float) -> str:
 
 
 def _notes(verdict: Verdict, champion: str | None) -> list[str]:
-    """What each version of the channel is, and which were not compared."""
+    """The versions of the channel, and those that were not compared."""
     rows = [f"champion: {champion}"] if champion else []
     rows += [f"{row.name}: {row.note}" for row in verdict.versions if row.name != "champion"]
     rows += [f"not compared: {name}: {why}" for name, why in verdict.not_compared.items()]
@@ -76,8 +76,8 @@ def _notes(verdict: Verdict, champion: str | None) -> list[str]:
 
 def _decision(verdict: Verdict) -> list[str]:
     lines = _wrap(f"Verdict: {verdict_sentence(verdict)}", "         ")
-    rows = [(row.outcome, prose(row.name), row.unit, row.found, row.asked) for row in checks(verdict)]
-    heads = ("", "asked", "in", "found", "threshold")
+    rows = [(row.outcome, prose(row.name), row.unit, row.found, row.required) for row in checks(verdict)]
+    heads = ("", "value", "unit", "found", "threshold")
     widths = [max(len(row[at]) for row in [heads, *rows]) for at in range(4)]
     for row in [heads, *rows]:
         cells = "  ".join(f"{cell:<{width}}" for cell, width in zip(row[:4], widths, strict=True))

@@ -1,6 +1,6 @@
-"""Recall@K over what was known: how candidates, popularity and champion fared, and which version is live.
+"""Recall@K of candidates, popularity and champion over the newest known interaction, and the live version.
 
-Reads small JSON only: at most `NEWEST` reports, and the manifests of versions whose reports are gone.
+It reads small JSON only: at most `NEWEST` reports, and the manifests of versions whose reports are gone.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .trend_plot import NARROW_IN, WIDTH_IN, Point, trend_plot
 from .trend_source import ReportPart, VerdictPart, read_report
 
 NEWEST = 120
-ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or against a champion that came meanwhile
+ERROR, REFUSED = "ERROR", "NOT PROMOTED"  # refused by a person, or judged again against a new champion
 UNCHANGED = "UNCHANGED"
 
 
 @dataclass(frozen=True)
 class Runs:
-    """What is known of a channel's runs, and which reports could not be read: their folder -> why."""
+    """The runs of a channel, and folder -> reason for reports that could not be read."""
 
     points: list[Point]
     unreadable: dict[str, str]
@@ -40,17 +40,17 @@ def trend_name(channel: str) -> str:
 
 
 def write_trend(root: ObjectStore, channel: str) -> str:
-    """Write a channel's page anew; return its URI. Of two runs that end together, the later one shows both."""
+    """Write the page of a channel; return its URI. If two runs end together, the later write shows both."""
     key = f"reports/{trend_name(channel)}"
     root.write(key, render_trend(read_runs(root, channel), channel).encode())
     return root.uri(key)
 
 
 def read_runs(root: ObjectStore, channel: str) -> Runs:
-    """A channel's runs by what they knew, those that did not come so far by as_of; then by the dates in the run ids."""
+    """Return a channel's runs by newest known interaction (else by as_of), then by the date in the run id."""
     registry = Registry(root)
     history = registry.channels.history(channel)
-    live = _standing(history)
+    live = _version_states(history)
     unreadable: dict[str, str] = {}
     reports = [(name, body) for name, body in _reports(root, unreadable) if body.run and body.run.channel == channel]
     found = [point for name, body in reports for point in _from_report(name, body, live)]
@@ -131,14 +131,14 @@ def _judged(point: Point, verdict: VerdictPart | Verdict | None) -> Point:
 
 
 def _from_manifests(registry: Registry, names: Sequence[str], live: Mapping[str, str]) -> list[Point]:
-    """Versions whose reports are gone; those whose manifests cannot be read are the registry's to report."""
+    """Points of versions without a report; the registry reports unreadable manifests."""
     found = []
     for name, about in registry.manifests(names).items():
         if isinstance(about, DataError):
             continue
         point = Point(
             as_of=about.as_of.isoformat(),
-            known_s=about.published_cut_s - 1,
+            known_s=about.published_split_s - 1,
             snapshot=about.snapshot,
             outcome=about.decision,
             model_id=name,
@@ -148,15 +148,15 @@ def _from_manifests(registry: Registry, names: Sequence[str], live: Mapping[str,
     return found
 
 
-def _standing(history: Sequence[Move]) -> dict[str, str]:
+def _version_states(history: Sequence[Move]) -> dict[str, str]:
     """Version -> live, was live, or rolled back."""
-    told = dict.fromkeys((move.to_model for move in history), "was live")
-    told |= dict.fromkeys(replay(history).rolled_back, "rolled back")
-    return told | ({history[-1].to_model: "live"} if history else {})
+    states = dict.fromkeys((move.to_model for move in history), "was live")
+    states |= dict.fromkeys(replay(history).rolled_back, "rolled back")
+    return states | ({history[-1].to_model: "live"} if history else {})
 
 
 def render_trend(runs: Runs, channel: str) -> str:
-    """The page. Runs with another K than the newest one's, or whose data nobody knows, are in the table only."""
+    """Render the page. Runs with another K than the newest, or without known data, are in the table only."""
     judged = [point for point in runs.points if point.candidate is not None]
     top_k = judged[-1].top_k if judged else None
     drawn = [point for point in judged if point.top_k == top_k and point.known_s is not None]

@@ -1,4 +1,4 @@
-"""The chart of `trend`: three lines over the newest interaction that was known, a mark a verdict."""
+"""The chart of `trend`: three lines over the newest known interaction, with a mark for each verdict."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ LINES: dict[str, dict[str, Any]] = {
 WIDTH_IN, HEIGHT_IN = 10.5, 4.0  # of a page twice as wide as the report's figures
 NARROW_IN, TICKS_PER_IN = 4.2, 0.76  # on a telephone
 FAINT = 0.3
-GAP = timedelta(days=366)  # what happened in a longer time without a run, nobody knows
+GAP = timedelta(days=366)  # a longer time without a run breaks the line
 NAMES = {"popularity": "strongest popularity"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run that came to a verdict, an error or nothing new, or a version of which only the manifest is left.
+    """One run with a verdict, an error or no change, or a version of which only the manifest exists.
 
-    known_s : time of the newest interaction that the run knew, seconds; None where nobody can tell
+    known_s : time of the newest interaction that the run knew, seconds; None if it is not known
     outcome : PROMOTE, HOLD, REJECT, NOT PROMOTED, UNCHANGED or ERROR
-    candidate, popularity, champion : Recall@top_k on that run's own holdout; None where it was not judged
-    live : "live", "was live", "rolled back", or empty where the channel never pointed to its version
-    report : path of its report, relative to `reports/`; None where it is gone
+    candidate, popularity, champion : Recall@top_k on that run's own holdout; None if it was not judged
+    live : "live", "was live", "rolled back", or empty if the channel never pointed to its version
+    report : path of its report, relative to `reports/`; None if it is gone
     sample : whether the reviews were generated ones
     """
 
@@ -69,7 +69,7 @@ class Point:
 def trend_plot(judged: Sequence[Point], top_k: int | None, name: str, width_in: float) -> Markup:
     """Recall@K of one K over the newest interaction that each run knew.
 
-    The dates of runs say little: a dump that ends in 2018 may be trained on in any later year.
+    The dates of runs are no axis: a dump that ends in 2018 may be trained on in any later year.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def trend_plot(judged: Sequence[Point], top_k: int | None, name: str, width_in: 
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3 if width_in > NARROW_IN else 1, borderaxespad=0)
 
-    return svg(f"trend-{name}", _spoken(judged, top_k), HEIGHT_IN, draw, width_in=width_in)
+    return svg(f"trend-{name}", _alt_text(judged, top_k), HEIGHT_IN, draw, width_in=width_in)
 
 
 def limits(judged: Sequence[Point]) -> tuple[datetime, datetime]:
@@ -109,7 +109,7 @@ def limits(judged: Sequence[Point]) -> tuple[datetime, datetime]:
 
 
 def line(newest: Sequence[Point], name: str) -> tuple[list[datetime], list[float]]:
-    """Where a model was judged: the newest interaction and Recall@K; NaN breaks the line at each gap."""
+    """Coordinates of a model: newest interaction and Recall@K; NaN breaks the line at each gap."""
     when: list[datetime] = []
     values: list[float] = []
     for point in newest:
@@ -126,7 +126,7 @@ def line(newest: Sequence[Point], name: str) -> tuple[list[datetime], list[float
 
 
 def _mark(axes: Any, judged: Sequence[Point], newest: Sequence[Point]) -> None:
-    """Verdicts on the candidate's line, those of earlier runs on the same data faint; a ring around what is live."""
+    """Draw verdicts on the candidate's line, faint for earlier runs on the same data, and a ring at the live one."""
     for point in judged:
         at = [point.known], [point.candidate]
         faint = 1.0 if any(point is each for each in newest) else FAINT
@@ -136,7 +136,7 @@ def _mark(axes: Any, judged: Sequence[Point], newest: Sequence[Point]) -> None:
             axes.plot(*at, "o", color=INK, markerfacecolor="none", markersize=12, clip_on=False)
 
 
-def _spoken(judged: Sequence[Point], top_k: int | None) -> str:
+def _alt_text(judged: Sequence[Point], top_k: int | None) -> str:
     first, last = judged[0], judged[-1]
     return (
         f"Recall@{top_k} of candidate, strongest popularity and champion over {len(judged)} judged runs; the candidate "

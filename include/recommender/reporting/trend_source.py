@@ -1,4 +1,4 @@
-"""What the trend reads of a report: typed, and checked when it is read, since anybody may have written it."""
+"""The parts of a report that the trend reads: typed, and checked when read, since the file is untrusted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]  # to the end o
 
 
 class RunPart(msgspec.Struct, frozen=True):
-    """What the run was asked to do."""
+    """The request of the run."""
 
     as_of: str
     channel: str
@@ -47,33 +47,33 @@ class SnapshotPart(msgspec.Struct, frozen=True):
     snapshot: str
 
 
-class ModelPart(msgspec.Struct, frozen=True):
+class PublishedPart(msgspec.Struct, frozen=True):
     """The version that was published."""
 
     model_id: str
 
 
 class ErrorPart(msgspec.Struct, frozen=True):
-    """What stopped the run."""
+    """The error that stopped the run."""
 
     kind: str
 
 
 class ReportPart(msgspec.Struct, frozen=True, kw_only=True):
-    """report.json, as far as the trend needs it."""
+    """The parts of report.json that the trend needs."""
 
     run: RunPart | None = None
     verdict: VerdictPart | None = None
     fold: FoldPart | None = None
     snapshot: SnapshotPart | None = None
-    model: ModelPart | None = None
+    model: PublishedPart | None = None
     error: ErrorPart | None = None
     unchanged: str | None = None
     generated_sample: bool = False
 
 
 def read_report(raw: bytes, where: str) -> ReportPart:
-    """Read what `write_report` wrote. Raises DataError naming each field that is wrong."""
+    """Parse the output of `write_report`. Raises DataError that names each wrong field."""
     return decode(
         raw, ReportPart, Origin(where, "a report of this version", "Clear the task write_report of that run.")
     )

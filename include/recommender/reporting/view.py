@@ -1,4 +1,4 @@
-"""A report in the words and rows that the page shows."""
+"""The texts and rows of the report page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ READ_FROM = {
 class Headline:
     """The outcome.
 
-    tone : good, a result that was hoped for; warn, one that a person may want to look at; bad, an error; plain
+    tone : good, a wanted result; warn, a result that a person should check; bad, an error; plain
     sentence : what happens now; line : the verdict in a sentence, or empty
     """
 
@@ -46,7 +46,7 @@ class Headline:
 
 
 def unreadable(report: Report, section: str) -> list[str]:
-    """What could not be read for a section, and why."""
+    """The parts of a section that could not be read, and why."""
     return [
         f"{name} could not be read. {why}"
         for name, why in sorted(report.unreadable.items())
@@ -75,11 +75,11 @@ def _outcome(report: Report) -> Headline:
     if verdict and verdict.decision != "PROMOTE":
         sentence = f"Nothing was published, and {report.channel} stays where it was."
         return Headline("warn", verdict.decision, sentence)
-    return Headline("plain", "NO VERDICT", "The run came to no verdict. Nothing was published.")
+    return Headline("plain", "NO VERDICT", "The run reached no verdict. Nothing was published.")
 
 
 def _failure(error: Stop) -> str:
-    """A person's no, and a no of the gate against a champion that came meanwhile, are results and not errors."""
+    """The title of a failure; a refusal by a person or by the gate is a result, not an error."""
     if not error.is_refusal:
         return "ERROR"
     if error.task != "approve":
@@ -100,8 +100,8 @@ def _published(model: PublishedModel, verdict: Verdict | None) -> Headline:
     return Headline("warn" if forced else "good", word, sentence)
 
 
-def in_plain_words(report: Report) -> list[str]:
-    """The comparison with popularity and with what is live, for somebody who has never heard of recall."""
+def summary_sentences(report: Report) -> list[str]:
+    """Sentences that compare the candidate with popularity and the live version, for readers who do not know recall."""
     verdict = report.verdict
     if not verdict:
         return []
@@ -116,15 +116,15 @@ def in_plain_words(report: Report) -> list[str]:
         *_against_live(report, verdict),
         *_against_best(verdict),
         *_breadth(report, verdict),
-        "This was measured on past reviews, with factors that knew nothing after the cut. A model that is published is "
-        "fitted again on everything before as_of, and whether people who see it buy more only an online test can tell.",
+        "This was measured on past reviews, with factors trained before the split time. The published model is fitted "
+        "again on everything before as_of. Only an online test can show whether people who see it buy more.",
     ]
 
 
-# What of the champion was judged. What it serves was fitted on more, the holdout among it; nothing could judge that.
+# How the champion was judged. Its served factors were fitted on the holdout too, so they cannot be judged on it.
 JUDGED_CHAMPION = {
     "published": "The champion, live when this was judged, by the factors that its own gate had judged",
-    "refitted": "The configuration of the champion, which has itself seen this holdout, fitted anew on this train part",
+    "refitted": "The configuration of the champion, which has seen this holdout, fitted again on this train part",
 }
 
 
@@ -140,22 +140,22 @@ def _against_live(report: Report, verdict: Verdict) -> list[str]:
 
 
 def _against_best(verdict: Verdict) -> list[str]:
-    """Where another version than the champion is the best recent one."""
+    """A sentence if the best recent version is not the champion."""
     versus, recall, level = verdict.against_reference, verdict.reference_recall, verdict.reference_level
     if versus is None or recall is None or level is None or verdict.reference == CHAMPION:
         return []
     return [
-        f"Of the versions that were live lately, {reference_name(verdict)} is the best on this holdout, with "
+        f"Of the recent versions, {reference_name(verdict)} is the best on this holdout, with "
         f"{_percent(recall)}, and the gate compares with that: losses that are tolerated one by one would add up. "
         f"Against it the candidate is {_difference(verdict, versus, recall, level)}."
     ]
 
 
 def _difference(verdict: Verdict, versus: Interval, recall: float, level: float) -> str:
-    """The word for a difference, the difference relative and in points, and its interval at a level."""
+    """The result of a comparison, the difference relative and in points, and its interval at a level."""
     word = "better" if versus.low > 0 else "worse" if versus.high < 0 else "not distinguishable from it"
     if verdict.n_users < verdict.thresholds.min_users:
-        word = "not to be told apart by so few users"
+        word = "not distinguishable with so few users"
     relative = f"{share(versus.mean / recall)} of its Recall, that is " if recall else ""
     return (
         f"{word}: {relative}{versus.mean * 100:+.2f} percentage points, {level * 100:.4g} % "
@@ -164,7 +164,7 @@ def _difference(verdict: Verdict, versus: Interval, recall: float, level: float)
 
 
 def _breadth(report: Report, verdict: Verdict) -> list[str]:
-    """How much of the catalogue is shown to anybody; the gate does not decide on it."""
+    """A sentence on coverage; the gate does not use it."""
     covers = {name: row.means[f"coverage@{verdict.top_k}"] for name, row in report.judged.items()}
     names = [CHAMPION, verdict.baseline, WITHOUT_PRIOR]
     found = [f"{title(name)}: {_percent(covers[name])}" for name in names if name in covers]
@@ -181,7 +181,7 @@ def _percent(part: float) -> str:
 
 
 def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
-    """(step, count, what was left out to get there), from lines to the judged."""
+    """Rows (step, count, what was left out), from lines to judged interactions."""
     funnel, fold, steps = report.funnel, report.fold, []
     if funnel:
         steps += [
@@ -193,19 +193,19 @@ def funnel_steps(report: Report) -> list[tuple[str, int, str]]:
             ("before as_of", fold.reviews - fold.after_as_of, f"{fold.after_as_of:,} at or after as_of"),
             ("interactions", fold.interactions, f"{fold.repeated:,} repeat a user and item"),
             ("train", fold.train, _left_of_train(fold.train_dropped_rare)),
-            ("holdout", fold.holdout, "the newest, from the cut on"),
+            ("holdout", fold.holdout, "the newest, from the split time on"),
             ("judged", fold.judged_interactions, f"{fold.holdout_of_cold_users:,} of cold users"),
         ]
     return steps
 
 
-def unjoined(report: Report) -> str | None:
-    """A warning where the snapshot mixes generations of user ids."""
+def mixed_ids_warning(report: Report) -> str | None:
+    """A warning if the snapshot mixes generations of user ids."""
     return mixed_ids(report.funnel) if report.funnel else None
 
 
 def _left_of_train(dropped: int) -> str:
-    return "all before the cut" if not dropped else f"before the cut; {dropped:,} of rare users or items"
+    return "all before the split time" if not dropped else f"before the split time; {dropped:,} of rare users or items"
 
 
 def shares(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:
@@ -225,7 +225,7 @@ class Bracket:
 
 
 def by_history(report: Report) -> list[Bracket]:
-    """Candidate and baseline a bracket of history length."""
+    """Recall of candidate and baseline for each bracket of history length."""
     judged, baseline = report.judged, baseline_of(report)
     if CANDIDATE not in judged or baseline is None:
         return []
@@ -237,7 +237,7 @@ def by_history(report: Report) -> list[Bracket]:
 
 
 def baseline_of(report: Report) -> str | None:
-    """The strongest popularity: as the verdict names it, else the best of those judged."""
+    """The strongest popularity: that of the verdict, else the best of those judged."""
     if report.verdict and report.verdict.baseline in report.judged:
         return report.verdict.baseline
     recall = f"recall@{report.top_k}"
@@ -254,7 +254,7 @@ def _bracket(start: int) -> str:
 
 
 def without_prior_missing(report: Report) -> str | None:
-    """Why there is no row of the candidate without its prior, where there is none although the run was judged."""
+    """Why the judged run has no row of the candidate without its prior; None if it has one."""
     judged, prior = report.judged, report.prior
     if not judged or WITHOUT_PRIOR in judged or not prior:
         return None
@@ -264,7 +264,7 @@ def without_prior_missing(report: Report) -> str | None:
 
 
 def sections(report: Report) -> dict[str, str]:
-    """Id -> title of the sections that have something to say: what was found, or why it could not be read."""
+    """Id -> title of the sections with content: results, or why they could not be read."""
     judged, data = bool(report.judged), report.snapshot or report.funnel or report.fold
     middle = {
         "models": ("Models", judged or unreadable(report, "models")),
@@ -272,7 +272,7 @@ def sections(report: Report) -> dict[str, str]:
         "data": ("Data", data or unreadable(report, "data")),
         "training": ("Training", report.training or unreadable(report, "training")),
         "history": ("History length", by_history(report)),
-        "served": ("Who is served", judged or report.prior),
+        "served": ("Users and items", judged or report.prior),
         "beyond": ("Beyond accuracy", judged),
     }
     shown = {} if report.unchanged else {name: heading for name, (heading, there) in middle.items() if there}
@@ -283,19 +283,19 @@ NOT_REACHED = {"data": "parsing reviews", "training": "training", "models": "jud
 
 
 def not_reached(report: Report) -> str:
-    """What the run did not come to, in a sentence; empty where it came to all."""
+    """A sentence on the parts that the run did not reach; empty if it reached all."""
     if report.unchanged:
         return ""
-    missing = [told for section, told in NOT_REACHED.items() if section not in sections(report)]
-    return f"The run did not come to {', '.join(missing)}." if missing else ""
+    missing = [stage for section, stage in NOT_REACHED.items() if section not in sections(report)]
+    return f"The run did not reach {', '.join(missing)}." if missing else ""
 
 
 def lineage(report: Report) -> list[tuple[str, str]]:
-    """(name, value) of what is known of where the run comes from."""
+    """Rows (name, value) on the origin of the run."""
     run, fold, model = report.run, report.fold, report.model
     rows = [
         ("As of", instant(run.as_of) if run else None),
-        ("Cut", instant(fold.cut_s) if fold else None),
+        ("Split time", instant(fold.split_s) if fold else None),
         ("Snapshot", _snapshot(report)),
         ("Model", model.model_id if model else None),
         ("Tuned configuration", _tuned(run) if run else None),
@@ -315,8 +315,8 @@ def _tuned(run: RunFacts) -> str | None:
     if run.tuned_values:
         values = ", ".join(f"{name} {number(value)}" for name, value in sorted(run.tuned_values.items()))
         return f"{run.tuned}: {values}"
-    asked = run.params.get("tuned")
-    return f"{asked} was asked for, and nothing of it was used: the log of the first task says why" if asked else None
+    tuned = run.params.get("tuned")
+    return f"{tuned} was requested and not used; see the log of the first task" if tuned else None
 
 
 def _refitted(fold: FoldCounts) -> str:
@@ -324,18 +324,18 @@ def _refitted(fold: FoldCounts) -> str:
 
 
 def changed(report: Report) -> list[str]:
-    """Parameters that have not their defaults."""
+    """Parameters with another value than their default."""
     return [row.param for row in report.configuration if row.value != row.default]
 
 
 def tone(task: TaskRecord, report: Report) -> str:
-    """The colour of a task's state: red is kept for errors."""
+    """The colour of a task's state: only errors are red."""
     tones = {"success": "good", "not promoted": "warn", "failed": "bad", "killed": "bad"}
     return tones.get(state(task, report), "plain")
 
 
 def state(task: TaskRecord, report: Report) -> str:
-    """A task's state in a word; the gate's refusal is not called a failure."""
+    """The state of a task as one word; a refusal by the gate is not called a failure."""
     if task.error and task.error.kind == "GateRejected":
         return "not promoted"
     return "killed" if task.state == "running" and report.finished else task.state

@@ -1,6 +1,6 @@
 """The journal of a run: one small record a task below `reports/<run>/tasks/`, from which the report is written.
 
-It lives in the store, not in Airflow's database, so a report can tell of failed runs and be read years later.
+It is kept in the store, not in Airflow's database, so reports cover failed runs and stay readable for years.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class TaskError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one task of a run did.
+    """The record of one task of a run.
 
     state : running, success, skipped or failed; "running" in a finished run means that its process was killed
     started_at : ISO 8601, UTC; seconds : wall time; peak_bytes : peak resident memory of the task's process
-    artifacts : stage -> URI of what it made or reused; reused : whether all of them were there already
+    artifacts : stage -> URI of its artifact; reused : whether all of them already existed
     facts : small counts and sentences
     """
 
@@ -57,7 +57,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a run was asked to do. `snapshot` None means: the newest on or before its date.
+    """The request of a run. `snapshot` None means: the newest on or before its date.
 
     params : with the values of the tuned configuration, where there is one; `tuned` is its id, `tuned_values` what came
         from it
@@ -95,11 +95,11 @@ class Journal:
         return f"reports/{run_name(self.run_id)}"
 
     def write_run(self, facts: RunFacts) -> None:
-        """Record what the run was asked to do."""
+        """Store the request of the run."""
         self._write("run", facts)
 
     def read_run(self) -> RunFacts:
-        """Raises NotFound when no task of the run has begun, DataError when the record is damaged."""
+        """Read the request. Raises NotFound if no task has begun, DataError if the record is damaged."""
         found = self._read("run.json", RunFacts, "a run record")
         problems = [
             instant_problem("run_date", found.run_date),
@@ -111,7 +111,7 @@ class Journal:
         return found
 
     def write(self, record: TaskRecord) -> None:
-        """Record a task; a later record of the same task replaces it."""
+        """Store the record of a task; it replaces an earlier one."""
         self._write(f"tasks/{record.task}", record)
 
     def tasks(self) -> list[str]:
@@ -121,7 +121,7 @@ class Journal:
         return [key.removesuffix(".json") for key in keys if key.endswith(".json") and not name_problem(key)]
 
     def read(self, task: str) -> TaskRecord:
-        """The latest record of a task. Raises NotFound, or DataError when it is damaged."""
+        """Read the latest record of a task. Raises NotFound, or DataError if it is damaged."""
         name = f"tasks/{task}.json"
         found = self._read(name, TaskRecord, "a task record")
         problems = [
@@ -161,7 +161,7 @@ def folder_id(dag_id: str, run_id: str) -> str:
 
 
 def _folders(facts: RunFacts) -> set[str]:
-    """Names of the folders that a run's record may lie in."""
+    """Names of the folders that may hold a run's record."""
     return {run_name(facts.run_id), run_name(facts.folder_id)}
 
 
@@ -171,9 +171,9 @@ def _name_problem(field_name: str, name: str) -> str | None:
 
 
 def run_name(run_id: str) -> str:
-    """A run id as a name that is safe in keys and file names, and another one for every other id.
+    """Turn a run id into a name that is safe in keys and file names; different ids get different names.
 
-    What had to be changed is marked with a digest. So are capitals, which some disks do not tell from small letters.
+    A changed name gets a digest. So does a name with capitals, since some disks ignore case.
     """
     if _PLAIN.fullmatch(run_id):
         return run_id

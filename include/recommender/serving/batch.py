@@ -155,7 +155,7 @@ class Batch:
             return rows
         newest = np.maximum.reduceat(seen.times, seen.indptr[rows]) if len(rows) else np.zeros(0)
         active: np.ndarray[Any, np.dtype[np.int64]] = rows[
-            newest >= self.version.manifest.published_cut_s - days * DAY_S
+            newest >= self.version.manifest.published_split_s - days * DAY_S
         ]
         return active
 

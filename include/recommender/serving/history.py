@@ -63,7 +63,7 @@ def _stored(version: ServedVersion, row: int | None) -> _Known:
 
 def _joined(version: ServedVersion, row: int | None, events: Sequence[Event], places: np.ndarray[Any, Any]) -> _Known:
     """At most one interaction an item, as training has them: the earliest, and verified if any was."""
-    seen, now = version.seen, version.manifest.published_cut_s
+    seen, now = version.seen, version.manifest.published_split_s
     span = slice(*seen.indptr[row : row + 2]) if row is not None else slice(0, 0)
     fresh = [event for event, place in zip(events, places, strict=True) if place >= 0]
     items = np.concatenate([seen.indices[span], places[places >= 0].astype(np.int32)])
@@ -74,7 +74,7 @@ def _joined(version: ServedVersion, row: int | None, events: Sequence[Event], pl
     first = np.flatnonzero(np.diff(items[order], prepend=-1))
     kept = order[first]
     verified = np.maximum.reduceat(verified[order], first)
-    weighed = confidences(times[kept], ratings[kept], verified, cut_s=now, config=version.config.encode)
+    weighed = confidences(times[kept], ratings[kept], verified, split_s=now, config=version.config.encode)
     return _Known(items[kept].astype(np.int32), weighed)
 
 

@@ -57,7 +57,7 @@ class ServedVersion:
     @cached_property
     def histories(self) -> Histories:
         """What the model scores its users from, in the rows of `users`."""
-        return self.seen.histories(self.manifest.published_cut_s, self.config.encode)
+        return self.seen.histories(self.manifest.published_split_s, self.config.encode)
 
     @cached_property
     def similarity(self) -> Similarity:

@@ -1,4 +1,4 @@
-"""A run's candidate: what it has fitted, and what it is judged with."""
+"""The candidate of a run: its artifacts and the settings of its judgement."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Candidate:
     """The artifacts of one run up to its judgement.
 
     parsed, fitted, baselines : the coded reviews, the judged model, and the popularity lists
-    channel : whose champion the candidate is compared with
+    channel : its champion is compared with the candidate
     """
 
     workspace: Workspace
@@ -30,5 +30,5 @@ class Candidate:
 
     @property
     def counts(self) -> FoldCounts:
-        """Those of the judged fold."""
+        """Counts of the judged fold."""
         return self.fitted.encoded.counted(FoldCounts)

@@ -1,4 +1,4 @@
-"""The champion beside the candidate: as published where it has not seen the holdout, else its configuration anew."""
+"""The champion in the comparison: as published if it has not seen the holdout, else its configuration refitted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, load_vocabulary
-from ..evaluation.alignment import Version, aligned, rows_in
+from ..evaluation.alignment import AlignedModel, aligned, rows_in
 from ..models.prior import PriorAls
 from ..models.protocol import Rows
 from ..registry.bundle import Manifest, config_of, prior_of
@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Whether and how the champion is compared.
+class ReferenceComparison:
+    """Whether and how a version of the channel is compared.
 
     how : "none" (no champion, or nothing to compare), "published" (its judged factors), "refitted" (its configuration,
         fitted on this run's train part)
-    inputs : what the comparison depends on besides the candidate, name -> digest or id
+    inputs : other inputs of the comparison than the candidate, name -> digest or id
     same : whether the champion is the candidate itself
     """
 
@@ -43,43 +43,47 @@ class Comparison:
     same: bool = False
 
 
-def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[Comparison, RetrainConfig]:
-    """How the champion may be compared on the candidate's fold, and its configuration."""
+def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[ReferenceComparison, RetrainConfig]:
+    """Decide how the champion is compared on the candidate's fold; return that and its configuration."""
     config = candidate.config
     if state is None:
-        return Comparison(how="none", champion_id=None, note="none yet", inputs={}), config
+        return ReferenceComparison(how="none", champion_id=None, note="none yet", inputs={}), config
     name = state.model_id
     manifest = candidate.workspace.registry.manifest(name)
     theirs = their_config(manifest, config)
     if is_candidate(manifest.identity, candidate):
-        return Comparison(
-            how="none", champion_id=name, note=f"{name} is this very candidate", inputs={}, same=True
+        return ReferenceComparison(
+            how="none", champion_id=name, note=f"{name} is this candidate", inputs={}, same=True
         ), theirs
-    if manifest.cut_s <= candidate.counts.cut_s:
-        note = f"{name}: its judged factors, which were trained before this cut"
-        return Comparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
+    if manifest.split_s <= candidate.counts.split_s:
+        note = f"{name}: its judged factors, which were trained before this split time"
+        return ReferenceComparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
     if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
-        note = f"{name} has seen this holdout, and its configuration is this run's: there is nothing to compare"
-        return Comparison(how="none", champion_id=name, note=note, inputs={}), theirs
-    note = f"{name} has seen this holdout: its configuration was fitted anew on this run's train part"
-    return Comparison(how="refitted", champion_id=name, note=note, inputs={"champion": name, "how": "refitted"}), theirs
+        note = f"{name} has seen this holdout, and this run has the same configuration: there is nothing to compare"
+        return ReferenceComparison(how="none", champion_id=name, note=note, inputs={}), theirs
+    note = f"{name} has seen this holdout: its configuration was fitted again on this run's train part"
+    return ReferenceComparison(
+        how="refitted", champion_id=name, note=note, inputs={"champion": name, "how": "refitted"}
+    ), theirs
 
 
 def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
-    """The configuration of a version, on the split of this run."""
+    """The configuration of a version, with the split of this run."""
     theirs = config_of(manifest)
     theirs = replace(theirs, train=replace(theirs.train, warm_start=config.train.warm_start))
     return replace(theirs, encode=replace(theirs.encode, holdout_fraction=config.encode.holdout_fraction))
 
 
 def is_candidate(identity: Mapping[str, Any], candidate: Candidate) -> bool:
-    """Whether a version is what this run has fitted."""
+    """Whether a version is the model that this run has fitted."""
     fitted, theirs = candidate.fitted, (identity["judged"], identity["judged_prior"])
     return theirs == (fitted.trained.digest, prior_identity(fitted.prior, candidate.config.prior))
 
 
-def version_of(candidate: Candidate, judged: Rows, comparison: Comparison, theirs: RetrainConfig) -> Version:
-    """A version over the fold's items, with the histories of the judged users by its own configuration.
+def version_of(
+    candidate: Candidate, judged: Rows, comparison: ReferenceComparison, theirs: RetrainConfig
+) -> AlignedModel:
+    """Align a version with the fold's items, with the judged users' histories by its own configuration.
 
     Parameters
     ----------

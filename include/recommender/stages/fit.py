@@ -1,4 +1,4 @@
-"""Fitting: ALS, popularity and the item prior, on the train part, and again on everything before as_of."""
+"""Fit ALS, popularity and the item prior on the train part, and again on everything before as_of."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig,
 from ..data.encoding import EncodedFold
 from ..evaluation.fitting import fold_popularity
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
-from ..evaluation.outcomes import Learned, Popular
+from ..evaluation.outcomes import PopularityCounts, PriorCounts
 from ..models.als import fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
@@ -45,7 +45,7 @@ class Fitted:
 def train_als(
     workspace: Workspace, parsed: Artifact, encoded: Artifact, config: TrainConfig, start: Start | None = None
 ) -> Outcome:
-    """Item factors of the train part: item_factors.npy, loss.json."""
+    """Train item factors on the train part: item_factors.npy, loss.json."""
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
@@ -63,18 +63,18 @@ def train_als(
 
 
 def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
-    """The item factors that `train_als` made, float32, shape (n_items, n_factors), memory-mapped."""
+    """Load the item factors of `train_als`, float32, shape (n_items, n_factors), memory-mapped."""
     path = workspace.artifacts.path(trained) / FACTORS
     factors: Factors = load_array(path, np.float32, (None, None), mmap_mode="r")
     return factors
 
 
 def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityConfig) -> Outcome:
-    """Popularity of the train part, the baselines: `<name>.counts.npy` and `<name>.order.npy` of each."""
+    """Count the popularity baselines of the train part: `<name>.counts.npy` and `<name>.order.npy` of each."""
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        fitted = fit_all_popularity(fold.indices, fold.times, len(fold.item_codes), fold.cut_s, config)
+        fitted = fit_all_popularity(fold.item_interactions, config)
         for name, model in fitted.items():
             np.save(directory / f"{name}.counts.npy", model.counts, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
@@ -90,7 +90,7 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
 
 
 def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
-    """The item prior with what was learned of it: prior.npy, prior.json."""
+    """Learn the item prior: prior.npy, prior.json."""
 
     def make(directory: Path) -> dict[str, Any]:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
@@ -109,9 +109,9 @@ def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) 
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
-    """The rankings that `fit_popularity` made, by name."""
+    """Load the rankings of `fit_popularity`, by name."""
     path = workspace.artifacts.path(fitted)
-    return {name: _ranking(path, name) for name in fitted.counted(Popular).names}
+    return {name: _ranking(path, name) for name in fitted.counted(PopularityCounts).names}
 
 
 def _ranking(directory: Path, name: str) -> Popularity:
@@ -123,24 +123,24 @@ def _ranking(directory: Path, name: str) -> Popularity:
 
 
 def load_prior(workspace: Workspace, learned: Artifact) -> Counts:
-    """The item prior, decayed popularity, float64, shape (n_items,)."""
+    """Load the item prior, decayed popularity, float64, shape (n_items,)."""
     prior: Counts = load_array(workspace.artifacts.path(learned) / PRIOR, np.float64, (None,))
     return prior
 
 
 def as_learned(config: PriorConfig, learned: Artifact) -> PriorConfig:
-    """The item prior as `learn_prior` found it, fixed."""
-    return learned.counted(Learned).prior.applied(config)
+    """The prior's configuration with the values of `learn_prior`, fixed."""
+    return learned.counted(PriorCounts).prior.applied(config)
 
 
 def prior_identity(learned: Artifact, config: PriorConfig) -> dict[str, Any]:
-    """What the item prior of a model is: neither the evidence for it nor the baselines are part of it."""
+    """The identity of a model's item prior, without the evidence for it and without the baselines."""
     fixed = as_learned(config, learned)
     return {"popularity": learned.entry(PRIOR).sha256, "power": fixed.power, "short_history": fixed.short_history}
 
 
 def load_model(workspace: Workspace, fitted: Fitted, config: RetrainConfig) -> PriorAls:
-    """What is judged and served: the item factors with the item prior."""
+    """Load the model that is judged and served: the item factors with the item prior."""
     factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.prior)
     return model_of(factors, prior, config.train, as_learned(config.prior, fitted.prior))
 
@@ -148,7 +148,7 @@ def load_model(workspace: Workspace, fitted: Fitted, config: RetrainConfig) -> P
 def refit(
     workspace: Workspace, parsed: Artifact, judged: Fitted, as_of: datetime, config: RetrainConfig
 ) -> Mapping[str, Outcome]:
-    """The same configuration on everything before as_of: what is published has seen the newest data.
+    """Fit the same configuration on everything before as_of, so that the published model knows the newest data.
 
     The item prior keeps the power and the half-life with which the candidate was judged.
     """

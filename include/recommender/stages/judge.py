@@ -1,4 +1,4 @@
-"""Judging: every model on the same holdout, then the gate."""
+"""Judge every model on the same holdout, then apply the gate."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from ..config import GateConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, DataError, GateRejected
-from ..evaluation.evaluate import Judged, Task, fold_task, judge
+from ..evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
-from ..evaluation.outcomes import Evaluated
+from ..evaluation.outcomes import EvaluationCounts
 from ..models.protocol import Recommender
 from ..parameters import RUN
 from ..registry.code import code_of
@@ -28,9 +28,9 @@ from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from ..storage.documents import Origin, checked, load_json, plain, to_json
 from .candidate import Candidate
-from .champion import Comparison, compare_with, version_of
+from .champion import ReferenceComparison, compare_with, version_of
 from .fit import load_model, load_popularity
-from .references import Recent, UnreadableError, recent_versions
+from .references import RecentVersions, UnreadableError, recent_versions
 from .workspace import Outcome, Stage, Workspace, run_once
 
 log = logging.getLogger(__name__)
@@ -41,15 +41,15 @@ WITHOUT_PRIOR = "without_prior"
 
 
 def evaluate(candidate: Candidate) -> Outcome:
-    """Candidate, popularity, champion and the versions live before it: judged.json and recall_<model>.npy a user.
+    """Evaluate candidate, popularity, champion and earlier versions: judged.json, and recall_<model>.npy a user.
 
-    `counts["champion_id"]` is the version that the channel pointed to, `counts["versions"]` what each of the channel's
-    versions among the models is.
+    `counts["champion_id"]` is the version that the channel pointed to. `counts["versions"]` describes the versions of
+    the channel among the models.
     """
     state = candidate.workspace.registry.channels.read(candidate.channel)
     comparison, theirs = compare_with(candidate, state)
-    # Of the model that is live already there is nothing to decide.
-    recent = Recent() if comparison.same else recent_versions(candidate, state)
+    # If the candidate is live already, there is nothing to decide.
+    recent = RecentVersions() if comparison.same else recent_versions(candidate, state)
     judging = Judging(candidate, comparison, theirs)
     while True:
         try:
@@ -60,21 +60,21 @@ def evaluate(candidate: Candidate) -> Outcome:
         else:
             break
     log.info("Champion: %s", comparison.note)
-    for row in outcome.artifact.counted(Evaluated).versions[1:]:
+    for row in outcome.artifact.counted(EvaluationCounts).versions[1:]:
         log.info("%s: %s", row.name, row.note)
     return outcome
 
 
 @dataclass(frozen=True)
 class Judging:
-    """What is judged: a run's candidate, and the champion with its configuration."""
+    """The models to judge: a run's candidate, and the champion with its configuration."""
 
     candidate: Candidate
-    comparison: Comparison
+    comparison: ReferenceComparison
     theirs: RetrainConfig
 
 
-def _evaluated(judging: Judging, recent: Recent) -> Outcome:
+def _evaluated(judging: Judging, recent: RecentVersions) -> Outcome:
     candidate, comparison = judging.candidate, judging.comparison
     fitted, config = candidate.fitted, candidate.config
 
@@ -106,7 +106,7 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
     }
     settings = {
         **asdict(config.evaluate),
-        "ks": config.evaluate.ks,  # derived by code that is no part of the stage's identity
+        "ks": config.evaluate.ks,  # derived by code outside the stage's identity
         "prior": asdict(config.prior),
         "regularization": config.train.regularization,
     }
@@ -114,8 +114,8 @@ def _evaluated(judging: Judging, recent: Recent) -> Outcome:
     return run_once(candidate.workspace, stage, config=settings, inputs=inputs, make=make)
 
 
-def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
-    """Each version of the channel is loaded and let go before the next: each is as large as the candidate."""
+def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvaluation]:
+    """Judge all models; versions of the channel are loaded one at a time, each as large as the candidate."""
     candidate = judging.candidate
     workspace, fitted, config = candidate.workspace, candidate.fitted, candidate.config
     task = fold_task(EncodedFold.load(workspace.artifacts.path(fitted.encoded)), config.evaluate)
@@ -135,14 +135,14 @@ def _judge_all(judging: Judging, recent: Recent) -> dict[str, Judged]:
 
 
 def _judged(
-    candidate: Candidate, task: Task, name: str, comparison: Comparison, theirs: RetrainConfig
-) -> dict[str, Judged]:
+    candidate: Candidate, task: Task, name: str, comparison: ReferenceComparison, theirs: RetrainConfig
+) -> dict[str, ModelEvaluation]:
     version = version_of(candidate, task.rows, comparison, theirs)
     return judge({name: version.model}, task, candidate.config.evaluate, version.histories)
 
 
-def _versions(comparison: Comparison, recent: Recent) -> list[ComparedVersion]:
-    """Of each version of the channel among the models: its name there, its id, how it is judged, and a note."""
+def _versions(comparison: ReferenceComparison, recent: RecentVersions) -> list[ComparedVersion]:
+    """The versions of the channel among the models: name, id, how each is judged, and a note."""
     rows = [(CHAMPION, comparison)] if comparison.champion_id else []
     rows += [(f"{EARLIER}{number}", each.comparison) for number, each in enumerate(recent.judged, 1)]
     return [ComparedVersion(name=name, model_id=str(row.champion_id), how=row.how, note=row.note) for name, row in rows]
@@ -151,11 +151,11 @@ def _versions(comparison: Comparison, recent: Recent) -> list[ComparedVersion]:
 def recall_gate(
     workspace: Workspace, evaluated: Artifact, top_k: int, force_reason: str | None, config: GateConfig
 ) -> Outcome:
-    """The verdict with its evidence: verdict.json. Look at `require_promotion` for what fails."""
+    """Decide, and store the verdict with its evidence: verdict.json. HOLD and REJECT fail in `require_promotion`."""
 
     def make(directory: Path) -> dict[str, Any]:
         path = workspace.artifacts.path(evaluated)
-        counts = evaluated.counted(Evaluated)
+        counts = evaluated.counted(EvaluationCounts)
         recalls = {name: load_array(path / f"recall_{name}.npy", np.float64, (None,)) for name in counts.models}
         intervals = {
             name: paired_interval(recalls[CANDIDATE], recalls[name], config)
@@ -174,7 +174,7 @@ def recall_gate(
 
     problem = RUN["force_reason"].problem(force_reason)
     if problem:
-        raise ConfigError(f"{problem}; it is recorded for good")
+        raise ConfigError(f"{problem}; it is stored permanently")
     settings = {**asdict(config), "top_k": top_k, "force_reason": force_reason}
     outcome = run_once(
         workspace,
@@ -191,14 +191,14 @@ _REMEDY = "Delete the artifact that it belongs to, and clear the task that made 
 
 
 def read_verdict(workspace: Workspace, gated: Artifact) -> Verdict:
-    """verdict.json. Raises DataError naming each field that is wrong."""
+    """Read verdict.json. Raises DataError that names each wrong field."""
     return _document(workspace, gated, name="verdict.json", type_=Verdict, what="a verdict")
 
 
 def read_judged(workspace: Workspace, evaluated: Artifact) -> dict[str, Judgement]:
-    """judged.json: model -> what was found of it. Raises DataError, also where a model is missing."""
+    """Read judged.json: model -> its judgement. Raises DataError, also if a model is missing."""
     judged = _document(workspace, evaluated, name="judged.json", type_=Judgements, what="a judgement").models
-    missing = [name for name in evaluated.counted(Evaluated).models if name not in judged]
+    missing = [name for name in evaluated.counted(EvaluationCounts).models if name not in judged]
     if missing:
         raise Origin(f"{evaluated.uri}/judged.json", "a judgement", _REMEDY).refusal([f"{missing[0]} is missing"])
     return judged
@@ -212,11 +212,11 @@ def _document(workspace: Workspace, artifact: Artifact, name: str, type_: type[S
 def table(workspace: Workspace, evaluated: Artifact, gated: Artifact) -> str:
     """The gate's table as text."""
     metrics = metrics_of(read_judged(workspace, evaluated))
-    return render_verdict(metrics, read_verdict(workspace, gated), evaluated.counted(Evaluated).champion)
+    return render_verdict(metrics, read_verdict(workspace, gated), evaluated.counted(EvaluationCounts).champion)
 
 
 def require_promotion(workspace: Workspace, gated: Artifact) -> None:
-    """Raise GateRejected, in one line, unless the verdict is PROMOTE or the promotion is forced.
+    """Raise GateRejected with one line, unless the verdict is PROMOTE or the promotion is forced.
 
     `recall_gate` has logged the table, and the report shows it.
     """

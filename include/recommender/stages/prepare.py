@@ -38,11 +38,11 @@ SPACE_RATIO = 5
 N_REASONS = 3  # of bad lines, in a message
 # Peak of encoding, a review: its columns, their copies sorted and without repetitions, and the matrix.
 ENCODE_BYTES = 190
-FOLD = ("train", "holdout", "cut_s")
+FOLD = ("train", "holdout", "split_s")
 
 
 def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime) -> Outcome:
-    """Which snapshot a run uses, and the exact objects in it: snapshot.json."""
+    """Resolve the snapshot of a run and list its objects: snapshot.json."""
     prune(workspace.cache)
     snapshot = snapshots.resolve(workspace.snapshots, name, run_date)
     size = sum(row.size_bytes for row in snapshot.objects)
@@ -63,7 +63,7 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
 
 
 def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
-    """The review files on local disk, and files.json: names, bytes and SHA-256, but not where they came from."""
+    """Download the review files; files.json has names, bytes and SHA-256, but not the source."""
     listing = workspace.artifacts.path(resolved) / "snapshot.json"
     body = load_json(listing, snapshots.REMEDY)
     objects = snapshots.Snapshot.from_body(body, f"{resolved.uri}/snapshot.json").objects
@@ -112,12 +112,12 @@ def _check_space(workspace: Workspace, needed: int) -> None:
 
 
 def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfig) -> Outcome:
-    """Reviews as coded columns: reviews.parquet, users.parquet, items.parquet, quarantine.jsonl.gz.
+    """Parse reviews into coded columns: reviews.parquet, users.parquet, items.parquet, quarantine.jsonl.gz.
 
     Raises
     ------
     DataError
-        A file is damaged, or too many lines are bad; the quarantine is then kept in S3, where the message says.
+        A file is damaged, or too many lines are bad. The quarantine is stored in S3; the message has its URI.
     """
 
     def make(directory: Path) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
 
 
 def _warn_of_bad_lines(workspace: Workspace, parsed: Artifact) -> None:
-    """Name what was left out, also where the parse is reused: a small share of bad lines stops nothing."""
+    """Log the lines that were left out, also if the parse is reused: a small share of bad lines is allowed."""
     counts = parsed.counted(ParseCounts)
     if not counts.bad:
         return
@@ -160,7 +160,7 @@ def _warn_of_bad_lines(workspace: Workspace, parsed: Artifact) -> None:
 
 
 def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> str:
-    """Where the bad lines that were read are kept, as the last sentence of a message; empty when there are none."""
+    """Store the bad lines; return a sentence with their URI, or an empty text if there are none."""
     if not path.exists():
         return ""
     with gzip.open(path) as lines:
@@ -172,7 +172,7 @@ def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> 
 
 
 def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, Path]]:
-    """The downloaded files; fetched again where this worker is not the one that downloaded them."""
+    """The downloaded files; downloaded again if another worker has them."""
     files = []
     for row, info in _downloaded(workspace, downloaded):
         path = snapshots.local_path(workspace.cache, info)
@@ -186,7 +186,7 @@ def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, 
 
 
 class FileRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One downloaded file as files.json holds it; `name` is its path within the snapshot."""
+    """A row of files.json: one downloaded file; `name` is its path within the snapshot."""
 
     name: str
     size_bytes: Count
@@ -194,24 +194,24 @@ class FileRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRow, ObjectInfo]]:
-    """The files of a download, each with the object that it came from. Raises DataError where the two disagree."""
+    """The files of a download, each with the object that it came from. Raises DataError if the two disagree."""
     where = f"{downloaded.uri}/files.json"
     rows = load_json(workspace.artifacts.path(downloaded) / "files.json", snapshots.REMEDY)
     if not isinstance(rows, list):
         raise DataError(f"{where}: expected a list of files. {snapshots.REMEDY}")
     files = [checked(row, FileRow, Origin(where, "a list of files", snapshots.REMEDY)) for row in rows]
     objects = snapshots.located(downloaded.lineage.get("objects"), downloaded.uri)
-    told = [(row.key.partition("/")[2], row.size_bytes) for row in objects]
-    if told != [(row.name, row.size_bytes) for row in files]:
+    listed = [(row.key.partition("/")[2], row.size_bytes) for row in objects]
+    if listed != [(row.name, row.size_bytes) for row in files]:
         raise DataError(f"{where}: its files are not those of the manifest's lineage. {snapshots.REMEDY}")
     return list(zip(files, objects, strict=True))
 
 
 def known_until(workspace: Workspace, parsed: Artifact, as_of: datetime) -> int:
-    """The second after the newest review before as_of: what a run knows, by its data.
+    """The second after the newest review before as_of: the run knows everything until then.
 
-    All runs that know the same share their artifacts, also where there are reviews after as_of. A few reviews dated far
-    behind all others do not count (`times.plausible_end`), and are left out like those after as_of.
+    Runs that know the same share their artifacts, also if there are reviews after as_of. A few reviews dated long after
+    all others do not count (`times.plausible_end`), and are left out like those after as_of.
     """
     as_of_s = int(as_of.timestamp())
     counts = parsed.counted(ParseCounts)
@@ -222,9 +222,9 @@ def known_until(workspace: Workspace, parsed: Artifact, as_of: datetime) -> int:
 
 
 def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime, config: EncodeConfig) -> Outcome:
-    """The fold: train as a confidence matrix, the holdout, fold.json with its statistics.
+    """Encode the fold: the confidence matrix of train, the holdout, and statistics in fold.json.
 
-    An as_of beyond the newest review that it lets in changes nothing, so all such runs share one artifact.
+    An as_of after the newest review changes nothing, so all such runs share one artifact.
     """
     as_of_s = known_until(workspace, parsed, as_of)
 
@@ -247,15 +247,15 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         inputs={"reviews": parsed.digest},
         make=make,
     )
-    _tell(outcome)
+    _log_counts(outcome)
     return outcome
 
 
-def _tell(outcome: Outcome) -> None:
-    """The fold's statistics where it is new, in a line where it was reused; of the holdout only where there is one."""
+def _log_counts(outcome: Outcome) -> None:
+    """Log the fold's statistics, as one line if the fold was reused; those of the holdout if there is one."""
     counts = outcome.artifact.counts
     if outcome.reused:
-        log.info("Fold: %s train, %s holdout interactions, cut %s", *(_shown(n, counts[n]) for n in FOLD))
+        log.info("Fold: %s train, %s holdout interactions, split time %s", *(_shown(n, counts[n]) for n in FOLD))
         return
     for name, value in counts.items():
         if counts["holdout"] or not _of_holdout(name):

@@ -1,4 +1,4 @@
-"""The data-quality gate: the snapshot before, from the profile that its run left, against this one."""
+"""The data-quality gate: compare this snapshot with the profile of the one before."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def check_snapshot(
     config: QualityConfig,
     compared: Callable[[list[Check]], None] = lambda _: None,
 ) -> list[Check]:
-    """Compare a snapshot with the newest one before it that passed, and keep its profile when it passes.
+    """Compare a snapshot with the newest earlier one that passed; store its profile if it passes.
 
     Parameters
     ----------
-    compared : receives all checks before a failed one raises, so that a report can show them
+    compared : called with all checks before a failed one raises, for the report
 
     Raises
     ------
     DataError
-        Something collapsed; the message holds the numbers.
+        A check failed; the message has the numbers.
     """
     before = _newest_before(workspace, snapshot)
     now = parsed.counted(ParseCounts)
@@ -74,7 +74,7 @@ def _newest_before(workspace: Workspace, snapshot: str) -> Profile | None:
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a run leaves of a snapshot that passed: its date, the URI of its parse, and the counts of that."""
+    """The profile of a snapshot that passed: its date, the URI of its parse, and the counts of the parse."""
 
     snapshot: Day
     parsed: str
@@ -82,7 +82,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _profile(workspace: Workspace, snapshot: str) -> Profile:
-    """A snapshot's profile. Raises DataError naming each field that is wrong."""
+    """Parse the profile of a snapshot. Raises DataError that names each wrong field."""
     key = f"{FOLDER}/{snapshot}.json"
     origin = Origin(workspace.root.uri(key), "a profile", REMEDY)
     found = decode(workspace.root.read(key), Profile, origin)

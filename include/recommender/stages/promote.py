@@ -1,4 +1,4 @@
-"""Promoting: the channel to a published version, by compare-and-swap, judged again where the champion has changed."""
+"""Promotion: move the channel to a published version by compare-and-swap; judge again if the champion changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import GateRejected, PreconditionFailed, TransientError
-from ..evaluation.outcomes import Evaluated
+from ..evaluation.outcomes import EvaluationCounts
 from ..parameters.of_registry import WHO_CHARS, WHY_CHARS
 from ..registry.channels import ChannelState, Kind, Move
 from ..registry.moves import moved_now, one_line, promote_command
@@ -21,14 +21,14 @@ from .workspace import Outcome, Workspace
 
 log = logging.getLogger(__name__)
 
-ROUNDS = 8  # a judgement and a move take two
+ROUNDS = 8  # attempts; a new judgement and a move take two
 
 
 @dataclass(frozen=True, kw_only=True)
 class Promotion:
-    """What became of a channel: whether it moved, and a sentence that says why or why not.
+    """The result of a promotion: whether the channel moved, and why or why not.
 
-    judged_again : how often the candidate was judged anew, since the channel had moved meanwhile
+    judged_again : how often the candidate was judged again because the channel had moved
     """
 
     moved: bool
@@ -39,10 +39,10 @@ class Promotion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A version that shall become what a channel points to: by whom, in which run, and why.
+class PromotionRequest:
+    """The version to promote, the channel, who promotes it, in which run, and why.
 
-    force_reason : of a person who wants this promotion whatever the verdict, also of a version that was rolled back
+    force_reason : why a person promotes it whatever the verdict, even if it was rolled back; None without force
     """
 
     published: Published
@@ -54,11 +54,11 @@ class Asked:
 
     @property
     def forced(self) -> bool:
-        """Whether a person wants it whatever the verdict."""
+        """Whether a person promotes it whatever the verdict."""
         return bool(self.force_reason)
 
     def ended(self, why: str, judged_again: int, *, moved: bool) -> Promotion:
-        """What became of it."""
+        """The result of this request."""
         return Promotion(
             moved=moved,
             model_id=self.published.model_id,
@@ -69,20 +69,20 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Again:
-    """A candidate that may have to be judged against another champion.
+class CandidateJudge:
+    """Judges a candidate again, against the champion of this moment.
 
-    made : is called with each artifact of the judgement, also where the candidate then does not pass
+    on_outcome : called with each artifact of the judgement, even if the candidate does not pass
     """
 
     candidate: Candidate
-    made: Callable[[Outcome], object] = lambda outcome: None
+    on_outcome: Callable[[Outcome], object] = lambda outcome: None
 
     def judged(self, force_reason: str | None) -> Artifact:
-        """The evaluation against the champion of now. Raises GateRejected where the candidate does not pass."""
+        """Return the evaluation against the current champion. Raises GateRejected if the candidate does not pass."""
         config = self.candidate.config
         evaluated = judge.evaluate(self.candidate)
-        self.made(evaluated)
+        self.on_outcome(evaluated)
         gated = judge.recall_gate(
             self.candidate.workspace,
             evaluated.artifact,
@@ -90,69 +90,76 @@ class Again:
             force_reason=force_reason,
             config=config.gate,
         )
-        self.made(gated)
+        self.on_outcome(gated)
         judge.require_promotion(self.candidate.workspace, gated.artifact)
         return evaluated.artifact
 
 
-def promote_model(workspace: Workspace, asked: Asked, evaluated: Artifact, again: Again | None = None) -> Promotion:
-    """Point a channel to a published version, unless it points to that or to newer knowledge already.
+def promote_model(
+    workspace: Workspace, request: PromotionRequest, evaluated: Artifact, rejudge: CandidateJudge | None = None
+) -> Promotion:
+    """Point a channel to a published version, unless it already points to that version or to newer knowledge.
 
-    Where the channel moved since the candidate was judged against its champion, the candidate is judged anew.
+    If the channel moved since the candidate was judged, the candidate is judged again.
 
     Parameters
     ----------
-    again : what to judge once more where the champion is another by now
+    rejudge : judges the candidate against the new champion
 
     Raises
     ------
     GateRejected
-        The candidate does not pass against the champion of now, or nothing can judge it anew.
+        The candidate does not pass against the new champion, or `rejudge` is None.
     TransientError
-        The channel moved again and again.
+        The channel moved in each of ROUNDS attempts.
     """
-    channel, model_id, judged_again = asked.channel, asked.published.model_id, 0
+    channel, model_id, judged_again = request.channel, request.published.model_id, 0
     for _ in range(ROUNDS):
         state = workspace.registry.channels.read(channel)
-        if state is not None and _is_ours(state, asked):
+        if state is not None and _is_ours(state, request):
             workspace.registry.finish(state)
-            log.info("%s points to %s: an earlier attempt of this run moved it", channel, model_id)
-            return asked.ended(asked.why, judged_again, moved=True)
-        objection = _objection(workspace, asked, state)
+            log.info("%s already points to %s: an earlier attempt of this run moved it", channel, model_id)
+            return request.ended(request.why, judged_again, moved=True)
+        objection = _objection(workspace, request, state)
         if objection:
-            log.info("%s stays where it is: %s", channel, objection)
-            return asked.ended(objection, judged_again, moved=False)
-        if _champion(state) != evaluated.counted(Evaluated).champion_id:
-            evaluated = _judge_again(asked, state, evaluated, again)
+            log.info("%s was not moved: %s", channel, objection)
+            return request.ended(objection, judged_again, moved=False)
+        if _champion(state) != evaluated.counted(EvaluationCounts).champion_id:
+            evaluated = _judge_again(request, state, evaluated, rejudge)
             judged_again += 1
-        elif _moved(workspace, asked, state):
-            return asked.ended(asked.why, judged_again, moved=True)
-    raise TransientError(f"{channel} moved again and again while {model_id} was judged against it; try again")
+        elif _moved(workspace, request, state):
+            return request.ended(request.why, judged_again, moved=True)
+    raise TransientError(
+        f"{channel} moved {ROUNDS} times while {model_id} was judged against it. Clear the task to try again"
+    )
 
 
 def _champion(state: ChannelState | None) -> str | None:
     return state.model_id if state else None
 
 
-def _is_ours(state: ChannelState, asked: Asked) -> bool:
-    """Whether a killed try of this run, or the same run delivered twice, has moved the channel already."""
-    return state.move.kind != "rollback" and (state.model_id, state.move.run) == (asked.published.model_id, asked.run)
+def _is_ours(state: ChannelState, request: PromotionRequest) -> bool:
+    """Whether an earlier attempt of this run has already moved the channel."""
+    return state.move.kind != "rollback" and (state.model_id, state.move.run) == (
+        request.published.model_id,
+        request.run,
+    )
 
 
-def _moved(workspace: Workspace, asked: Asked, state: ChannelState | None) -> bool:
-    """Compare and swap; False when somebody else moved the channel in this very moment."""
-    published = asked.published
-    kind: Kind = "promote" if published.verdict == "PROMOTE" and not asked.forced else "force"
+def _moved(workspace: Workspace, request: PromotionRequest, state: ChannelState | None) -> bool:
+    """Move the channel by compare-and-swap; return False if another process moved it first."""
+    published = request.published
+    kind: Kind = "promote" if published.verdict == "PROMOTE" and not request.forced else "force"
     move = Move(
-        channel=asked.channel,
+        channel=request.channel,
         moved_at=moved_now(),
         from_model=_champion(state),
         to_model=published.model_id,
         known_until=datetime.fromisoformat(published.known_until),
-        who=_cut(asked.who, WHO_CHARS),
-        why=_cut(asked.why, WHY_CHARS),
+        who=_shortened(request.who, WHO_CHARS),
+        why=_shortened(request.why, WHY_CHARS),
         verdict=published.verdict,
-        run=asked.run,
+        run=request.run,
         kind=kind,
     )
     try:
@@ -163,28 +170,34 @@ def _moved(workspace: Workspace, asked: Asked, state: ChannelState | None) -> bo
     return True
 
 
-def _cut(text: str, limit: int) -> str:
-    """A long note of a person must not fail a promotion at its very end."""
+def _shortened(text: str, limit: int) -> str:
+    """The text within the limit: a long note must not make the promotion fail."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def _judge_again(asked: Asked, state: ChannelState | None, evaluated: Artifact, again: Again | None) -> Artifact:
-    channel, published = asked.channel, asked.published
-    told = (
+def _judge_again(
+    request: PromotionRequest, state: ChannelState | None, evaluated: Artifact, rejudge: CandidateJudge | None
+) -> Artifact:
+    channel, published = request.channel, request.published
+    reason = (
         f"{channel} points to {_champion(state)}, but {published.model_id} was judged when it pointed to "
-        f"{evaluated.counted(Evaluated).champion_id}."
+        f"{evaluated.counted(EvaluationCounts).champion_id}."
     )
-    if again is None:
-        raise GateRejected(f"{told} It was not moved. Clear the task evaluate of this run, with all after it.")
-    log.info("%s It is judged again.", told)
+    if rejudge is None:
+        raise GateRejected(
+            f"{reason} The channel was not moved. Clear the task evaluate of this run and all tasks after it."
+        )
+    log.info("%s The candidate is judged again.", reason)
     try:
-        return again.judged(asked.force_reason)
+        return rejudge.judged(request.force_reason)
     except GateRejected as error:
-        raise GateRejected(f"{told} Judged again, it does not pass: {channel} was not moved.\n{error}") from error
+        raise GateRejected(
+            f"{reason} Judged again, the candidate does not pass, and {channel} was not moved.\n{error}"
+        ) from error
 
 
-def _objection(workspace: Workspace, asked: Asked, state: ChannelState | None) -> str | None:
-    channel, published = asked.channel, asked.published
+def _objection(workspace: Workspace, request: PromotionRequest, state: ChannelState | None) -> str | None:
+    channel, published = request.channel, request.published
     if state is None:
         return None
     if state.model_id == published.model_id:
@@ -192,10 +205,10 @@ def _objection(workspace: Workspace, asked: Asked, state: ChannelState | None) -
     if is_older(datetime.fromisoformat(published.known_until), state):
         return (
             f"{published.model_id} knows everything until {published.known_until}, and {channel} has "
-            f"{state.model_id}, which knows everything until {state.known_until.isoformat()}: an older one is promoted "
-            f"by hand only, with --allow-older"
+            f"{state.model_id}, which knows everything until {state.known_until.isoformat()}: an older version is "
+            f"promoted by hand only, with --allow-older"
         )
-    rollback = None if asked.forced else workspace.registry.was_rolled_back(channel, published.model_id)
+    rollback = None if request.forced else workspace.registry.was_rolled_back(channel, published.model_id)
     if rollback is not None:
         return (
             f"{published.model_id} was rolled back by {one_line(rollback.who)} ({one_line(rollback.why)}). "

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from ..config import RetrainConfig
-from ..data.counts import FoldCounts, ParseCounts, Resolved
+from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, USERS, load_vocabulary
 from ..errors import GateRejected
 from ..evaluation.judgement import metrics_of
-from ..evaluation.outcomes import Evaluated
+from ..evaluation.outcomes import EvaluationCounts
 from ..registry.bundle import ModelPart, describe, model_id
 from ..registry.listing import FOLD, FoldFile
 from ..registry.provenance import code_version, library_versions
 from ..registry.seen import Seen
+from ..registry.verdict import Verdict
 from ..reporting.card import Card, render_card
 from ..storage.artifacts import Artifact
 from ..storage.documents import Decision, to_json
@@ -31,8 +32,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """Everything that one run made on the way to its bundle."""
+class RunArtifacts:
+    """The artifacts of a run from which its bundle is built."""
 
     resolved: Artifact
     downloaded: Artifact
@@ -51,7 +52,7 @@ class Made:
         return {row.stage: row.uri for row in rows} | again
 
     def identity(self, config: RetrainConfig) -> dict[str, Any]:
-        """What the model is: two runs that agree here made the same model."""
+        """The identity of the model: two runs with the same identity made the same model."""
         return {
             "ids": self.parsed.digest,
             "judged_fold": self.judged.encoded.digest,
@@ -69,9 +70,9 @@ def _artifacts(fitted: Fitted) -> list[Artifact]:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A model version in the registry; `fresh` is False when an earlier run had published it.
+    """A model version in the registry; `fresh` is False if an earlier run had published it.
 
-    known_until : ISO 8601, the instant up to which it knows everything: follows from its data, whoever published it
+    known_until : ISO 8601, the instant up to which it knows everything, by its data
     """
 
     model_id: str
@@ -81,9 +82,21 @@ class Published:
     fresh: bool
 
 
-def upload_model(
-    workspace: Workspace, made: Made, as_of: datetime, run: str, config: RetrainConfig, tuned: str | None = None
-) -> Published:
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """The artifacts to publish, and the facts of the run for the manifest.
+
+    tuned : id of the tuned configuration; None without one
+    """
+
+    artifacts: RunArtifacts
+    as_of: datetime
+    run: str
+    config: RetrainConfig
+    tuned: str | None = None
+
+
+def upload_model(workspace: Workspace, publication: Publication) -> Published:
     """Write the bundle, create-only, manifest last.
 
     Raises
@@ -91,51 +104,20 @@ def upload_model(
     GateRejected
         The verdict is not PROMOTE and no promotion was forced.
     """
-    verdict = read_verdict(workspace, made.gated)
+    verdict = read_verdict(workspace, publication.artifacts.gated)
     if not verdict.publishes:
         raise GateRejected(f"{verdict.decision}: nothing is published")
-    identity = made.identity(config)
-    judged, published = (each.encoded.counted(FoldCounts) for each in (made.judged, made.published))
-    name = model_id(published.last_s, identity)
-    metrics, champion = metrics_of(read_judged(workspace, made.evaluated)), made.evaluated.counted(Evaluated).champion
-    about = {
-        "model_id": name,
-        "as_of": as_of.isoformat(),
-        "snapshot": made.resolved.counted(Resolved).snapshot,
-        "cut_s": judged.cut_s,
-        "reviews": made.downloaded.digest,
-        "last_s": made.parsed.counted(ParseCounts).newest_s,
-        "published_cut_s": published.cut_s,
-        "config": config.as_dict(),
-        "prior": asdict(as_learned(config.prior, made.judged.prior)),
-        "metrics": metrics,
-        "verdict": verdict,
-        "champion": champion,
-        "identity": identity,
-        "lineage": made.uris(),
-        "tuned": tuned,
-        "run": run,
-        "code_version": code_version(),
-        "libraries": library_versions(),
-    }
+    card = _card(workspace, publication, verdict)
     with workspace.artifacts.workdir() as directory:
-        _write_bundle(workspace, made, directory)
-        card = Card(
-            about=about,
-            metrics=metrics,
-            verdict=verdict,
-            champion=champion,
-            judged=judged,
-            published=published,
-        )
+        _write_bundle(workspace, publication.artifacts, directory)
         (directory / "MODEL_CARD.md").write_text(render_card(card))
-        (directory / FOLD).write_bytes(to_json(FoldFile(judged, published)))
-        manifest = describe(directory, about)
+        (directory / FOLD).write_bytes(to_json(FoldFile(card.judged, card.published)))
+        manifest = describe(directory, card.about)
         fresh = workspace.registry.publish(directory, manifest)
-    uri = workspace.root.uri(f"models/{name}")
+    uri = workspace.root.uri(f"models/{manifest.model_id}")
     log.info("%s %s", "Published" if fresh else "Already published:", uri)
     return Published(
-        model_id=name,
+        model_id=manifest.model_id,
         uri=uri,
         known_until=manifest.known_until.isoformat(),
         verdict=manifest.decision,
@@ -143,12 +125,42 @@ def upload_model(
     )
 
 
-def _write_bundle(workspace: Workspace, made: Made, directory: Path) -> None:
-    _save_part(workspace, made.parsed, made.judged, directory=directory, part="judged")
-    fold = _save_part(workspace, made.parsed, made.published, directory=directory, part="published")
-    users = load_vocabulary(workspace.artifacts.path(made.parsed) / USERS).take(fold.user_codes)
+def _card(workspace: Workspace, publication: Publication, verdict: Verdict) -> Card:
+    """The facts of the version, for its manifest and its card."""
+    artifacts, config = publication.artifacts, publication.config
+    judged, published = (each.encoded.counted(FoldCounts) for each in (artifacts.judged, artifacts.published))
+    metrics = metrics_of(read_judged(workspace, artifacts.evaluated))
+    champion = artifacts.evaluated.counted(EvaluationCounts).champion
+    identity = artifacts.identity(config)
+    about = {
+        "model_id": model_id(published.last_s, identity),
+        "as_of": publication.as_of.isoformat(),
+        "snapshot": artifacts.resolved.counted(SnapshotCounts).snapshot,
+        "split_s": judged.split_s,
+        "reviews": artifacts.downloaded.digest,
+        "last_s": artifacts.parsed.counted(ParseCounts).newest_s,
+        "published_split_s": published.split_s,
+        "config": config.as_dict(),
+        "prior": asdict(as_learned(config.prior, artifacts.judged.prior)),
+        "metrics": metrics,
+        "verdict": verdict,
+        "champion": champion,
+        "identity": identity,
+        "lineage": artifacts.uris(),
+        "tuned": publication.tuned,
+        "run": publication.run,
+        "code_version": code_version(),
+        "libraries": library_versions(),
+    }
+    return Card(about=about, metrics=metrics, verdict=verdict, champion=champion, judged=judged, published=published)
+
+
+def _write_bundle(workspace: Workspace, artifacts: RunArtifacts, directory: Path) -> None:
+    _save_part(workspace, artifacts.parsed, artifacts.judged, directory=directory, part="judged")
+    fold = _save_part(workspace, artifacts.parsed, artifacts.published, directory=directory, part="published")
+    users = load_vocabulary(workspace.artifacts.path(artifacts.parsed) / USERS).take(fold.user_codes)
     Seen.of(fold, users).save(directory)
-    gated = workspace.artifacts.path(made.gated)
+    gated = workspace.artifacts.path(artifacts.gated)
     shutil.copyfile(gated / "verdict.json", directory / "verdict.json")
 
 

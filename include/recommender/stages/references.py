@@ -1,7 +1,7 @@
-"""The versions that were live before the champion, as far as they may be compared on this run's holdout.
+"""The versions that were live before the champion and may be compared on this run's holdout.
 
-Against the champion alone, losses that are each within the tolerance would add up from promotion to promotion. So the
-gate's reference is the best of the channel's recent versions.
+With the champion as the only reference, tolerated losses would add up over promotions. So the reference of the gate is
+the best of the channel's recent versions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..registry.bundle import Manifest
 from ..registry.channels import ChannelState
 from ..registry.moves import Move, replay
 from .candidate import Candidate
-from .champion import Comparison, is_candidate, their_config
+from .champion import ReferenceComparison, is_candidate, their_config
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +25,13 @@ MOST_READ = 60  # manifests
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """A version that was live before the champion, to be judged as it was published.
+class EarlierVersion:
+    """A version that was live before the champion, judged by its published factors.
 
-    on_record : Recall@K of its own gate, where that judged on this very holdout
+    on_record : Recall@K in its own verdict, if that used this holdout; else None
     """
 
-    comparison: Comparison
+    comparison: ReferenceComparison
     config: RetrainConfig
     on_record: float | None
 
@@ -42,46 +42,46 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Recent:
-    """What is compared besides the champion, newest first, and what is not: version -> why."""
+class RecentVersions:
+    """Versions that are compared besides the champion, newest first; and (version, reason) for the others."""
 
-    judged: tuple[Earlier, ...] = ()
+    judged: tuple[EarlierVersion, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def inputs(self) -> dict[str, str]:
-        """What the comparison depends on."""
-        told = {"earlier": " ".join(each.model_id for each in self.judged)} if self.judged else {}
-        return told | {f"not compared {name}": why for name, why in self.left_out}
+        """Inputs of the comparison, for the fingerprint."""
+        found = {"earlier": " ".join(each.model_id for each in self.judged)} if self.judged else {}
+        return found | {f"not compared {name}": why for name, why in self.left_out}
 
-    def without(self, model_id: str, why: str) -> Recent:
-        """The same without a version that turned out to be unreadable."""
+    def without(self, model_id: str, why: str) -> RecentVersions:
+        """The same without a version that cannot be read."""
         kept = tuple(each for each in self.judged if each.model_id != model_id)
-        return Recent(kept, (*self.left_out, (model_id, why)))
+        return RecentVersions(kept, (*self.left_out, (model_id, why)))
 
 
 class UnreadableError(Exception):
-    """An earlier version cannot be loaded; a damaged version of the past must not stop a run."""
+    """An earlier version cannot be loaded; it is then left out, and the run continues."""
 
     def __init__(self, model_id: str, why: str) -> None:
         super().__init__(f"{model_id}: {why}")
         self.model_id, self.why = model_id, why
 
 
-def recent_versions(candidate: Candidate, state: ChannelState | None) -> Recent:
-    """Of the versions that were live before the champion: the best on record on this very holdout, and the newest.
+def recent_versions(candidate: Candidate, state: ChannelState | None) -> RecentVersions:
+    """Choose earlier versions: the best one by its own verdict on this holdout, then the newest ones.
 
-    A version that was rolled back is none of them, nor what was live before the newest promotion that a person forced:
-    that accepted a loss in writing. Only versions whose judged factors have not seen the holdout are judged; the
-    configuration of no other than the champion is fitted anew.
+    Versions that were rolled back are left out. So are those before the newest forced promotion: a person accepted that
+    loss in writing. A version is judged only if its judged factors have not seen the holdout. Only the champion's
+    configuration is refitted.
     """
     if state is None:
-        return Recent()
+        return RecentVersions()
     registry = candidate.workspace.registry
     history = [move for move in registry.channels.history(state.move.channel) if move.number <= state.move.number]
     names = _before_champion(history)[:MOST_READ]
     manifests = registry.manifests(names)
-    found: list[Earlier] = []
+    found: list[EarlierVersion] = []
     left_out: list[tuple[str, str]] = []
     for name in names:
         earlier = _earlier(name, manifests.get(name), candidate)
@@ -89,11 +89,11 @@ def recent_versions(candidate: Candidate, state: ChannelState | None) -> Recent:
             left_out.append((name, earlier))
         elif earlier:
             found.append(earlier)
-    return Recent(_chosen(found), tuple(left_out))
+    return RecentVersions(_chosen(found), tuple(left_out))
 
 
 def _before_champion(history: Sequence[Move]) -> list[str]:
-    """Versions of the channel's stack below its top, newest first, down to the newest that was forced."""
+    """Versions of the channel's stack below its top, newest first, down to the newest forced promotion."""
     brought: dict[str, str] = {move.to_model: move.kind for move in history if move.kind != "rollback"}
     names: list[str] = []
     for name in dict.fromkeys(reversed(replay(history).stack)):
@@ -103,8 +103,8 @@ def _before_champion(history: Sequence[Move]) -> list[str]:
     return names[1:]
 
 
-def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candidate) -> Earlier | str | None:
-    """A version as it may be judged, or why it may not; None for the candidate itself."""
+def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candidate) -> EarlierVersion | str | None:
+    """A version to judge, or why it cannot be judged; None for the candidate itself."""
     if manifest is None:
         return "it was retired"
     if isinstance(manifest, DataError):
@@ -112,28 +112,28 @@ def _earlier(name: str, manifest: Manifest | DataError | None, candidate: Candid
     try:
         if is_candidate(manifest.identity, candidate):
             return None
-        if manifest.cut_s > candidate.counts.cut_s:
+        if manifest.split_s > candidate.counts.split_s:
             return "it has seen this holdout"
-        note = f"{name}: live earlier, its judged factors, which were trained before this cut"
-        comparison = Comparison(how="published", champion_id=name, note=note, inputs={})
-        return Earlier(comparison, their_config(manifest, candidate.config), _on_record(manifest, candidate))
+        note = f"{name}: live earlier, its judged factors, which were trained before this split time"
+        comparison = ReferenceComparison(how="published", champion_id=name, note=note, inputs={})
+        return EarlierVersion(comparison, their_config(manifest, candidate.config), _on_record(manifest, candidate))
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         return f"its manifest cannot be used: {type(error).__name__}: {error}"
 
 
 def _on_record(manifest: Manifest, candidate: Candidate) -> float | None:
-    theirs = manifest.identity["ids"], manifest.cut_s, manifest.published_cut_s
+    theirs = manifest.identity["ids"], manifest.split_s, manifest.published_split_s
     counts = candidate.counts
-    if theirs != (candidate.parsed.digest, counts.cut_s, counts.last_s + 1):
+    if theirs != (candidate.parsed.digest, counts.split_s, counts.last_s + 1):
         return None
     recall = manifest.metrics["candidate"].get(f"recall@{candidate.config.evaluate.top_k}")
     return None if recall is None else float(recall)
 
 
-def _chosen(found: Sequence[Earlier]) -> tuple[Earlier, ...]:
-    """The best on record, then the newest ones; in the order in which they were given."""
+def _chosen(found: Sequence[EarlierVersion]) -> tuple[EarlierVersion, ...]:
+    """The best on record and the newest ones, at most MOST_JUDGED, in the given order."""
     on_record = [each for each in found if each.on_record is not None]
     first = max(on_record, key=lambda each: each.on_record or 0.0, default=None)
-    order: Iterable[Earlier] = ([first] if first else []) + [each for each in found if each is not first]
+    order: Iterable[EarlierVersion] = ([first] if first else []) + [each for each in found if each is not first]
     kept = list(order)[:MOST_JUDGED]
     return tuple(each for each in found if any(each is one for one in kept))

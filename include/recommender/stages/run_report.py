@@ -33,7 +33,7 @@ def _with_examples(workspace: Workspace, report: Report) -> Report:
 
 
 def write_report(workspace: Workspace, run_id: str) -> str:
-    """Write the report of a run, up to where it came; return the URI of report.html."""
+    """Write the report of a run, as far as it ran; return the URI of report.html."""
     journal = Journal(workspace.root, run_id)
     report = _with_examples(workspace, collect(journal, workspace.artifacts, workspace.snapshots))
     workspace.root.write(f"{journal.folder}/report.json", to_json(report))

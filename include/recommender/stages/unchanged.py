@@ -1,4 +1,4 @@
-"""Whether a run would only make again what its channel points to."""
+"""Detect a run that would only make the model again that its channel points to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def unchanged(
     made_from = (manifest.reviews, manifest.config, manifest.code_version, manifest.libraries)
     if made_from != (downloaded.digest, config.as_dict(), code_version(), library_versions()):
         return None
-    # Of the same reviews: an as_of beyond the newest of them changes nothing.
+    # With the same reviews, an as_of after the newest of them changes nothing.
     end_s = manifest.last_s + 1
     ours, theirs = (min(when.timestamp(), end_s) for when in (as_of, manifest.as_of))
     return state.model_id if ours == theirs else None

@@ -1,4 +1,4 @@
-"""Warm start: item factors to begin with, joined by ids, from a training that ended before this one's cut."""
+"""Warm start: initial item factors, joined by ids, from a training that ended before this fold's split time."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ class ItemFactors:
 
 @dataclass(frozen=True)
 class Start:
-    """Where item factors come from: `source` identifies them, `load` reads them."""
+    """The source of initial item factors: `source` identifies them, `load` reads them."""
 
     source: str
     load: Callable[[], ItemFactors]
 
 
 def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, config: TrainConfig) -> Start | None:
-    """The champion's item factors, where their training ended before this fold's cut: no leak into the holdout."""
+    """The champion's item factors, if their training ended before this fold's split time: no leak into the holdout."""
     state = workspace.registry.channels.read(channel) if config.warm_start else None
     if state is None:
         return None
-    manifest, cut_s = workspace.registry.manifest(state.model_id), encoded.counted(FoldCounts).cut_s
+    manifest, split_s = workspace.registry.manifest(state.model_id), encoded.counted(FoldCounts).split_s
     if manifest.config["train"]["factors"] != config.factors:
         log.info("Cold start: %s has another number of factors", state.model_id)
         return None
-    # Strictly before: a run over the very same fold starts cold, and makes the same bytes again.
-    ends = {"published": manifest.published_cut_s, "judged": manifest.cut_s}
-    part = next((name for name, end in ends.items() if end < cut_s), None)
+    # Strictly before: a run over the same fold starts cold, and makes the same bytes.
+    ends = {"published": manifest.published_split_s, "judged": manifest.split_s}
+    part = next((name for name, end in ends.items() if end < split_s), None)
     if part is None:
-        log.info("Cold start: the factors of %s were trained beyond this cut", state.model_id)
+        log.info("Cold start: the factors of %s were trained beyond this split time", state.model_id)
         return None
 
     def load() -> ItemFactors:
@@ -65,12 +65,12 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
 
 
 def bundle_part(workspace: Workspace, model_id: str, part: str) -> ModelPart:
-    """What a published version knows about items, verified: part "judged" or "published"."""
+    """Load the verified item side of a published version: part "judged" or "published"."""
     return ModelPart.load(local_copy(workspace.registry, model_id, workspace.cache), part)
 
 
 def refit_start(workspace: Workspace, parsed: Artifact, encoded: Artifact, trained: Artifact) -> Start:
-    """This run's judged factors: their training ended before its cut, and so before as_of."""
+    """This run's judged factors: their training ended before its split time, and so before as_of."""
 
     def load() -> ItemFactors:
         items = _items(workspace, parsed, EncodedFold.load(workspace.artifacts.path(encoded)))
@@ -87,14 +87,14 @@ def _items(workspace: Workspace, parsed: Artifact, fold: EncodedFold) -> Vocabul
 def warm_factors(
     workspace: Workspace, parsed: Artifact, fold: EncodedFold, start: Start, config: TrainConfig
 ) -> tuple[Factors, dict[str, Any]]:
-    """Item factors in the fold's columns, of known ids from the start, of others random; and how many were known."""
+    """Return item factors in the fold's columns, random for new items; and counts for the manifest."""
     factors, n_items = joined_factors(start.load(), _items(workspace, parsed, fold), config)
     log.info("Warm start from %s: %s items", start.source, f"{n_items:,}")
     return factors, {"start": start.source, "warm_items": n_items}
 
 
 def joined_factors(known: ItemFactors, items: Vocabulary, config: TrainConfig) -> tuple[Factors, int]:
-    """Factors of the given items, random where none are known; and how many were known."""
+    """Return factors of the given items, random for unknown ones; and the number of known items."""
     joined, rows = initial_factors(len(items), config), known.items.rows(items.ids)
     joined[rows >= 0] = known.factors[rows[rows >= 0]]
     return joined, int((rows >= 0).sum())

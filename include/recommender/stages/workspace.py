@@ -1,4 +1,4 @@
-"""Where stages read and write, and how one is run at most once for the same inputs."""
+"""The stores of stages, and running a stage at most once for the same inputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Workspace:
 
     root : artifacts, models, channels and reports
     snapshots : dated review files, read only
-    cache : local directory; may be lost at any time
+    cache : local directory; it may be deleted at any time
     """
 
     root: ObjectStore
@@ -46,7 +46,7 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A stage's artifact, and whether it was there already."""
+    """A stage's artifact, and whether it was reused."""
 
     artifact: Artifact
     reused: bool
@@ -69,7 +69,7 @@ def run_once(
     make: Callable[[Path], Mapping[str, Any]],
     lineage: Mapping[str, Any] | None = None,
 ) -> Outcome:
-    """Find the artifact of these inputs, or make it.
+    """Return the artifact of these inputs; run the stage if there is none.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def run_once(
     Raises
     ------
     DataError
-        An artifact of these inputs is there, and its manifest is not what it should be.
+        The artifact of these inputs has a wrong manifest.
     ConfigError
-        The disk of the cache is full, or may not be written to.
+        The disk of the cache is full or not writable.
     """
     mark = fingerprint(stage.name, stage.code, config, inputs)
     store = workspace.artifacts
@@ -95,9 +95,9 @@ def run_once(
         counts = make(directory)
         timings = {"seconds": time.monotonic() - started, "peak_bytes": float(peak_bytes())}
         about = {"config": dict(config), "inputs": dict(inputs), **(lineage or {})}
-        made = store.commit(stage.name, mark, directory, counts=counts, timings=timings, lineage=about)
-    log.info("Made %s in %.1f s, peak memory %.0f MB", made.uri, timings["seconds"], timings["peak_bytes"] / 1e6)
-    return Outcome(made, False)
+        artifact = store.commit(stage.name, mark, directory, counts=counts, timings=timings, lineage=about)
+    log.info("Made %s in %.1f s, peak memory %.0f MB", artifact.uri, timings["seconds"], timings["peak_bytes"] / 1e6)
+    return Outcome(artifact, False)
 
 
 def _reset_peak() -> None:
@@ -106,7 +106,7 @@ def _reset_peak() -> None:
 
 
 def peak_bytes() -> int:
-    """Peak resident memory since the stage began (Linux), or of the process (elsewhere)."""
+    """Peak resident memory since the stage began (Linux), or of the whole process (other systems)."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

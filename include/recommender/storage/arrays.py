@@ -1,4 +1,4 @@
-"""Arrays and tables from local files that somebody else may have written: read without pickle, checked, or refused."""
+"""Read arrays and tables from untrusted local files, without pickle; a file that fails a check is refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REMEDY = "Delete the artifact or version that it belongs to, and run the task th
 def load_array(
     path: Path, dtype: Any, shape: tuple[int | None, ...], *, mmap_mode: Literal["r", "c"] | None = None
 ) -> np.ndarray[Any, Any]:
-    """An array of a .npy file. Nothing is allocated before its header agrees with the size of the file.
+    """Read an array from a .npy file. Nothing is allocated before the header matches the size of the file.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def load_array(
     Raises
     ------
     DataError
-        There is no such file, it is none of numpy's, or its dtype or shape is another.
+        The file is missing, is not a .npy file, or has another dtype or shape.
     """
     try:
         with path.open("rb") as file:
@@ -46,7 +46,7 @@ def load_array(
 
 
 def load_finite(path: Path, dtype: Any, shape: tuple[int | None, ...]) -> np.ndarray[Any, Any]:
-    """The same for an array of finite numbers. Raises DataError where one is not."""
+    """Read an array of finite numbers; see `load_array`. Raises DataError if a number is not finite."""
     array = load_array(path, dtype, shape)
     if not np.isfinite(array).all():
         raise DataError(f"{path}: holds values that are not finite. {REMEDY}")
@@ -70,7 +70,7 @@ def _check_header(file: BinaryIO, path: Path, dtype: np.dtype[Any], shape: tuple
 
 
 def _line(error: BaseException) -> str:
-    """An error's text in one line of some length."""
+    """The text of an error in one line of limited length."""
     return " ".join(str(error).split())[:200]
 
 
@@ -79,19 +79,19 @@ def _lengths(shape: tuple[int | None, ...]) -> str:
 
 
 def check_within(path: Path, array: np.ndarray[Any, Any], low: int, high: int) -> None:
-    """Raise DataError where an integer of an array is not in low <= i < high: it would be read as a place in memory."""
+    """Raise DataError if an integer of an array is not in low <= i < high: it is used as a memory offset."""
     if len(array) and (array.min() < low or array.max() >= high):
         raise DataError(f"{path}: holds a number outside {low}..{high - 1}. {REMEDY}")
 
 
 def check_offsets(path: Path, indptr: np.ndarray[Any, Any], n: int) -> None:
-    """Raise DataError where the offsets of a CSR matrix do not ascend from 0 to its n entries."""
+    """Raise DataError if the offsets of a CSR matrix do not ascend from 0 to its n entries."""
     if not len(indptr) or indptr[0] != 0 or indptr[-1] != n or (np.diff(indptr) < 0).any():
         raise DataError(f"{path}: does not describe the {n} entries beside it. {REMEDY}")
 
 
 def table_size(path: Path) -> tuple[int, int]:
-    """Rows of a Parquet table, and its bytes when unpacked. Raises DataError as `load_table` does."""
+    """Return the rows of a Parquet table and its unpacked bytes. Raises DataError as `load_table` does."""
     try:
         about = pq.read_metadata(path)
         groups = [about.row_group(group) for group in range(about.num_row_groups)]
@@ -103,7 +103,7 @@ def table_size(path: Path) -> tuple[int, int]:
 
 
 def load_table(path: Path, columns: dict[str, tuple[str, ...]]) -> pa.Table:
-    """A Parquet table.
+    """Read a Parquet table.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def load_table(path: Path, columns: dict[str, tuple[str, ...]]) -> pa.Table:
     Raises
     ------
     DataError
-        There is no such file, it is not Parquet, or a column is missing, of another type, or has nulls.
+        The file is missing, is not Parquet, or a column is missing, has another type, or has nulls.
     """
     try:
         table = pq.read_table(path, columns=list(columns))

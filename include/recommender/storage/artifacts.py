@@ -1,9 +1,9 @@
 """Content-addressed stage outputs in S3, with a local cache.
 
 ``artifacts/<stage>/<fingerprint>/`` holds one stage's output: its files, in a folder named by the digest of their
-content, and its manifest, written last. Without the manifest the artifact does not exist, so a process killed at any
-moment leaves nothing that can be read by half. And a second writer whose bytes differ (another processor rounds
-differently) writes into another folder, never over files that a manifest vouches for.
+content, and its manifest, written last. Without the manifest the artifact does not exist, so a killed process never
+leaves a partial artifact. A second writer whose bytes differ (another processor rounds differently) writes into another
+folder, never over files that a manifest lists.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class FileEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Sha256
 
 
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ArtifactManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """manifest.json of an artifact. `checksum` is the SHA-256 of all its other fields, in canonical form."""
 
     stage: Stage
@@ -68,7 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """One immutable stage output, as its manifest describes it.
+    """One immutable stage output, described by its manifest.
 
     `digest` covers the names and bytes of the files only; counts, timings and lineage are not part of it.
     """
@@ -87,15 +87,15 @@ class Artifact:
         return canonical_hash({name: entry.sha256 for name, entry in self.files.items()})
 
     def counted(self, kind: type[Counted]) -> Counted:
-        """The counts that another stage relies on. Raises DataError naming each that is wrong."""
+        """The counts that other stages use, as a type. Raises DataError that names each wrong one."""
         return checked(self.counts, kind, Origin(f"{self.uri}/{MANIFEST}", "a manifest: its counts", REMEDY))
 
     def key(self, name: str) -> str:
-        """Where a file is, relative to the root."""
+        """Key of a file, relative to the root."""
         return f"artifacts/{self.stage}/{self.fingerprint}/{self.digest[:16]}/{name}"
 
     def entry(self, name: str) -> FileEntry:
-        """What the manifest says of a file. Raises DataError where it names no such file."""
+        """The manifest's entry of a file. Raises DataError if there is none."""
         found = self.files.get(name)
         if found is None:
             raise DataError(f"{self.uri}/{MANIFEST}: names no file {ascii(name)[:80]}. {REMEDY}")
@@ -128,7 +128,7 @@ class ArtifactStore:
     counts: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
 
     def find(self, stage: str, fingerprint: str) -> Artifact | None:
-        """The artifact, if it was finished. Raises DataError where its manifest is not that of what is asked for."""
+        """Return the artifact if it is complete. Raises DataError if its manifest has another stage or fingerprint."""
         folder = f"artifacts/{stage}/{fingerprint}"
         try:
             raw = self.objects.read(f"{folder}/{MANIFEST}")
@@ -138,14 +138,14 @@ class ArtifactStore:
         return read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
 
     def open(self, uri: str) -> Artifact:
-        """The artifact at an URI that an earlier task handed on.
+        """Return the artifact at a URI that an earlier task returned.
 
         Raises
         ------
         NotFound
-            It is not there, or was not finished.
+            There is no complete artifact at the URI.
         DataError
-            The URI is none of an artifact of this root, or the manifest is damaged.
+            The URI is not of an artifact below this root, or the manifest is damaged.
         """
         stage, mark = self._named(uri)
         found = self.find(stage, mark)
@@ -167,12 +167,12 @@ class ArtifactStore:
 
     @contextmanager
     def workdir(self, doing: str = "a step") -> Iterator[Path]:
-        """A private directory on the cache's disk that goes away afterwards.
+        """A private directory on the disk of the cache, deleted afterwards.
 
         Raises
         ------
         ConfigError
-            What `disk.guarded` makes of what the disk refuses within; `doing` says what was done.
+            The disk refused a write; see `disk.guarded`. `doing` names the action in the message.
         """
         with (
             guarded(self.cache, doing),
@@ -193,8 +193,8 @@ class ArtifactStore:
     ) -> Artifact:
         """Publish the files of a directory as an artifact, manifest last.
 
-        The directory becomes the cached copy, so it is gone afterwards. Of two writers of one fingerprint the second
-        keeps what the first wrote.
+        The directory becomes the cached copy, so it is moved away. If two writers have one fingerprint, the first one's
+        files are kept.
 
         Raises
         ------
@@ -206,20 +206,20 @@ class ArtifactStore:
         entries = {name: FileEntry((directory / name).stat().st_size, file_sha256(directory / name)) for name in names}
         uri = self.objects.uri(folder)
         raw = _manifest_bytes(stage, fingerprint, entries, uri, counts=counts, timings=timings, lineage=lineage)
-        made = read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
+        manifest = read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
         for name in names:
-            self.objects.upload(directory / name, made.key(name))
+            self.objects.upload(directory / name, manifest.key(name))
         try:
             self.objects.write(f"{folder}/{MANIFEST}", raw, create_only=True)
         except PreconditionFailed:
             existing = self.find(stage, fingerprint)
             assert existing is not None
             return existing
-        self._keep(made, directory)
-        return made
+        self._keep(manifest, directory)
+        return manifest
 
     def _keep(self, artifact: Artifact, directory: Path) -> None:
-        """Move what was made into the cache; copy it where that is another file system."""
+        """Move the directory into the cache; copy it if that is another file system."""
         target = self._local(artifact)
         if target.exists():
             return
@@ -251,14 +251,14 @@ class ArtifactStore:
         return entry_path(self.cache, artifact.stage, artifact.digest[:32])
 
     def path(self, artifact: Artifact) -> Path:
-        """A local directory with the verified files of the artifact.
+        """Return a local directory with the verified files of the artifact.
 
         A file is hashed once a process, unless it changes (`digests`).
 
         Raises
         ------
         DataError
-            Naming the file whose size or SHA-256 differs from the manifest.
+            The size or SHA-256 of a file differs from the manifest.
         ConfigError
             The disk is full, or may not be written to.
         """
@@ -274,7 +274,7 @@ class ArtifactStore:
         return target
 
     def _discard(self, target: Path) -> None:
-        """Out of the way in one step, so that two processes that find the same damage do not meet in it."""
+        """Rename the entry away, so that two processes that find the same damage do not collide; then delete it."""
         with self.workdir("removing a damaged copy") as work, suppress(FileNotFoundError):
             os.rename(target, work / "damaged")
 
@@ -290,7 +290,7 @@ class ArtifactStore:
                 etag = self.objects.head(key)
                 if etag.size_bytes != entry.size_bytes:
                     raise DataError(
-                        f"{self.objects.uri(key)}: {etag.size_bytes} bytes, the manifest says {entry.size_bytes}. "
+                        f"{self.objects.uri(key)}: {etag.size_bytes} bytes, the manifest has {entry.size_bytes}. "
                         f"The artifact is corrupt: delete {artifact.uri}/ and run again."
                     )
                 self.objects.download(ObjectInfo(key, etag.size_bytes, etag.etag), copy / name, sha256=entry.sha256)
@@ -300,22 +300,22 @@ class ArtifactStore:
 def read_manifest(
     raw: bytes, stage: str, fingerprint: str, uri: str, counts: type[msgspec.Struct] | None = None
 ) -> Artifact:
-    """A manifest, checked against what was asked for: the one place where what S3 says becomes an artifact.
+    """Parse a manifest and check it against the requested stage, fingerprint and URI. No other code does so.
 
     Parameters
     ----------
     uri : of the artifact's folder
-    counts : what other stages rely on of its counts
+    counts : type of the counts that other stages use
 
     Raises
     ------
     DataError
-        Naming every field that is wrong.
+        The message names every wrong field.
     """
     where = f"{uri}/{MANIFEST}"
     body = parse_json(raw, where, REMEDY)
     origin = Origin(where, "a manifest", REMEDY)
-    found = checked(body, Manifest, origin)
+    found = checked(body, ArtifactManifest, origin)
     problems = [
         f"{name} is {have!a}, expected {want!a}"
         for name, have, want in (
@@ -345,10 +345,10 @@ def _manifest_bytes(
     fingerprint: str,
     files: Mapping[str, FileEntry],
     uri: str,
-    **told: Mapping[str, Any],
+    **details: Mapping[str, Any],
 ) -> bytes:
-    """The manifest as it is stored. `told` are counts, timings and lineage."""
-    body = {"stage": stage, "fingerprint": fingerprint, "files": msgspec.to_builtins(dict(files)), **told}
+    """The stored bytes of a manifest. `details` are counts, timings and lineage."""
+    body = {"stage": stage, "fingerprint": fingerprint, "files": msgspec.to_builtins(dict(files)), **details}
     try:
         plain = json.loads(json.dumps(body, allow_nan=False))
     except ValueError as error:
@@ -364,7 +364,7 @@ def _checksum(body: Mapping[str, Any]) -> str:
 
 
 def _wrong_file(artifact: Artifact, directory: Path) -> Path | None:
-    """The first file that is not as the manifest says; None where all are."""
+    """The first file whose size or hash differs from the manifest; None if all match."""
     for name, entry in artifact.files.items():
         file = directory / name
         if not file.exists() or file.stat().st_size != entry.size_bytes or file_sha256(file) != entry.sha256:

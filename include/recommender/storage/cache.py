@@ -1,12 +1,12 @@
-"""The cache of a worker: a folder of our own, whose entries go away when nobody has used them for a while.
+"""The cache of a worker: a private folder whose entries are removed when they have not been used for a while.
 
     <RECOMMENDER_CACHE>/recommender-cache/     mode 0700, of this user
         CACHEDIR.TAG                           our mark; without it nothing is removed
         <kind>/<name>/                         an entry: a stage's output, a model version, a downloaded file
         <kind>/<name>/.recommender-entry       our mark; a folder without it is never removed
 
-An entry that a living process uses is not removed: its user holds a shared lock on a byte of the file `.locks`, and who
-removes one locks that byte alone. One open file is enough for any number of entries.
+A process that uses an entry holds a shared lock on one byte of the file `.locks`. Removing an entry takes an exclusive
+lock on that byte, so an entry in use is never removed. One open file is enough for any number of entries.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ENTRY_TEXT = "An entry of the cache of recommender_retrain. It is removed when u
 
 
 def default_parent(environment: Mapping[str, str]) -> Path:
-    """Where the cache lies unless told otherwise: below the user's cache directory (XDG Base Directory).
+    """The default place of the cache: below the user's cache directory (XDG Base Directory).
 
     Raises
     ------
@@ -66,12 +66,12 @@ def cache_of(environment: Mapping[str, str]) -> Path:
 
 
 def claim(cache: Path) -> None:
-    """Make the cache where it is not there yet, and make sure that it is ours alone.
+    """Create the cache if it is missing, and check that it belongs to this project and user only.
 
     Raises
     ------
     ConfigError
-        It is a link, belongs to another user, holds something that is not ours, or cannot be made.
+        It is a link, belongs to another user, has foreign content, or cannot be created.
     """
     with guarded(cache, "making the cache"):
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -94,40 +94,40 @@ _ELSEWHERE = "Move it away, or point RECOMMENDER_CACHE to another folder; each u
 
 
 def _make(cache: Path) -> None:
-    """The folder with its mark, in one step; one that is there already stays, unless it is empty."""
+    """Create the folder with its mark atomically; an existing folder is kept, unless it is empty."""
     with scratch_directory(cache.parent, "cache") as work:
-        made = work / "made"
-        made.mkdir(mode=0o700)
-        (made / TAG).write_text(TAG_TEXT)
+        fresh = work / "made"
+        fresh.mkdir(mode=0o700)
+        (fresh / TAG).write_text(TAG_TEXT)
         with suppress(FileExistsError, NotADirectoryError):
             try:
-                os.rename(made, cache)
+                os.rename(fresh, cache)
             except OSError:
                 if not os.path.lexists(cache):
                     raise
 
 
 def entry_path(cache: Path, kind: str, name: str) -> Path:
-    """Where an entry lies, which is in use by this process from now on.
+    """Return the path of an entry, and lock it for this process.
 
     Raises
     ------
     ValueError
         A name is not plain.
     ConfigError
-        There is a link in its place.
+        Its path is a link.
     """
     folder = cache / plain_name(kind)
     entry = folder / plain_name(name)
     for place in (folder, entry):
         if place.is_symlink():
             raise ConfigError(f"{place}: is a symbolic link, which the cache never follows. Remove it.")
-    _hold(cache, entry)
+    _lock_shared(cache, entry)
     return entry
 
 
 def make_entry(entry: Path) -> None:
-    """Make the folder of an entry, with our mark; one that is there is kept."""
+    """Create the folder of an entry, with our mark; an existing folder is kept."""
     with guarded(entry, "making an entry of the cache"):
         entry.mkdir(parents=True, exist_ok=True)
         mark_entry(entry)
@@ -142,13 +142,13 @@ def mark_entry(entry: Path) -> None:
 
 
 def used(entry: Path) -> None:
-    """Mark an entry of the cache as used now."""
+    """Set the time of the last use of an entry to now."""
     with suppress(OSError):
         os.utime(entry, follow_symlinks=False)
 
 
 def prune(cache: Path, keep_s: float = KEEP_S) -> list[str]:
-    """Remove our entries (`<kind>/<name>`) that nobody has used for `keep_s` seconds, and nobody uses; return them."""
+    """Remove our entries (`<kind>/<name>`) that were not used for `keep_s` seconds and are not locked; return them."""
     if cache.is_symlink() or not _reads(cache / TAG, TAG_TEXT):
         return []
     limit = time.time() - keep_s
@@ -164,7 +164,7 @@ def _entries(cache: Path) -> Iterator[Path]:
 
 
 def _folders(parent: Path) -> list[Path]:
-    """Folders of this user, none of them a link."""
+    """Yield the folders of this user that are not links."""
     with suppress(OSError), os.scandir(parent) as rows:
         return sorted(
             Path(row.path)
@@ -177,8 +177,8 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _remove(cache: Path, entry: Path, limit: float) -> bool:
-    """Remove an entry unless somebody uses it or has used it meanwhile."""
-    with _alone(cache, entry) as alone:
+    """Remove an entry unless it is locked or was used since it was listed."""
+    with _exclusive(cache, entry) as alone:
         if not alone or _used_at(entry) >= limit:
             return False
         try:
@@ -198,7 +198,7 @@ def _used_at(entry: Path) -> float:
 
 
 def _reads(path: Path, text: str) -> bool:
-    """Whether a file, not a link to one, holds a text."""
+    """Whether a path is a regular file with this text, not a link."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
@@ -208,11 +208,11 @@ def _reads(path: Path, text: str) -> bool:
 
 
 @dataclass
-class _Holds:
-    """What this process uses of one cache.
+class _HeldLocks:
+    """The entries of one cache that this process has locked.
 
-    The locks are those of POSIX (fcntl): they belong to the process, and go with it or with any handle of the file
-    that it closes; so the file is opened once, and never closed.
+    POSIX locks (fcntl) belong to the process. They end with it, or when it closes any handle of the file. So the file
+    is opened once and never closed.
     """
 
     pid: int
@@ -220,56 +220,56 @@ class _Holds:
     names: set[str] = field(default_factory=set)
 
 
-_holds: dict[str, _Holds] = {}
+_held: dict[str, _HeldLocks] = {}
 
 
-def _holds_of(cache: Path) -> _Holds:
+def _held_locks(cache: Path) -> _HeldLocks:
     key = os.path.abspath(cache)
-    found = _holds.get(key)
+    found = _held.get(key)
     if found is None or found.pid != os.getpid() or not _is_open(found.handle, cache / LOCKS):
         cache.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        found = _holds[key] = _Holds(os.getpid(), os.open(cache / LOCKS, flags, 0o600))
+        found = _held[key] = _HeldLocks(os.getpid(), os.open(cache / LOCKS, flags, 0o600))
     return found
 
 
 def _is_open(handle: int, path: Path) -> bool:
-    """Whether a handle is that of the file at a path: somebody may have deleted the cache meanwhile."""
+    """Whether a handle is still that of the file at a path: the cache may have been deleted."""
     try:
         return os.path.samestat(os.fstat(handle), path.lstat())
     except OSError:
         return False
 
 
-def _hold(cache: Path, entry: Path) -> None:
+def _lock_shared(cache: Path, entry: Path) -> None:
     """Keep an entry from being removed until this process ends."""
     with guarded(cache, "locking an entry of the cache"):
-        holds = _holds_of(cache)
+        held = _held_locks(cache)
     name = str(entry.relative_to(cache))
-    if name not in holds.names:
-        with suppress(OSError):  # no such locks here: then `_alone` gets none either
-            fcntl.lockf(holds.handle, fcntl.LOCK_SH, 1, _offset(name))
-        holds.names.add(name)
+    if name not in held.names:
+        with suppress(OSError):  # no such locks here: then `_exclusive` gets none either
+            fcntl.lockf(held.handle, fcntl.LOCK_SH, 1, _offset(name))
+        held.names.add(name)
 
 
 @contextmanager
-def _alone(cache: Path, entry: Path) -> Iterator[bool]:
-    """Whether nobody uses an entry; nobody begins to within."""
-    holds, name = _holds_of(cache), str(entry.relative_to(cache))
-    if name in holds.names:  # a process does not exclude itself
+def _exclusive(cache: Path, entry: Path) -> Iterator[bool]:
+    """Yield whether the entry could be locked exclusively; the lock is held within."""
+    held, name = _held_locks(cache), str(entry.relative_to(cache))
+    if name in held.names:  # a process does not exclude itself
         yield False
         return
     try:
-        fcntl.lockf(holds.handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(name))
+        fcntl.lockf(held.handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _offset(name))
     except OSError:
         yield False
         return
     try:
         yield True
     finally:
-        fcntl.lockf(holds.handle, fcntl.LOCK_UN, 1, _offset(name))
+        fcntl.lockf(held.handle, fcntl.LOCK_UN, 1, _offset(name))
 
 
 def _offset(name: str) -> int:
-    """The byte of an entry; two that share one only keep each other."""
+    """The byte of an entry in the lock file; two entries that share a byte only keep each other."""
     return int.from_bytes(sha256(os.fsencode(name)).digest()[:6])

@@ -1,4 +1,4 @@
-"""How S3 is reached: one set of timeouts and retries for tasks, command lines and servers."""
+"""The S3 client: one set of timeouts and retries for tasks, command lines and servers."""
 
 from __future__ import annotations
 

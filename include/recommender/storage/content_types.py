@@ -20,7 +20,7 @@ BY_ENDING = {
 
 
 def content_type(key: str) -> str:
-    """What an object is; packed data is what it is packed as, so that nobody unpacks it on the way."""
+    """Return the Content-Type of a key; packed data gets the type of its packing, so that no proxy unpacks it."""
     name = key.rpartition("/")[2].lower()
     ending = name[name.rindex(".") :] if "." in name else ""
     return BY_ENDING.get(ending, DEFAULT)

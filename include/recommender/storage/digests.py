@@ -1,7 +1,7 @@
 """SHA-256 of local files, computed once a process for each state of a file.
 
 A file is known by its identity: device, inode, size, and the times of its last change. Whoever changes a file, or puts
-another in its place, changes the identity, and the file is hashed again. Another process begins with no knowledge.
+another in its place, changes the identity, and the file is hashed again. A new process starts with no digests.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, about: os.stat_result) -> Identity:
-        """The identity in the answer of `stat`."""
+        """The identity from the result of `stat`."""
         return cls(about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
 
     def settled(self, now_ns: int) -> bool:
-        """Whether every change from `now_ns` on leaves another identity. Never where times are whole seconds."""
+        """Whether every change from `now_ns` on changes the identity. Never true if times are whole seconds."""
         fine = bool(self.changed_ns % SECOND_NS)
         return fine and max(self.modified_ns, self.changed_ns) + TICK_NS < now_ns
 
@@ -43,7 +43,7 @@ _known: dict[Identity, str] = {}
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal; read only where this process does not know it yet."""
+    """SHA-256 of a file, in hexadecimal; the file is read only if its digest is not known yet."""
     with path.open("rb") as file:
         began_ns, before = time.time_ns(), Identity.of(os.fstat(file.fileno()))
         if before in _known:
@@ -55,10 +55,10 @@ def file_sha256(path: Path) -> str:
 
 
 def remember(digests: Mapping[Path, str]) -> None:
-    """Take the digests of verified files in a private directory, which is then renamed to where others find it.
+    """Store the digests of verified files in a private directory that is then renamed to its public place.
 
-    Waits until the files are settled, at most one tick: the rename keeps their identity, and who changes one later
-    changes the identity.
+    Waits until the files are settled, at most one tick. The rename keeps their identity, and a later change of a file
+    changes it.
     """
     states = {Identity.of(path.stat()): digest for path, digest in digests.items()}
     if not all(state.settled(time.time_ns()) for state in states):
@@ -67,5 +67,5 @@ def remember(digests: Mapping[Path, str]) -> None:
 
 
 def forget() -> None:
-    """Know nothing, as a new process."""
+    """Delete all digests, as in a new process."""
     _known.clear()

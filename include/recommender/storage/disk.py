@@ -1,4 +1,4 @@
-"""What the local disk refuses, as one of our errors: which path, for what, how much is free, and what to do."""
+"""Errors of the local disk as ConfigError: which path, for what purpose, how much is free, and the fix."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ ERRNO_IN_TEXT = re.compile(r"\[errno (\d+)\]", re.IGNORECASE)
 def guarded(
     path: Path, doing: str, needed_bytes: int | None = None, *, written_in: Path | None = None
 ) -> Iterator[None]:
-    """Turn what the disk refuses within into a ConfigError; other errors pass.
+    """Turn errors of the disk within the block into ConfigError; other errors pass.
 
     Parameters
     ----------
-    path : what is written, or the folder that is written to
-    doing : what this is for, such as "the output of train_als"
-    needed_bytes : how much is to be written, where that is known
-    written_in : where it is not, the folder whose size says how much there was already
+    path : the file that is written, or the folder
+    doing : the purpose, such as "the output of train_als"
+    needed_bytes : size of the write, if it is known
+    written_in : if it is not, the folder whose size is reported as already written
     """
     try:
         yield
@@ -62,8 +62,8 @@ def _refusal(error: OSError) -> tuple[str, str] | None:
     number = error.errno
     if number is None and SHORT_WRITE.search(str(error)):
         number = errno.ENOSPC
-    if number is None and (told := ERRNO_IN_TEXT.search(str(error))):
-        number = int(told[1])
+    if number is None and (details := ERRNO_IN_TEXT.search(str(error))):
+        number = int(details[1])
     return REFUSALS.get(number) if number is not None else None
 
 
@@ -78,17 +78,17 @@ def _message(
     what, remedy = refused
     own = error.filename2 or error.filename
     at = f" (at {own})" if isinstance(own, str) and own != str(path) else ""
-    told = []
+    details = []
     free = _free_bytes(path)
     if free is not None:
-        told.append(f"{free / 1e6:,.1f} MB are free")
+        details.append(f"{free / 1e6:,.1f} MB are free")
     if needed_bytes is not None:
-        told.append(f"{needed_bytes / 1e6:,.1f} MB are needed")
+        details.append(f"{needed_bytes / 1e6:,.1f} MB are needed")
     elif written_in is not None:
-        told.append(f"{_written_bytes(written_in) / 1e6:,.1f} MB were written and more is needed")
+        details.append(f"{_written_bytes(written_in) / 1e6:,.1f} MB were written and more is needed")
     if short := SHORT_WRITE.search(str(error)):
-        told.append(f"{short[2]} of {short[1]} values of an array could be written")
-    return f"{path}: {what}. It was needed for {doing}{at}. {'; '.join(told)}. {remedy}"
+        details.append(f"{short[2]} of {short[1]} values of an array could be written")
+    return f"{path}: {what}. It was needed for {doing}{at}. {'; '.join(details)}. {remedy}"
 
 
 def _free_bytes(path: Path) -> int | None:

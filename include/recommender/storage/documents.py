@@ -1,6 +1,6 @@
-"""Stored documents: JSON that somebody else may have written, parsed within bounds and checked against a type.
+"""Stored documents: untrusted JSON, parsed within bounds and checked against a type.
 
-Whatever is wrong with one ends in a DataError that names the object, every field that is wrong, and what to do.
+Every fault becomes a DataError that names the object, every wrong field, and the fix.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def parse_json(raw: bytes, where: str, remedy: str) -> Any:
-    """A JSON value.
+    """Parse a JSON value.
 
     Parameters
     ----------
     where : URI or path, for the message
-    remedy : what to do about it, a sentence
+    remedy : the fix, a sentence
 
     Raises
     ------
@@ -66,7 +66,7 @@ def parse_json(raw: bytes, where: str, remedy: str) -> Any:
 
 
 def check_small(size_bytes: int, where: str, remedy: str) -> None:
-    """Raise DataError where something that is read as a whole is larger than it ever is."""
+    """Raise DataError if an object that is read as a whole is larger than SMALL_BYTES."""
     if size_bytes > SMALL_BYTES:
         raise DataError(
             f"{where}: {size_bytes:,} bytes, expected at most {SMALL_BYTES:,}. Something else than this project wrote "
@@ -115,7 +115,7 @@ def _check_values(value: Any) -> None:
 
 
 def instant_problem(name: str, text: str) -> str | None:
-    """Why a text is not an instant in ISO 8601 with its zone; None where it is one."""
+    """Return why a text is not an instant in ISO 8601 with its zone; None if it is."""
     try:
         if datetime.fromisoformat(text).tzinfo is not None:
             return None
@@ -125,7 +125,7 @@ def instant_problem(name: str, text: str) -> str | None:
 
 
 def load_json(path: Path, remedy: str) -> Any:
-    """The JSON value in a local file. Raises DataError, also where there is no such file."""
+    """The JSON value in a local file. Raises DataError, also if there is no such file."""
     try:
         size_bytes = path.stat().st_size
         check_small(size_bytes, str(path), remedy)
@@ -137,11 +137,11 @@ def load_json(path: Path, remedy: str) -> Any:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a message says of a document besides the fault.
+    """The parts of a message about a document, besides the fault.
 
     where : URI or path
     what : what it should be, such as "a tuned configuration"
-    remedy : what to do about it, a sentence
+    remedy : the fix, a sentence
     """
 
     where: str
@@ -149,25 +149,25 @@ class Origin:
     remedy: str
 
     def refusal(self, problems: Sequence[str]) -> DataError:
-        """The error that names the first `MAX_PROBLEMS` of some problems."""
+        """An error that names the first `MAX_PROBLEMS` of the problems."""
         more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
         return DataError(f"{self.where}: not {self.what} ({'; '.join(problems[:MAX_PROBLEMS])}{more}). {self.remedy}")
 
 
 def decode(raw: bytes, type_: type[Document], origin: Origin) -> Document:
-    """A stored document of a type. Raises what `parse_json` and `checked` raise."""
+    """Decode a stored document of a type. Raises DataError as `parse_json` and `checked` do."""
     return checked(parse_json(raw, origin.where, origin.remedy), type_, origin)
 
 
 def checked(value: Any, type_: type[Document], origin: Origin) -> Document:
-    """A parsed JSON value as a document of a type, a msgspec.Struct or a dataclass.
+    """Convert a parsed JSON value into a document of a type, a msgspec.Struct or a dataclass.
 
-    Unknown fields are refused, except by a Struct that does not forbid them: that reads a part of what is stored.
+    Unknown fields are refused, except by a Struct that does not forbid them: it reads a part of the document.
 
     Raises
     ------
     DataError
-        Naming each field that is wrong, with its path and what was expected.
+        The message names each wrong field with its path and the expected value.
     """
     problems = list(_problems(value, type_))
     if not problems:
@@ -184,7 +184,7 @@ def plain(document: Any) -> Any:
 
 
 def _number(value: object) -> float:
-    """numpy's float64 is a float, and msgspec does not take it for one."""
+    """Convert numpy's numbers, which msgspec does not encode."""
     if isinstance(value, float):
         return float(value)
     raise TypeError(f"{type(value).__name__} cannot be stored as JSON")
@@ -199,7 +199,7 @@ def to_json(document: Any) -> bytes:
 
 
 def _problems(value: Any, type_: Any) -> Iterator[str]:
-    """What is wrong with each field of a document; of another type nothing is looked for."""
+    """Return the problems of the fields of a document; none for another type."""
     if not hasattr(type_, "__struct_config__") and not dataclasses.is_dataclass(type_):
         return
     if not isinstance(value, dict):
@@ -233,7 +233,7 @@ def _is_required(type_: Any, name: str) -> bool:
 
 
 def _field_problems(name: str, value: Any, hint: Any) -> Iterator[str]:
-    """A dict is converted value by value, since msgspec does not name the key."""
+    """Return the problems of one field; a dict is converted value by value, since msgspec does not name the key."""
     if get_origin(hint) is dict and isinstance(value, dict) and get_args(hint)[1] is not Any:
         for key, each in value.items():
             yield from _conversion_problem(f"{name}[{ascii(key)[:80]}]", each, get_args(hint)[1])
@@ -249,7 +249,7 @@ def _conversion_problem(name: str, value: Any, hint: Any) -> Iterator[str]:
 
 
 def _fault(name: str, error: msgspec.ValidationError) -> str:
-    """msgspec's message, which ends in " - at `$.path`" within a field, with the path in front."""
+    """Return the message of msgspec with the path in front, instead of " - at `$.path`" at its end."""
     text, _, path = str(error).partition(" - at `$")
     place = f"{name}{path.removesuffix('`')}".lstrip(".")
     return f"{place}: {text}" if place else text

@@ -1,4 +1,4 @@
-"""What boto3 raises, as one of our errors: who can fix it, and whether another try can help.
+"""Translate errors of boto3 into ours: who can fix it, and whether another try can help.
 
 Only what passes by itself is a TransientError. What a person has to fix is a ConfigError (a setting, a right, the
 store) or a DataError (the object).
@@ -61,7 +61,7 @@ UNKNOWN_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socke
 
 @dataclass(frozen=True)
 class Cause:
-    """What an answer means: the kind of our error, what is wrong, and what to do."""
+    """The meaning of an answer: the class of our error, the problem, and the fix."""
 
     kind: Kind
     text: str
@@ -72,7 +72,7 @@ PASSING = Cause(TransientError, "the store failed for now; try again")
 DAMAGED = Cause(TransientError, "the data was damaged on its way; try again")
 CLASH = Cause(TransientError, "another request is in progress; try again")
 EXPIRED = Cause(ConfigError, f"the credentials have expired or are not valid. Renew those of {CONNECTION}.")
-UNKNOWN_KEY = Cause(ConfigError, f"access denied: the store does not know the access key id. {KEYS_OF}.")
+UNKNOWN_KEY = Cause(ConfigError, f"access denied: the access key id is unknown to the store. {KEYS_OF}.")
 SIGNATURE = Cause(
     ConfigError,
     f"access denied: the signature does not match. The secret key is wrong, or a proxy changes requests. {KEYS_OF}.",
@@ -109,7 +109,7 @@ PATH_TAKEN = Cause(
     DataError, "the store keeps objects as files, and a part of the name is an object itself. Delete or rename that."
 )
 REFUSED = Cause(ConfigError, "the store refuses the request as it was made.")
-UPLOAD_GONE = Cause(TransientError, "the upload was ended meanwhile (by a lifecycle rule or a person); try again")
+UPLOAD_GONE = Cause(TransientError, "the upload was aborted (by a lifecycle rule or a person); try again")
 CHANGED = Cause(DataError, "the object is shorter than it was when it was listed. Run the task again.")
 ENCRYPTION = Cause(ConfigError, "the object or bucket wants other encryption settings than those of the request.")
 PAYER = Cause(ConfigError, "access denied: the requester has to pay for this bucket, which this project does not do.")
@@ -177,12 +177,12 @@ BY_STATUS = {
 
 
 def translate(error: BaseException, verb: str, uri: str, endpoint: str = "") -> RecommenderError:
-    """The one of our errors that an error of boto3 means.
+    """Return our error for an error of boto3.
 
     Parameters
     ----------
     verb : what was tried: read, write, list, delete, create, reach
-    endpoint : the address of the store, where it is known
+    endpoint : the address of the store, if it is known
     """
     if isinstance(error, Boto3Error) and error.__context__ is not None:
         # The transfer manager wraps what it met, and keeps of it only the text.
@@ -197,64 +197,64 @@ def translate(error: BaseException, verb: str, uri: str, endpoint: str = "") -> 
 
 
 def _of_transport(error: BaseException) -> Cause:
-    """What an error without an answer of the store means."""
-    said = printable(error)
+    """Return the cause of an error without an answer of the store."""
+    reason = printable(error)
     if isinstance(error, NO_CREDENTIALS):
         text = (
-            f"no AWS credentials ({said}). Set them in the Airflow connection aws_default (or that of "
+            f"no AWS credentials ({reason}). Set them in the Airflow connection aws_default (or that of "
             "RECOMMENDER_AWS_CONN_ID); outside Airflow in the environment (AWS_PROFILE, or AWS_ACCESS_KEY_ID and its "
             "secret)."
         )
         return Cause(ConfigError, text)
     if isinstance(error, CredentialRetrievalError):
         passing = error.kwargs.get("provider") in METADATA_SERVICES
-        return Cause(TransientError if passing else ConfigError, f"the credentials cannot be had: {said}")
+        return Cause(TransientError if passing else ConfigError, f"the credentials cannot be had: {reason}")
     if isinstance(error, ParamValidationError):
-        return Cause(ConfigError, f"{said}. Correct the bucket's name or the prefix in the URI.")
+        return Cause(ConfigError, f"{reason}. Correct the bucket's name or the prefix in the URI.")
     if isinstance(error, (NoRegionError, UnknownEndpointError)):
-        return Cause(ConfigError, f"{said} Set region_name of {CONNECTION}.")
+        return Cause(ConfigError, f"{reason} Set region_name of {CONNECTION}.")
     if isinstance(error, ProfileNotFound):
-        return Cause(ConfigError, f"{said}. Correct profile_name of the connection, or AWS_PROFILE.")
+        return Cause(ConfigError, f"{reason}. Correct profile_name of the connection, or AWS_PROFILE.")
     if isinstance(error, (ResponseParserError, KeyError)):
-        return Cause(ConfigError, f"{NOT_S3} ({said}).")
-    return _of_network(error, said)
+        return Cause(ConfigError, f"{NOT_S3} ({reason}).")
+    return _of_network(error, reason)
 
 
-def _of_network(error: BaseException, said: str) -> Cause:
+def _of_network(error: BaseException, reason: str) -> Cause:
     if isinstance(error, SSLError):
-        return _of_tls(error, said)
+        return _of_tls(error, reason)
     if isinstance(error, ProxyConnectionError):
         inner = printable(error.kwargs.get("error", ""))
         refused = re.search(r"Tunnel connection failed: (?!408|425|429)(4\d\d|501)", inner)
-        text = f"{said} ({inner}). Correct HTTPS_PROXY, or list the store in NO_PROXY"
+        text = f"{reason} ({inner}). Correct HTTPS_PROXY, or list the store in NO_PROXY"
         return Cause(ConfigError if refused else TransientError, text)
     if isinstance(error, EndpointConnectionError) and _unknown_host(error):
-        text = f"there is no such host ({said}). Correct endpoint_url or region_name of {CONNECTION}."
+        text = f"there is no such host ({reason}). Correct endpoint_url or region_name of {CONNECTION}."
         return Cause(ConfigError, text)
     inner_error = getattr(error, "kwargs", {}).get("error")
     if isinstance(inner_error, (LocationParseError, UnicodeError, FileNotFoundError, PermissionError)):
-        return Cause(ConfigError, f"{said}. Correct endpoint_url, or the certificate's path, of {CONNECTION}.")
+        return Cause(ConfigError, f"{reason}. Correct endpoint_url, or the certificate's path, of {CONNECTION}.")
     if isinstance(inner_error, (TypeError, ValueError)):  # such as a 303, which trips over signed headers
-        return Cause(ConfigError, f"{NOT_S3} ({said}).")
+        return Cause(ConfigError, f"{NOT_S3} ({reason}).")
     network = (AnyConnectionError, HTTPClientError, IncompleteReadError, MetadataRetrievalError, HTTPError)
     if isinstance(error, (*network, ChecksumError, FlexibleChecksumError)) or not isinstance(error, BotoCoreError):
-        return Cause(TransientError, said)
-    return Cause(ConfigError, f"{said}. Correct {CONNECTION}, or the URI.")
+        return Cause(TransientError, reason)
+    return Cause(ConfigError, f"{reason}. Correct {CONNECTION}, or the URI.")
 
 
-def _of_tls(error: SSLError, said: str) -> Cause:
-    """A certificate or a protocol is a person's; a handshake that broke off is not."""
-    if any(sign in said for sign in ("EOF", "timed out", "reset by peer", "Connection aborted")):
-        return Cause(TransientError, said)
+def _of_tls(error: SSLError, reason: str) -> Cause:
+    """A broken handshake is transient; a wrong certificate or protocol needs a person."""
+    if any(sign in reason for sign in ("EOF", "timed out", "reset by peer", "Connection aborted")):
+        return Cause(TransientError, reason)
     text = (
-        f"{said}. Correct the store's certificate, give its authority in `verify` of the connection (outside Airflow "
+        f"{reason}. Correct the store's certificate, give its authority in `verify` of the connection (outside Airflow "
         "AWS_CA_BUNDLE), or correct http or https in endpoint_url."
     )
     return Cause(ConfigError, text)
 
 
 def _unknown_host(error: BaseException) -> bool:
-    """Whether a name server said that there is no such name; one that did not answer is a passing fault."""
+    """Whether a name server answered that the host does not exist; no answer is a transient fault."""
     return any(isinstance(link, socket.gaierror) and link.errno in UNKNOWN_HOST for link in _chain(error))
 
 
@@ -273,9 +273,9 @@ def _of_answer(cannot: str, verb: str, uri: str, error: ClientError, endpoint: s
     body = error.response.get("Error", {})
     code = printable(body.get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    said = printable(body.get("Message", ""))
+    reason = printable(body.get("Message", ""))
     answer = " ".join(filter(None, [str(status or ""), "" if code == str(status) else code]))
-    heard = f"{answer}: {said}" if said and said != code else answer
+    heard = f"{answer}: {reason}" if reason and reason != code else answer
     if 300 <= status < 400 or code in {"PermanentRedirect", "TemporaryRedirect", "Redirect"}:
         return ConfigError(f"{cannot}: {_redirect(error, answer, endpoint)}")
     if code == "NoSuchKey":
@@ -289,18 +289,18 @@ def _of_answer(cannot: str, verb: str, uri: str, error: ClientError, endpoint: s
         )
     if status == 404 and code not in BY_CODE:
         return _of_404(cannot, verb, uri, error)
-    cause = _cause(verb, status, code, said, error)
+    cause = _cause(verb, status, code, reason, error)
     return cause.kind(f"{cannot}: {cause.text} (The store answered {heard}.)")
 
 
 def _of_404(cannot: str, verb: str, uri: str, error: ClientError) -> RecommenderError:
-    """A HEAD has no body to tell a missing object from a missing bucket; whatever else is 404 is no S3 answer."""
+    """A HEAD has no body, so a missing object looks like a missing bucket; any other 404 is not from S3."""
     if error.operation_name == "HeadObject":
         return NotFound(f"{uri}: there is no such object")
     return ConfigError(f"{cannot}: the answer is 404 without a code of S3: {NOT_S3}.")
 
 
-def _cause(verb: str, status: int, code: str, said: str, error: ClientError) -> Cause:
+def _cause(verb: str, status: int, code: str, reason: str, error: ClientError) -> Cause:
     if code in BY_CODE:
         return BY_CODE[code]
     if "Throttl" in code:
@@ -312,7 +312,7 @@ def _cause(verb: str, status: int, code: str, said: str, error: ClientError) -> 
     if status in BY_STATUS:
         return BY_STATUS[status]
     if status in {401, 403} or "AccessDenied" in code:
-        return _denied(verb, said, error)
+        return _denied(verb, reason, error)
     if status >= 500:
         return PASSING
     if status == 400 and code in {"400", "Bad Request", ""}:
@@ -324,9 +324,9 @@ def _cause(verb: str, status: int, code: str, said: str, error: ClientError) -> 
     return Cause(DataError, "the store refuses that.")
 
 
-def _denied(verb: str, said: str, error: ClientError) -> Cause:
-    """A 403 without a code of its own: by what the store says of it."""
-    low = said.lower()
+def _denied(verb: str, reason: str, error: ClientError) -> Cause:
+    """Return the cause of a 403 without a specific code, from the text of the answer."""
+    low = reason.lower()
     if "kms" in low:
         return KMS
     if "requester pays" in low:

@@ -1,4 +1,4 @@
-"""Objects in S3: read, write, conditional write, list. Every fault becomes one of our errors, naming bucket and key."""
+"""Objects in S3: read, write, conditional write, list. Every fault becomes our error with bucket and key."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ Progress = Callable[[int, int], None]
 
 
 class _BrokeOffError(TransientError):
-    """A body that broke off while it was read: botocore retries requests, but not that."""
+    """A response body ended early: botocore retries requests, but not this."""
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One listed object: where, how long, and which content (`etag`; not a hash of the bytes).
+    """One listed object: key, size and version (`etag`; not a hash of the bytes).
 
-    modified_at : when it was written, by the store's clock, where that was asked for
+    modified_at : time of the last write by the clock of the store; None if it was not requested
     """
 
     key: str
@@ -73,7 +73,7 @@ class ObjectStore:
     prefix: str = ""
 
     def __post_init__(self) -> None:
-        """Keep the client from retrying what only a person can fix."""
+        """Make the client retry transient faults only."""
         watch(self.client)
 
     @classmethod
@@ -83,7 +83,7 @@ class ObjectStore:
         return cls(client, bucket, prefix)
 
     def under(self, prefix: str) -> ObjectStore:
-        """The same bucket, deeper down."""
+        """The store with a longer prefix."""
         return ObjectStore(self.client, self.bucket, self._full(prefix.strip("/")))
 
     def uri(self, key: str) -> str:
@@ -91,18 +91,18 @@ class ObjectStore:
         return f"s3://{self.bucket}/{self._full(key)}"
 
     def _shown(self, key: str) -> str:
-        """The URI for a message: whoever writes into the bucket chooses the key."""
+        """The URI, made safe for a message: the key is untrusted."""
         return shown(self.uri(key))
 
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     def read(self, key: str) -> bytes:
-        """The bytes of a small object. Raises NotFound, and DataError where it is not small."""
+        """Return the bytes of a small object. Raises NotFound, and DataError if it is not small."""
         return self.read_tagged(key)[0]
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
-        """The bytes of a small object and the ETag they were read at. Raises as `read` does."""
+        """Return the bytes of a small object and their ETag. Raises as `read` does."""
         return self._get(key, SMALL_BYTES)
 
     @retry(
@@ -128,7 +128,7 @@ class ObjectStore:
         return body, self._etag("read", key, answer)
 
     def _etag(self, verb: str, key: str, answer: Mapping[str, Any]) -> str:
-        """The ETag of an answer. What is no S3 service (a proxy's page) also answers 200, but without one."""
+        """Return the ETag of an answer. An answer without one (a proxy's page) is not from S3."""
         if "ETag" not in answer:
             raise ConfigError(f"Cannot {verb} {self._shown(key)} at {self._endpoint}: no ETag in the answer; {NOT_S3}.")
         return str(answer["ETag"])
@@ -155,7 +155,7 @@ class ObjectStore:
             self.client.upload_file(str(path), self.bucket, self._full(key), ExtraArgs=about)
 
     def exists(self, key: str) -> bool:
-        """Whether the object is there."""
+        """Whether the object exists."""
         try:
             self.head(key)
         except NotFound:
@@ -163,13 +163,13 @@ class ObjectStore:
         return True
 
     def head(self, key: str) -> ObjectInfo:
-        """Size and ETag. Raises NotFound."""
+        """Return size and ETag. Raises NotFound."""
         with self._named("read", key):
             answer = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
         return ObjectInfo(key, answer["ContentLength"], self._etag("read", key, answer))
 
     def walk(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """All objects below a relative prefix, in the order of their keys."""
+        """Yield all objects below a relative prefix, in the order of their keys."""
         skip = len(self._full(""))
         for page in self._pages(prefix):
             for row in page.get("Contents", []):
@@ -184,7 +184,7 @@ class ObjectStore:
         return sorted(names)
 
     def _pages(self, prefix: str, **options: Any) -> Iterator[Mapping[str, Any]]:
-        """The pages of a listing. Raises ConfigError for a page that is none, which would pass for an empty one."""
+        """Yield the pages of a listing. Raises ConfigError if a page is not from S3: it would look empty."""
         with self._named("list", prefix):
             paginator = self.client.get_paginator("list_objects_v2")
             for page in paginator.paginate(Bucket=self.bucket, Prefix=self._full(prefix), **options):
@@ -193,7 +193,7 @@ class ObjectStore:
                 yield page
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects, a thousand a request; those that are not there are no error."""
+        """Delete objects, a thousand a request; a missing object is not an error."""
         for start in range(0, len(keys), DELETE_KEYS):
             batch = keys[start : start + DELETE_KEYS]
             rows: Any = [{"Key": self._full(key)} for key in batch]
@@ -205,7 +205,7 @@ class ObjectStore:
                 raise ConfigError(f"Cannot delete {self._shown(batch[0])} at {self._endpoint}: {NOT_S3}.")
 
     def _not_deleted(self, failed: Sequence[Any]) -> RecommenderError:
-        """One error for the keys that stay: what a person has to fix goes before what may pass."""
+        """Return one error for the keys that were not deleted; permanent causes come before transient ones."""
         errors = []
         for row in failed:
             # The answer to the whole request was 200; of a key the code alone says what it was.
@@ -221,12 +221,12 @@ class ObjectStore:
     ) -> str:
         """Fetch an object by parallel ranged reads pinned to its ETag; return the SHA-256 of the bytes.
 
-        The file appears under its name only when whole and verified; otherwise nothing is left behind.
+        The file gets its name only when it is complete and verified; otherwise it is deleted.
 
         Raises
         ------
         DataError
-            The object changed meanwhile, came short, or has another SHA-256 than expected.
+            The object changed during the download, was truncated, or has an unexpected SHA-256.
         ConfigError
             The disk is full, or may not be written to.
         """
@@ -260,11 +260,11 @@ class ObjectStore:
         except PreconditionFailed as error:
             raise DataError(
                 f"{self._shown(info.key)}: the object changed while it was read (it is no longer the one with ETag "
-                f"{info.etag}). Run the task resolve_snapshot again, once nobody writes there."
+                f"{info.etag}). Run the task resolve_snapshot again, when no upload is running."
             ) from error
         if len(data) != end - start:
             raise TransientError(
-                f"{self._shown(info.key)}: bytes {start}-{end - 1} came short ({len(data)} of {end - start}); try again"
+                f"{self._shown(info.key)}: bytes {start}-{end - 1} truncated ({len(data)} of {end - start}); try again"
             )
         with part.open("r+b") as file:
             file.seek(start)

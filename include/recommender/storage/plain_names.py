@@ -1,4 +1,4 @@
-"""Names that come from elsewhere: what may become part of a path on disk or of a key."""
+"""Untrusted names: which may become part of a path on disk or of a key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ REFUSED_KINDS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 def name_problem(name: object) -> str | None:
-    """Why something is not a plain name, one that stays within its folder; None where it is one.
+    """Return why a value is not a plain name, one that stays within its folder; None if it is.
 
     Plain is text of at most 255 bytes without `/`, `\\`, `:`, control characters or a leading dot.
     """
@@ -32,7 +32,7 @@ def name_problem(name: object) -> str | None:
 
 
 def plain_name(name: str) -> str:
-    """The name itself. Raises ValueError, with the reason, where it is not plain."""
+    """Return the name. Raises ValueError with the reason if it is not plain."""
     problem = name_problem(name)
     if problem:
         raise ValueError(f"the name {ascii(name)[:80]} {problem}; expected a plain file name")

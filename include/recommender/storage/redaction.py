@@ -1,4 +1,4 @@
-"""Texts of other programs made fit for a message: no login, no signature, no control character, not too long."""
+"""Clean texts of other programs for a message: no login, no signature, no control character, limited length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def printable(text: object) -> str:
-    """A text in one line, shortened, without logins in URLs and without the values of signatures and tokens."""
+    """Return a text in one line, shortened, without logins in URLs and values of signatures and tokens."""
     # Cut first: the text may be a whole page. A value that is cut in half is still hidden, by the name before it.
     clean = _CONTROL.sub(" ", str(text)[:MOST_READ]).strip()
     clean = _VALUES.sub(r"\1=***", _LOGIN.sub("***@", clean))

@@ -1,4 +1,4 @@
-"""What botocore is kept from: retrying what a person has to fix, and following redirects in a circle."""
+"""Limits for botocore: it retries transient faults only, and follows no redirect in a circle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "recommender-retries"
 
 
 def watch(client: S3Client) -> None:
-    """Let a client retry only what `translate` calls transient. May be called any number of times."""
+    """Make a client retry only the faults that `translate` calls transient. May be called repeatedly."""
     client.meta.events.register_first(EVENT, _judge, unique_id=NAME)  # type: ignore[arg-type]
 
 
@@ -29,7 +29,7 @@ def _judge(
     request_dict: Mapping[str, Any] | None = None,
     **_: Any,
 ) -> bool | None:
-    """Botocore's question whether to try again: False forbids it, None leaves it to botocore."""
+    """Handler of botocore's retry event: False forbids a retry, None leaves the decision to botocore."""
     error = caught_exception
     if response is not None and response[0] is not None and response[0].status_code >= 300:
         if _knows_the_region(response[1]):
@@ -48,7 +48,7 @@ def _knows_the_region(answer: Mapping[str, Any]) -> bool:
 
 
 def _forbid_redirect(request: Mapping[str, Any]) -> None:
-    """Botocore would ask the bucket for its region; where that is redirected too, it asks until the stack ends."""
+    """Stop botocore from asking the bucket for its region: if that is redirected too, it recurses without end."""
     about = request.get("context", {}).get("s3_redirect")
     if about is not None:
         about["redirected"] = True

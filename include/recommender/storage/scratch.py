@@ -1,8 +1,8 @@
-"""Private directories and files on local disk. What a killed process leaves of them, the next one removes.
+"""Private directories and files on local disk. The next process removes those of a killed one.
 
-An owner holds a lock (flock) on what it made, which the kernel releases when the process ends, however it ends. So
-what is not locked belongs to nobody. Where the file system knows no such locks, nothing is removed. Neither is what
-has another name than ours, belongs to another user, or is a symbolic link.
+The owner holds a lock (flock) on its directory or file, which the kernel releases when the process ends. So an entry
+without a lock is abandoned. Nothing is removed if the file system has no such locks, or if an entry has another prefix,
+belongs to another user, or is a symbolic link.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @contextmanager
 def scratch_directory(parent: Path, purpose: str = "work") -> Iterator[Path]:
-    """A directory that goes away afterwards; abandoned ones of that purpose go first."""
+    """A private directory, deleted afterwards; abandoned ones of the same purpose are deleted first."""
     parent.mkdir(parents=True, exist_ok=True)
     prefix = f"{OURS}{purpose}-"
     sweep(parent, prefix)
@@ -43,14 +43,14 @@ def scratch_directory(parent: Path, purpose: str = "work") -> Iterator[Path]:
 
 @contextmanager
 def scratch_file(path: Path) -> Iterator[Path]:
-    """An empty file beside a path, for a rename to it; gone afterwards, abandoned ones for that path before."""
+    """An empty file beside a path, to be renamed to it; deleted afterwards. Abandoned ones are deleted first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # Of the name only a hash: with more around it, a name of 255 bytes would be too long.
     prefix = f"{OURS}{sha256(os.fsencode(path.name)).hexdigest()[:16]}-"
     sweep(path.parent, prefix)
     while True:
-        made, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
-        os.close(made)
+        created, name = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+        os.close(created)
         handle = _owned(Path(name))
         if handle is not None:
             break
@@ -62,7 +62,7 @@ def scratch_file(path: Path) -> Iterator[Path]:
 
 
 def sweep(parent: Path, prefix: str) -> None:
-    """Remove what bears a prefix, which begins with `OURS`, is this user's, and belongs to no living process."""
+    """Remove entries with a prefix (it begins with `OURS`) that belong to this user and are not locked."""
     assert prefix.startswith(OURS)
     for path in [path for path in parent.iterdir() if path.name.startswith(prefix)]:
         with suppress(OSError):
@@ -78,7 +78,7 @@ def sweep(parent: Path, prefix: str) -> None:
 
 
 def _owned(path: Path) -> int | None:
-    """A locked handle of what was just made; None where somebody who swept was quicker."""
+    """Return a locked handle of a new entry; None if a concurrent sweep removed it."""
     try:
         handle = os.open(path, _OPEN)
     except FileNotFoundError:

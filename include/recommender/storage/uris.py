@@ -1,6 +1,6 @@
-"""S3 URIs: taken literally, and refused where they name no bucket or no prefix.
+"""S3 URIs: read literally, and refused without a bucket or a prefix.
 
-A key may hold `#`, `?` and `%`, which mean something in other URIs. Nothing is decoded here, and nothing is cut off.
+A key may contain `#`, `?` and `%`, which have a meaning in other URIs. Nothing is decoded or removed here.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ..parameters.of_search import SPACE
 from ..reporting.plots import ACCENT, INK, OTHER, svg
-from .records import Result
+from .records import TrialResult
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 COLUMNS = 3
 
 
-def history(results: Sequence[Result], floor: float, top_k: int) -> Markup:
-    """Each trial's recall in the order of asking, by what became of it, and the best so far of those that may win."""
+def history(results: Sequence[TrialResult], floor: float, top_k: int) -> Markup:
+    """Plot each trial's recall in order, by its outcome, and the best eligible trial so far."""
     kinds = {
         "may win": [row for row in results if not row.pruned and row.coverage >= floor],
         "covers too little": [row for row in results if not row.pruned and row.coverage < floor],
@@ -48,8 +48,8 @@ def history(results: Sequence[Result], floor: float, top_k: int) -> Markup:
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
 
     best = max((row.objective for row in may_win), default=0.0)
-    told = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items())
-    return svg("search", f"Recall@{top_k} of {len(results)} trials: {told}; the best {best:.4f}", 3.2, draw)
+    counts = ", ".join(f"{len(rows)} {kind}" for kind, rows in kinds.items())
+    return svg("search", f"Recall@{top_k} of {len(results)} trials: {counts}; the best {best:.4f}", 3.2, draw)
 
 
 def importance(shares: Mapping[str, float]) -> Markup:
@@ -68,7 +68,7 @@ def importance(shares: Mapping[str, float]) -> Markup:
     return svg("importance", alt, 0.7 + 0.24 * len(shares), draw)
 
 
-def slices(results: Sequence[Result], names: Sequence[str], top_k: int) -> Markup:
+def slices(results: Sequence[TrialResult], names: Sequence[str], top_k: int) -> Markup:
     """Recall against each parameter, one panel a parameter."""
     whole = [row for row in results if not row.pruned]
     if not whole:
@@ -95,5 +95,5 @@ def slices(results: Sequence[Result], names: Sequence[str], top_k: int) -> Marku
             axes.set_title(name)
             axes.grid(axis="y")
 
-    alt = f"Recall@{top_k} of the trials that were judged at all cuts, against {', '.join(names)}"
+    alt = f"Recall@{top_k} of the trials that were judged at all splits, against {', '.join(names)}"
     return svg("slices", alt, 0.3 + 1.6 * -(-len(names) // COLUMNS), draw)

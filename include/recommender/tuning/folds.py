@@ -1,4 +1,4 @@
-"""Points in time inside the train part: where trials are judged. The gate's holdout is out of reach."""
+"""The split times inside the train part at which trials are judged, without the gate's holdout."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ..errors import DataError
 
 
 def inner_instants(reviews: Reviews, as_of_s: int, config: EncodeConfig, n: int) -> list[int]:
-    """n + 1 instants, ascending, in seconds; the last is the cut of a retraining at `as_of_s`.
+    """Return n + 1 instants, ascending, in seconds; the last is the split time of a retraining at `as_of_s`.
 
-    Each is the cut of the one after it: what a fold as of one holds out begins where the fold before it ends. So no
-    interaction is held out twice, and none of them is in what that retraining would hold out.
+    Each is the split time of the next one: the holdout of a fold begins where the fold before it ends. So no
+    interaction is held out twice, and none lies in the holdout of that retraining.
 
     Raises
     ------
     DataError
-        Train is too short to be cut that often.
+        Train is too short to be split that often.
     """
     left = deduplicate(before(reviews, as_of_s))
     instants: list[int] = []
     try:
         for _ in range(n + 2):
-            instants.append(time_split(left, config.holdout_fraction).cut_s)
+            instants.append(time_split(left, config.holdout_fraction).split_s)
             left = before(left, instants[-1])
     except DataError as error:
         raise DataError(
-            f"Train can be cut {max(0, len(instants) - 1)} times, and cuts={n} needs {n + 1}. Take fewer cuts, a "
+            f"Train can be split {max(0, len(instants) - 1)} times, and splits={n} needs {n + 1}. Take fewer splits, a "
             f"smaller holdout_fraction, or bring a longer history. ({error})"
         ) from error
     return instants[n::-1]
@@ -39,8 +39,8 @@ def inner_instants(reviews: Reviews, as_of_s: int, config: EncodeConfig, n: int)
 def without_rare(fold: EncodedFold, config: EncodeConfig) -> EncodedFold:
     """The fold's train part without rare users and items, in the same rows and columns.
 
-    Whoever is left out has an empty row or column: the judged users stay the same for all trials, and are served the
-    prior where a trial knows nothing of them.
+    A user or item that is left out has an empty row or column. So the judged users are the same for all trials; without
+    a history they get the prior.
     """
     if config.min_user_interactions <= 1 and config.min_item_interactions <= 1:
         return fold

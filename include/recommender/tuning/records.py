@@ -1,4 +1,4 @@
-"""What a search stores and hands from task to task: its plan, its trials, its choice, and the configuration it made."""
+"""The documents of a search: its plan, trials, outcome, tuned configuration and report."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from ..runs.journal import RunFacts, TaskRecord
 from ..storage.documents import Count, EpochSeconds, Share, TopK
 from .space import Values
 
-# 1: from before old interactions kept a floor and the half-life of the prior was learned: no longer to be made.
+# Format 1 had no age floor and no learned half-life of the prior.
 FORMAT = 2
 
 TunedId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{8}-[0-9a-f]{12}\Z")]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is searched, and where it is judged.
+    """The searched parameters, and the folds on which trials are judged.
 
     folds : URIs of the folds, in the order in which trials are judged: the newest first
     confirm : URI of the fold that only default and winner are judged on; it is newer than all of `folds`
-    cut_s : the cut of the retraining whose holdout is left alone; no fold knows anything at or after it
-    holdouts : of each of `folds`, then of `confirm`, the instants at which its holdout begins and ends
+    split_s : the split time of the retraining; no fold has interactions at or after it
+    holdouts : begin and end of the holdout of each of `folds`, then of `confirm`
     """
 
     names: list[str]
     defaults: Values
     folds: list[str]
     confirm: str
-    cut_s: EpochSeconds
+    split_s: EpochSeconds
     holdouts: list[tuple[EpochSeconds, EpochSeconds]]
 
     def __post_init__(self) -> None:
@@ -39,19 +39,19 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError("holdouts: expected one for each fold and one for the confirmation")
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TrialRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A configuration to try."""
 
     number: Count
     values: Values
 
 
-class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A trial as it ended. Trial 0 are the values that the run was started with.
+class TrialResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The result of a trial. Trial 0 has the values of the run itself.
 
-    recalls : mean Recall@K of each cut that it came to; pruned : stopped early
-    objective : mean over all judged users of these cuts
-    artifacts : URI of what was kept of each cut
+    recalls : mean Recall@K of each judged split; pruned : stopped early
+    objective : mean over all judged users of these splits
+    artifacts : URI of the artifact of each split
     """
 
     number: Count
@@ -64,16 +64,15 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     artifacts: list[str]
 
 
-class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The winner, against the defaults.
+class SearchOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The best trial, compared with the defaults.
 
-    searched : interval over all judged users of the cuts that the search looked at; it favours the winner, which was
-        chosen there
-    confirmed : on the newest cut, which no trial was chosen on, at `confirm_level`
+    searched : interval over all judged users of the splits of the search; it favours the winner, which was chosen there
+    confirmed : on the newest split, which no trial was chosen on, at `confirm_level`
     alone : the same at `alone_level`: that of the gate, or `confirm_level` where it is higher
-    *_users : how many judged users stand behind an interval; who is judged at two cuts counts twice
-    confirmed_covers : coverage on the newest cut, winner and defaults
-    too_narrow : it recommends better, but covers too little there; then it is not `better`
+    *_users : judged users of an interval; a user who is judged on two splits counts twice
+    confirmed_covers : coverage on the newest split, of winner and defaults
+    too_narrow : it recommends better but its coverage is too small; then it is not `better`
     """
 
     trials: Count
@@ -85,7 +84,7 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     confirmed: Interval
     alone: Interval
     alone_level: Share
-    by_cut: list[Interval]
+    by_split: list[Interval]
     default_recall: float
     best_recall: float
     confirmed_default: float
@@ -96,12 +95,12 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What speaks for the values of a tuned configuration, and where it comes from.
+    """The evidence for a tuned configuration, and its origin.
 
-    parsed : URI of the reviews that were searched on; run : the id of the search's run
+    parsed : URI of the parsed reviews; run : id of the search's run
     """
 
-    choice: Choice
+    choice: SearchOutcome
     plan: Plan
     top_k: TopK
     snapshot: str
@@ -112,27 +111,27 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A tuned configuration, `tuned/<id>.json`.
 
-    id : the date of as_of, and a hash of all else but the run
-    better : than the defaults
-    cut_s : the search knew nothing at or after it
-    values : parameter -> value; defaults : those of all tunable parameters then
+    id : the date of as_of, and a hash of all other fields without the run
+    better : whether it is better than the defaults
+    split_s : the search used no interaction at or after it
+    values : parameter -> value; defaults : defaults of all tunable parameters at that time
     """
 
     id: str
     format: Literal[2] = 2
     as_of: str
     better: bool
-    cut_s: EpochSeconds
+    split_s: EpochSeconds
     defaults: dict[str, Any]
     values: dict[str, Any]
     evidence: Evidence
 
 
 class TuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """tuning.json: everything that is known of a search. A section that it did not come to is None or empty.
+    """tuning.json: all facts of a search. A section that it did not reach is None or empty.
 
     error : the record of the task that failed; defaults : the run's own values of the searched parameters
-    tuned : the id under which the outcome is kept
+    tuned : id of the stored configuration
     """
 
     run: RunFacts | None = None
@@ -144,9 +143,9 @@ class TuneReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     snapshot: str | None = None
     generated_sample: bool = False
     search: TuneConfig
-    results: list[Result] = []
+    results: list[TrialResult] = []
     importances: dict[str, float] = {}
-    choice: Choice | None = None
+    choice: SearchOutcome | None = None
     tuned: str | None = None
     defaults: Values = {}
     unreadable: dict[str, str] = {}

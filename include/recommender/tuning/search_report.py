@@ -17,7 +17,7 @@ from ..runs.journal import Journal
 from ..stages.workspace import Workspace
 from ..storage.documents import Origin, decode, to_json
 from .drawing import history, importance, slices
-from .records import Choice, Plan, Result, TuneReport
+from .records import Plan, SearchOutcome, TrialResult, TuneReport
 from .space import values_of
 from .study import importances, least_coverage
 
@@ -28,7 +28,7 @@ SHOWN = 10
 
 
 def write_report(workspace: Workspace, run_id: str) -> str:
-    """Write the report up to where the run came; return the URI of report.html."""
+    """Write the report, as far as the run ran; return the URI of report.html."""
     journal = Journal(workspace.root, run_id)
     report = collect(journal, Sources(workspace.artifacts))
     workspace.root.write(f"{journal.folder}/tuning.json", to_json(report))
@@ -39,16 +39,16 @@ def write_report(workspace: Workspace, run_id: str) -> str:
 
 
 def read_report(raw: bytes, where: str) -> TuneReport:
-    """What `write_report` wrote. Raises DataError naming each field that is wrong."""
+    """Parse the output of `write_report`. Raises DataError that names each wrong field."""
     return decode(raw, TuneReport, Origin(where, "the report of a search", "Clear the task write_report of that run."))
 
 
 def collect(journal: Journal, sources: Sources) -> TuneReport:
-    """Everything that is known of a search."""
+    """Collect the report of a search."""
     run = sources.run(journal)
     records = [row for row in sources.records(journal) if row.task != REPORT_TASK]
     sources.open_all(row for row in records if row.task == "resolve_snapshot")
-    found: list[Result | None] = [sources.fact([row], "result", Result) for row in records]
+    found: list[TrialResult | None] = [sources.fact([row], "result", TrialResult) for row in records]
     results = sorted(filter(None, found), key=lambda row: row.number)
     plan: Plan | None = sources.fact(records, "plan", Plan)
     params = run.params if run else {}
@@ -69,7 +69,7 @@ def collect(journal: Journal, sources: Sources) -> TuneReport:
         search=config,
         results=results,
         importances=importances(results, names, config) if results and plan else {},
-        choice=sources.fact(records, "choice", Choice),
+        choice=sources.fact(records, "choice", SearchOutcome),
         tuned=sources.fact(records, "tuned", str),
         defaults=values_of(base, names),
         unreadable=sources.unreadable,
@@ -107,13 +107,13 @@ def _plots(report: TuneReport) -> dict[str, Markup]:
     return drawn
 
 
-def _against(report: TuneReport, choice: Choice) -> Markup:
-    """Best minus defaults: at each cut, over all cuts of the search, and on the newest cut."""
-    rows = [_whisker(f"cut {at + 1}", each) for at, each in enumerate(choice.by_cut)]
+def _against(report: TuneReport, choice: SearchOutcome) -> Markup:
+    """Best minus defaults: at each split, over all splits of the search, and on the newest split."""
+    rows = [_whisker(f"split {at + 1}", each) for at, each in enumerate(choice.by_split)]
     rows += [
-        _whisker(f"all cuts of the search, {_percent(report.level)}", choice.searched, strong=True),
-        _whisker(f"newest cut, {_percent(report.search.confirm_level)}", choice.confirmed, strong=True),
-        _whisker(f"newest cut, {_percent(choice.alone_level)}", choice.alone, strong=True),
+        _whisker(f"all splits of the search, {_percent(report.level)}", choice.searched, strong=True),
+        _whisker(f"newest split, {_percent(report.search.confirm_level)}", choice.confirmed, strong=True),
+        _whisker(f"newest split, {_percent(choice.alone_level)}", choice.alone, strong=True),
     ]
     alt = "Best minus defaults: " + "; ".join(
         f"{row.label} {row.mean:+.4f} ({row.low:+.4f} to {row.high:+.4f})" for row in rows

@@ -1,4 +1,4 @@
-"""What is searched, and between which bounds. Parameters have the names of the trigger form."""
+"""The search space: parameters, by the names of the trigger form, and their bounds."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 Values = dict[str, float | int]
 
-# Searched, either of them, they are both as the trial has them: what a training learns is the pair.
+# If one of them is searched, the trial sets both: a training learns them as a pair.
 LEARNED = ("prior_power", "prior_half_life_days")
 
 
 def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
-    """The parameters to search, in the order of `SPACE`; without a choice, those that matter most.
+    """Return the parameters to search, in the order of `SPACE`; by default the most important ones.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
 
 
 def distributions(names: Sequence[str]) -> dict[str, BaseDistribution]:
-    """The same for Optuna."""
+    """The search space as Optuna distributions."""
     from optuna.distributions import FloatDistribution, IntDistribution
 
     return {
@@ -54,25 +54,25 @@ def values_of(config: RetrainConfig, names: Sequence[str]) -> Values:
 
 
 def inside(values: Mapping[str, Any]) -> bool:
-    """Whether all values lie in what is searched."""
+    """Whether all values lie within the search space."""
     return all(SPACE[name].low <= value <= SPACE[name].high for name, value in values.items())
 
 
 def tunable() -> dict[str, Parameter]:
-    """The parameters that make a model what it is, by name: what a tuned configuration may hold."""
+    """The parameters that a tuned configuration may hold, by name: those that change the model."""
     apart = {"holdout_fraction", "seed", "warm_start", "warm_iterations"}
     shaping = ("encode", "train", "prior")
     return {name: each for name, each in RETRAIN.items() if each.section in shaping and name not in apart}
 
 
 def differing(config: RetrainConfig) -> dict[str, Any]:
-    """The values of a configuration, among those, that are not at their defaults."""
+    """The tunable values of a configuration that differ from their defaults."""
     known = tunable()
     return {name: value for name, value in _flat(config).items() if name in known and value != known[name].default}
 
 
 def applied(config: RetrainConfig, values: Mapping[str, Any]) -> RetrainConfig:
-    """A configuration with other values; a searched prior is not learned a second time."""
+    """A configuration with other values; a searched prior is not learned again."""
     flat = _flat(config)
     if any(name in values for name in LEARNED):
         flat["fit_prior"] = False

@@ -1,11 +1,11 @@
-"""The steps of a search, one plain function a task: artifacts and small values in, the same out."""
+"""The steps of a search, one function a task: artifacts and small values in, the same out."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,18 @@ from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
 from ..data.reviews import Reviews
 from ..errors import ConfigError, DataError
-from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
 from ..registry.code import code_of
-from ..registry.verdict import Interval
-from ..stages.facts import Tried
+from ..stages.facts import TrialCounts
 from ..stages.prepare import encode_interactions, known_until
 from ..stages.workspace import Stage, Workspace, run_once
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from .folds import inner_instants
-from .records import Asked, Choice, Plan, Result
+from .records import Plan, TrialRequest, TrialResult
 from .space import applied, chosen, values_of
 from .study import best_of, hopeless
-from .trial import CannotTrainError, judge_configuration, quietly, told
+from .trial import CannotTrainError, judge_configuration, quietly, values_text
 
 log = logging.getLogger(__name__)
 
@@ -54,89 +52,127 @@ def plan(
     """
     reviews = Reviews.load(workspace.artifacts.path(parsed))
     as_of_s = known_until(workspace, parsed, as_of)
-    instants = inner_instants(reviews, as_of_s, base.encode, config.cuts)
-    # Trials weigh anew, and filter; so the folds do not depend on the run's own weights.
-    everybody = EncodeConfig(holdout_fraction=base.encode.holdout_fraction)
-    folds = [
-        encode_interactions(workspace, parsed, datetime.fromtimestamp(instant, UTC), everybody).artifact
-        for instant in instants
-    ]
+    instants = inner_instants(reviews, as_of_s, base.encode, config.splits)
+    folds = _encode_folds(workspace, parsed, instants, base.encode.holdout_fraction)
     counts = [fold.counted(FoldCounts) for fold in folds]
     names = chosen(search, bool(counts[-1].verified and counts[-1].unverified))
-    for fold, known in zip(folds, counts, strict=True):
-        if known.last_s >= instants[-1]:
-            raise DataError(f"{fold.uri}: knows reviews at or after the cut {instants[-1]}")
-    log.info(
-        "Searching %s over %d points in time, confirming as of %s",
-        ", ".join(names),
-        config.cuts,
-        datetime.fromtimestamp(instants[-1], UTC).isoformat(),
-    )
-    order = [*reversed(range(config.cuts)), config.cuts]
+    end = datetime.fromtimestamp(instants[-1], UTC).isoformat()
+    log.info("Searching %s on %d splits, confirming as of %s", ", ".join(names), config.splits, end)
+    order = [*reversed(range(config.splits)), config.splits]
     uris = [folds[at].uri for at in order]
     return Plan(
         names=names,
         defaults=values_of(base, names),
         folds=uris[:-1],
         confirm=uris[-1],
-        cut_s=instants[-1],
-        holdouts=[(counts[at].cut_s, instants[at]) for at in order],
+        split_s=instants[-1],
+        holdouts=[(counts[at].split_s, instants[at]) for at in order],
     )
+
+
+def _encode_folds(
+    workspace: Workspace, parsed: Artifact, instants: Sequence[int], holdout_fraction: float
+) -> list[Artifact]:
+    """A fold as of each instant, with default weights and minimum counts: each trial sets its own.
+
+    Raises
+    ------
+    DataError
+        A fold knows reviews at or after the last instant.
+    """
+    config = EncodeConfig(holdout_fraction=holdout_fraction)
+    folds = [
+        encode_interactions(workspace, parsed, datetime.fromtimestamp(instant, UTC), config).artifact
+        for instant in instants
+    ]
+    for fold in folds:
+        if fold.counted(FoldCounts).last_s >= instants[-1]:
+            raise DataError(f"{fold.uri}: knows reviews at or after the split time {instants[-1]}")
+    return folds
+
+
+@dataclass
+class _JudgedSplits:
+    """The splits at which a trial was judged so far; `pruned` if the trial was stopped before the last."""
+
+    artifacts: list[Artifact] = field(default_factory=list)
+    recalls: list[Floats] = field(default_factory=list)
+    pruned: bool = False
+
+    def result(self, trial: TrialRequest, seconds: float) -> TrialResult:
+        """The stored result of the trial."""
+        coverages = [artifact.counted(TrialCounts).coverage for artifact in self.artifacts]
+        return TrialResult(
+            number=trial.number,
+            values=trial.values,
+            recalls=[float(recall.mean()) for recall in self.recalls],
+            objective=float(np.concatenate(self.recalls).mean()) if self.recalls else 0.0,
+            coverage=float(np.mean(coverages)) if coverages else 0.0,
+            pruned=self.pruned,
+            seconds=seconds,
+            artifacts=[artifact.uri for artifact in self.artifacts],
+        )
 
 
 def run_trial(
     workspace: Workspace,
     plan: Plan,
-    asked: Asked,
-    results: Sequence[Result],
+    trial: TrialRequest,
+    results: Sequence[TrialResult],
     base: RetrainConfig,
     config: TuneConfig,
-) -> Result:
-    """One configuration at one cut after the other, until it has no hope left.
+) -> TrialResult:
+    """Judge one configuration on the splits of the search, one after the other; stop it if it is clearly worse.
 
     Parameters
     ----------
-    results : trials of the rounds before; the best of them is what it is compared with
+    results : trials of the earlier rounds; the trial is compared with the best of them
+
+    Raises
+    ------
+    ConfigError
+        Trial 0, the run's own values, cannot be trained.
     """
-    own_config = applied(base, asked.values) if asked.number else base
+    started = time.monotonic()
     best = best_of(results, config)
     theirs = [recall_of(workspace, uri) for uri in best.artifacts] if best else []
-    own: list[Floats] = []
-    judged: list[Artifact] = []
-    pruned, started = False, time.monotonic()
-    for uri in plan.folds:
-        try:
-            judged.append(judge_at(workspace, workspace.artifacts.open(uri), own_config))
-        except CannotTrainError as error:
-            if not asked.number:
-                raise ConfigError(f"The run's own values cannot be trained: {error}") from error
-            log.warning("Trial %d cannot be judged: %s", asked.number, error)
-            pruned = True
-            break
-        own.append(recall_of(workspace, judged[-1].uri))
-        below = hopeless(own, theirs, config) if theirs and len(own) < len(plan.folds) else None
-        if below:
-            log.info("Stopped early: %+.4f (%+.4f, %+.4f) against the best", below.mean, below.low, below.high)
-            pruned = True
-            break
-    result = Result(
-        number=asked.number,
-        values=asked.values,
-        recalls=[float(recall.mean()) for recall in own],
-        objective=float(np.concatenate(own).mean()) if own else 0.0,
-        coverage=float(np.mean([row.counted(Tried).coverage for row in judged])) if judged else 0.0,
-        pruned=pruned,
-        seconds=time.monotonic() - started,
-        artifacts=[row.uri for row in judged],
-    )
-    told_early = f" (stopped early, after {len(own)} of {len(plan.folds)} cuts)" if pruned else ""
-    log.info("Trial %d: %.4f, coverage %.3f%s", asked.number, result.objective, result.coverage, told_early)
-    log.info("  %s", told(asked.values))
+    splits = _JudgedSplits()
+    try:
+        _judge_splits(workspace, plan, applied(base, trial.values) if trial.number else base, splits, theirs, config)
+    except CannotTrainError as error:
+        if not trial.number:
+            raise ConfigError(f"The run's own values cannot be trained: {error}") from error
+        log.warning("Trial %d cannot be judged: %s", trial.number, error)
+        splits.pruned = True
+    result = splits.result(trial, time.monotonic() - started)
+    stopped = f" (stopped early, after {len(splits.recalls)} of {len(plan.folds)} splits)" if splits.pruned else ""
+    log.info("Trial %d: %.4f, coverage %.3f%s", trial.number, result.objective, result.coverage, stopped)
+    log.info("  %s", values_text(trial.values))
     return result
 
 
+def _judge_splits(
+    workspace: Workspace,
+    plan: Plan,
+    own: RetrainConfig,
+    splits: _JudgedSplits,
+    theirs: Sequence[Floats],
+    config: TuneConfig,
+) -> None:
+    """Add to `splits` until the last fold, or until the interval against the best lies below 0."""
+    for uri in plan.folds:
+        splits.artifacts.append(judge_at(workspace, workspace.artifacts.open(uri), own))
+        splits.recalls.append(recall_of(workspace, splits.artifacts[-1].uri))
+        is_last = len(splits.recalls) == len(plan.folds)
+        below = hopeless(splits.recalls, theirs, config) if theirs and not is_last else None
+        if below:
+            log.info("Stopped early: %+.4f (%+.4f, %+.4f) against the best", below.mean, below.low, below.high)
+            splits.pruned = True
+            return
+
+
 def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Artifact:
-    """One configuration on one fold: recall.npy, one value a judged user. Factors are not kept."""
+    """Judge one configuration on one fold: recall.npy, one value a judged user. Factors are not stored."""
 
     def make(directory: Path) -> dict[str, Any]:
         with quietly():
@@ -151,80 +187,7 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
 
 
 def recall_of(workspace: Workspace, uri: str) -> Floats:
-    """Recall@K of each judged user that `judge_at` kept, float64."""
+    """Load Recall@K of each judged user from the output of `judge_at`, float64."""
     path = workspace.artifacts.path(workspace.artifacts.open(uri))
     recall: Floats = load_array(path / "recall.npy", np.float64, (None,))
     return recall
-
-
-def recommends_better(searched: Interval, confirmed: Interval, alone: Interval) -> bool:
-    """Whether the newest cut says so by itself, or confirms what the search's cuts say.
-
-    A winner was chosen on the search's cuts, so they alone would say "better" of noise. The newest is asked about one
-    trial only: its interval at the level of the gate errs as seldom as that level says. To confirm may err as often as
-    `confirm_level` says, where the cuts of the search say "better" too.
-    """
-    return alone.low > 0 or (searched.low > 0 and confirmed.low > 0)
-
-
-def covers_enough(covers: tuple[float, float], least: float) -> bool:
-    """Whether the winner covers at least a share of what the defaults do; `covers` of winner and defaults."""
-    own, theirs = covers
-    return own >= least * theirs
-
-
-def choose(
-    workspace: Workspace, plan: Plan, results: Sequence[Result], base: RetrainConfig, search: TuneConfig
-) -> Choice:
-    """The best trial against the defaults, on the cuts of the search and on one that it never looked at.
-
-    See `recommends_better` and `covers_enough` for what it takes.
-    """
-    by_number = {row.number: row for row in results}
-    default, best = by_number[0], best_of(results, search) or by_number[0]
-    ours, theirs = ([recall_of(workspace, uri) for uri in row.artifacts] for row in (best, default))
-    searched = paired_interval(np.concatenate(ours), np.concatenate(theirs), base.gate)
-    fold = workspace.artifacts.open(plan.confirm)
-    config = applied(base, best.values) if best.number else base
-    last = [judge_at(workspace, fold, each) for each in (config, base)]
-    last_ours, last_theirs = (recall_of(workspace, row.uri) for row in last)
-    covers = last[0].counted(Tried).coverage, last[1].counted(Tried).coverage
-    confirmed = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=search.confirm_level))
-    level = max(base.gate.confidence_level, search.confirm_level)
-    alone = paired_interval(last_ours, last_theirs, replace(base.gate, confidence_level=level))
-    stronger = best.number != 0 and recommends_better(searched, confirmed, alone)
-    wide = covers_enough(covers, search.min_coverage)
-    choice = Choice(
-        trials=len(results),
-        number=best.number,
-        values=best.values,
-        better=stronger and wide,
-        too_narrow=stronger and not wide,
-        searched=searched,
-        confirmed=confirmed,
-        alone=alone,
-        alone_level=level,
-        by_cut=[paired_interval(own, other, base.gate) for own, other in zip(ours, theirs, strict=True)],
-        default_recall=float(np.concatenate(theirs).mean()),
-        best_recall=best.objective,
-        confirmed_default=float(last_theirs.mean()),
-        confirmed_best=float(last_ours.mean()),
-        searched_users=sum(map(len, theirs)),
-        confirmed_users=len(last_theirs),
-        confirmed_covers=covers,
-    )
-    log.info("Best: trial %d, %.4f; defaults %.4f", best.number, choice.best_recall, choice.default_recall)
-    log.info("  %s", told(best.values))
-    log.info("On the cuts of the search: %+.4f (%+.4f, %+.4f)", searched.mean, searched.low, searched.high)
-    for asked, at in ((confirmed, search.confirm_level), (alone, level)):
-        log.info("On the newest cut: %+.4f, %g %% (%+.4f, %+.4f)", asked.mean, 100 * at, asked.low, asked.high)
-    log.info("Coverage on the newest cut: %.3f; of the defaults %.3f", *covers)
-    log.info("Better than the defaults: %s", outcome(choice))
-    return choice
-
-
-def outcome(choice: Choice) -> str:
-    """The answer in a few words."""
-    if choice.too_narrow:
-        return "it recommends better, but covers too little"
-    return "yes" if choice.better else "no evidence"

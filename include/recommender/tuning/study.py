@@ -1,7 +1,7 @@
-"""The search: what to try next, and what to stop, from what was tried. No database: a study is made anew from results.
+"""The search: which configuration to try next, and which trial to stop. Each call rebuilds the study from the results.
 
-So every question is a pure function of the seed and the results so far. A killed task is asked again and gets the same
-answer; a longer search begins with the same trials as a shorter one.
+So every answer is a pure function of the seed and the results so far, without a database. A repeated task gets the same
+configurations, and a longer search begins with the same trials as a shorter one.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from ..config import GateConfig, TuneConfig
 from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
 from ..registry.verdict import Interval
-from .records import Result
+from .records import TrialResult
 from .space import Values, distributions, inside
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
-# Before the sampler begins to learn.
+# Random trials before the sampler uses the results.
 STARTUP_TRIALS = 10
 MIN_FOR_IMPORTANCE = 4
 
 
-def ask(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
-    """The next n configurations to try; the first of all are the defaults.
+def ask(results: Sequence[TrialResult], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
+    """Return the next n configurations to try; the first of all are the defaults.
 
     Tree-structured Parzen estimator (Bergstra et al. 2011; Watanabe 2023) over the parameters together; trials of one
     round count as bad ones (constant liar), so that they lie apart.
@@ -37,14 +37,14 @@ def ask(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig)
     return _sampled(results, defaults, n, config)
 
 
-def _sampled(results: Sequence[Result], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
+def _sampled(results: Sequence[TrialResult], defaults: Values, n: int, config: TuneConfig) -> list[Values]:
     study = make_study(results, list(defaults), config)
     space = distributions(list(defaults))
     return [dict(study.ask(space).params) for _ in range(n)]
 
 
-def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConfig) -> Study:
-    """An Optuna study that knows the results; one below the least coverage counts for less, by as much as it lacks."""
+def make_study(results: Sequence[TrialResult], names: Sequence[str], config: TuneConfig) -> Study:
+    """An Optuna study of the results; below the least coverage, the objective is reduced in proportion."""
     import optuna
     from optuna.trial import TrialState, create_trial
 
@@ -59,7 +59,7 @@ def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConf
     space = distributions(names)
     floor = max(least_coverage(results, config), np.finfo(float).tiny)
     for row in sorted(results, key=lambda row: row.number):
-        if not inside(row.values):  # the run's own values may lie outside of what is searched
+        if not inside(row.values):  # the run's own values may lie outside the search space
             continue
         study.add_trial(
             create_trial(
@@ -73,22 +73,22 @@ def make_study(results: Sequence[Result], names: Sequence[str], config: TuneConf
     return study
 
 
-def least_coverage(results: Sequence[Result], config: TuneConfig) -> float:
-    """What a winner has to cover: a share of what the defaults do. 0 before they were judged."""
+def least_coverage(results: Sequence[TrialResult], config: TuneConfig) -> float:
+    """The least coverage of a winner: a share of the defaults' coverage; 0 before they were judged."""
     return next((config.min_coverage * row.coverage for row in results if row.number == 0), 0.0)
 
 
-def best_of(results: Sequence[Result], config: TuneConfig) -> Result | None:
-    """The best trial that was judged at all cuts and covers enough; of equal ones the first."""
+def best_of(results: Sequence[TrialResult], config: TuneConfig) -> TrialResult | None:
+    """The best trial with all splits and enough coverage; among equal ones the first."""
     floor = least_coverage(results, config)
     whole = [row for row in results if not row.pruned and row.coverage >= floor]
     return max(whole, key=lambda row: (row.objective, -row.number), default=None)
 
 
 def hopeless(own: Sequence[Floats], best: Sequence[Floats], config: TuneConfig) -> Interval | None:
-    """The paired interval of (trial - best so far) over the cuts so far, if it lies below 0.
+    """The paired interval of (trial - best so far) over the splits so far, if it lies below 0.
 
-    Trials are judged on the same users, so the difference says more than the ranks among trials do that Optuna's own
+    Trials are judged on the same users, so the paired difference is more sensitive than the ranks that Optuna's own
     pruners compare.
     """
     level = GateConfig(confidence_level=config.level, resamples=2_000, seed=config.seed)
@@ -96,8 +96,8 @@ def hopeless(own: Sequence[Floats], best: Sequence[Floats], config: TuneConfig) 
     return found if found.high < 0 else None
 
 
-def importances(results: Sequence[Result], names: Sequence[str], config: TuneConfig) -> dict[str, float]:
-    """Share of each parameter in what makes a configuration good (PED-ANOVA, Watanabe et al. 2023), largest first."""
+def importances(results: Sequence[TrialResult], names: Sequence[str], config: TuneConfig) -> dict[str, float]:
+    """Importance of each parameter as a share (PED-ANOVA, Watanabe et al. 2023), largest first."""
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
     study = make_study(results, names, config)

@@ -1,4 +1,4 @@
-"""One configuration at one point in time."""
+"""The judgement of one configuration on one split."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _LIBRARY = __name__.rpartition(".tuning")[0]
 
 
 class CannotTrainError(RecommenderError):
-    """A configuration with which nothing can be fitted: the search goes on without it."""
+    """A configuration that cannot be fitted; the search continues without it."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; prior : as it was learned"""
+class TrialJudgement:
+    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; prior : with the learned values"""
 
     recall: Floats
     coverage: float
     prior: dict[str, Any]
 
 
-def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
+def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgement:
     """Fit a configuration on a fold's train part and judge it on its holdout.
 
     The judged users and what they have seen are those of the fold, whatever the configuration's minimum counts.
@@ -44,13 +44,13 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
     Raises
     ------
     CannotTrainError
-        The minimum counts leave nothing to train on, the fit diverged, or it needs more memory than there is.
+        The minimum counts leave no train interaction, the fit diverged, or it needs more than the free memory.
     """
     train = without_rare(fold, config.encode)
     if not len(train.indices):
         raise CannotTrainError(
             f"min_user_interactions={config.encode.min_user_interactions}, "
-            f"min_item_interactions={config.encode.min_item_interactions}: nothing is left to train on"
+            f"min_item_interactions={config.encode.min_item_interactions}: no train interaction is left"
         )
     train = train.reweighed(config.encode)
     try:
@@ -64,12 +64,12 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> Judged:
     task = fold_task(fold, config.evaluate)
     outcome = judge({"trial": model}, task, config.evaluate, train.histories.take(task.rows))["trial"]
     prior = asdict(fitted.learned.applied(config.prior))
-    return Judged(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], prior)
+    return TrialJudgement(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], prior)
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without a line an iteration and a prior: a search fits hundreds of times."""
+    """Silence the log lines of each iteration and prior: a search fits hundreds of times."""
     loggers = [logging.getLogger(f"{_LIBRARY}.{part}") for part in ("models", "evaluation")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -81,6 +81,6 @@ def quietly() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def told(values: Mapping[str, Any]) -> str:
-    """Values in a line of the log."""
+def values_text(values: Mapping[str, Any]) -> str:
+    """Values as text for one line of the log."""
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""Tuned configurations in the store: `tuned/<id>.json`, immutable, and how a retraining finds one."""
+"""Tuned configurations in the store, `tuned/<id>.json`, immutable; a retraining reads them."""
 
 from __future__ import annotations
 
@@ -34,41 +34,41 @@ def write_tuned(
     *,
     better: bool,
 ) -> str:
-    """Keep a configuration for good; return its id, `<date of as_of>-<hash of its values and evidence>`.
+    """Store a configuration permanently; return its id, `<date of as_of>-<hash of its values and evidence>`.
 
     Parameters
     ----------
-    values : parameter -> value, where that is not the default; the same values and evidence have the same id
-    better : than the defaults
+    values : parameter -> value that differs from the default; the same values and evidence have the same id
+    better : whether it is better than the defaults
     """
-    made = Tuned(
+    tuned = Tuned(
         id="",
         as_of=as_of.isoformat(),
         better=better,
-        cut_s=evidence.plan.cut_s,
+        split_s=evidence.plan.split_s,
         defaults={name: each.default for name, each in tunable().items()},
         values=dict(values),
         evidence=evidence,
     )
-    name = _id_of(json.loads(to_json(made)))
+    name = _id_of(json.loads(to_json(tuned)))
     try:
-        objects.write(f"{FOLDER}/{name}.json", to_json(replace(made, id=name)), create_only=True)
+        objects.write(f"{FOLDER}/{name}.json", to_json(replace(tuned, id=name)), create_only=True)
     except PreconditionFailed:
         read_tuned(objects, name)  # an earlier try of this task wrote it
     return name
 
 
 def read_tuned(objects: ObjectStore, name: str) -> Tuned:
-    """A tuned configuration by its id; its `values` are those at which it differs from the defaults of this code.
+    """Read a tuned configuration; its `values` are those that differ from the defaults of this code.
 
-    The defaults may have changed since. What the search did not vary is then what it was, not what it became.
+    The defaults may have changed since. Parameters that the search did not vary then keep their old defaults.
 
     Raises
     ------
     NotFound
-        There is none of this id; the message names those that there are.
+        There is no configuration with this id; the message lists the newest ones.
     DataError
-        The file is damaged, or of another format.
+        The file is damaged or has another format.
     """
     key = f"{FOLDER}/{name}.json"
     if not isinstance(name, str) or not ID.fullmatch(name):
@@ -82,7 +82,7 @@ def read_tuned(objects: ObjectStore, name: str) -> Tuned:
 
 
 def _parsed(raw: bytes, name: str, where: str) -> Tuned:
-    """A tuned configuration, checked against the id that was asked for. Raises DataError."""
+    """Parse a tuned configuration and check it against the requested id. Raises DataError."""
     body, origin = parse_json(raw, where, REMEDY), Origin(where, "a tuned configuration", REMEDY)
     if isinstance(body, dict) and body.get("format") != FORMAT:
         raise DataError(
@@ -91,7 +91,7 @@ def _parsed(raw: bytes, name: str, where: str) -> Tuned:
         )
     found = checked(body, Tuned, origin)
     there = tunable()
-    # One that is gone was at its default, and there is nothing left to set.
+    # A removed parameter had its default value, so it can be ignored.
     then = {
         parameter: value
         for parameter, value in found.defaults.items()
@@ -103,15 +103,15 @@ def _parsed(raw: bytes, name: str, where: str) -> Tuned:
         problems.append(f"its id is {ascii(found.id)[:80]}")
     elif _id_of(body) != name:
         problems.append("its id is not that of its values and evidence: it was changed after it was written")
-    if found.cut_s != found.evidence.plan.cut_s:
-        problems.append("cut_s is not that of its plan")
+    if found.split_s != found.evidence.plan.split_s:
+        problems.append("split_s is not that of its plan")
     if any(problems):
         raise origin.refusal([problem for problem in problems if problem])
     return replace(found, values=values)
 
 
 def _id_of(body: Mapping[str, Any]) -> str:
-    """`<date of as_of>-<hash>`; neither the id nor the run is part of it. Empty where as_of is no instant."""
+    """`<date of as_of>-<hash>`; the hash excludes id and run. Empty if as_of is not an instant."""
     try:
         day = datetime.fromisoformat(body["as_of"]).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -133,9 +133,9 @@ def list_tuned(objects: ObjectStore) -> list[str]:
 
 
 def newest_tuned(objects: ObjectStore, as_of: datetime) -> Tuned | None:
-    """The newest configuration that was better than the defaults, and knew nothing at or after `as_of`'s future.
+    """The newest configuration that was better than the defaults, with an as_of not after this one.
 
-    So a backfill over the past takes what was known then. A file that is damaged is passed over, and named in the log.
+    So a backfill uses configurations of its own time. A damaged file is skipped with a warning.
     """
     limit = f"{as_of.astimezone(UTC):%Y%m%d}"
     for name in reversed(list_tuned(objects)):
@@ -144,7 +144,7 @@ def newest_tuned(objects: ObjectStore, as_of: datetime) -> Tuned | None:
         try:
             found = read_tuned(objects, name)
         except DataError as error:
-            log.warning("Passed over: %s", error)
+            log.warning("Skipped: %s", error)
             continue
         if found.better and datetime.fromisoformat(found.as_of) <= as_of:
             return found
@@ -152,12 +152,12 @@ def newest_tuned(objects: ObjectStore, as_of: datetime) -> Tuned | None:
 
 
 def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> Tuned | None:
-    """What the parameter `tuned` means: nothing, "newest", or an id.
+    """Return the configuration of the parameter `tuned`: none, the newest, or that of an id.
 
     Raises
     ------
     NotFound, DataError
-        There is no such configuration, or it is damaged.
+        The configuration does not exist or is damaged.
     """
     if not wanted:
         return None
@@ -165,9 +165,9 @@ def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> 
 
 
 def with_tuned(params: Mapping[str, Any], found: Tuned) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parameters with the tuned values in the place of defaults; and those that were taken.
+    """Return the parameters with tuned values instead of defaults, and the values that were used.
 
-    A parameter that is not at its default was set by somebody, and wins.
+    A parameter that is not at its default was set by the user and is kept.
     """
     known = tunable()
     taken = {
@@ -176,5 +176,5 @@ def with_tuned(params: Mapping[str, Any], found: Tuned) -> tuple[dict[str, Any],
         if params.get(name) is None or params[name] == known[name].default
     }
     if any(name in found.values and name not in taken for name in LEARNED):
-        taken.pop("fit_prior", None)  # it speaks of the tuned prior, not of the one that a person set
+        taken.pop("fit_prior", None)  # it belongs to the tuned prior, not to one that the user set
     return {**params, **taken}, taken

@@ -1,24 +1,24 @@
-"""How a candidate compares, in words that follow from the numbers alone.
+"""The comparison of a candidate as text that follows from the numbers alone.
 
-"Better" and "worse" are said only where the interval says so; what is merely above or below is called that.
+The text is "better" or "worse" only if the interval excludes 0; otherwise it is "above" or "below".
 """
 
 from __future__ import annotations
 
 
 def version(name: str) -> str:
-    """A reference in words: the champion, or `earlier_2`, the second newest of those that were live before it."""
+    """The name of a reference: the champion, or `earlier_2`, the second newest version that was live before it."""
     return "the champion" if name == "champion" else f"the best recent version ({name})"
 
 
 def against_popularity(baseline: str, lift: float | None, level: float) -> str:
-    """Of a candidate whose interval lies above 0."""
+    """The text for a candidate whose interval lies above 0."""
     by = ", which has no hit," if lift is None else f" by {lift:.1%}"
     return f"better than {baseline}{by} at {100 * level:g}% confidence"
 
 
 def against_reference(name: str, recall: float, mean: float, low: float, high: float) -> str:
-    """Of a candidate that is not further below the reference than is tolerated.
+    """The text for a candidate that is at most the tolerance below the reference.
 
     Parameters
     ----------
@@ -35,5 +35,5 @@ def against_reference(name: str, recall: float, mean: float, low: float, high: f
         return f"as good as {who}"
     if mean > 0:
         return f"{share} above {who}, not distinguishable from it"
-    told = f"{share} below {who}, within tolerance"
-    return told if high < 0 else f"{told}, not distinguishable from it"
+    text = f"{share} below {who}, within tolerance"
+    return text if high < 0 else f"{text}, not distinguishable from it"

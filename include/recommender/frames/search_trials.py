@@ -39,7 +39,7 @@ def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
     - objective : float64, Recall@K, mean over all judged users of the cuts that the trial came to
     - coverage, seconds : float64
     - pruned, chosen : boolean; stopped early, and the one that the search chose
-    - split_1, split_2, ... : float64, Recall@K of each split, the newest first; missing where the trial was pruned before it
+    - split_1, split_2, ... : float64, Recall@K of each split, the newest first; missing after the trial was pruned
     - a column for each searched parameter, float64, with the parameter's name
 
     Raises

@@ -48,7 +48,7 @@ QUARANTINED = {
     "time-not-number": ([{**OLD, "unixReviewTime": v} for v in (True, "five", "09 4, 2015", "nan", "1_400_000_000", "+1400000000", "01400000000", [1], {})],
                         "unixReviewTime is not a number"),
     "time-exponent": ([lines({**OLD, "unixReviewTime": "@"}).rstrip().replace(b'"@"', v) for v in (b"1.5001e+09", b"15001E5", b'"1.4E+09"')],
-                      "unixReviewTime is not a time to the second: .* lost its seconds"),
+                      "unixReviewTime is not a time to the second: .* seconds are lost"),
     "time-out-of-range": ([{**OLD, "unixReviewTime": v} for v in (0, -1, 757_382_399, 4_102_444_800, 1_400_000_000_000_000, 10**400)],
                           "unixReviewTime is not a time between"),
     "rating-not-number": ([{**OLD, "overall": v} for v in (True, "five", "nan", "inf", [5])], "overall is not a number"),

@@ -18,7 +18,7 @@ FIELDS = [
     (NEW, "timestamp"),
     (NEW, "rating"),
 ]
-LOST = "unixReviewTime is not a time to the second: its exponent says that it has lost its seconds"
+LOST = "unixReviewTime is not a time to the second: with this exponent its seconds are lost"
 RANGE = "unixReviewTime is not a time between 1994 and 2100 in seconds or milliseconds"
 NO_NUMBER = "unixReviewTime is not a number"
 # How it is written, and the seconds or the reason, as text.

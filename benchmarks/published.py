@@ -1,7 +1,7 @@
 """Popularity and ALS on a fixed split with published results, through this project's own fit and evaluation.
 
 The split is MovieLens-1M of the SpectralCF authors; the results are those of Ferrari Dacrema et al., "A Troubling
-Analysis of Reproducibility and Progress in Recommender Systems Research" (ACM TOIS 39(2), 2021), who divide recall by
+Analysis of Reproducibility and Progress in ScoringModel Systems Research" (ACM TOIS 39(2), 2021), who divide recall by
 all held-out items, as we do, and average precision by min(K, held-out items), as we do.
 
     python -m benchmarks.published [directory]
@@ -23,7 +23,7 @@ from include.recommender.evaluation.evaluate import Task, judge, make_task
 from include.recommender.models.als import Als, fit_als
 from include.recommender.models.histories import Histories
 from include.recommender.models.popularity import ItemInteractions, fit_popularity
-from include.recommender.models.protocol import Recommender
+from include.recommender.models.protocol import ScoringModel
 
 POPULARITY = {"recall@20": 0.0382, "recall@40": 0.0969, "recall@100": 0.2286}
 ALS = {"recall@20": 0.0868, "recall@40": 0.1441, "recall@100": 0.2621, "map@20": 0.0188}
@@ -59,19 +59,19 @@ def _read(path: Path) -> dict[int, np.ndarray]:
     return {int(line[0]): line[1:] for line in lines if len(line) > 1}
 
 
-def popularity(matrix: sparse.csr_matrix) -> Recommender:
+def popularity(matrix: sparse.csr_matrix) -> ScoringModel:
     """All-time popularity: the split has no times."""
     times = np.zeros(matrix.nnz, dtype=np.int64)
     train = ItemInteractions(items=matrix.indices, times=times, n_items=matrix.shape[1], split_s=1)
     return fit_popularity(train, PopularityConfig())["popularity_all_time"]
 
 
-def als(matrix: sparse.csr_matrix) -> Recommender:
+def als(matrix: sparse.csr_matrix) -> ScoringModel:
     """The published configuration, solved exactly."""
     return Als.of(fit_als(matrix, CONFIG, exact=True)[0], CONFIG.regularization)
 
 
-def measure(model: Recommender, task: Task) -> dict[str, float]:
+def measure(model: ScoringModel, task: Task) -> dict[str, float]:
     """Means by "metric@K" at K = 20, 40, 100."""
     means: dict[str, float] = {}
     for k in (20, 40, 100):

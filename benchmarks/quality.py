@@ -29,7 +29,7 @@ from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interv
 from include.recommender.evaluation.learned_prior import LearnedPrior
 from include.recommender.models.als import Als, fit_als
 from include.recommender.models.popularity import fit_popularity
-from include.recommender.models.protocol import Recommender
+from include.recommender.models.protocol import ScoringModel
 from include.recommender.parameters import RETRAIN, RUN
 from include.recommender.parameters.kinds import Several
 from include.recommender.parameters.options import add_option
@@ -60,7 +60,7 @@ def judged_models(
 ) -> tuple[dict[str, ModelEvaluation], LearnedPrior]:
     """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
     fitted = fit(fold, config)
-    models: dict[str, Recommender] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
+    models: dict[str, ScoringModel] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
     judged = judge(models | fit_popularity(fold.item_interactions, config.popularity), task, config.evaluate)
     unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
     plain = Als.of(fit_als(unaged.matrix, config.train)[0], config.train.regularization)

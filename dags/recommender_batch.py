@@ -33,33 +33,33 @@ TRAINING_POOL = training_pool()
 @task(show_return_value_in_logs=False)
 def resolve_model() -> str:
     """Finds the version that makes the lists."""
-    from include.orchestration import batch
+    from include.orchestration import batch_tasks
 
-    return batch.resolve_model()
+    return batch_tasks.resolve_model()
 
 
 @task(pool=TRAINING_POOL, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False)
 def recommend_users() -> list[dict[str, Any]]:
     """Writes the list of each user."""
-    from include.orchestration import batch
+    from include.orchestration import batch_tasks
 
-    return batch.recommend_users()
+    return batch_tasks.recommend_users()
 
 
 @task(pool=TRAINING_POOL, execution_timeout=timedelta(hours=12), show_return_value_in_logs=False)
 def similar_items() -> list[dict[str, Any]]:
     """Writes the most similar items of each item."""
-    from include.orchestration import batch
+    from include.orchestration import batch_tasks
 
-    return batch.similar_items()
+    return batch_tasks.similar_items()
 
 
 @task(outlets=[RECOMMENDATIONS], show_return_value_in_logs=False)
 def write_manifest() -> str:
     """Writes the manifest, which makes the batch exist."""
-    from include.orchestration import batch
+    from include.orchestration import batch_tasks
 
-    return batch.write_manifest()
+    return batch_tasks.write_manifest()
 
 
 @dag(

@@ -12,7 +12,7 @@ import pytest
 
 from include.recommender import frames
 from include.recommender.errors import ConfigError
-from include.recommender.frames import groups, judged, lists, overview, search_trials, timeline
+from include.recommender.frames import groups, judged, overview, recommended, search_trials, timeline
 from include.recommender.frames.data_steps import FUNNEL
 from include.recommender.registry.registry import Registry
 
@@ -37,8 +37,8 @@ COLUMNS = {
     "data_funnel": FUNNEL,
     "evaluation": judged.EVALUATION,
     "history": timeline.HISTORY,
-    "interactions": lists.EVENTS,
-    "recommendations": lists.LISTS,
+    "interactions": recommended.EVENTS,
+    "recommendations": recommended.LISTS,
     "slices": groups.SLICES,
     "trend": timeline.TREND,
     "trials": search_trials.TRIALS,

@@ -3,7 +3,7 @@
 import pytest
 
 from include.recommender.frames import interactions, recommendations
-from include.recommender.frames.lists import EVENTS, LISTS
+from include.recommender.frames.recommended import EVENTS, LISTS
 from include.recommender.serving import Recommender, Request
 from include.recommender.serving.history import stored_events
 

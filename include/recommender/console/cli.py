@@ -15,7 +15,7 @@ from ..parameters import MAIN_CHANNEL
 from ..plain_text import shown_lines
 from ..registry.locate import connect
 from ..registry.moves import COMMAND
-from . import commands, lists
+from . import commands, recommending
 from .adding import Adder, Typed, examples, shared
 from .commands import Answer
 
@@ -75,7 +75,7 @@ def parser(typed: Typed | None = None) -> argparse.ArgumentParser:
     )
     add = Adder(top.add_subparsers(title="commands", required=True, metavar="COMMAND"), typed)
     _add_reading(add)
-    lists.add_commands(add)
+    recommending.add_commands(add)
     _add_moving(add)
     _add_retire(add)
     top.epilog = examples(typed, [*add.examples.values(), "COMMAND --help"]) + "\n\n" + NOTES

@@ -11,7 +11,7 @@ from scipy import sparse
 from ..ids import Vocabulary
 from ..models.columns import InColumns
 from ..models.histories import Histories
-from ..models.protocol import Recommender
+from ..models.protocol import ScoringModel
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 
@@ -20,12 +20,12 @@ Codes = np.ndarray[Any, np.dtype[np.int32]]
 class AlignedModel:
     """A model to be judged, and the judged users' histories in the model's own columns."""
 
-    model: Recommender
+    model: ScoringModel
     histories: Histories
 
 
 def aligned(
-    model: Recommender,
+    model: ScoringModel,
     own: Vocabulary,
     judged: Vocabulary,
     matrix: sparse.csr_matrix,

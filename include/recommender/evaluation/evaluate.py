@@ -13,7 +13,7 @@ import numpy as np
 from ..config import EvaluateConfig
 from ..data.encoding import EncodedFold
 from ..models.histories import Histories
-from ..models.protocol import Recommender, Rows
+from ..models.protocol import Rows, ScoringModel
 from ..models.ranking import recommend_all
 from .judgement import HistoryRow, ItemRow, Judgement, UserRow
 from .metrics import METRICS, Floats, Ints, per_user
@@ -106,7 +106,7 @@ def make_task(
 
 
 def judge(
-    models: Mapping[str, Recommender], task: Task, config: EvaluateConfig, histories: Histories | None = None
+    models: Mapping[str, ScoringModel], task: Task, config: EvaluateConfig, histories: Histories | None = None
 ) -> dict[str, ModelEvaluation]:
     """Judge every model on the same task.
 
@@ -128,7 +128,7 @@ def judge(
     return outcome
 
 
-def _judge(model: Recommender, task: Task, config: EvaluateConfig, histories: Histories) -> ModelEvaluation:
+def _judge(model: ScoringModel, task: Task, config: EvaluateConfig, histories: Histories) -> ModelEvaluation:
     started = time.monotonic()
     best = recommend_all(model, histories, task.seen, max(config.ks))
     hits = _hits(best, task)

@@ -12,8 +12,8 @@ and dtypes of a table are the same for any number of rows, also for none.
 from .data_steps import data_funnel
 from .groups import slices
 from .judged import evaluation, verdict
-from .lists import interactions, recommendations
 from .overview import compare, versions
+from .recommended import interactions, recommendations
 from .root import connect
 from .search_trials import trials
 from .timeline import history, trend

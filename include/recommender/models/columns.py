@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .histories import Histories
-from .protocol import Recommender, Scores
+from .protocol import Scores, ScoringModel
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class InColumns:
     columns : int64, shape (n_items,), the model's column of each item, -1 if it has none
     """
 
-    model: Recommender
+    model: ScoringModel
     columns: np.ndarray[Any, np.dtype[np.int64]]
 
     def score(self, histories: Histories) -> Scores:

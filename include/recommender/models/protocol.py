@@ -13,7 +13,7 @@ Doubles = np.ndarray[Any, np.dtype[np.float64]]
 Rows = np.ndarray[Any, np.dtype[np.signedinteger[Any]]]
 
 
-class Recommender(Protocol):
+class ScoringModel(Protocol):
     """Scores every item for some histories; higher is better. Ties go to the smaller item index, the smaller id."""
 
     def score(self, histories: Histories) -> Scores:
@@ -32,7 +32,7 @@ class Scoring(Protocol):
         ...
 
     def errors(self) -> Doubles:
-        """How far an approximate score may lie from that of `Recommender.score`, float64, shape (n,)."""
+        """How far an approximate score may lie from that of `ScoringModel.score`, float64, shape (n,)."""
         ...
 
     def rounding(self) -> Doubles:
@@ -40,7 +40,7 @@ class Scoring(Protocol):
         ...
 
     def exact(self, rows: Rows, items: Ints) -> Scores:
-        """Scores of some items for some users, float32, shape (len(rows), len(items)): those of `Recommender.score`."""
+        """Scores of some items for some users, float32, shape (len(rows), len(items)), as `ScoringModel.score` has them."""
         ...
 
 
@@ -49,7 +49,7 @@ class Shortlisting(Protocol):
     """A model whose best items are found without scoring all of them exactly; see `shortlist`."""
 
     def score(self, histories: Histories) -> Scores:
-        """See `Recommender`."""
+        """See `ScoringModel`."""
         ...
 
     def scoring(self, histories: Histories) -> Scoring:

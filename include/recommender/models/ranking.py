@@ -14,7 +14,7 @@ import numpy as np
 
 from .histories import Histories, Ints
 from .popularity import Popularity
-from .protocol import Recommender, Rows, Scores, Shortlisting
+from .protocol import Rows, Scores, ScoringModel, Shortlisting
 from .shortlist import candidates, nothing, ranked
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ SCORES_IN_FLIGHT = 64_000_000
 ALIKE_AT_ONCE = 4_096
 
 
-def recommend_all(model: Recommender, histories: Histories, seen: Histories, k: int) -> Ints:
+def recommend_all(model: ScoringModel, histories: Histories, seen: Histories, k: int) -> Ints:
     """The k best unseen items of any number of users, in blocks on all cores.
 
     The list of a user depends neither on the other users nor on the number of cores.

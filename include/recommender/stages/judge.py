@@ -18,7 +18,7 @@ from ..evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
 from ..evaluation.outcomes import EvaluationCounts
-from ..models.protocol import Recommender
+from ..models.protocol import ScoringModel
 from ..parameters import RUN
 from ..registry.code import code_of
 from ..registry.verdict import ComparedVersion, Verdict
@@ -120,7 +120,7 @@ def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvalu
     workspace, fitted, config = candidate.workspace, candidate.fitted, candidate.config
     task = fold_task(EncodedFold.load(workspace.artifacts.path(fitted.encoded)), config.evaluate)
     model = load_model(workspace, fitted, config)
-    models: dict[str, Recommender] = {CANDIDATE: model}
+    models: dict[str, ScoringModel] = {CANDIDATE: model}
     if (model.prior.multipliers != 1).any():
         models[WITHOUT_PRIOR] = model.als
     outcome = judge(models | load_popularity(workspace, candidate.baselines), task, config.evaluate)

@@ -17,7 +17,7 @@ from ..evaluation.evaluate import fold_task, judge
 from ..evaluation.fitting import fit
 from ..evaluation.metrics import Floats
 from ..models.columns import InColumns
-from ..models.protocol import Recommender
+from ..models.protocol import ScoringModel
 from .folds import without_rare
 
 _LIBRARY = __name__.rpartition(".tuning")[0]
@@ -58,7 +58,7 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgem
     except ConfigError as error:
         raise CannotTrainError(str(error)) from error
     known = np.bincount(train.indices, minlength=len(train.item_codes)) > 0
-    model: Recommender = fitted.model
+    model: ScoringModel = fitted.model
     if not known.all():
         model = InColumns(model, np.where(known, np.arange(len(known)), -1))
     task = fold_task(fold, config.evaluate)

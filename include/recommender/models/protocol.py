@@ -40,7 +40,7 @@ class Scoring(Protocol):
         ...
 
     def exact(self, rows: Rows, items: Ints) -> Scores:
-        """Scores of some items for some users, float32, shape (len(rows), len(items)), as `ScoringModel.score` has them."""
+        """Scores of some items for some users, float32, shape (len(rows), len(items)), as in `ScoringModel.score`."""
         ...
 
 

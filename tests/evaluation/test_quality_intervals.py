@@ -34,11 +34,11 @@ def test_a_user_judged_at_two_cuts_is_no_second_user():
     assert apart[1] - apart[0] == pytest.approx((high - low) / 2**0.5, rel=0.1)
 
 
-def test_the_tables_over_time_are_means_over_users_and_over_cuts():
+def test_the_tables_over_time_are_means_over_users_and_over_splits():
     recalls = [[0.5, 0.25, 0.25, 0.0], [0.0, 0.0, 0.25, 0.0], [1.0, 0.5, 0.0, 0.5]]
     users = pd.DataFrame(recalls, columns=COMPARED)
     users["user"] = [7, 8, 7]
-    users.index = pd.MultiIndex.from_tuples([(0, 0), (0, 1), (1, 0)], names=["cut", None])
+    users.index = pd.MultiIndex.from_tuples([(0, 0), (0, 1), (1, 0)], names=["split", None])
     found = gains(users, CONFIG)
     assert found["all"].tolist() == pytest.approx([0.25, 1 / 3, 1 / 3])
     assert found["mean of cuts"].tolist() == pytest.approx([(0.125 + 0.5) / 2, (0.0 + 1.0) / 2, (0.25 + 0.5) / 2])

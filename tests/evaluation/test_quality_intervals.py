@@ -41,7 +41,7 @@ def test_the_tables_over_time_are_means_over_users_and_over_splits():
     users.index = pd.MultiIndex.from_tuples([(0, 0), (0, 1), (1, 0)], names=["split", None])
     found = gains(users, CONFIG)
     assert found["all"].tolist() == pytest.approx([0.25, 1 / 3, 1 / 3])
-    assert found["mean of cuts"].tolist() == pytest.approx([(0.125 + 0.5) / 2, (0.0 + 1.0) / 2, (0.25 + 0.5) / 2])
+    assert found["mean of splits"].tolist() == pytest.approx([(0.125 + 0.5) / 2, (0.0 + 1.0) / 2, (0.25 + 0.5) / 2])
     prior = SimpleNamespace(power=0.2, half_life_days=30)
     verdicts = {"2018-01-01": "HOLD", "2018-02-01": "PROMOTE"}
     trials = [

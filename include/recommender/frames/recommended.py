@@ -45,7 +45,7 @@ def recommendations(
     - rank : Int64, 1 for the best
     - item : str
     - score : float64, comparable within one list only
-    - source : category known_user, fold_in, prior: how the list came about
+    - source : category known_user, fold_in, prior, item: how the list came about
 
     Examples
     --------

@@ -42,6 +42,16 @@ FOLDER = "recommendations"
 PART_ROWS = 50_000  # users or items
 DAY_S = 86_400
 FAMILY = "als"
+# Modules that decide on the bytes of a list, with what they import from the computing rooms.
+PACKAGE = __name__.rsplit(".", 2)[0]
+LISTING = (
+    "serving.batch",
+    "serving.version",
+    "registry.bundle",
+    "registry.seen",
+    "models.scoring",
+    "models.confidence",
+)
 USERS, SIMILAR = "users", "similar"
 Kind = Literal["users", "similar"]
 
@@ -94,7 +104,7 @@ class Batch:
     def folder(self) -> str:
         """The key of the folder, which follows from what decides its bytes."""
         settings = {name: value for name, value in asdict(self.config).items() if name != "model"}
-        code = [code_of(__name__), code_of(ServedVersion.__module__)]
+        code = [code_of(f"{PACKAGE}.{name}") for name in LISTING]
         plan = {"code": code, "part_rows": PART_ROWS, **settings}
         return f"{FOLDER}/{self.version.manifest.model_id}/{canonical_hash(plan)[:12]}"
 

@@ -13,6 +13,7 @@ class Source(StrEnum):
     KNOWN_USER = "known_user"  # from the stored history
     FOLD_IN = "fold_in"  # fresh events alone, or joined to the stored history
     PRIOR = "prior"  # nothing is known of the user: what is in demand now
+    ITEM = "item"  # items like another
 
 
 @dataclass(frozen=True)

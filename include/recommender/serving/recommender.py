@@ -98,7 +98,7 @@ class Recommender:
         row, n_items, request = self._row(item), len(self.version.items), Request(k=k)
         itself = Histories(np.array([0, 1]), np.array([row], np.int32), np.ones(1, np.float32), n_items)
         items, scores = shortlist(self.version.similarity.scoring(np.array([row], np.int32)), itself, request.k)
-        return self._answer(Source.KNOWN_USER, items[0], scores[0], ())
+        return self._answer(Source.ITEM, items[0], scores[0], ())
 
     def trending(self, k: int = 10) -> List:
         """What is in demand now: the item prior."""

@@ -83,7 +83,7 @@ def main() -> None:
             matrix = shape.matrix()
             rng = np.random.default_rng(1)
             items = (0.3 * rng.standard_normal((shape.n_items, given.factors))).astype(np.float32)
-            histories, whitened = Histories.of(matrix), Whitened.of(items, REGULARIZATION)
+            histories, whitened = Histories.of(matrix), Whitened.of_factors(items, REGULARIZATION)
             ratios = []
             for exact in (True, False):
                 theirs = of_implicit(matrix, items, exact=exact)

@@ -37,7 +37,7 @@ def model_of(n_items: int, n_factors: int) -> PriorAls:
 
 def product(model: PriorAls, users: np.ndarray, block: int) -> None:
     """The named reference: one float32 product a block."""
-    items = model.als.whitened.items
+    items = model.als.whitened.vectors
     out = np.empty((block, len(items)), dtype=np.float32)
     for start in range(0, len(users), block):
         part = users[start : start + block]

@@ -91,7 +91,7 @@ def test_nothing_known_scores_zero():
     factors = items_of(9, 4)
     factors[3] = 0
     histories = Histories.of(sparse.csr_matrix(([7.0], [3], [0, 0, 1]), shape=(2, 9), dtype=np.float32))
-    assert not fold_in(histories, Whitened.of(factors, 1.0)).any()
+    assert not fold_in(histories, Whitened.of_factors(factors, 1.0)).any()
     assert not Als.of(factors, 1.0).score(histories).any()
 
 
@@ -122,7 +122,7 @@ def test_nor_on_a_wide_catalogue(n_factors):
 
 
 def test_nor_on_the_stacks(monkeypatch):
-    whitened, histories = Whitened.of(items_of(500, 24), 20.0), Histories.of(matrix_of([5, 5, 50, 90] * 9, 500))
+    whitened, histories = Whitened.of_factors(items_of(500, 24), 20.0), Histories.of(matrix_of([5, 5, 50, 90] * 9, 500))
     whole = fold_in(histories, whitened)
     monkeypatch.setattr(folding, "STACK_NUMBERS", 1)
     assert fold_in(histories, whitened).tobytes() == whole.tobytes()
@@ -133,7 +133,7 @@ def test_stacks_stay_within_their_bound(monkeypatch):
     solve = np.linalg.solve
     monkeypatch.setattr(np.linalg, "solve", lambda a, b: largest.append(a.size) or solve(a, b))
     monkeypatch.setattr(folding, "STACK_NUMBERS", 20_000)
-    fold_in(Histories.of(matrix_of([5, 40, 90] * 200, 500)), Whitened.of(items_of(500, 48), 20.0))
+    fold_in(Histories.of(matrix_of([5, 40, 90] * 200, 500)), Whitened.of_factors(items_of(500, 48), 20.0))
     assert max(largest) <= 20_000
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from include.recommender.config import PriorConfig
-from include.recommender.models import ranking
+from include.recommender.models import ranking, whitening
+from include.recommender.models import shortlist as shortlist_module
 from include.recommender.models.als import Als
 from include.recommender.models.histories import Histories
 from include.recommender.models.prior import ItemPrior, PriorAls
@@ -17,6 +18,13 @@ from include.recommender.models.shortlist import BLOCK_ITEMS, CHUNK_ITEMS, candi
 from .test_fold_in import items_of, matrix_of
 
 SIZES = [0, 1, 1, 2, 5, 9, 40]
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """Chunks of one block, so that small catalogues have many."""
+    for module in (shortlist_module, whitening):
+        monkeypatch.setattr(module, "CHUNK_ITEMS", BLOCK_ITEMS)
 
 
 def model_of(n_items, n_factors, *, twins=False, power=0.4, seed=0, scale=1.0):
@@ -35,7 +43,8 @@ def by_scoring_all(model, seen, k):
     return best, np.where(best >= 0, found, -np.inf)
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("chunks", ["small", "as they are"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     n_items=st.sampled_from([1, 3, 255, 256, 257, 700, 5_000]),
     n_factors=st.sampled_from([1, 2, 16, 64, 100]),
@@ -45,7 +54,9 @@ def by_scoring_all(model, seen, k):
     scale=st.sampled_from([1e-12, 1.0, 1e6]),
     seed=st.integers(0, 99),
 )
-def test_it_is_what_scoring_all_items_gives(n_items, n_factors, twins, power, k, scale, seed):
+def test_it_is_what_scoring_all_items_gives(request, chunks, n_items, n_factors, twins, power, k, scale, seed):
+    if chunks == "small":
+        request.getfixturevalue("small_chunks")
     model = model_of(n_items, n_factors, twins=twins, power=power, seed=seed, scale=scale)
     seen = Histories.of(matrix_of([min(size, n_items) for size in SIZES], n_items))
     best, scores = shortlist(model.scoring(seen), seen, k)
@@ -54,7 +65,8 @@ def test_it_is_what_scoring_all_items_gives(n_items, n_factors, twins, power, k,
     np.testing.assert_array_equal(scores, expected[1].astype(np.float32))
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.usefixtures("small_chunks")
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(n_factors=st.integers(1, 130), scale=st.sampled_from([1e-9, 1.0, 1e9]), power=st.sampled_from([0.0, 0.5]))
 def test_no_approximate_score_is_further_off_than_it_says(n_factors, scale, power):
     model = model_of(500, n_factors, scale=scale, power=power)
@@ -63,8 +75,11 @@ def test_no_approximate_score_is_further_off_than_it_says(n_factors, scale, powe
     found = np.empty((len(histories), 500), dtype=np.float32)
     for start in range(0, 500, BLOCK_ITEMS):
         scoring.approximate(start, found[:, start : start + BLOCK_ITEMS])
-    off = np.abs(found.astype(np.float64) - model.score(histories))
-    assert (off <= scoring.errors()[:, None]).all()
+    exact = model.score(histories)[:, scoring.order].astype(np.float64)
+    assert (np.abs(found - exact) <= scoring.errors()[:, None]).all()
+    assert (scoring.place[scoring.order] == np.arange(500)).all()
+    for chunk, limit in enumerate(scoring.limits().T):
+        assert (exact[:, chunk * whitening.CHUNK_ITEMS :] <= limit[:, None]).all()
 
 
 def test_few_items_are_scored_exactly():
@@ -122,3 +137,19 @@ def test_users_of_one_item_share_one_shortlist():
         )
         recommend_all(model, seen, seen, 5)
     assert sum(asked) == len(starts)
+
+
+@pytest.mark.usefixtures("small_chunks")
+def test_items_that_cannot_be_among_the_best_are_not_scored():
+    """Few items are much longer than the others, as popular items are."""
+    rng = np.random.default_rng(3)
+    items = items_of(20 * BLOCK_ITEMS, 16) * np.where(rng.random(20 * BLOCK_ITEMS) < 0.04, 1.0, 0.01)[:, None]
+    model = Als.of(items.astype(np.float32), 5.0)
+    seen, scored = Histories.of(matrix_of([1, 4, 9], len(items))), []
+    scoring = model.scoring(seen)
+    approximate = type(scoring).approximate
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(scoring), "approximate", lambda *given: scored.append(given[1]) or approximate(*given))
+        best, _ = shortlist(scoring, seen, 2)
+    assert len(scored) <= 4
+    np.testing.assert_array_equal(best, by_scoring_all(model, seen, 2)[0])

@@ -178,7 +178,7 @@ def test_variety_spreads_a_list_and_begins_with_the_best():
 
     def closeness(answer):
         rows = [VERSION.items.find(row.item) for row in answer.items]
-        units = VERSION.similarity.directions.items[rows].astype(np.float64)
+        units = VERSION.similarity.directions.of(rows)
         return (units @ units.T)[np.triu_indices(len(rows), 1)].mean()
 
     assert closeness(plain) > closeness(half) > closeness(full)

@@ -12,7 +12,7 @@ from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
 from ..models.als import Als, KeptScoring, fit_als
-from ..models.prior import BYTES_AN_ITEM, ItemPrior, PriorScoring, fit_prior
+from ..models.prior import BYTES_AN_ITEM, ItemPrior, PriorAls, fit_prior
 from ..models.protocol import Rows
 from ..models.ranking import in_blocks
 from ..models.shortlist import shortlist
@@ -135,12 +135,13 @@ def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig)
     k, n_items = config.evaluate.top_k, len(inner.item_codes)
 
     def recalls(some: list[Point]) -> dict[Point, Floats]:
-        priors = [ItemPrior.of(fit_prior(train, settings[point]), settings[point]) for point in some]
+        priors = (ItemPrior.of(fit_prior(train, settings[point]), settings[point]) for point in some)
+        models = [PriorAls(als, prior) for prior in priors]
 
         def shown(rows: Rows) -> list[Ints]:
             histories = task.seen.take(rows)
             taste = KeptScoring.of(als.scoring(histories))
-            return [shortlist(PriorScoring(taste, prior, histories.sizes), histories, k)[0] for prior in priors]
+            return [shortlist(model.scoring_of(taste, histories.sizes), histories, k)[0] for model in models]
 
         blocks = in_blocks(shown, np.arange(len(task.rows), dtype=np.int32), n_items)
         return {

@@ -16,7 +16,7 @@ from .fold_in import fold_in
 from .histories import Histories, Ints
 from .memory import check_memory
 from .protocol import Rows, Scores
-from .whitening import Doubles, Factors, Grid, Whitened
+from .whitening import Doubles, Factors, Grid, Whitened, suffix_max
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ class Als:
     whitened: Whitened
 
     @classmethod
-    def of(cls, item_factors: Factors, regularization: float) -> Als:
-        """The model of item factors, float32, shape (n_items, n_factors)."""
-        return cls(Whitened.of(item_factors, regularization))
+    def of(cls, item_factors: Factors, regularization: float, weights: Scores | None = None) -> Als:
+        """The model of item factors, float32, shape (n_items, n_factors); weights : see `Whitened.of_factors`."""
+        return cls(Whitened.of_factors(item_factors, regularization, weights))
 
     def score(self, histories: Histories) -> Scores:
         """Inner products, float32, shape (len(histories), n_items); 0 for an empty history."""
@@ -54,6 +54,26 @@ class AlsScoring:
     def approximate(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
         self.grid.approximate(self.tastes, out, start)
+
+    @property
+    def order(self) -> Ints:
+        """See `Scoring`."""
+        return self.grid.order
+
+    @property
+    def place(self) -> Ints:
+        """See `Scoring`."""
+        return self.grid.place
+
+    def limits(self) -> Doubles:
+        """See `Scoring`: |x~| |y~| at most (Cauchy-Schwarz)."""
+        return self.reach[:, None] * suffix_max(self.grid.lengths)
+
+    @property
+    def reach(self) -> Doubles:
+        """|x~|, a little rounded up, float64, shape (n,)."""
+        found: Doubles = np.sqrt(np.einsum("ij,ij->i", self.tastes, self.tastes)) * (1 + 1e-6)
+        return found
 
     def errors(self) -> Doubles:
         """See `Scoring`."""
@@ -77,7 +97,7 @@ class KeptScoring(AlsScoring):
     @classmethod
     def of(cls, scoring: AlsScoring) -> KeptScoring:
         """Compute them, once."""
-        scores: Scores = np.empty((len(scoring.tastes), len(scoring.grid.items)), dtype=np.float32)
+        scores: Scores = np.empty((len(scoring.tastes), len(scoring.grid.vectors)), dtype=np.float32)
         scoring.approximate(0, scores)
         return cls(scoring.grid, scoring.tastes, scores)
 
@@ -96,7 +116,7 @@ def user_factors(matrix: sparse.csr_matrix, item_factors: Factors, regularizatio
     """The users' side of a half-step, exact: float32, shape (n_users, n_factors), in the items' coordinates."""
     from threadpoolctl import threadpool_limits
 
-    whitened, histories = Whitened.of(item_factors, regularization), Histories.of(matrix)
+    whitened, histories = Whitened.of_factors(item_factors, regularization), Histories.of(matrix)
     found = np.empty((len(histories), item_factors.shape[1]), dtype=np.float32)
     with threadpool_limits(1, "blas"):
         for start in range(0, len(found), CHUNK_USERS):

@@ -20,8 +20,8 @@ def contributions(history: Histories, whitened: Whitened, taste: Doubles, item: 
     taste : of the same user, float64, shape (n_factors,), as `fold_in` found it
     item : a column
     """
-    known = whitened.items[history.items].astype(np.float64)
+    known = whitened.of(history.items)
     confidence = history.confidence.astype(np.float64)
     weights = confidence - (confidence - 1.0) * (known @ taste)
-    found: Doubles = weights * (known @ whitened.items[item].astype(np.float64))
+    found: Doubles = weights * (known @ whitened.of(np.array([item]))[0])
     return found

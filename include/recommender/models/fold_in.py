@@ -31,7 +31,7 @@ def fold_in(histories: Histories, whitened: Whitened) -> Doubles:
     -------
     float64, shape (n, n_factors); zero for a history in which nothing is known
     """
-    tastes = np.zeros((len(histories), whitened.items.shape[1]))
+    tastes = np.zeros((len(histories), whitened.vectors.shape[1]))
     sizes = np.diff(histories.indptr)
     single = np.flatnonzero(sizes == 1)
     tastes[single] = _of_one(histories, single, whitened)
@@ -47,8 +47,9 @@ def _of_one(histories: Histories, rows: Places, whitened: Whitened) -> Doubles:
     """x~ = c / (1 + (c - 1) |y~|^2) y~, with numerator and denominator divided by c."""
     at = histories.indptr[rows]
     item, doubt = histories.items[at], 1.0 / histories.confidence[at].astype(np.float64)
-    weight = 1.0 / (doubt + (1.0 - doubt) * whitened.norms[item])
-    found: Doubles = weight[:, None] * whitened.items[item]
+    known = whitened.of(item)
+    weight = 1.0 / (doubt + (1.0 - doubt) * np.einsum("ij,ij->i", known, known))
+    found: Doubles = weight[:, None] * known
     return found
 
 
@@ -69,7 +70,7 @@ def _small(histories: Histories, rows: Places, width: int, whitened: Whitened) -
 
 def _large(histories: Histories, rows: Places, width: int, whitened: Whitened) -> Doubles:
     """Systems of the size of the factors: (I + S'DS) x~ = S'c."""
-    n_factors = whitened.items.shape[1]
+    n_factors = whitened.vectors.shape[1]
     system: Doubles = np.tile(np.eye(n_factors), (len(rows), 1, 1))
     right: Doubles = np.zeros((len(rows), n_factors, 1))
     for start in range(0, width, CHUNK_ENTRIES):
@@ -88,7 +89,7 @@ def _entries(histories: Histories, rows: Places, start: int, stop: int, whitened
     at = histories.indptr[rows][:, None] + np.arange(start, stop)
     inside = at < histories.indptr[rows + 1][:, None]
     at = np.where(inside, at, 0)
-    known = whitened.items[histories.items[at]].astype(np.float64)
+    known = whitened.of(histories.items[at])
     known[~inside] = 0.0
     return known, np.where(inside, histories.confidence[at], 1.0).astype(np.float64)
 

@@ -13,7 +13,7 @@ from .als import Als, AlsScoring
 from .histories import Histories, Ints
 from .popularity import ItemInteractions
 from .protocol import Rows, Scores
-from .whitening import Doubles
+from .whitening import Doubles, suffix_max
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Counts = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,8 +25,8 @@ LEAST_MULTIPLIER = 1e-30
 # Histories at least this long are one bracket: the power has all but reached its limit.
 LONG_HISTORY = 10
 EVERY = slice(None)
-# Of an ItemPrior: its popularity, float64, and its multipliers, float32.
-BYTES_AN_ITEM = 8 + 4 * LONG_HISTORY
+# Of an item in a PriorAls: popularity, float64, and multipliers, float32, by item and by place.
+BYTES_AN_ITEM = 2 * (8 + 4 * LONG_HISTORY)
 
 
 def fit_prior(train: ItemInteractions, config: PriorConfig) -> Counts:
@@ -71,6 +71,10 @@ class ItemPrior:
         taste *= self.multipliers[:, items][np.clip(sizes, 1, LONG_HISTORY) - 1]
         taste[unknown] = self.popularity[items].astype(np.float32)
 
+    def take(self, items: Ints) -> ItemPrior:
+        """The prior of some items, in their order."""
+        return ItemPrior(self.popularity[items], np.ascontiguousarray(self.multipliers[:, items]))
+
     def multiplier(self, size: int, item: int) -> float:
         """Of one item, for a user with `size` known interactions."""
         return float(self.multipliers[min(max(size, 1), LONG_HISTORY) - 1, item])
@@ -92,15 +96,34 @@ class PriorAls:
 
     def scoring(self, histories: Histories) -> PriorScoring:
         """What is computed once for some histories."""
-        return PriorScoring(self.als.scoring(histories), self.prior, histories.sizes)
+        return self.scoring_of(self.als.scoring(histories), histories.sizes)
+
+    def scoring_of(self, of_taste: AlsScoring, sizes: Ints) -> PriorScoring:
+        """The same of users whose taste is known; sizes : int32, shape (n,), their known interactions."""
+        return PriorScoring(of_taste, self, sizes)
+
+    @cached_property
+    def ordered_prior(self) -> ItemPrior:
+        """The prior in the order of the vectors."""
+        return self.prior.take(self.als.whitened.order)
+
+    @cached_property
+    def reach(self) -> Doubles:
+        """The largest |y~| times multiplier from each chunk on, float64, shape (LONG_HISTORY, n_chunks)."""
+        return suffix_max(self.als.whitened.lengths * self.ordered_prior.multipliers)
+
+    @cached_property
+    def popularity_reach(self) -> Doubles:
+        """The largest popularity from each chunk on, float64, shape (n_chunks,)."""
+        return suffix_max(self.ordered_prior.popularity)
 
 
 @dataclass(frozen=True)
 class PriorScoring:
-    """Tastes of some users and the prior. sizes : int32, shape (n,), their known interactions."""
+    """Tastes of some users and the model. sizes : int32, shape (n,), their known interactions."""
 
     of_taste: AlsScoring
-    prior: ItemPrior
+    model: PriorAls
     sizes: Ints
 
     @property
@@ -113,10 +136,26 @@ class PriorScoring:
         """bool, shape (n,), users of whom nothing is known."""
         return np.logical_not(self.tastes.any(axis=1))
 
+    @property
+    def order(self) -> Ints:
+        """See `Scoring`."""
+        return self.of_taste.order
+
+    @property
+    def place(self) -> Ints:
+        """See `Scoring`."""
+        return self.of_taste.place
+
     def approximate(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
         self.of_taste.approximate(start, out)
-        self.prior.blend(out, self.sizes, self.unknown, slice(start, start + out.shape[1]))
+        self.model.ordered_prior.blend(out, self.sizes, self.unknown, slice(start, start + out.shape[1]))
+
+    def limits(self) -> Doubles:
+        """See `Scoring`."""
+        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[np.clip(self.sizes, 1, LONG_HISTORY) - 1]
+        found[self.unknown] = self.model.popularity_reach * (1 + 1e-6)
+        return found
 
     def errors(self) -> Doubles:
         """See `Scoring`: multipliers are at most 1."""
@@ -129,5 +168,5 @@ class PriorScoring:
     def exact(self, rows: Rows, items: Ints) -> Scores:
         """See `Scoring`."""
         scores = self.of_taste.exact(rows, items)
-        self.prior.blend(scores, self.sizes[rows], self.unknown[rows], items)
+        self.model.prior.blend(scores, self.sizes[rows], self.unknown[rows], items)
         return scores

@@ -27,8 +27,22 @@ class ScoringModel(Protocol):
 class Scoring(Protocol):
     """Some histories, ready to be scored: fast with a known error, or exactly for a few items."""
 
+    @property
+    def order(self) -> Ints:
+        """The items in the order in which they are scored, int32, shape (n_items,)."""
+        ...
+
+    @property
+    def place(self) -> Ints:
+        """The place of each item in that order, int32, shape (n_items,)."""
+        ...
+
     def approximate(self, start: int, out: Scores) -> None:
-        """Write approximate scores of the items from `start` on into `out`, float32, shape (n, any)."""
+        """Write approximate scores of the items from the place `start` on into `out`, float32, shape (n, any)."""
+        ...
+
+    def limits(self) -> Doubles:
+        """No exact score from a chunk of CHUNK_ITEMS places on is larger, float64, shape (n, n_chunks)."""
         ...
 
     def errors(self) -> Doubles:

@@ -16,4 +16,5 @@ def model_of(item_factors: Factors, popularity: Counts, train: TrainConfig, prio
     item_factors : float32, shape (n_items, n_factors), of `fit_als`
     popularity : float64, shape (n_items,), of `fit_prior`
     """
-    return PriorAls(Als.of(item_factors, train.regularization), ItemPrior.of(popularity, prior))
+    item_prior = ItemPrior.of(popularity, prior)
+    return PriorAls(Als.of(item_factors, train.regularization, item_prior.multipliers[-1]), item_prior)

@@ -25,8 +25,8 @@ class Similarity:
             rows = item_factors[start : start + CHUNK_ITEMS].astype(np.float64)
             lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
             units[start : start + CHUNK_ITEMS] = on_grid(rows / np.where(lengths > 0, lengths, 1.0)[:, None])
-        return cls(Grid(units))
+        return cls(Grid.by_id(units))
 
     def scoring(self, items: Rows) -> AlsScoring:
         """Cosines of some items with all items, ready for `shortlist`."""
-        return AlsScoring(self.directions, self.directions.items[items].astype(np.float64))
+        return AlsScoring(self.directions, self.directions.of(items))

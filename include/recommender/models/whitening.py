@@ -7,12 +7,13 @@ Y~, confidences c and D = diag(c - 1) is (I + S'DS) x~ = S'c, and the score of a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .histories import Ints
-from .protocol import Scores
+from .protocol import Rows, Scores
 
 Factors = np.ndarray[Any, np.dtype[np.float32]]
 Doubles = np.ndarray[Any, np.dtype[np.float64]]
@@ -30,14 +31,30 @@ TINY = float(np.finfo(np.float32).tiny)
 class Grid:
     """Item vectors whose inner products with vectors of the same kind are exact.
 
-    items : float32, shape (n_items, n_factors), each row on a grid of its own, without rounding; see `on_grid`. No row
-        is longer than 1
+    They are kept in an order in which those that may score high come first, so that `shortlist` can stop early.
+
+    vectors : float32, shape (n_items, n_factors), each row on a grid of its own, without rounding; see `on_grid`. No
+        row is longer than 1
+    order : int32, shape (n_items,), the item of each vector
+    place : int32, shape (n_items,), the vector of each item
     """
 
-    items: Factors
+    vectors: Factors
+    order: Ints
+    place: Ints
+
+    @classmethod
+    def by_id(cls, vectors: Factors) -> Grid:
+        """Vectors in the order of the items."""
+        order = np.arange(len(vectors), dtype=np.int32)
+        return cls(vectors, order, order)
+
+    def of(self, items: Rows) -> Doubles:
+        """Vectors of some items, float64, shape (*items.shape, n_factors)."""
+        return self.vectors[self.place[items]].astype(np.float64)
 
     def scores(self, tastes: Doubles) -> Scores:
-        """Inner products of users and all items, float32, shape (n, n_items).
+        """Inner products of users and all items, float32, shape (n, n_items), in the order of the items.
 
         Exact before the one rounding to float32. A matrix product's last bits depend otherwise on its shape and on the
         place of a row in it: the same user would get other scores in another batch.
@@ -46,10 +63,10 @@ class Grid:
         ----------
         tastes : float64, shape (n, n_factors), on a grid
         """
-        scores: Scores = np.empty((len(tastes), len(self.items)), dtype=np.float32)
-        for start in range(0, len(self.items), CHUNK_ITEMS):
+        scores: Scores = np.empty((len(tastes), len(self.vectors)), dtype=np.float32)
+        for start in range(0, len(self.vectors), CHUNK_ITEMS):
             span = slice(start, start + CHUNK_ITEMS)
-            scores[:, span] = tastes @ self.items[span].T.astype(np.float64)
+            scores[:, self.order[span]] = tastes @ self.vectors[span].T.astype(np.float64)
         return scores
 
     def scores_of(self, tastes: Doubles, items: Ints) -> Scores:
@@ -57,12 +74,21 @@ class Grid:
         scores: Scores = np.empty((len(tastes), len(items)), dtype=np.float32)
         for start in range(0, len(items), CHUNK_ITEMS):
             span = slice(start, start + CHUNK_ITEMS)
-            scores[:, span] = tastes @ self.items[items[span]].T.astype(np.float64)
+            scores[:, span] = tastes @ self.of(items[span]).T
         return scores
 
     def approximate(self, tastes: Doubles, out: Scores, start: int) -> None:
-        """Inner products of users and the items from `start` on, in float32 arithmetic; see `errors`."""
-        np.matmul(tastes.astype(np.float32), self.items[start : start + out.shape[1]].T, out=out)
+        """Inner products of users and the vectors from `start` on, in float32 arithmetic; see `errors`."""
+        np.matmul(tastes.astype(np.float32), self.vectors[start : start + out.shape[1]].T, out=out)
+
+    @cached_property
+    def lengths(self) -> Doubles:
+        """Of each vector, float64, shape (n_items,)."""
+        found = np.empty(len(self.vectors))
+        for start in range(0, len(found), CHUNK_ITEMS):
+            rows = self.vectors[start : start + CHUNK_ITEMS].astype(np.float64)
+            found[start : start + CHUNK_ITEMS] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        return found
 
     def errors(self, tastes: Doubles) -> Doubles:
         """How far an approximate score may lie from the exact one, float64, shape (n,).
@@ -92,29 +118,36 @@ class Grid:
 class Whitened(Grid):
     """Items in coordinates in which the regularized Gram matrix is the identity.
 
-    norms : float64, shape (n_items,), squared length of each row, below 1
     back : float64, shape (n_factors, n_factors); back @ x~ is x in the coordinates of the item factors
     """
 
-    norms: Doubles
     back: Doubles
 
     @classmethod
-    def of(cls, item_factors: Factors, regularization: float) -> Whitened:
-        """Whiten item factors, float32, shape (n_items, n_factors)."""
+    def of_factors(cls, item_factors: Factors, regularization: float, weights: Scores | None = None) -> Whitened:
+        """Whiten item factors, float32, shape (n_items, n_factors).
+
+        Parameters
+        ----------
+        weights : float32, shape (n_items,), what scores will be multiplied by; None is 1. It decides on the order only
+        """
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1, "blas"):  # more threads would add in another order
-            # The eigenvectors give L'^-1 up to a rotation, also where Y'Y is singular and Cholesky would fail.
-            values, vectors = np.linalg.eigh(_gram(item_factors))
-            back = vectors / np.sqrt(np.maximum(values, 0.0) + regularization)
-            items = np.empty(item_factors.shape, dtype=np.float32)
-            norms = np.empty(len(items))
-            for start in range(0, len(items), CHUNK_ITEMS):
+            # The eigenvectors give L'^-1 up to a rotation, also if Y'Y is singular and Cholesky would fail.
+            values, axes = np.linalg.eigh(_gram(item_factors))
+            back = axes / np.sqrt(np.maximum(values, 0.0) + regularization)
+            vectors = np.empty(item_factors.shape, dtype=np.float32)
+            lengths = np.empty(len(vectors))
+            for start in range(0, len(vectors), CHUNK_ITEMS):
                 span = slice(start, start + CHUNK_ITEMS)
                 rows = on_grid(item_factors[span].astype(np.float64) @ back)
-                items[span], norms[span] = rows, np.einsum("ij,ij->i", rows, rows)
-        return cls(items, norms, back)
+                vectors[span], lengths[span] = rows, np.einsum("ij,ij->i", rows, rows)
+        reach = np.sqrt(lengths) * (1.0 if weights is None else weights)
+        order = np.argsort(-reach, kind="stable").astype(np.int32)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        return cls(vectors[order], order, place, back)
 
 
 def on_grid(rows: Doubles) -> Doubles:
@@ -141,3 +174,11 @@ def _gram(item_factors: Factors) -> Doubles:
         part = item_factors[start : start + CHUNK_ITEMS].astype(np.float64)
         gram += part.T @ part
     return gram
+
+
+def suffix_max(values: np.ndarray[Any, Any]) -> Doubles:
+    """The largest value from each chunk of CHUNK_ITEMS on, float64, shape (..., n_chunks)."""
+    starts = np.arange(0, values.shape[-1], CHUNK_ITEMS)
+    chunks = np.maximum.reduceat(values, starts, axis=-1).astype(np.float64)
+    found: Doubles = np.maximum.accumulate(chunks[..., ::-1], axis=-1)[..., ::-1]
+    return found

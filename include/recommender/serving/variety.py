@@ -20,7 +20,7 @@ def varied(similarity: Similarity, items: Ints, scores: Scores, request: Request
     Each next item maximises (1 - variety) * relevance - variety * its largest cosine with an item chosen before.
     Relevance is the score, from 0 for the least of `items` to 1 for the best.
     """
-    vectors = similarity.directions.items[items].astype(np.float64)
+    vectors = similarity.directions.of(items)
     least, most = scores.min(initial=np.inf), scores.max(initial=-np.inf)
     relevance = (scores - least).astype(np.float64) / (float(most - least) if most > least else 1.0)
     nearest, chosen = np.full(len(items), -1.0), np.zeros(len(items), dtype=bool)

@@ -87,7 +87,8 @@ def _approximate(scoring: Scoring, seen: Histories, width: int, errors: Doubles)
     hidden = _Hidden.of(scoring, seen)
     done, best, reached = 0, np.full((n, width), -np.inf, dtype=np.float32), np.full(n, -np.inf)
     for chunk, start in enumerate(range(0, n_items, CHUNK_ITEMS)):
-        if (limits[:, chunk] < reached - errors).all():
+        # Once for the scores that were reached, and once for those of users who share the shortlist.
+        if (limits[:, chunk] < reached - 2 * errors).all():
             break
         stop = min(start + CHUNK_ITEMS, n_items)
         first, done = done, -(-stop // BLOCK_ITEMS)

@@ -28,7 +28,7 @@ def test_a_champion_that_has_seen_the_holdout_is_fitted_anew(deployment, s3):
     past = NOON.replace(month=7, day=3)
     run, states = run_dag(past)
     report = report_of(s3, run)
-    assert "fitted anew" in report["champion"]
+    assert "fitted again" in report["champion"]
     assert report["judged"]["champion"] != report["judged"]["candidate"]
     run, states = run_dag(past, factors=4, min_item_interactions=3)
     assert "nothing to compare" in report_of(s3, run)["champion"]

@@ -14,6 +14,7 @@ from ..reporting.trend import write_trend
 from ..runs.journal import Journal
 from ..serving.examples import examples
 from ..serving.recommender import Recommender
+from ..serving.version import ServedVersion
 from ..storage.documents import to_json
 from .workspace import Workspace
 
@@ -26,7 +27,7 @@ def _with_examples(workspace: Workspace, report: Report) -> Report:
     if model_id is None:
         return report
     try:
-        found = examples(Recommender.load(workspace.registry, model_id, cache=workspace.cache))
+        found = examples(Recommender(ServedVersion.fetch(workspace.registry, model_id, workspace.cache)))
     except RecommenderError as error:
         return replace(report, unreadable={**report.unreadable, "recommendations": str(error)})
     return replace(report, examples=found)

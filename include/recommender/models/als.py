@@ -51,9 +51,9 @@ class AlsScoring:
     grid: Grid
     tastes: Doubles
 
-    def approximate(self, start: int, out: Scores) -> None:
+    def upper(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
-        self.grid.approximate(self.tastes, out, start)
+        self.grid.upper(self.tastes, out, start)
 
     @property
     def order(self) -> Ints:
@@ -75,14 +75,6 @@ class AlsScoring:
         found: Doubles = np.sqrt(np.einsum("ij,ij->i", self.tastes, self.tastes)) * (1 + 1e-6)
         return found
 
-    def errors(self) -> Doubles:
-        """See `Scoring`."""
-        return self.grid.errors(self.tastes)
-
-    def rounding(self) -> Doubles:
-        """See `Scoring`."""
-        return self.grid.rounding(self.tastes)
-
     def exact(self, rows: Rows, items: Ints) -> Scores:
         """See `Scoring`."""
         return self.grid.scores_of(self.tastes[rows], items)
@@ -90,20 +82,20 @@ class AlsScoring:
 
 @dataclass(frozen=True)
 class KeptScoring(AlsScoring):
-    """The same with all approximate scores, float32, shape (n, n_items): they are used with several priors."""
+    """The same with all bounds, float32, shape (n, n_items), which are used with several priors."""
 
-    scores: Scores
+    bounds: Scores
 
     @classmethod
     def of(cls, scoring: AlsScoring) -> KeptScoring:
         """Compute them, once."""
-        scores: Scores = np.empty((len(scoring.tastes), len(scoring.grid.vectors)), dtype=np.float32)
-        scoring.approximate(0, scores)
-        return cls(scoring.grid, scoring.tastes, scores)
+        bounds: Scores = np.empty((len(scoring.tastes), len(scoring.grid.vectors)), dtype=np.float32)
+        scoring.upper(0, bounds)
+        return cls(scoring.grid, scoring.tastes, bounds)
 
-    def approximate(self, start: int, out: Scores) -> None:
+    def upper(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
-        out[:] = self.scores[:, start : start + out.shape[1]]
+        out[:] = self.bounds[:, start : start + out.shape[1]]
 
 
 def initial_factors(n_items: int, config: TrainConfig) -> Factors:

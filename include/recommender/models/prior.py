@@ -146,9 +146,9 @@ class PriorScoring:
         """See `Scoring`."""
         return self.of_taste.place
 
-    def approximate(self, start: int, out: Scores) -> None:
-        """See `Scoring`."""
-        self.of_taste.approximate(start, out)
+    def upper(self, start: int, out: Scores) -> None:
+        """See `Scoring`: rounding keeps the order, so a bound times the multiplier bounds the score."""
+        self.of_taste.upper(start, out)
         self.model.ordered_prior.blend(out, self.sizes, self.unknown, slice(start, start + out.shape[1]))
 
     def limits(self) -> Doubles:
@@ -156,14 +156,6 @@ class PriorScoring:
         found: Doubles = self.of_taste.reach[:, None] * self.model.reach[np.clip(self.sizes, 1, LONG_HISTORY) - 1]
         found[self.unknown] = self.model.popularity_reach * (1 + 1e-6)
         return found
-
-    def errors(self) -> Doubles:
-        """See `Scoring`: multipliers are at most 1."""
-        return self.of_taste.errors()
-
-    def rounding(self) -> Doubles:
-        """See `Scoring`."""
-        return self.of_taste.rounding()
 
     def exact(self, rows: Rows, items: Ints) -> Scores:
         """See `Scoring`."""

@@ -25,7 +25,7 @@ class ScoringModel(Protocol):
 
 
 class Scoring(Protocol):
-    """Some histories, ready to be scored: fast with a known error, or exactly for a few items."""
+    """Some histories, ready to be scored: by fast bounds, or exactly for a few items."""
 
     @property
     def order(self) -> Ints:
@@ -37,20 +37,15 @@ class Scoring(Protocol):
         """The place of each item in that order, int32, shape (n_items,)."""
         ...
 
-    def approximate(self, start: int, out: Scores) -> None:
-        """Write approximate scores of the items from the place `start` on into `out`, float32, shape (n, any)."""
+    def upper(self, start: int, out: Scores) -> None:
+        """Write a bound of each score of the items from the place `start` on into `out`, float32, shape (n, any).
+
+        No exact score is larger than its bound.
+        """
         ...
 
     def limits(self) -> Doubles:
         """No exact score from a chunk of CHUNK_ITEMS places on is larger, float64, shape (n, n_chunks)."""
-        ...
-
-    def errors(self) -> Doubles:
-        """How far an approximate score may lie from that of `ScoringModel.score`, float64, shape (n,)."""
-        ...
-
-    def rounding(self) -> Doubles:
-        """How far a score may lie from a multiple of that of a user whose taste is a multiple, float64, shape (n,)."""
         ...
 
     def exact(self, rows: Rows, items: Ints) -> Scores:

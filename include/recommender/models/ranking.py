@@ -15,7 +15,7 @@ import numpy as np
 from .histories import Histories, Ints
 from .popularity import Popularity
 from .protocol import Rows, Scores, ScoringModel, Shortlisting
-from .shortlist import candidates, nothing, ranked
+from .shortlist import nothing, shortlist
 
 T = TypeVar("T")
 
@@ -23,8 +23,6 @@ T = TypeVar("T")
 BLOCK_SCORES = 8_000_000
 MAX_BLOCK_ROWS = 1_024
 SCORES_IN_FLIGHT = 64_000_000
-# Users with the same taste but for a factor whose exact scores are computed at once.
-ALIKE_AT_ONCE = 4_096
 
 
 def recommend_all(model: ScoringModel, histories: Histories, seen: Histories, k: int) -> Ints:
@@ -57,47 +55,18 @@ def recommend_all(model: ScoringModel, histories: Histories, seen: Histories, k:
 def best_of_all(model: Shortlisting, histories: Histories, seen: Histories, k: int) -> tuple[Ints, Scores]:
     """The same with the scores, for a model that finds its best items by a shortlist.
 
-    Users whose one interaction is with the same item have tastes on one line, so one shortlist is enough for all of
-    them. In raw reviews that is most users. Their lists are still ranked one by one, by exact scores.
-
     Returns
     -------
     int32 and float32, shape (n, k), best first; -1 and -inf where there are no more
     """
-    order, starts = alike(histories, seen)
-    ends = np.append(starts[1:], len(order))
-    best, scores = nothing(len(histories), k)
 
-    def fill(groups: Rows) -> None:
-        first, sizes = order[starts[groups]], ends[groups] - starts[groups]
-        scoring = model.scoring(histories.take(first))
-        errors = scoring.errors() + np.where(sizes > 1, scoring.rounding(), 0.0)
-        for at, items in enumerate(candidates(scoring, seen.take(first), k, errors)):
-            if sizes[at] == 1:
-                best[first[at]], scores[first[at]] = (row[0] for row in ranked(scoring, np.array([at]), items, k))
-                continue
-            for start in range(starts[groups[at]], ends[groups[at]], ALIKE_AT_ONCE):
-                rows = order[start : min(start + ALIKE_AT_ONCE, ends[groups[at]])]
-                own = model.scoring(histories.take(rows))
-                best[rows], scores[rows] = ranked(own, np.arange(len(rows)), items, k)
+    def lists(rows: Rows) -> tuple[Ints, Scores]:
+        return shortlist(model.scoring(histories.take(rows)), seen.take(rows), k)
 
-    in_blocks(fill, np.arange(len(starts)), seen.n_items)
-    return best, scores
-
-
-def alike(histories: Histories, seen: Histories) -> tuple[Rows, Rows]:
-    """Users in groups whose tastes differ by a factor only, and who have seen the same item.
-
-    Returns
-    -------
-    int64, shape (n,), all users, group by group; and int64, shape (n_groups,), where each group begins
-    """
-    single = np.flatnonzero((histories.sizes == 1) & (seen.sizes == 1))
-    keys = np.int64(histories.n_items) * seen.n_items + np.arange(len(histories))
-    own, left_out = histories.items[histories.indptr[single]], seen.items[seen.indptr[single]]
-    keys[single] = own.astype(np.int64) * seen.n_items + left_out
-    order = np.argsort(keys, kind="stable")
-    return order, np.flatnonzero(np.diff(keys[order], prepend=-1))
+    if not len(histories):
+        return nothing(0, k)
+    items, scores = zip(*in_blocks(lists, np.arange(len(histories)), seen.n_items), strict=True)
+    return np.concatenate(items), np.concatenate(scores)
 
 
 def best_unseen(scores: Scores, seen: Histories, k: int) -> Ints:

@@ -33,8 +33,7 @@ class Grid:
 
     They are kept in an order in which those that may score high come first, so that `shortlist` can stop early.
 
-    vectors : float32, shape (n_items, n_factors), each row on a grid of its own, without rounding; see `on_grid`. No
-        row is longer than 1
+    vectors : float32, shape (n_items, n_factors), each row on a grid of its own, without rounding; see `on_grid`
     order : int32, shape (n_items,), the item of each vector
     place : int32, shape (n_items,), the vector of each item
     """
@@ -77,9 +76,10 @@ class Grid:
             scores[:, span] = tastes @ self.of(items[span]).T
         return scores
 
-    def approximate(self, tastes: Doubles, out: Scores, start: int) -> None:
-        """Inner products of users and the vectors from `start` on, in float32 arithmetic; see `errors`."""
+    def upper(self, tastes: Doubles, out: Scores, start: int) -> None:
+        """Write bounds of the exact scores of the vectors from `start` on, by a float32 product; see `errors`."""
         np.matmul(tastes.astype(np.float32), self.vectors[start : start + out.shape[1]].T, out=out)
+        out += np.nextafter(self.errors(tastes).astype(np.float32), np.float32(np.inf))[:, None]
 
     @cached_property
     def lengths(self) -> Doubles:
@@ -91,26 +91,15 @@ class Grid:
         return found
 
     def errors(self, tastes: Doubles) -> Doubles:
-        """How far an approximate score may lie from the exact one, float64, shape (n,).
+        """How far a float32 product may lie below the exact one, float64, shape (n,).
 
         Neither users nor items are rounded, so only the n_factors products and sums are: the error is at most
-        n_factors * 2^-24 / (1 - n_factors * 2^-24) * |x~| |y~| (Higham 2002, eq. 3.5), whatever their order. |y~| is at
-        most 1, but for rounding. Further roundings to float32, of the exact score and of products with a multiplier up
-        to 1, add 2^-24 each, and there are three at most.
+        n_factors * 2^-24 / (1 - n_factors * 2^-24) * |x~| |y~| (Higham 2002, eq. 3.5), whatever their order, and what
+        underflows. Two more terms cover the rounding of the lengths.
         """
-        terms = (tastes.shape[1] + 4) * 2.0**-24
-        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes))
-        found: Doubles = terms / (1 - terms) * lengths + terms * TINY
-        return found
-
-    def rounding(self, tastes: Doubles) -> Doubles:
-        """How far a score may lie from a multiple of that of a taste on the same line, float64, shape (n,).
-
-        Both tastes were rounded by `on_grid`, each by at most sqrt(n_factors) * 2^-bits * |x~|.
-        """
-        n_factors = tastes.shape[1]
-        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes))
-        found: Doubles = 2 * np.sqrt(n_factors) * 2.0 ** -grid_bits(n_factors) * lengths
+        terms = (tastes.shape[1] + 2) * 2.0**-24
+        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes)) * max(1.0, float(self.lengths.max(initial=0.0)))
+        found: Doubles = terms / (1 - terms) * lengths + tastes.shape[1] * TINY
         return found
 
 

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from ..ids import Vocabulary
 from ..models.histories import Histories, Ints
 from ..models.protocol import Scores
-from ..models.ranking import alike, best_of_all, in_blocks
+from ..models.ranking import best_of_all, in_blocks
 from ..models.shortlist import shortlist
 from ..parameters.of_batch import BatchConfig
 from ..registry.code import code_of
@@ -116,7 +116,6 @@ class Batch:
     def write_users(self, scratch: Path) -> list[Part]:
         """The list of each user, in parts; those that are there are kept."""
         histories, rows = self.version.histories, self._active()
-        order = rows[alike(histories.take(rows), histories.take(rows))[0]]
 
         def table(part: np.ndarray[Any, Any]) -> pa.Table:
             own = histories.take(part)
@@ -124,7 +123,7 @@ class Batch:
             columns = _flat(self.version.users, part, self.version.items, items, scores)
             return pa.table([*columns, pa.array([FAMILY] * len(columns[0]))], schema=USER_ROWS)
 
-        return list(self._parts("users", order, table, scratch))
+        return list(self._parts("users", rows, table, scratch))
 
     def write_similar(self, scratch: Path) -> list[Part]:
         """The most similar items of each item, in parts; those that are there are kept."""

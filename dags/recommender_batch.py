@@ -12,8 +12,8 @@ the id of any version.
 | similar_items | one list an item: `similar/part-00000.parquet`, ... |
 | write_manifest | `manifest.json`, written last: a batch without it is not finished |
 
-A task that was killed goes on at the part where it stopped. The lists are those of the online API and of the command
-line. When a batch is there, the asset `recommender_recommendations` is updated; its event names model and folder.
+A task that was killed goes on at the part where it stopped. The lists are those of the command line. When a batch is
+there, the asset `recommender_recommendations` is updated; its event names model and folder.
 """
 
 from __future__ import annotations

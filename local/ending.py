@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from include.recommender.runs.journal import TaskRecord
 from include.recommender.serving.examples import Example
 
 N_USERS, N_ITEMS = 5, 5
+HARMLESS = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def _lists(examples: list[Example]) -> list[str]:
         more = ", ..." if row.n_items > N_ITEMS else ""
         lines.append(f"  {row.user}: {', '.join(row.history[:N_ITEMS])}{more} ({row.n_items})")
         lines.append(f"    -> {', '.join(f'{each.item} {each.score:.3f}' for each in row.items[:N_ITEMS])}")
-    user = examples[-1].user
+    # Ids come from review files: only harmless ones become part of a command that somebody copies.
+    user = next((row.user for row in examples[::-1] if HARMLESS.fullmatch(row.user)), "USER")
     return [*lines, f"More:    make registry ARGS='recommend {user} --why'"]
 
 

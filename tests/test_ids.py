@@ -35,6 +35,13 @@ def test_rows_are_the_same_one_by_one_and_all_at_once(few, known, asked):
     assert found.names(rows[rows >= 0]) == [name for name in asked if name in found]
 
 
+@pytest.mark.parametrize("few", [0, 10**6], ids=["by search", "by hashing"])
+def test_what_is_no_text_is_not_there(few, monkeypatch):
+    monkeypatch.setattr(ids, "_FEW", few)
+    assert vocabulary("ab").rows(["\udcff", "b"]).tolist() == [-1, 1]
+    assert vocabulary("ab").find("\udcff") is None
+
+
 def test_some_rows_are_a_vocabulary():
     part = vocabulary("abcdef").take(np.array([1, 4], dtype=np.int32))
     assert part.ids.to_pylist() == ["b", "e"]

@@ -11,6 +11,7 @@ from include.recommender.serving.batch import Batch, Part
 from include.recommender.serving.version import ServedVersion
 from include.recommender.storage.documents import plain
 
+from .pools import require_pool
 from .run import Run, run_task
 from .schedule import RECOMMENDATIONS
 
@@ -19,6 +20,7 @@ def resolve_model() -> str:
     """The version that makes the lists: the parameter, or what the channel points to now. Later tasks take the same."""
 
     def body(run: Run) -> str:
+        require_pool(run)
         model_id = resolve(run.workspace.registry, run.batch.model or run.facts.channel)
         run.note(model_id=model_id)
         return model_id
@@ -49,7 +51,7 @@ def write_manifest() -> str:
 
     def body(run: Run) -> str:
         batch = _batch(run)
-        uri = batch.finish(run.output("recommend_users", list[Part]), run.output("similar_items", list[Part]))
+        uri = batch.finish()
         run.note(uri=uri)
         about: dict[str, Any] = {"model_id": batch.version.manifest.model_id, "uri": batch.uri}
         get_current_context()["outlet_events"][RECOMMENDATIONS].extra = about

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from include.recommender.errors import ConfigError
 
 from .deployment import TRAINING_POOL
-from .links import RETRAIN, TUNE
+from .links import BATCH, RETRAIN, TUNE
 
 if TYPE_CHECKING:
     from .run import Run
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KEY = "pool_problem"
-HOLDER = "write_report"  # the last task: starting it removes the XCom
+# DAG -> its last task, which holds the XCom: starting it removes that.
+HOLDERS = {RETRAIN: "write_report", TUNE: "write_report", BATCH: "write_manifest"}
 
 
 def require_pool(run: Run) -> None:
     """Raise ConfigError if a pool of this run cannot start its tasks."""
-    problem = run.pull(HOLDER, KEY)
+    problem = run.pull(HOLDERS.get(run.facts.dag_id, HOLDERS[RETRAIN]), KEY)
     if problem:
         raise ConfigError(str(problem))
 
 
 def check_pools(dag_run: Any) -> None:
     """Store the pool problem of a run that begins; runs in the scheduler, in its transaction."""
-    if dag_run.dag_id not in {RETRAIN, TUNE}:
+    if dag_run.dag_id not in HOLDERS:
         return
     from airflow.models.pool import Pool
     from airflow.models.taskinstance import TaskInstance
@@ -43,7 +44,7 @@ def check_pools(dag_run: Any) -> None:
     session = object_session(dag_run)
     if session is None:
         return
-    about = {"dag_id": dag_run.dag_id, "run_id": dag_run.run_id, "task_id": HOLDER}
+    about = {"dag_id": dag_run.dag_id, "run_id": dag_run.run_id, "task_id": HOLDERS[dag_run.dag_id]}
     mine = (TaskInstance.dag_id == dag_run.dag_id, TaskInstance.run_id == dag_run.run_id)
     used = session.scalars(select(TaskInstance.pool).where(*mine).distinct())
     slots = {str(pool.pool): pool.slots for pool in session.scalars(select(Pool))}

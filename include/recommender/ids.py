@@ -56,7 +56,8 @@ class Vocabulary:
         if len(names) * _FEW < len(self):
             places = (self.find(name) for name in (names.to_pylist() if isinstance(names, pa.Array) else names))
             return np.fromiter((-1 if row is None else row for row in places), np.int64, len(names))
-        wanted = names.cast(pa.large_string()) if isinstance(names, pa.Array) else pa.array(names, pa.large_string())
+        texts = names if isinstance(names, pa.Array) else pa.array([name if _is_text(name) else None for name in names])
+        wanted = texts.cast(pa.large_string())
         found = pc.fill_null(pc.index_in(wanted, value_set=self.ids), -1)
         return found.to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
 
@@ -77,3 +78,12 @@ class Vocabulary:
         for start in range(0, len(self.ids), 1 << 20):
             found.update("".join(self.ids[start : start + (1 << 20)].to_pylist()).encode())
         return found.hexdigest()
+
+
+def _is_text(name: str) -> bool:
+    """Whether UTF-8 can write it: half of a surrogate pair is no text, and no id."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

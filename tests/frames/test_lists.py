@@ -26,7 +26,11 @@ def test_lists_and_histories_are_those_of_the_library(registry, tmp_path):
         for user, answer in zip(users, answers, strict=True)
         for rank, row in enumerate(answer.items, 1)
     ]
-    assert dict(table.dtypes) == {name: dtype for name, dtype in table.dtypes.items() if name in LISTS}
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == {
+        name: str(dtype) for name, dtype in LISTS.items()
+    }
+    second = recommendations(registry, users[:1], k=2, offset=2, cache=tmp_path / "own")
+    assert second["rank"].tolist() == [3, 4]
     seen = interactions(registry, users, cache=tmp_path / "own")
     assert list(zip(seen["user"], seen["item"], seen["time"], strict=True)) == [
         (user, event.item, event.time) for user in users for event in stored_events(recommender.version, user)

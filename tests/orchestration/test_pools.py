@@ -6,7 +6,7 @@ import pytest
 
 from include.orchestration import run as run_module
 from include.orchestration import tasks
-from include.orchestration.pools import HOLDER, KEY, check_pools, pool_problem
+from include.orchestration.pools import HOLDERS, KEY, check_pools, pool_problem
 
 from ..dags.harness import sync_dags
 from .test_run import context
@@ -61,7 +61,9 @@ def test_the_listener_of_the_scheduler_leaves_the_problem_and_takes_it_away(airf
     monkeypatch.setenv("RECOMMENDER_TRAINING_POOL", "no_such_pool")
 
     def left(session, run):
-        rows = session.scalars(select(XComModel).filter_by(key=KEY, run_id=run.run_id, task_id=HOLDER))
+        rows = session.scalars(
+            select(XComModel).filter_by(key=KEY, run_id=run.run_id, task_id=HOLDERS["recommender_tune"])
+        )
         return [row.value for row in rows]  # as the API hands it to a task
 
     hook = get_listener_manager().hook
@@ -103,4 +105,4 @@ def test_the_first_task_fails_with_what_to_do(deployment, workspace, monkeypatch
     monkeypatch.setattr(run_module, "get_current_context", lambda: about)
     with pytest.raises(Exception, match=r"ConfigError: the pool gpu does not exist, .* airflow pools set gpu 1"):
         tasks.resolve_snapshot()
-    assert asked == [(HOLDER, KEY, -1)]
+    assert asked == [("write_report", KEY, -1)]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from include.recommender.errors import NotFound
+from include.recommender.errors import DataError, NotFound
 from include.recommender.parameters.of_batch import BatchConfig
 from include.recommender.serving import Recommender, Request, batch
 from include.recommender.serving.batch import Batch, read_batch
@@ -32,7 +32,9 @@ def made(s3, tmp_path):
 
     def one(root="shop", objects=None, served=VERSION, **settings):
         found = Batch(objects or ObjectStore(s3, BUCKET, root), served, BatchConfig(**settings))
-        found.finish(found.write_users(tmp_path), found.write_similar(tmp_path))
+        found.write_users(tmp_path)
+        found.write_similar(tmp_path)
+        found.finish()
         return found, read_batch(found.objects, found.folder)
 
     return one
@@ -152,6 +154,15 @@ def test_another_configuration_or_model_has_a_folder_of_its_own(made):
     assert len(folders) == 4
     assert made(served=other)[0].folder == made()[0].folder == made(model=VERSION.manifest.model_id)[0].folder
     assert all(folder.startswith(f"recommendations/{VERSION.manifest.model_id}/") for folder in folders)
+
+
+def test_a_batch_of_which_a_part_is_missing_is_not_finished(made, s3, tmp_path):
+    found = Batch(ObjectStore(s3, BUCKET, "shop"), VERSION, BatchConfig())
+    found.write_users(tmp_path)
+    with pytest.raises(DataError, match=r"similar/part-00000.parquet: is not there.*Clear resolve_model"):
+        found.finish()
+    with pytest.raises(NotFound):
+        read_batch(found.objects, found.folder)
 
 
 def test_duckdb_reads_it_as_the_docs_say(made, s3, tmp_path):

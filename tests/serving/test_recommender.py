@@ -206,6 +206,7 @@ def test_a_catalogue_that_is_left_out_whole_gives_an_empty_list():
         ({"variety": 1.5}, "variety=1.5"),
         ({"variety": float("nan")}, "variety=nan"),
         ({"events": (Event("a", rating=6),)}, "rating=6 of 'a'"),
+        ({"events": (Event("a", datetime(2018, 1, 1)),)}, "time=2018-01-01T00:00:00 of 'a'"),
         ({"events": (Event("a", rating=float("nan")),)}, "rating=nan"),
         ({"events": tuple(Event(str(n)) for n in range(1_001))}, "events: 1,001"),
         ({"exclude": frozenset(map(str, range(10_001)))}, "exclude: 10,001"),

@@ -57,7 +57,7 @@ def recommendations(
         [
             {"user": user, "rank": rank, "item": row.item, "score": row.score, "source": answer.source.value}
             for user, answer in zip(users, answers, strict=True)
-            for rank, row in enumerate(answer.items, 1)
+            for rank, row in enumerate(answer.items, 1 + int(options.get("offset", 0)))
         ],
         LISTS,
     )

@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..errors import DataError
 from ..ids import Vocabulary
 from ..models.histories import Histories, Ints
 from ..models.protocol import Scores
@@ -29,6 +30,7 @@ from ..models.ranking import best_of_all, in_blocks
 from ..models.shortlist import shortlist
 from ..parameters.of_batch import BatchConfig
 from ..registry.code import code_of
+from ..registry.provenance import library_versions
 from ..storage.artifacts import canonical_hash
 from ..storage.digests import file_sha256
 from ..storage.documents import Count, Instant, Origin, Sha256, decode, to_json
@@ -105,7 +107,7 @@ class Batch:
         """The key of the folder, which follows from what decides its bytes."""
         settings = {name: value for name, value in asdict(self.config).items() if name != "model"}
         code = [code_of(f"{PACKAGE}.{name}") for name in LISTING]
-        plan = {"code": code, "part_rows": PART_ROWS, **settings}
+        plan = {"code": code, "libraries": library_versions(), "part_rows": PART_ROWS, **settings}
         return f"{FOLDER}/{self.version.manifest.model_id}/{canonical_hash(plan)[:12]}"
 
     @property
@@ -142,8 +144,16 @@ class Batch:
         rows = np.arange(n if k else 0, dtype=np.int32)
         return list(self._parts("similar", rows, table, scratch))
 
-    def finish(self, users: list[Part], similar: list[Part]) -> str:
-        """Write the manifest, which makes the batch exist; return its URI."""
+    def finish(self) -> str:
+        """Write the manifest, which makes the batch exist; return its URI.
+
+        Raises
+        ------
+        DataError
+            A part is not there: the code or the channel changed between the tasks, or somebody deleted it.
+        """
+        users = self._whole("users", len(self._active()))
+        similar = self._whole("similar", len(self.version.items) if self.config.similar_items else 0)
         manifest = BatchManifest(
             model_id=self.version.manifest.model_id,
             as_of=self.version.manifest.as_of,
@@ -174,7 +184,7 @@ class Batch:
         done = self._done(kind)
         n_parts, started, made = -(-len(rows) // PART_ROWS), time.monotonic(), 0
         for number in range(n_parts):
-            name = f"{kind}/part-{number:05}.parquet"
+            name = _part_name(kind, number)
             if name in done:
                 yield done[name]
                 continue
@@ -187,6 +197,18 @@ class Batch:
                 "%s: %d of %d parts, %s lists a second, about %.0f s left",
                 *(kind, number + 1, n_parts, f"{a_second:,.0f}", left_s),
             )
+
+    def _whole(self, kind: Kind, n: int) -> list[Part]:
+        """All parts of n lists."""
+        done = self._done(kind)
+        names = [_part_name(kind, number) for number in range(-(-n // PART_ROWS))]
+        missing = [name for name in names if name not in done]
+        if missing:
+            raise DataError(
+                f"{self.uri}/{missing[0]}: is not there, or is not whole ({len(missing):,} of {len(names):,} parts). "
+                "Clear resolve_model with all tasks after it."
+            )
+        return [done[name] for name in names]
 
     def _done(self, kind: Kind) -> dict[str, Part]:
         """The parts that an earlier try has written; one whose file is missing is written again."""
@@ -210,6 +232,10 @@ class Batch:
         mark = name.replace("/part", "").removesuffix(".parquet")
         self.objects.write(f"{self.folder}/done/{mark}.json", to_json(part))
         return part
+
+
+def _part_name(kind: Kind, number: int) -> str:
+    return f"{kind}/part-{number:05}.parquet"
 
 
 def _flat(

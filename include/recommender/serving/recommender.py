@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from ..errors import ConfigError, NotFound
 from ..models.explain import contributions
 from ..models.histories import Histories, Ints
 from ..models.protocol import Scores
+from ..models.ranking import BLOCK_SCORES
 from ..models.shortlist import shortlist
 from ..parameters import MAIN_CHANNEL
 from ..registry.locate import resolve
@@ -22,9 +25,6 @@ from .lists import List, Scored, Source
 from .request import MOST_ITEMS, Request
 from .variety import varied
 from .version import ServedVersion
-
-# Items among which variety chooses, for each item of the list.
-POOL = 10
 
 Best = tuple[Ints, Scores]
 
@@ -69,10 +69,13 @@ class Recommender:
 
     def recommend(self, requests: Sequence[Request]) -> list[List]:
         """The list of each request. A list does not depend on the other requests, to the last bit."""
-        from threadpoolctl import threadpool_limits
+        block = max(1, BLOCK_SCORES // len(self.version.items))
+        parts = (requests[start : start + block] for start in range(0, len(requests), block))
+        return [answer for part in parts for answer in self._lists(part)]
 
+    def _lists(self, requests: Sequence[Request]) -> list[List]:
         gathered = gather(self.version, requests)
-        with threadpool_limits(1, "blas"):
+        with _one_blas_thread():
             found = self._best(requests, gathered.histories)
         return [self._list(request, gathered, row, found[row]) for row, request in enumerate(requests)]
 
@@ -80,7 +83,7 @@ class Recommender:
         """A given list in the order of the scores, with items of the history; unknown ids are named in the answer."""
         if not 1 <= len(items) <= MOST_ITEMS:
             raise ConfigError(f"items: {len(items):,} ids, expected 1 to {MOST_ITEMS:,}")
-        asked = replace(request, allow=frozenset(items), seen=True, k=len(items), offset=0)
+        asked = replace(request, allow=frozenset(items), seen=True, k=len(items), offset=0, variety=0.0)
         (found,) = self.recommend([asked])
         unknown = tuple(item for item in items if item not in self.version.items)
         return replace(found, unknown_items=found.unknown_items + unknown)
@@ -97,7 +100,8 @@ class Recommender:
         """
         row, n_items, request = self._row(item), len(self.version.items), Request(k=k)
         itself = Histories(np.array([0, 1]), np.array([row], np.int32), np.ones(1, np.float32), n_items)
-        items, scores = shortlist(self.version.similarity.scoring(np.array([row], np.int32)), itself, request.k)
+        with _one_blas_thread():
+            items, scores = shortlist(self.version.similarity.scoring(np.array([row], np.int32)), itself, request.k)
         return self._answer(Source.ITEM, items[0], scores[0], ())
 
     def trending(self, k: int = 10) -> List:
@@ -115,8 +119,9 @@ class Recommender:
         """
         row, version = self._row(item), self.version
         history = gather(version, [request]).histories
-        scoring = version.model.scoring(history)
-        parts = contributions(history, version.model.als.whitened, scoring.tastes[0], row)
+        with _one_blas_thread():
+            scoring = version.model.scoring(history)
+            parts = contributions(history, version.model.als.whitened, scoring.tastes[0], row)
         multiplier = version.model.prior.multiplier(len(history.items), row)
         names = version.items.names(history.items)
         reasons = [Reason(name, float(part) * multiplier) for name, part in zip(names, parts, strict=True)]
@@ -180,7 +185,18 @@ class Recommender:
         )
 
 
+_COMPUTE = Lock()
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """One BLAS thread, in one thread at a time: the limit is that of the whole process."""
+    from threadpoolctl import threadpool_limits
+
+    with _COMPUTE, threadpool_limits(1, "blas"):
+        yield
+
+
 def _needed(request: Request) -> int:
-    """Items that a list is cut or chosen from."""
-    wanted = request.k + request.offset
-    return min(MOST_ITEMS, wanted * POOL) if request.variety else wanted
+    """Items that a list is chosen from: with variety always as many, so that pages of one list fit together."""
+    return MOST_ITEMS if request.variety else request.k + request.offset

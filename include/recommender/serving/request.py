@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..data.numerals import MAX_RATING
 from ..errors import ConfigError
 
 MOST_ITEMS = 1_000  # of one list, offset included
@@ -16,7 +17,7 @@ MOST_FILTERED = 10_000
 class Event:
     """A fresh interaction. What is not known counts as: now, without an opinion, and not known to be verified.
 
-    rating : stars, 1 to 5
+    rating : stars, 0 to 5; time : with its zone
     """
 
     item: str
@@ -64,9 +65,14 @@ class Request:
             if wrong
         ]
         problems += [
-            f"rating={event.rating:g} of {event.item!r}: expected 1 to 5"
+            f"rating={event.rating:g} of {event.item!r}: expected 0 to {MAX_RATING}"
             for event in self.events
-            if event.rating is not None and not 1 <= event.rating <= 5
+            if event.rating is not None and not 0 <= event.rating <= MAX_RATING
+        ]
+        problems += [
+            f"time={event.time.isoformat()} of {event.item!r}: expected a time with its zone"
+            for event in self.events
+            if event.time is not None and event.time.tzinfo is None
         ]
         if problems:
             raise ConfigError(problems)

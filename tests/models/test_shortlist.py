@@ -115,14 +115,16 @@ def test_users_who_have_seen_everything_get_nothing():
     assert np.isneginf(scores).all()
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.parametrize("shortlist_items", [0, 10**9], ids=["by shortlist", "by scoring all"])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     n_items=st.sampled_from([3, 30, 900]),
     n_factors=st.sampled_from([2, 24, 64]),
     twins=st.booleans(),
     seed=st.integers(0, 9),
 )
-def test_all_users_in_blocks_get_the_same_lists(n_items, n_factors, twins, seed):
+def test_all_users_in_blocks_get_the_same_lists(monkeypatch, shortlist_items, n_items, n_factors, twins, seed):
+    monkeypatch.setattr(ranking, "SHORTLIST_ITEMS", shortlist_items)
     model = model_of(n_items, n_factors, twins=twins, seed=seed)
     sizes = [min(size, n_items) for size in [*SIZES, *[1] * 30] * 10]
     seen = Histories.of(matrix_of(sizes, n_items, seed))

@@ -23,6 +23,8 @@ T = TypeVar("T")
 BLOCK_SCORES = 8_000_000
 MAX_BLOCK_ROWS = 1_024
 SCORES_IN_FLIGHT = 64_000_000
+# With fewer items, scoring all of them exactly is faster than a shortlist; the lists are the same.
+SHORTLIST_ITEMS = 20_000
 
 
 def recommend_all(model: ScoringModel, histories: Histories, seen: Histories, k: int) -> Ints:
@@ -61,7 +63,12 @@ def best_of_all(model: Shortlisting, histories: Histories, seen: Histories, k: i
     """
 
     def lists(rows: Rows) -> tuple[Ints, Scores]:
-        return shortlist(model.scoring(histories.take(rows)), seen.take(rows), k)
+        if seen.n_items >= SHORTLIST_ITEMS:
+            return shortlist(model.scoring(histories.take(rows)), seen.take(rows), k)
+        scores = model.score(histories.take(rows))
+        best = best_unseen(scores, seen.take(rows), k)
+        found = np.take_along_axis(scores, np.maximum(best, 0), axis=1)
+        return best, np.where(best >= 0, found, np.float32(-np.inf))
 
     if not len(histories):
         return nothing(0, k)

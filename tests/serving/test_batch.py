@@ -10,7 +10,7 @@ import pytest
 
 from include.recommender.errors import DataError, NotFound
 from include.recommender.parameters.of_batch import BatchConfig
-from include.recommender.serving import Recommender, Request, batch
+from include.recommender.serving import Filters, Recommender, Request, batch
 from include.recommender.serving.batch import Batch, read_batch
 from include.recommender.storage.objects import ObjectStore
 
@@ -73,7 +73,7 @@ def test_each_item_has_the_similar_items_of_the_library(made):
     rows = table_of(found, manifest.similar)
     for item in small.items.ids.to_pylist():
         own = [(row["similar_item"], row["cosine"]) for row in rows if row["item"] == item]
-        assert own == [(scored.item, scored.score) for scored in Recommender(small).similar(item, 4).items]
+        assert own == [(scored.item, scored.score) for scored in Recommender(small).similar(item, Filters(k=4)).items]
     assert made(served=small, similar_items=0)[1].similar == []
 
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from include.recommender.errors import ConfigError, NotFound
 from include.recommender.models.histories import Histories
 from include.recommender.models.ranking import recommend_all
-from include.recommender.serving import Event, Recommender, Request, Source
+from include.recommender.serving import Event, Filters, Recommender, Request, Source
 
+from ..models.test_fold_in import items_of
 from .versions import END_S, SIZES, version
 
 VERSION = version()
@@ -130,7 +131,7 @@ def test_an_event_of_which_only_the_item_is_known_counts_as_now():
 def test_events_that_no_version_knows_leave_the_prior():
     (answer,) = RECOMMENDER.recommend([Request(user="nobody", events=(Event("a"), Event("b")))])
     assert (answer.source, answer.unknown_items) == (Source.PRIOR, ("a", "b"))
-    assert found(answer) == found(RECOMMENDER.trending(10))
+    assert found(answer) == found(RECOMMENDER.trending())
 
 
 def test_a_given_list_is_ranked_whole():
@@ -160,11 +161,11 @@ def test_of_whom_nothing_is_known_there_are_no_reasons():
 
 
 def test_similar_items_are_those_of_the_largest_cosine():
-    factors = VERSION.item_factors.astype(np.float64)
+    factors = items_of(700, 12).astype(np.float64)
     units = factors / np.linalg.norm(factors, axis=1, keepdims=True)
     cosines = units @ units[42]
     cosines[42] = -np.inf
-    answer = RECOMMENDER.similar(ITEMS[42], 15)
+    answer = RECOMMENDER.similar(ITEMS[42], Filters(k=15))
     assert [row.item for row in answer.items] == [ITEMS[at] for at in np.argsort(-cosines, kind="stable")[:15]]
     assert [row.score for row in answer.items] == pytest.approx(np.sort(cosines)[::-1][:15], abs=1e-5)
     with pytest.raises(NotFound):

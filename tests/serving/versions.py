@@ -1,5 +1,7 @@
 """A version in memory, of random factors and histories, and of a size at which blocks and shortlists matter."""
 
+from functools import partial
+
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -7,6 +9,7 @@ import pyarrow as pa
 from include.recommender.config import RetrainConfig
 from include.recommender.ids import Vocabulary
 from include.recommender.models.scoring import model_of
+from include.recommender.models.similar import Similarity
 from include.recommender.registry.bundle import Manifest
 from include.recommender.registry.seen import Seen
 from include.recommender.serving.version import ServedVersion
@@ -45,7 +48,7 @@ def version(n_items=700, n_factors=12, seed=0, **params):
         manifest=msgspec.convert(msgspec.to_builtins(about), Manifest),
         config=config,
         items=vocabulary("I", n_items),
-        item_factors=factors,
         seen=seen_of(n_items, rng),
         model=model_of(factors, np.floor(rng.pareto(0.8, n_items)), config.train, config.prior),
+        measure=partial(Similarity.of, factors),
     )

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..parameters import MAIN_CHANNEL
 from ..registry.registry import Registry
-from ..serving import Event, List, Recommender, Request, Source
+from ..serving import Event, Filters, List, Recommender, Request, Source
 from ..serving.history import stored_events
 from ..storage.cache import cache_of
 from . import text
@@ -59,13 +59,13 @@ def recommend(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def similar(registry: Registry, args: argparse.Namespace) -> Answer:
     """Items like another."""
-    found = _recommender(registry, args).similar(args.item, args.k)
+    found = _recommender(registry, args).similar(args.item, Filters(k=args.k))
     return _answer(found, f"most similar to {args.item}", "COSINE")
 
 
 def trending(registry: Registry, args: argparse.Namespace) -> Answer:
     """What is in demand."""
-    return _answer(_recommender(registry, args).trending(args.k), "in demand, whoever asks", "SCORE")
+    return _answer(_recommender(registry, args).trending(Filters(k=args.k)), "in demand, whoever asks", "SCORE")
 
 
 def _recommender(registry: Registry, args: argparse.Namespace) -> Recommender:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +14,7 @@ from .als import Als, AlsScoring
 from .histories import Histories, Ints
 from .popularity import ItemInteractions
 from .protocol import Rows, Scores
-from .whitening import Doubles, suffix_max
+from .whitening import Doubles, Whitened, suffix_max
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Counts = np.ndarray[Any, np.dtype[np.float64]]
@@ -27,6 +28,8 @@ LONG_HISTORY = 10
 EVERY = slice(None)
 # Of an item in a PriorAls: popularity, float64, and multipliers, float32, by item and by place.
 BYTES_AN_ITEM = 2 * (8 + 4 * LONG_HISTORY)
+_OF_ITEMS, _OF_PRIOR = ("vectors", "order", "place", "back"), ("popularity", "multipliers")
+ARRAYS = _OF_ITEMS + _OF_PRIOR
 
 
 def fit_prior(train: ItemInteractions, config: PriorConfig) -> Counts:
@@ -101,6 +104,20 @@ class PriorAls:
     def scoring_of(self, of_taste: AlsScoring, sizes: Ints) -> PriorScoring:
         """The same of users whose taste is known; sizes : int32, shape (n,), their known interactions."""
         return PriorScoring(of_taste, self, sizes)
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """All that the model is, by the names of `ARRAYS`, so that processes can share it in files."""
+        parts = [
+            *(getattr(self.als.whitened, name) for name in _OF_ITEMS),
+            *(getattr(self.prior, name) for name in _OF_PRIOR),
+        ]
+        return dict(zip(ARRAYS, parts, strict=True))
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]]) -> PriorAls:
+        """The model that `arrays` describes."""
+        whitened = Whitened(**{name: arrays[name] for name in _OF_ITEMS})
+        return cls(Als(whitened), ItemPrior(**{name: arrays[name] for name in _OF_PRIOR}))
 
     @cached_property
     def ordered_prior(self) -> ItemPrior:

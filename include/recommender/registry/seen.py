@@ -22,7 +22,7 @@ from ..models.histories import Histories, Ints
 from ..storage.arrays import load_finite
 from .bundle import read_vocabulary
 
-_ARRAYS: dict[str, type[np.generic]] = {
+ARRAYS: dict[str, type[np.generic]] = {
     "indptr": np.int64,
     "indices": np.int32,
     "times": np.int64,
@@ -52,7 +52,7 @@ class Seen:
     @classmethod
     def of(cls, fold: EncodedFold, users: Vocabulary) -> Seen:
         """The train part of a fold."""
-        arrays = {name: getattr(fold, name) for name in _ARRAYS}
+        arrays = {name: getattr(fold, name) for name in ARRAYS}
         return cls(users=users, n_items=len(fold.item_codes), **arrays)
 
     def histories(self, split_s: int, config: EncodeConfig) -> Histories:
@@ -68,7 +68,7 @@ class Seen:
 
     def save(self, directory: Path) -> None:
         """Write the files `seen_*`."""
-        for name, dtype in _ARRAYS.items():
+        for name, dtype in ARRAYS.items():
             np.save(directory / f"seen_{name}.npy", getattr(self, name).astype(dtype), allow_pickle=False)
         save_vocabulary(directory / "seen_users.parquet", self.users)
 
@@ -76,7 +76,7 @@ class Seen:
     def load(cls, directory: Path, n_items: int) -> Seen:
         """Read and check the files `seen_*`. Raises DataError naming the file that is wrong."""
         arrays: dict[str, np.ndarray[Any, Any]] = {}
-        for name, dtype in _ARRAYS.items():
+        for name, dtype in ARRAYS.items():
             length = len(arrays["indices"]) if name in ("times", "ratings", "verified") else None
             arrays[name] = load_finite(directory / f"seen_{name}.npy", dtype, (length,))
         indptr, indices = arrays["indptr"], arrays["indices"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -156,8 +156,12 @@ class Versions:
                     self.fetch_file(manifest, name, Path(directory)).unlink()
         return manifest
 
-    def fetch(self, model_id: str, directory: Path) -> Manifest:
+    def fetch(self, model_id: str, directory: Path, only: Collection[str] = ()) -> Manifest:
         """Download the files of a version and verify them; correct local files are kept. Return the manifest.
+
+        Parameters
+        ----------
+        only : beginnings of the names of the files that are needed; empty is all
 
         Raises
         ------
@@ -166,7 +170,8 @@ class Versions:
         """
         manifest = self.manifest(model_id)
         for name in manifest.files:
-            self.fetch_file(manifest, name, directory)
+            if wanted(name, only):
+                self.fetch_file(manifest, name, directory)
         return manifest
 
     def fetch_file(self, manifest: Manifest, name: str, directory: Path) -> Path:
@@ -203,6 +208,11 @@ class Versions:
         if entry is None:
             raise NotFound(f"{self.objects.uri(manifest_key(manifest.model_id))}: names no file {name}")
         return entry
+
+
+def wanted(name: str, only: Collection[str]) -> bool:
+    """Whether the name of a file begins with one of `only`; if that is empty, every name is wanted."""
+    return not only or name.startswith(tuple(only))
 
 
 def _model_files(manifest: Manifest) -> dict[str, BundleFile]:

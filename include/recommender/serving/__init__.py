@@ -2,6 +2,6 @@
 
 from .lists import List, Scored, Source
 from .recommender import Recommender
-from .request import Event, Request
+from .request import Event, Filters, Request
 
-__all__ = ["Event", "List", "Recommender", "Request", "Scored", "Source"]
+__all__ = ["Event", "Filters", "List", "Recommender", "Request", "Scored", "Source"]

@@ -30,52 +30,55 @@ class Gathered:
 
 @dataclass(frozen=True)
 class _Known:
-    """One history: int32 items, ascending, and float32 confidences."""
+    """One history, items ascending: int32 items, int64 seconds, float32 stars, int8 verified flags."""
 
     items: Ints
-    confidence: np.ndarray[Any, np.dtype[np.float32]]
+    times: np.ndarray[Any, np.dtype[np.int64]]
+    ratings: np.ndarray[Any, np.dtype[np.float32]]
+    verified: np.ndarray[Any, np.dtype[np.int8]]
+
+    @classmethod
+    def stored(cls, version: ServedVersion, row: int | None) -> _Known:
+        """The history of a row; empty for None."""
+        seen = version.seen
+        span = slice(*seen.indptr[row : row + 2]) if row is not None else slice(0, 0)
+        return cls(seen.indices[span], seen.times[span], seen.ratings[span], seen.verified[span])
+
+    def joined(self, events: Sequence[Event], items: Sequence[int], now: int) -> _Known:
+        """With fresh events of items: at most one interaction an item, as training has them.
+
+        The earliest counts, and it is verified if any was.
+        """
+        all_items = np.concatenate([self.items, np.array(items, dtype=np.int32)])
+        times = np.concatenate([self.times, np.array([_seconds(event, now) for event in events], dtype=np.int64)])
+        ratings = np.concatenate([self.ratings, np.array([_rating(event) for event in events], dtype=np.float32)])
+        verified = np.concatenate([self.verified, np.array([_verified(event) for event in events], dtype=np.int8)])
+        order = np.lexsort((ratings, times, all_items))
+        first = np.flatnonzero(np.diff(all_items[order], prepend=-1))
+        kept = order[first]
+        return _Known(all_items[kept], times[kept], ratings[kept], np.maximum.reduceat(verified[order], first))
 
 
 def gather(version: ServedVersion, requests: Sequence[Request]) -> Gathered:
     """What is known of whom the requests are about."""
     found, sources, unknown = [], [], []
+    now = version.manifest.published_split_s
     for request in requests:
-        row = version.users.find(request.user) if request.user is not None else None
-        places = version.items.rows([event.item for event in request.events])
-        known = _joined(version, row, request.events, places) if (places >= 0).any() else _stored(version, row)
+        known = _Known.stored(version, version.users.find(request.user) if request.user is not None else None)
+        places = version.items.rows([event.item for event in request.events]).tolist() if request.events else []
+        fresh = [(event, place) for event, place in zip(request.events, places, strict=True) if place >= 0]
+        if fresh:
+            known = known.joined([event for event, _ in fresh], [place for _, place in fresh], now)
         found.append(known)
-        sources.append(_source(known, bool((places >= 0).any())))
+        sources.append(_source(known, bool(fresh)))
         unknown.append(tuple(event.item for event, place in zip(request.events, places, strict=True) if place < 0))
-    return Gathered(_histories(found, len(version.items)), tuple(sources), tuple(unknown))
+    return Gathered(_histories(version, found), tuple(sources), tuple(unknown))
 
 
 def _source(known: _Known, fresh: bool) -> Source:
     if not len(known.items):
         return Source.PRIOR
     return Source.FOLD_IN if fresh else Source.KNOWN_USER
-
-
-def _stored(version: ServedVersion, row: int | None) -> _Known:
-    stored = version.histories
-    span = slice(*stored.indptr[row : row + 2]) if row is not None else slice(0, 0)
-    return _Known(stored.items[span], stored.confidence[span])
-
-
-def _joined(version: ServedVersion, row: int | None, events: Sequence[Event], places: np.ndarray[Any, Any]) -> _Known:
-    """At most one interaction an item, as training has them: the earliest, and verified if any was."""
-    seen, now = version.seen, version.manifest.published_split_s
-    span = slice(*seen.indptr[row : row + 2]) if row is not None else slice(0, 0)
-    fresh = [event for event, place in zip(events, places, strict=True) if place >= 0]
-    items = np.concatenate([seen.indices[span], places[places >= 0].astype(np.int32)])
-    times = np.concatenate([seen.times[span], [_seconds(event, now) for event in fresh]]).astype(np.int64)
-    ratings = np.concatenate([seen.ratings[span], [_rating(event) for event in fresh]]).astype(np.float32)
-    verified = np.concatenate([seen.verified[span], [_verified(event) for event in fresh]]).astype(np.int8)
-    order = np.lexsort((ratings, times, items))
-    first = np.flatnonzero(np.diff(items[order], prepend=-1))
-    kept = order[first]
-    verified = np.maximum.reduceat(verified[order], first)
-    weighed = confidences(times[kept], ratings[kept], verified, split_s=now, config=version.config.encode)
-    return _Known(items[kept].astype(np.int32), weighed)
 
 
 def _seconds(event: Event, now: int) -> int:
@@ -90,12 +93,18 @@ def _verified(event: Event) -> int:
     return UNKNOWN if event.verified is None else int(event.verified)
 
 
-def _histories(found: Sequence[_Known], n_items: int) -> Histories:
+def _histories(version: ServedVersion, found: Sequence[_Known]) -> Histories:
     indptr = np.concatenate([[0], np.cumsum([len(each.items) for each in found])]).astype(np.int64)
-    empty = [_Known(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32))]
-    items = np.concatenate([each.items for each in [*empty, *found]])
-    confidence = np.concatenate([each.confidence for each in [*empty, *found]])
-    return Histories(indptr, items, confidence, n_items)
+    every = [*found, _Known.stored(version, None)]
+    weighed = confidences(
+        np.concatenate([each.times for each in every]),
+        np.concatenate([each.ratings for each in every]),
+        np.concatenate([each.verified for each in every]),
+        split_s=version.manifest.published_split_s,
+        config=version.config.encode,
+    )
+    items = np.concatenate([each.items for each in every])
+    return Histories(indptr, items, weighed, len(version.items))
 
 
 def stored_events(version: ServedVersion, user: str) -> list[Event]:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 
 from ..errors import ConfigError, NotFound
+from ..models.blas import one_blas_thread
 from ..models.explain import contributions
 from ..models.histories import Histories, Ints
-from ..models.protocol import Scores
+from ..models.protocol import Rows, Scores, Scoring
 from ..models.ranking import BLOCK_SCORES
 from ..models.shortlist import shortlist
 from ..parameters import MAIN_CHANNEL
 from ..registry.locate import resolve
 from ..registry.registry import Registry
 from ..storage.cache import claim
-from .history import Gathered, gather
+from .history import gather
 from .lists import List, Scored, Source
-from .request import MOST_ITEMS, Request
+from .request import MOST_ITEMS, Filters, Request
 from .variety import varied
 from .version import ServedVersion
 
 Best = tuple[Ints, Scores]
+EVERYTHING = Filters()
+_NONE = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,17 @@ class Recommender:
 
     def _lists(self, requests: Sequence[Request]) -> list[List]:
         gathered = gather(self.version, requests)
-        with _one_blas_thread():
-            found = self._best(requests, gathered.histories)
-        return [self._list(request, gathered, row, found[row]) for row, request in enumerate(requests)]
+        histories = gathered.histories
+        own = [
+            _NONE if request.seen else histories.items[slice(*histories.indptr[row : row + 2])]
+            for row, request in enumerate(requests)
+        ]
+        with one_blas_thread():
+            found = self._best(lambda rows: self.version.model.scoring(histories.take(rows)), requests, own)
+            return [
+                self._list(request, gathered.sources[row], found[row], gathered.unknown_items[row])
+                for row, request in enumerate(requests)
+            ]
 
     def rank(self, request: Request, items: Sequence[str]) -> List:
         """A given list in the order of the scores, with items of the history; unknown ids are named in the answer."""
@@ -88,25 +97,22 @@ class Recommender:
         unknown = tuple(item for item in items if item not in self.version.items)
         return replace(found, unknown_items=found.unknown_items + unknown)
 
-    def similar(self, item: str, k: int = 10) -> List:
+    def similar(self, item: str, filters: Filters = EVERYTHING) -> List:
         """The items whose factors point in the most similar direction; scores are cosines.
 
         Raises
         ------
         NotFound
             The version does not know the item.
-        ConfigError
-            k is out of bounds.
         """
-        row, n_items, request = self._row(item), len(self.version.items), Request(k=k)
-        itself = Histories(np.array([0, 1]), np.array([row], np.int32), np.ones(1, np.float32), n_items)
-        with _one_blas_thread():
-            items, scores = shortlist(self.version.similarity.scoring(np.array([row], np.int32)), itself, request.k)
-        return self._answer(Source.ITEM, items[0], scores[0], ())
+        itself = np.array([self._row(item)], dtype=np.int32)
+        with one_blas_thread():
+            found = self._best(lambda rows: self.version.similarity.scoring(itself[rows]), [filters], [itself])
+            return self._list(filters, Source.ITEM, found[0])
 
-    def trending(self, k: int = 10) -> List:
+    def trending(self, filters: Filters = EVERYTHING) -> List:
         """What is in demand now: the item prior."""
-        (found,) = self.recommend([Request(k=k)])
+        (found,) = self.recommend([Request(**vars(filters))])
         return found
 
     def why(self, request: Request, item: str) -> list[Reason]:
@@ -119,7 +125,7 @@ class Recommender:
         """
         row, version = self._row(item), self.version
         history = gather(version, [request]).histories
-        with _one_blas_thread():
+        with one_blas_thread():
             scoring = version.model.scoring(history)
             parts = contributions(history, version.model.als.whitened, scoring.tastes[0], row)
         multiplier = version.model.prior.multiplier(len(history.items), row)
@@ -133,45 +139,52 @@ class Recommender:
             raise NotFound(f"{item!r}: {self.version.manifest.model_id} does not know this item")
         return row
 
-    def _best(self, requests: Sequence[Request], histories: Histories) -> dict[int, Best]:
-        """Row -> the best items of a request and their scores, offset included."""
+    def _best(
+        self, scoring_of: Callable[[Rows], Scoring], filters: Sequence[Filters], own: Sequence[Ints]
+    ) -> dict[int, Best]:
+        """Row -> the best items of a request and their scores, offset included.
+
+        Parameters
+        ----------
+        scoring_of : of some rows of `filters`
+        own : items that each is not answered with, whatever it excludes
+        """
         found: dict[int, Best] = {}
-        free = [row for row, request in enumerate(requests) if request.allow is None]
+        hidden = [self._hidden(each, items) for each, items in zip(filters, own, strict=True)]
+        free = [row for row, each in enumerate(filters) if each.allow is None]
         if free:
-            left_out = self._left_out([requests[row] for row in free], histories.take(np.array(free)))
-            scoring = self.version.model.scoring(histories.take(np.array(free)))
-            items, scores = shortlist(scoring, left_out, max(_needed(requests[row]) for row in free))
+            left_out = self._left_out([hidden[row] for row in free])
+            width = max(_needed(filters[row]) for row in free)
+            items, scores = shortlist(scoring_of(np.array(free)), left_out, width)
             found |= {row: (items[at], scores[at]) for at, row in enumerate(free)}
-        for row, request in enumerate(requests):
-            if request.allow is not None:
-                found[row] = self._of_allowed(request, request.allow, histories.take(np.array([row])))
+        for row, each in enumerate(filters):
+            if each.allow is not None:
+                places = self.version.items.rows(sorted(each.allow))
+                allowed = np.setdiff1d(places[places >= 0], hidden[row]).astype(np.int32)
+                exact = scoring_of(np.array([row])).exact(np.array([0]), allowed)[0]
+                order = np.argsort(-exact, kind="stable")
+                found[row] = allowed[order], exact[order]
         return found
 
-    def _of_allowed(self, request: Request, allow: Collection[str], history: Histories) -> Best:
-        places = self.version.items.rows(sorted(allow))
-        items = np.setdiff1d(places[places >= 0], self._left_out([request], history).items).astype(np.int32)
-        scores = self.version.model.scoring(history).exact(np.array([0]), items)[0]
-        order = np.argsort(-scores, kind="stable")
-        return items[order], scores[order]
+    def _hidden(self, filters: Filters, own: Ints) -> Ints:
+        """Items that must not be answered, int32, ascending."""
+        if not filters.exclude:
+            return own
+        places = self.version.items.rows(sorted(filters.exclude))
+        return np.union1d(own, places[places >= 0]).astype(np.int32)
 
-    def _left_out(self, requests: Sequence[Request], histories: Histories) -> Histories:
-        """Items that each request must not be answered with, as rows of `requests`."""
-        rows = []
-        for row, request in enumerate(requests):
-            own = histories.items[histories.indptr[row] : histories.indptr[row + 1]]
-            places = self.version.items.rows(sorted(request.exclude))
-            rows.append(np.union1d(own[:0] if request.seen else own, places[places >= 0]).astype(np.int32))
+    def _left_out(self, rows: Sequence[Ints]) -> Histories:
         items = np.concatenate(rows)
         indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
         return Histories(indptr, items, np.ones(len(items), dtype=np.float32), len(self.version.items))
 
-    def _list(self, request: Request, gathered: Gathered, row: int, best: Best) -> List:
-        items, scores = best[0][: _needed(request)], best[1][: _needed(request)]
-        if request.variety:
-            chosen = varied(self.version.similarity, items[items >= 0], scores[items >= 0], request)
+    def _list(self, filters: Filters, source: Source, best: Best, unknown: tuple[str, ...] = ()) -> List:
+        items, scores = best[0][: _needed(filters)], best[1][: _needed(filters)]
+        if filters.variety:
+            chosen = varied(self.version.similarity, items[items >= 0], scores[items >= 0], filters)
             items, scores = items[chosen], scores[chosen]
-        span = slice(request.offset, request.offset + request.k)
-        return self._answer(gathered.sources[row], items[span], scores[span], gathered.unknown_items[row])
+        span = slice(filters.offset, filters.offset + filters.k)
+        return self._answer(source, items[span], scores[span], unknown)
 
     def _answer(self, source: Source, items: Ints, scores: Scores, unknown: tuple[str, ...]) -> List:
         kept = items >= 0
@@ -185,18 +198,6 @@ class Recommender:
         )
 
 
-_COMPUTE = Lock()
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """One BLAS thread, in one thread at a time: the limit is that of the whole process."""
-    from threadpoolctl import threadpool_limits
-
-    with _COMPUTE, threadpool_limits(1, "blas"):
-        yield
-
-
-def _needed(request: Request) -> int:
+def _needed(filters: Filters) -> int:
     """Items that a list is chosen from: with variety always as many, so that pages of one list fit together."""
-    return MOST_ITEMS if request.variety else request.k + request.offset
+    return MOST_ITEMS if filters.variety else filters.k + filters.offset

@@ -25,54 +25,71 @@ class Event:
     rating: float | None = None
     verified: bool | None = None
 
+    def problems(self) -> list[str]:
+        """What is out of bounds."""
+        problems = []
+        if self.rating is not None and not 0 <= self.rating <= MAX_RATING:
+            problems.append(f"rating={self.rating:g} of {self.item!r}: expected 0 to {MAX_RATING}")
+        if self.time is not None and self.time.tzinfo is None:
+            problems.append(f"time={self.time.isoformat()} of {self.item!r}: expected a time with its zone")
+        return problems
+
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """One list.
+class Filters:
+    """Which part of the best items a list is.
 
-    user : an id; None or an unknown one has no stored history
-    events : join the stored history
     k, offset : items of the list, after so many that are passed over
     exclude : ids that are left out
     allow : ids that alone may be recommended; None is all
-    seen : whether items of the history may be recommended again
     variety : 0 to 1, how much the list avoids items like those before (MMR, Carbonell and Goldstein 1998)
+
+    Raises
+    ------
+    ConfigError
+        A field is out of bounds.
     """
 
-    user: str | None = None
-    events: tuple[Event, ...] = ()
     k: int = 10
     offset: int = 0
     exclude: frozenset[str] = frozenset()
     allow: frozenset[str] | None = None
-    seen: bool = False
     variety: float = 0.0
 
     def __post_init__(self) -> None:
-        problems = [
-            problem
-            for problem, wrong in {
-                f"k={self.k}: expected 1 to {MOST_ITEMS}": not 1 <= self.k <= MOST_ITEMS,
-                f"offset={self.offset}: expected 0 or more, and k + offset up to {MOST_ITEMS}": self.offset < 0
-                or self.offset > max(0, MOST_ITEMS - self.k),
-                f"events: {len(self.events):,}, expected up to {MOST_EVENTS:,}": len(self.events) > MOST_EVENTS,
-                f"exclude: {len(self.exclude):,} ids, expected up to {MOST_FILTERED:,}": len(self.exclude)
-                > MOST_FILTERED,
-                f"allow: {len(self.allow or ()):,} ids, expected up to {MOST_FILTERED:,}": len(self.allow or ())
-                > MOST_FILTERED,
-                f"variety={self.variety:g}: expected 0 to 1": not 0 <= self.variety <= 1,
-            }.items()
-            if wrong
-        ]
-        problems += [
-            f"rating={event.rating:g} of {event.item!r}: expected 0 to {MAX_RATING}"
-            for event in self.events
-            if event.rating is not None and not 0 <= event.rating <= MAX_RATING
-        ]
-        problems += [
-            f"time={event.time.isoformat()} of {event.item!r}: expected a time with its zone"
-            for event in self.events
-            if event.time is not None and event.time.tzinfo is None
-        ]
-        if problems:
+        if problems := self.problems():
             raise ConfigError(problems)
+
+    def problems(self) -> list[str]:
+        """What is out of bounds."""
+        allowed = len(self.allow or ())
+        checks = {
+            f"k={self.k}: expected 1 to {MOST_ITEMS}": 1 <= self.k <= MOST_ITEMS,
+            f"offset={self.offset}: expected 0 or more, and k + offset up to {MOST_ITEMS}": 0
+            <= self.offset
+            <= max(0, MOST_ITEMS - self.k),
+            f"exclude: {len(self.exclude):,} ids, expected up to {MOST_FILTERED:,}": len(self.exclude) <= MOST_FILTERED,
+            f"allow: {allowed:,} ids, expected up to {MOST_FILTERED:,}": allowed <= MOST_FILTERED,
+            f"variety={self.variety:g}: expected 0 to 1": 0 <= self.variety <= 1,
+        }
+        return [problem for problem, right in checks.items() if not right]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(Filters):
+    """One list for somebody.
+
+    user : an id; None or an unknown one has no stored history
+    events : join the stored history
+    seen : whether items of the history may be recommended again
+    """
+
+    user: str | None = None
+    events: tuple[Event, ...] = ()
+    seen: bool = False
+
+    def problems(self) -> list[str]:
+        """See `Filters`."""
+        n_events = len(self.events)
+        many = [f"events: {n_events:,}, expected up to {MOST_EVENTS:,}"] if n_events > MOST_EVENTS else []
+        return super().problems() + many + [problem for event in self.events for problem in event.problems()]

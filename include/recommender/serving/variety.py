@@ -9,12 +9,12 @@ import numpy as np
 from ..models.histories import Ints
 from ..models.protocol import Scores
 from ..models.similar import Similarity
-from .request import Request
+from .request import Filters
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def varied(similarity: Similarity, items: Ints, scores: Scores, request: Request) -> Places:
+def varied(similarity: Similarity, items: Ints, scores: Scores, filters: Filters) -> Places:
     """Places of `items` in the order of maximal marginal relevance (Carbonell and Goldstein 1998).
 
     Each next item maximises (1 - variety) * relevance - variety * its largest cosine with an item chosen before.
@@ -25,8 +25,8 @@ def varied(similarity: Similarity, items: Ints, scores: Scores, request: Request
     relevance = (scores - least).astype(np.float64) / (float(most - least) if most > least else 1.0)
     nearest, chosen = np.full(len(items), -1.0), np.zeros(len(items), dtype=bool)
     order: list[int] = []
-    for _ in range(min(request.k + request.offset, len(items))):
-        value = (1 - request.variety) * relevance - request.variety * np.maximum(nearest, 0.0)
+    for _ in range(min(filters.k + filters.offset, len(items))):
+        value = (1 - filters.variety) * relevance - filters.variety * np.maximum(nearest, 0.0)
         best = int(np.argmax(np.where(chosen, -np.inf, value)))
         order.append(best)
         chosen[best] = True

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from ..config import RetrainConfig
@@ -11,7 +12,6 @@ from ..ids import Vocabulary
 from ..models.histories import Histories
 from ..models.prior import PriorAls
 from ..models.similar import Similarity
-from ..models.whitening import Factors
 from ..registry.bundle import Manifest, ModelPart, config_of, prior_of
 from ..registry.copies import local_copy
 from ..registry.registry import Registry
@@ -22,14 +22,17 @@ PART = "published"
 
 @dataclass(frozen=True, kw_only=True)
 class ServedVersion:
-    """One version, immutable. All of its users and items have the positions of their ids in `users` and `items`."""
+    """One version, immutable. All of its users and items have the positions of their ids in `users` and `items`.
+
+    measure : computes the similarity of items
+    """
 
     manifest: Manifest
     config: RetrainConfig
     items: Vocabulary
-    item_factors: Factors
     seen: Seen
     model: PriorAls
+    measure: Callable[[], Similarity]
 
     @classmethod
     def fetch(cls, registry: Registry, model_id: str, cache: Path) -> ServedVersion:
@@ -44,9 +47,9 @@ class ServedVersion:
             manifest=manifest,
             config=config,
             items=part.items,
-            item_factors=part.item_factors,
             seen=Seen.load(directory, len(part.items)),
             model=part.model(config.train, prior_of(manifest)),
+            measure=partial(Similarity.of, part.item_factors),
         )
 
     @property
@@ -62,4 +65,4 @@ class ServedVersion:
     @cached_property
     def similarity(self) -> Similarity:
         """Cosines of items; computed when it is first asked for, and as large as the item factors."""
-        return Similarity.of(self.item_factors)
+        return self.measure()

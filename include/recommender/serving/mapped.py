@@ -1,0 +1,138 @@
+"""A version whose arrays are mapped from files, so that all processes of a machine share one copy in memory.
+
+The files of the version are verified by their SHA-256. What follows from them (whitened vectors, directions of items,
+sorted ids) is computed once a machine, kept beside them with digests of its own, and made again where one is wrong.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from ..errors import DataError
+from ..ids import Vocabulary
+from ..models.prior import ARRAYS as ARRAYS_OF_MODEL
+from ..models.prior import PriorAls
+from ..models.similar import Similarity
+from ..models.whitening import Grid
+from ..registry.bundle import Manifest, config_of
+from ..registry.code import code_of
+from ..registry.seen import ARRAYS as ARRAYS_OF_SEEN
+from ..registry.seen import Seen
+from ..storage.digests import file_sha256
+from ..storage.disk import guarded
+from ..storage.scratch import scratch_directory
+from .version import ServedVersion
+
+log = logging.getLogger(__name__)
+
+INDEX, LOCK = "files.json", ".mapped.lock"
+IDS = ("users", "items")
+DIRECTIONS = "directions"
+
+
+def mapped(manifest: Manifest, directory: Path) -> ServedVersion:
+    """A version of verified files, its arrays read-only and shared.
+
+    Parameters
+    ----------
+    directory : of the files, writable
+
+    Raises
+    ------
+    DataError
+        A file of the version is damaged; the message names it.
+    ConfigError
+        The disk is full or not writable.
+    """
+    folder = directory / f"mapped-{_fingerprint()}"
+    with guarded(folder, f"the mapped arrays of {manifest.model_id}"), _alone(directory):
+        if not _whole(folder):
+            log.info("%s: its arrays are prepared once for this machine", manifest.model_id)
+            shutil.rmtree(folder, ignore_errors=True)
+            _write(ServedVersion.load(manifest, directory), directory, folder)
+    return _open(manifest, directory, folder)
+
+
+def _fingerprint() -> str:
+    """Of the code that makes the arrays, and of the library that computes them."""
+    codes = (code_of(module) for module in (PriorAls.__module__, Similarity.__module__))
+    return f"{'-'.join(code[:8] for code in codes)}-numpy{np.__version__}"
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One process of the machine at a time; the kernel unlocks where one ends."""
+    handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _whole(folder: Path) -> bool:
+    """Whether the folder is there and its files are those that were written."""
+    try:
+        found = msgspec.json.decode((folder / INDEX).read_bytes(), type=dict[str, str])
+        return all(file_sha256(folder / name) == digest for name, digest in found.items())
+    except (OSError, msgspec.MsgspecError):
+        return False
+
+
+def _write(version: ServedVersion, directory: Path, folder: Path) -> None:
+    arrays = {**version.model.arrays(), DIRECTIONS: version.similarity.directions.vectors}
+    with scratch_directory(directory, "mapped") as work:
+        made = work / "made"
+        made.mkdir()
+        for name, array in arrays.items():
+            np.save(made / f"{name}.npy", array, allow_pickle=False)
+        for name in IDS:
+            _write_ids(made / f"{name}.arrow", getattr(version, name))
+        digests = {path.name: file_sha256(path) for path in sorted(made.iterdir())}
+        (made / INDEX).write_bytes(msgspec.json.encode(digests))
+        os.rename(made, folder)
+
+
+def _write_ids(path: Path, vocabulary: Vocabulary) -> None:
+    batch = pa.record_batch([vocabulary.ids], names=["id"])
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, batch.schema) as out:
+        out.write_batch(batch)
+
+
+def _read_ids(path: Path) -> Vocabulary:
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    return Vocabulary(table.column("id").combine_chunks())
+
+
+def _open(manifest: Manifest, directory: Path, folder: Path) -> ServedVersion:
+    arrays = {name: _map(folder / f"{name}.npy") for name in (*ARRAYS_OF_MODEL, DIRECTIONS)}
+    users, items = (_read_ids(folder / f"{name}.arrow") for name in IDS)
+    seen = {name: _map(directory / f"seen_{name}.npy") for name in ARRAYS_OF_SEEN}
+    version = ServedVersion(
+        manifest=manifest,
+        config=config_of(manifest),
+        items=items,
+        seen=Seen(users=users, n_items=len(items), **seen),
+        model=PriorAls.of_arrays(arrays),
+        measure=lambda: Similarity(Grid.by_id(arrays[DIRECTIONS])),
+    )
+    if len(arrays["vectors"]) != len(items):
+        raise DataError(f"{folder}: {len(arrays['vectors']):,} vectors of {len(items):,} items. Delete the folder")
+    return version
+
+
+def _map(path: Path) -> np.ndarray[Any, Any]:
+    """A read-only array in a file; a plain one, since numpy is slower with its class `memmap`."""
+    found: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    return found

@@ -7,7 +7,8 @@ REVIEWS ?= #: run, tune, up: your review files, a path or glob; default: generat
 CONF ?= #: run, tune, up: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
 SNAPSHOT ?= #: run, tune, up: date of the snapshot, YYYY-MM-DD; default: the newest
 PORT ?= 8080#: up: port of Airflow's UI; default 8080
-S3_PORT ?= 9010#: run, tune, up, registry: port of the local S3; default 9010
+API_PORT ?= 8090#: serve: port of the online API; default 8090
+S3_PORT ?= 9010#: run, tune, up, serve, registry: port of the local S3; default 9010
 ARGS :=#: registry: its command, e.g. ARGS="list" or ARGS="history"
 # Through the environment, so that the shell does not read them again.
 export REVIEWS CONF SNAPSHOT
@@ -19,6 +20,7 @@ READS_tune := $(RUNS)
 READS_up := $(RUNS) PORT
 # As `make up` had them; they change nothing.
 READS_down := PORT S3_PORT
+READS_serve := API_PORT S3_PORT RECOMMENDER_%
 READS_registry := ARGS S3_PORT RECOMMENDER_%
 READS_test := PYTEST_%
 READS_test-slow := PYTEST_%
@@ -41,7 +43,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune up down registry compose-up compose-down lint test test-slow clean constraints
+.PHONY: help setup run tune up down serve registry compose-up compose-down lint test test-slow clean constraints
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +77,9 @@ up: $(READY) ## Airflow's UI, on the reviews of `make run`; with REVIEWS, CONF o
 
 down: $(READY) ## End `make up` from another terminal, and whatever a killed one left
 	@$(BIN)/python -m local.stack down
+
+serve: $(READY) ## The online API on the production model of `make run` or `make up`. Ctrl-C ends it
+	@$(BIN)/python -m local.serve --port='$(API_PORT)' --s3-port='$(S3_PORT)'
 
 registry: $(READY) ## A command of the registry on what ran last, e.g. make registry ARGS="list"
 	@$(BIN)/python -m local.registry --s3-port='$(S3_PORT)' -- $(ARGS)

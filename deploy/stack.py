@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import PurePath
 
-UI_PORT = 8080
+UI_PORT, API_PORT = 8080, 8090
 LAPTOP_STORE_PORT = 9010
 USER = "admin"
 BUCKET, REGION = "recommender", "us-east-1"
@@ -20,11 +20,17 @@ HEALTH = "/api/v2/monitor/health"
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")  # as the answer of HEALTH calls them
 FERNET_BYTES = 32  # what Fernet asks for
 SIGNING_BYTES = 64  # the size of the hash: RFC 7518 asks for no less with HS512
+# Of the online API, see parameters/of_api.py.
+API_SETTINGS = (
+    *("CHANNEL", "SECOND_CHANNEL", "SECOND_SHARE", "EXPERIMENT", "KEYS_FILE", "OPEN", "POLL_S", "QUEUE", "TIMEOUT_S"),
+    *("CACHE", "BODY_BYTES", "LOG_LISTS", "WORKERS"),
+)
 # Settings of docs/operations.md that a person gives; what the code reads besides is the stack's own.
 SETTINGS = (
     *("RECOMMENDER_ROOT", "RECOMMENDER_SNAPSHOTS", "RECOMMENDER_CACHE", "RECOMMENDER_AWS_CONN_ID"),
     *("RECOMMENDER_SCHEDULE", "RECOMMENDER_SCHEDULE_TIMEZONE", "RECOMMENDER_TRAINING_POOL", "RECOMMENDER_WAIT_HOURS"),
     *("RECOMMENDER_APPROVAL", "RECOMMENDER_APPROVAL_HOURS", "RECOMMENDER_SNS_TOPIC_ARN", "RECOMMENDER_NOTIFIERS"),
+    *(f"RECOMMENDER_API_{name}" for name in API_SETTINGS),
 )
 
 

@@ -148,14 +148,14 @@ def test_a_given_list_is_ranked_whole():
 def test_the_reasons_add_up_to_the_score(row):
     (answer,) = RECOMMENDER.recommend([Request(user=USERS[row])])
     for scored in answer.items[:3]:
-        reasons = RECOMMENDER.why(Request(user=USERS[row]), scored.item)
+        reasons = RECOMMENDER.why(Request(user=USERS[row]), scored.item).reasons
         assert {reason.item for reason in reasons} == {event.item for event in events_of(row)}
         assert sum(reason.part for reason in reasons) == pytest.approx(scored.score, rel=1e-4)
         assert [reason.part for reason in reasons] == sorted((reason.part for reason in reasons), reverse=True)
 
 
 def test_of_whom_nothing_is_known_there_are_no_reasons():
-    assert RECOMMENDER.why(Request(user="nobody"), ITEMS[0]) == []
+    assert RECOMMENDER.why(Request(user="nobody"), ITEMS[0]).reasons == ()
     with pytest.raises(NotFound, match="'unknown'"):
         RECOMMENDER.why(Request(user=USERS[0]), "unknown")
 

@@ -40,7 +40,7 @@ def recommend(registry: Registry, args: argparse.Namespace) -> Answer:
     )
     (found,) = recommender.recommend([request])
     history = [event.item for event in stored_events(recommender.version, args.user)] if args.user else []
-    reasons = {row.item: recommender.why(request, row.item) for row in found.items} if args.why else {}
+    reasons = {row.item: recommender.why(request, row.item).reasons for row in found.items} if args.why else {}
     because = {item: [asdict(reason) for reason in parts] for item, parts in reasons.items()}
     data = {**_data(found), "user": args.user, "history": history, **({"why": because} if args.why else {})}
     lines = [_head(found, FROM[found.source])]

@@ -77,7 +77,7 @@ class AlsScoring:
 
     def exact(self, rows: Rows, items: Ints) -> Scores:
         """See `Scoring`."""
-        return self.grid.scores_of(self.tastes[rows], items)
+        return self.grid.scores_of(self.tastes, rows, items)
 
 
 @dataclass(frozen=True)

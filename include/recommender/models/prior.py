@@ -71,7 +71,7 @@ class ItemPrior:
         sizes : int32, shape (n,), known interactions of each user
         unknown : bool, shape (n,), users without known interactions
         """
-        taste *= self.multipliers[:, items][np.clip(sizes, 1, LONG_HISTORY) - 1]
+        taste *= self.multipliers[:, items][_bracket(sizes)]
         taste[unknown] = self.popularity[items].astype(np.float32)
 
     def take(self, items: Ints) -> ItemPrior:
@@ -170,12 +170,20 @@ class PriorScoring:
 
     def limits(self) -> Doubles:
         """See `Scoring`."""
-        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[np.clip(self.sizes, 1, LONG_HISTORY) - 1]
+        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[_bracket(self.sizes)]
         found[self.unknown] = self.model.popularity_reach * (1 + 1e-6)
         return found
 
     def exact(self, rows: Rows, items: Ints) -> Scores:
         """See `Scoring`."""
         scores = self.of_taste.exact(rows, items)
-        self.model.prior.blend(scores, self.sizes[rows], self.unknown[rows], items)
+        scores *= self.model.prior.multipliers[_bracket(self.sizes[rows]), items]
+        unknown = self.unknown[rows]
+        scores[unknown] = self.model.prior.popularity[items[unknown]]
         return scores
+
+
+def _bracket(sizes: Ints) -> Ints:
+    """The row of `multipliers` for histories of some sizes; np.clip is slow for few."""
+    found: Ints = np.minimum(np.maximum(sizes, 1), LONG_HISTORY) - 1
+    return found

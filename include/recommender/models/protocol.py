@@ -49,7 +49,12 @@ class Scoring(Protocol):
         ...
 
     def exact(self, rows: Rows, items: Ints) -> Scores:
-        """Scores of some items for some users, float32, shape (len(rows), len(items)), as in `ScoringModel.score`."""
+        """The score of each item for the user of its row, float32, shape (n_pairs,), as in `ScoringModel.score`.
+
+        Parameters
+        ----------
+        rows, items : both of shape (n_pairs,)
+        """
         ...
 
 

@@ -68,12 +68,12 @@ class Grid:
             scores[:, self.order[span]] = tastes @ self.vectors[span].T.astype(np.float64)
         return scores
 
-    def scores_of(self, tastes: Doubles, items: Ints) -> Scores:
-        """The same of some items, float32, shape (n, len(items)), equal to the last bit."""
-        scores: Scores = np.empty((len(tastes), len(items)), dtype=np.float32)
+    def scores_of(self, tastes: Doubles, rows: Rows, items: Ints) -> Scores:
+        """The same of pairs of users and items, float32, shape (n_pairs,), equal to the last bit."""
+        scores: Scores = np.empty(len(items), dtype=np.float32)
         for start in range(0, len(items), CHUNK_ITEMS):
             span = slice(start, start + CHUNK_ITEMS)
-            scores[:, span] = tastes @ self.of(items[span]).T
+            scores[span] = np.einsum("ij,ij->i", tastes[rows[span]], self.of(items[span]))
         return scores
 
     def upper(self, tastes: Doubles, out: Scores, start: int) -> None:

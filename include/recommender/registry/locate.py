@@ -13,13 +13,13 @@ from .registry import Registry
 from .sealed import PLAIN
 
 
-def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
+def connect(root: str | None, endpoint_url: str | None = None, *, patient: bool = True) -> Registry:
     """The registry below a root URI, with the credentials that boto3 finds.
 
     Parameters
     ----------
     root : such as s3://bucket/prefix
-    endpoint_url : see `s3_client`
+    endpoint_url, patient : see `s3_client`
 
     Raises
     ------
@@ -29,7 +29,7 @@ def connect(root: str | None, endpoint_url: str | None = None) -> Registry:
     if not root:
         raise ConfigError("No root: set RECOMMENDER_ROOT, or pass one, --root s3://bucket/prefix on the command line")
     split_uri(root)
-    return Registry(ObjectStore.at(s3_client(endpoint_url), root))
+    return Registry(ObjectStore.at(s3_client(endpoint_url, patient=patient), root))
 
 
 def resolve(registry: Registry, name: str) -> str:

@@ -39,6 +39,19 @@ class Reason:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """Why an item has its score, the strongest reason first.
+
+    source : how a list of the same request would come about; with the prior there are no reasons
+    unknown_items : ids of the request that the version does not know
+    """
+
+    source: Source
+    reasons: tuple[Reason, ...]
+    unknown_items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Recommender:
     """Answers requests from one version; safe to use from several threads.
 
@@ -70,9 +83,13 @@ class Recommender:
 
     def recommend(self, requests: Sequence[Request]) -> list[List]:
         """The list of each request. A list does not depend on the other requests, to the last bit."""
-        block = max(1, BLOCK_SCORES // len(self.version.items))
-        parts = (requests[start : start + block] for start in range(0, len(requests), block))
+        parts = (requests[start : start + self.block] for start in range(0, len(requests), self.block))
         return [answer for part in parts for answer in self._lists(part)]
+
+    @property
+    def block(self) -> int:
+        """Requests that are scored at once, with bounded memory."""
+        return max(1, BLOCK_SCORES // len(self.version.items))
 
     def _lists(self, requests: Sequence[Request]) -> list[List]:
         gathered = gather(self.version, requests)
@@ -115,7 +132,7 @@ class Recommender:
         (found,) = self.recommend([Request(**vars(filters))])
         return found
 
-    def why(self, request: Request, item: str) -> list[Reason]:
+    def why(self, request: Request, item: str) -> Explanation:
         """Which items of the history speak for an item, the strongest first; negative parts speak against it.
 
         Raises
@@ -124,14 +141,16 @@ class Recommender:
             The version does not know the item.
         """
         row, version = self._row(item), self.version
-        history = gather(version, [request]).histories
+        gathered = gather(version, [request])
+        history = gathered.histories
         with one_blas_thread():
             scoring = version.model.scoring(history)
             parts = contributions(history, version.model.als.whitened, scoring.tastes[0], row)
         multiplier = version.model.prior.multiplier(len(history.items), row)
         names = version.items.names(history.items)
         reasons = [Reason(name, float(part) * multiplier) for name, part in zip(names, parts, strict=True)]
-        return sorted(reasons, key=lambda reason: (-reason.part, reason.item))
+        reasons.sort(key=lambda reason: (-reason.part, reason.item))
+        return Explanation(gathered.sources[0], tuple(reasons), gathered.unknown_items[0])
 
     def _row(self, item: str) -> int:
         row = self.version.items.find(item)
@@ -154,14 +173,14 @@ class Recommender:
         free = [row for row, each in enumerate(filters) if each.allow is None]
         if free:
             left_out = self._left_out([hidden[row] for row in free])
-            width = max(_needed(filters[row]) for row in free)
+            width = max(filters[row].needed for row in free)
             items, scores = shortlist(scoring_of(np.array(free)), left_out, width)
             found |= {row: (items[at], scores[at]) for at, row in enumerate(free)}
         for row, each in enumerate(filters):
             if each.allow is not None:
                 places = self.version.items.rows(sorted(each.allow))
                 allowed = np.setdiff1d(places[places >= 0], hidden[row]).astype(np.int32)
-                exact = scoring_of(np.array([row])).exact(np.array([0]), allowed)[0]
+                exact = scoring_of(np.array([row])).exact(np.zeros(len(allowed), dtype=np.int64), allowed)
                 order = np.argsort(-exact, kind="stable")
                 found[row] = allowed[order], exact[order]
         return found
@@ -179,7 +198,7 @@ class Recommender:
         return Histories(indptr, items, np.ones(len(items), dtype=np.float32), len(self.version.items))
 
     def _list(self, filters: Filters, source: Source, best: Best, unknown: tuple[str, ...] = ()) -> List:
-        items, scores = best[0][: _needed(filters)], best[1][: _needed(filters)]
+        items, scores = best[0][: filters.needed], best[1][: filters.needed]
         if filters.variety:
             chosen = varied(self.version.similarity, items[items >= 0], scores[items >= 0], filters)
             items, scores = items[chosen], scores[chosen]
@@ -196,8 +215,3 @@ class Recommender:
             items=tuple(Scored(name, float(score)) for name, score in zip(names, scores[kept], strict=True)),
             unknown_items=unknown,
         )
-
-
-def _needed(filters: Filters) -> int:
-    """Items that a list is chosen from: with variety always as many, so that pages of one list fit together."""
-    return MOST_ITEMS if filters.variety else filters.k + filters.offset

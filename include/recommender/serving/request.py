@@ -60,6 +60,11 @@ class Filters:
         if problems := self.problems():
             raise ConfigError(problems)
 
+    @property
+    def needed(self) -> int:
+        """Items that the list is chosen from: with variety always as many, so that pages of one list fit together."""
+        return MOST_ITEMS if self.variety else self.k + self.offset
+
     def problems(self) -> list[str]:
         """What is out of bounds."""
         allowed = len(self.allow or ())

@@ -20,22 +20,28 @@ ATTEMPTS = 5
 CONNECTIONS = 32
 
 
-def client_config() -> Config:
-    """Timeouts, retries with backoff, and enough connections for `ObjectStore.download` and `at_once`."""
+def client_config(*, patient: bool = True) -> Config:
+    """Timeouts, retries with backoff, and enough connections for `ObjectStore.download` and `at_once`.
+
+    Parameters
+    ----------
+    patient : False for a server, which looks again soon anyway, and meanwhile answers from what it has
+    """
     return Config(
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS if patient else 2},
+        connect_timeout=CONNECT_TIMEOUT_S if patient else 2,
+        read_timeout=READ_TIMEOUT_S if patient else 10,
         max_pool_connections=CONNECTIONS,
     )
 
 
-def s3_client(endpoint_url: str | None = None) -> S3Client:
+def s3_client(endpoint_url: str | None = None, *, patient: bool = True) -> S3Client:
     """A client with the credentials that boto3 finds.
 
     Parameters
     ----------
     endpoint_url : of an S3-compatible store; None: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, else Amazon
+    patient : see `client_config`
 
     Raises
     ------
@@ -43,7 +49,7 @@ def s3_client(endpoint_url: str | None = None) -> S3Client:
         The environment or the profile is not usable.
     """
     try:
-        client: S3Client = boto3.client("s3", endpoint_url=endpoint_url, config=client_config())
+        client: S3Client = boto3.client("s3", endpoint_url=endpoint_url, config=client_config(patient=patient))
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"Cannot set up a connection to S3: {printable(error)}") from None
     return client

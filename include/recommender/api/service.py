@@ -1,0 +1,142 @@
+"""What the routes share: the channels, the thread that computes, keys and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Event, Thread
+from typing import TypeVar
+from weakref import WeakKeyDictionary
+
+from ..registry.locate import connect
+from ..registry.registry import Registry
+from ..serving import List, Request
+from ..serving.live import Live, Loaded
+from .audience import Audience
+from .cached import CachedLists
+from .compute import Compute
+from .keys import Keys
+from .metrics import Metrics
+from .problems import TooSlow
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PART = 16  # requests of a bulk that are computed at once
+
+
+@dataclass
+class Service:
+    """One process of the API.
+
+    keys : None answers everybody
+    """
+
+    settings: Settings
+    audience: Audience
+    keys: Keys | None
+    metrics: Metrics = field(default_factory=Metrics)
+    _caches: WeakKeyDictionary[Loaded, CachedLists] = field(default_factory=WeakKeyDictionary, init=False)
+    _ending: Event = field(default_factory=Event, init=False)
+    _threads: list[Thread] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.compute = Compute(self.settings.config.queue, self.metrics.batch.observe)
+
+    @classmethod
+    def of(cls, settings: Settings, registry: Registry | None = None) -> Service:
+        """The service of some settings. Raises ConfigError."""
+        config = settings.config
+        registry = registry or connect(settings.root, patient=False)
+        main = Live(registry, config.channel, settings.cache)
+        second = Live(registry, config.second_channel, settings.cache) if config.second_channel else None
+        audience = Audience(main, second, config.second_share, config.experiment)
+        return cls(settings, audience, Keys.read(config.keys_file) if config.keys_file else None)
+
+    def start(self) -> None:
+        """Start to compute and to follow the channels; requests are refused until the first version is loaded."""
+        self.compute.start()
+        for live in self.audience.lives:
+            thread = Thread(target=self._follow, args=(live,), name=f"follow-{live.channel}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """End all threads."""
+        self._ending.set()
+        self.compute.stop()
+
+    def _follow(self, live: Live) -> None:
+        try:
+            live.start()
+        except Exception as error:
+            log.exception("%s: cannot be served", live.channel)
+            live.problem = str(error)
+        while True:
+            self.metrics.follow(live)
+            if self._ending.wait(self.settings.config.poll_s):
+                return
+            live.look()
+
+    async def lists(self, requests: Sequence[Request]) -> list[tuple[str, List]]:
+        """The channel and the list of each request, in their order.
+
+        Raises
+        ------
+        NotReady, Busy, TooSlow
+        """
+        loaded = [self.audience.loaded_for(request.user) for request in requests]
+        found: list[List | None] = [
+            self._cache(each).get(_key(each, request)) for each, request in zip(loaded, requests, strict=True)
+        ]
+        for answered in found:
+            self.metrics.cache.labels("no" if answered is None else "yes").inc()
+        missing = [place for place, answered in enumerate(found) if answered is None]
+        for version in dict.fromkeys(loaded[place] for place in missing):
+            places = [place for place in missing if loaded[place] is version]
+            computed = await self._computed(version, [requests[place] for place in places])
+            for place, answered in zip(places, computed, strict=True):
+                found[place] = answered
+                self._cache(version).put(_key(version, requests[place]), answered)
+        answers = [
+            (each.channel, answered) for each, answered in zip(loaded, found, strict=True) if answered is not None
+        ]
+        for channel, answered in answers:
+            self.metrics.lists.labels(channel, answered.source.value).inc()
+        return answers
+
+    async def _computed(self, version: Loaded, requests: Sequence[Request]) -> list[List]:
+        """A long bulk in small parts, so that others need not wait for all of it."""
+        part, found = max(1, min(PART, version.recommender.block)), []
+        for start in range(0, len(requests), part):
+            found += await self._in_time(self.compute.lists(version.recommender, requests[start : start + part]))
+        return found
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Any other work on a model. Raises what it raises; Busy, TooSlow."""
+        return await self._in_time(self.compute.call(work))
+
+    async def _in_time(self, waiting: Awaitable[T]) -> T:
+        self.metrics.queue.set(len(self.compute))
+        try:
+            async with asyncio.timeout(self.settings.config.timeout_s):
+                return await waiting
+        except TimeoutError:
+            raise TooSlow from None
+
+    def _cache(self, loaded: Loaded) -> CachedLists:
+        found = self._caches.get(loaded)
+        if found is None:
+            found = self._caches[loaded] = CachedLists(self.settings.config.cache)
+        return found
+
+
+def _key(loaded: Loaded, request: Request) -> Request:
+    """Requests with equal answers are one: of users who are not known, only their events count."""
+    if request.user is None or request.user in loaded.recommender.version.users:
+        return request
+    return replace(request, user=None)

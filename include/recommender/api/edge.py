@@ -93,6 +93,8 @@ class Edge:
         return caller
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        if b"content-length" not in headers and b"transfer-encoding" not in headers:
+            return b""
         most = self.service.settings.config.body_bytes
         too_large = _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Expected a body of up to {most:,} bytes.")
         length = headers.get(b"content-length", b"0")

@@ -45,6 +45,12 @@ class TooSlow(Exception):
     """The answer did not come in time."""
 
 
+def possible(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer besides, for OpenAPI."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status.value: {"description": status.phrase, "content": content} for status in statuses}
+
+
 def problem_bytes(
     status: HTTPStatus, detail: str, request_id: str | None = None, errors: Sequence[Wrong] | None = None
 ) -> bytes:

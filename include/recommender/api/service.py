@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from threading import Event, Thread
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
+from ..models.blas import limit_process
 from ..registry.locate import connect
 from ..registry.registry import Registry
 from ..serving import List, Request
@@ -59,6 +61,7 @@ class Service:
 
     def start(self) -> None:
         """Start to compute and to follow the channels; requests are refused until the first version is loaded."""
+        limit_process()
         self.compute.start()
         for live in self.audience.lives:
             thread = Thread(target=self._follow, args=(live,), name=f"follow-{live.channel}", daemon=True)
@@ -76,6 +79,9 @@ class Service:
         except Exception as error:
             log.exception("%s: cannot be served", live.channel)
             live.problem = str(error)
+        # What is loaded now stays: the collector of cycles need not look at it while requests wait (100 ms each time).
+        gc.collect()
+        gc.freeze()
         while True:
             self.metrics.follow(live)
             if self._ending.wait(self.settings.config.poll_s):

@@ -21,7 +21,6 @@ from ..data.layouts import MAX_ID_BYTES
 from ..data.numerals import MAX_RATING
 from ..serving import Event, Filters, List, Request, Source
 from ..serving.live import Live
-from ..serving.recommender import Reason
 from ..serving.request import MOST_EVENTS, MOST_FILTERED, MOST_ITEMS
 
 MOST_TOGETHER = 100  # requests of one bulk
@@ -192,17 +191,17 @@ class ListOf(BaseModel):
     items: list[ItemAnswer]
     unknown_items: Annotated[list[str], Field(description="ids of the request that the version does not know")]
 
-    @classmethod
-    def of(cls, channel: str, found: List) -> dict[str, Any]:
-        """The fields of an answer of the library."""
-        return {
-            "channel": channel,
-            "model_id": found.model_id,
-            "as_of": found.as_of,
-            "source": found.source,
-            "items": [ItemAnswer.model_construct(item=row.item, score=row.score) for row in found.items],
-            "unknown_items": list(found.unknown_items),
-        }
+
+def list_fields(channel: str, found: List) -> dict[str, Any]:
+    """The fields of `ListOf`, for JSON. A class of pydantic for each item would cost more than the list."""
+    return {
+        "channel": channel,
+        "model_id": found.model_id,
+        "as_of": found.as_of,
+        "source": found.source,
+        "items": found.items,
+        "unknown_items": found.unknown_items,
+    }
 
 
 class ListAnswer(ListOf):
@@ -223,11 +222,6 @@ class ReasonAnswer(BaseModel):
 
     item: str
     part: float
-
-    @classmethod
-    def of(cls, reason: Reason) -> ReasonAnswer:
-        """Of a reason of the library."""
-        return cls.model_construct(item=reason.item, part=reason.part)
 
 
 class WhyAnswer(BaseModel):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class Histories:
     items : int32, shape (n_entries,), in the columns of the model; ascending within a history, so each at most once
     confidence : float32, shape (n_entries,), at least 1; see `confidences`
     n_items : columns of the model
+    check : False for arrays that follow from checked ones
 
     Raises
     ------
@@ -32,10 +34,11 @@ class Histories:
     items: Ints
     confidence: np.ndarray[Any, np.dtype[np.float32]]
     n_items: int
+    check: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check: bool) -> None:
         items, confidence = self.items, self.confidence
-        if len(items) == 0:
+        if not check or len(items) == 0:
             return
         if items.min() < 0 or items.max() >= self.n_items:
             raise DataError(f"A history names item {items.max()} or {items.min()}; expected 0 to {self.n_items - 1}.")
@@ -68,7 +71,7 @@ class Histories:
             ordered.shape[1],
         )
 
-    @property
+    @cached_property
     def sizes(self) -> Ints:
         """Interactions of each user, int32, shape (n,)."""
         return np.diff(self.indptr).astype(np.int32)
@@ -88,4 +91,4 @@ class Histories:
         starts, sizes = self.indptr[rows], np.diff(self.indptr)[rows]
         indptr = np.concatenate([[0], np.cumsum(sizes)])
         at = np.arange(indptr[-1]) + np.repeat(starts - indptr[:-1], sizes)
-        return Histories(indptr, self.items[at], self.confidence[at], self.n_items)
+        return Histories(indptr, self.items[at], self.confidence[at], self.n_items, check=False)

@@ -90,6 +90,11 @@ class Grid:
             found[start : start + CHUNK_ITEMS] = np.sqrt(np.einsum("ij,ij->i", rows, rows))
         return found
 
+    @cached_property
+    def longest(self) -> float:
+        """The length of the longest vector, at least 1."""
+        return max(1.0, float(self.lengths.max(initial=0.0)))
+
     def errors(self, tastes: Doubles) -> Doubles:
         """How far a float32 product may lie below the exact one, float64, shape (n,).
 
@@ -98,7 +103,7 @@ class Grid:
         underflows. Two more terms cover the rounding of the lengths.
         """
         terms = (tastes.shape[1] + 2) * 2.0**-24
-        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes)) * max(1.0, float(self.lengths.max(initial=0.0)))
+        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes)) * self.longest
         found: Doubles = terms / (1 - terms) * lengths + tastes.shape[1] * TINY
         return found
 

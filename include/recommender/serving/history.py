@@ -104,7 +104,7 @@ def _histories(version: ServedVersion, found: Sequence[_Known]) -> Histories:
         config=version.config.encode,
     )
     items = np.concatenate([each.items for each in every])
-    return Histories(indptr, items, weighed, len(version.items))
+    return Histories(indptr, items, weighed, len(version.items), check=False)
 
 
 def stored_events(version: ServedVersion, user: str) -> list[Event]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from .variety import varied
 from .version import ServedVersion
 
 Best = tuple[Ints, Scores]
+Names = tuple[str, ...]
 EVERYTHING = Filters()
 _NONE = np.zeros(0, dtype=np.int32)
 
@@ -100,10 +102,7 @@ class Recommender:
         ]
         with one_blas_thread():
             found = self._best(lambda rows: self.version.model.scoring(histories.take(rows)), requests, own)
-            return [
-                self._list(request, gathered.sources[row], found[row], gathered.unknown_items[row])
-                for row, request in enumerate(requests)
-            ]
+            return self._answers(requests, found, gathered.sources, gathered.unknown_items)
 
     def rank(self, request: Request, items: Sequence[str]) -> List:
         """A given list in the order of the scores, with items of the history; unknown ids are named in the answer."""
@@ -125,7 +124,7 @@ class Recommender:
         itself = np.array([self._row(item)], dtype=np.int32)
         with one_blas_thread():
             found = self._best(lambda rows: self.version.similarity.scoring(itself[rows]), [filters], [itself])
-            return self._list(filters, Source.ITEM, found[0])
+            return self._answers([filters], found, [Source.ITEM], [()])[0]
 
     def trending(self, filters: Filters = EVERYTHING) -> List:
         """What is in demand now: the item prior."""
@@ -195,23 +194,32 @@ class Recommender:
     def _left_out(self, rows: Sequence[Ints]) -> Histories:
         items = np.concatenate(rows)
         indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64)
-        return Histories(indptr, items, np.ones(len(items), dtype=np.float32), len(self.version.items))
+        return Histories(indptr, items, np.ones(len(items), dtype=np.float32), len(self.version.items), check=False)
 
-    def _list(self, filters: Filters, source: Source, best: Best, unknown: tuple[str, ...] = ()) -> List:
-        items, scores = best[0][: filters.needed], best[1][: filters.needed]
+    def _answers(
+        self, filters: Sequence[Filters], best: Mapping[int, Best], sources: Sequence[Source], unknown: Sequence[Names]
+    ) -> list[List]:
+        """The list of each request, from its best items."""
+        chosen = [self._chosen(each, *best[row]) for row, each in enumerate(filters)]
+        names = iter(self.version.items.names(np.concatenate([items for items, _ in chosen])))
+        manifest = self.version.manifest
+        return [
+            List(
+                model_id=manifest.model_id,
+                as_of=manifest.as_of,
+                source=source,
+                items=tuple(map(Scored, islice(names, len(items)), scores.tolist())),
+                unknown_items=missing,
+            )
+            for (items, scores), source, missing in zip(chosen, sources, unknown, strict=True)
+        ]
+
+    def _chosen(self, filters: Filters, items: Ints, scores: Scores) -> Best:
+        """Those of the best items that the list shows."""
+        n = min(filters.needed, int(np.count_nonzero(items >= 0)))
+        items, scores = items[:n], scores[:n]
         if filters.variety:
-            chosen = varied(self.version.similarity, items[items >= 0], scores[items >= 0], filters)
-            items, scores = items[chosen], scores[chosen]
+            order = varied(self.version.similarity, items, scores, filters)
+            items, scores = items[order], scores[order]
         span = slice(filters.offset, filters.offset + filters.k)
-        return self._answer(source, items[span], scores[span], unknown)
-
-    def _answer(self, source: Source, items: Ints, scores: Scores, unknown: tuple[str, ...]) -> List:
-        kept = items >= 0
-        names = self.version.items.names(items[kept])
-        return List(
-            model_id=self.version.manifest.model_id,
-            as_of=self.version.manifest.as_of,
-            source=source,
-            items=tuple(Scored(name, float(score)) for name, score in zip(names, scores[kept], strict=True)),
-            unknown_items=unknown,
-        )
+        return items[span], scores[span]

@@ -76,12 +76,12 @@ def test_a_known_user_gets_what_evaluation_ranks():
     ]
 
 
-def events_of(row):
+def events_of(row, version=VERSION):
     """What is stored of a user, as fresh events."""
-    seen = VERSION.seen
+    seen, items = version.seen, version.items.ids.to_pylist()
     return tuple(
         Event(
-            ITEMS[seen.indices[at]],
+            items[seen.indices[at]],
             datetime.fromtimestamp(int(seen.times[at]), UTC),
             float(seen.ratings[at]),
             {-1: None, 0: False, 1: True}[int(seen.verified[at])],

@@ -35,12 +35,11 @@ class GuardedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Refuse a head that has no end."""
+        super().data_received(data)
         if self.head_timer is not None:
             self.head_bytes += len(data)
             if self.head_bytes > HEAD_BYTES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"expected up to {HEAD_BYTES:,} bytes")
-                return
-        super().data_received(data)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""

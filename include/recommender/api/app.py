@@ -38,19 +38,20 @@ def create(service: Service | None = None) -> ASGIApp:
     app.include_router(v1)
     app.include_router(operation)
     add_handlers(app)
-    app.openapi = partial(described, app)  # type: ignore[method-assign]
+    app.openapi = partial(described, app, service.keys is not None)  # type: ignore[method-assign]
     return Edge(app, service)
 
 
-def described(app: FastAPI) -> dict[str, Any]:
+def described(app: FastAPI, with_keys: bool) -> dict[str, Any]:
     """The OpenAPI document, with what `Edge` adds: problems, and keys where they are asked for."""
     if app.openapi_schema is None:
         found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         _, problems = models_json_schema([(Problem, "serialization")], ref_template="#/components/schemas/{model}")
         found["components"]["schemas"].update(problems["$defs"])
-        found["components"]["securitySchemes"] = {"key": BEARER}
-        for path, methods in found["paths"].items():
-            for route in methods.values():
-                route["security"] = [] if path in OPEN else [{"key": []}]
+        if with_keys:
+            found["components"]["securitySchemes"] = {"key": BEARER}
+            for path in found["paths"].keys() - OPEN:
+                for route in found["paths"][path].values():
+                    route["security"] = [{"key": []}]
         app.openapi_schema = found
     return app.openapi_schema

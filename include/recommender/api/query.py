@@ -52,17 +52,17 @@ def no_query(http: Request) -> None:
 def described(model: type[BaseModel]) -> dict[str, Any]:
     """The parameters of a model, for `openapi_extra`."""
     found = model.model_json_schema(ref_template="#/components/schemas/{model}")
-    parameters = [
-        {
-            "name": name,
-            "in": "query",
-            "required": name in found.get("required", ()),
-            "description": schema.pop("description", ""),
-            "schema": schema,
-        }
-        for name, schema in found["properties"].items()
-    ]
-    return {"parameters": parameters}
+    return {"parameters": [_parameter(name, schema) for name, schema in found["properties"].items()]}
+
+
+def _parameter(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Of OpenAPI. A query has no null: where a model allows it, the parameter is left out."""
+    about, text = {key: value for key, value in schema.items() if key != "anyOf"}, schema.get("description", "")
+    for each in schema.get("anyOf", ()):
+        about |= each if each != {"type": "null"} else {}
+    for key in ("description", "title", *(["default"] if about.get("default", 0) is None else [])):
+        about.pop(key, None)
+    return {"name": name, "in": "query", "required": False, "description": text, "schema": about}
 
 
 def _error(name: str, message: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ..serving.live import Live
 from ..serving.request import MOST_EVENTS, MOST_FILTERED, MOST_ITEMS
 
 MOST_TOGETHER = 100  # requests of one bulk
+MOST_IN_QUERY = 100  # ids; longer lists go into a body
 EXAMPLE_USER = "A2SUAM1J3GNN3B"
 EXAMPLE_ITEMS: list[JsonValue] = ["B00000J0BS", "B00004T8R2"]
 
@@ -36,9 +37,16 @@ def _is_text(name: str) -> str:
     return name
 
 
+def _whole(number: object) -> object:
+    """JSON has one kind of number: 5.0 is a whole one."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_BYTES), AfterValidator(_is_text)]
-K = Annotated[int, Field(ge=1, le=MOST_ITEMS, description="items of the list; k + offset is at most 1,000")]
-Offset = Annotated[int, Field(ge=0, le=MOST_ITEMS - 1, description="best items that are passed over")]
+K = Annotated[int, Field(ge=1, le=MOST_ITEMS // 2, description="items of the list"), BeforeValidator(_whole)]
+Offset = Annotated[
+    int, Field(ge=0, le=MOST_ITEMS // 2, description="best items that are passed over"), BeforeValidator(_whole)
+]
 Excluded = Annotated[list[Id], Field(max_length=MOST_FILTERED, description="ids that are left out")]
 Allowed = Annotated[
     list[Id] | None, Field(max_length=MOST_FILTERED, description="ids that alone may come; default: all")
@@ -61,8 +69,8 @@ class FilterQuery(Asked):
 
     k: K = 10
     offset: Offset = 0
-    exclude: Excluded = []
-    allow: Allowed = None
+    exclude: Annotated[Excluded, Field(max_length=MOST_IN_QUERY)] = []
+    allow: Annotated[Allowed, Field(max_length=MOST_IN_QUERY)] = None
     variety: Variety = 0.0
 
     def filters(self) -> Filters:

@@ -23,7 +23,7 @@ from ..registry.bundle import MANIFEST, Manifest, read_manifest
 from ..registry.copies import check_copy, entry_of, local_copy
 from ..registry.registry import Registry
 from ..registry.sealed import Plain, write_document
-from ..storage.cache import claim, entry_path, make_entry, used
+from ..storage.cache import claim, entry_path, make_entry, prune, release, used
 from ..storage.disk import guarded
 from ..storage.scratch import scratch_file
 from .mapped import mapped
@@ -124,6 +124,9 @@ class Live:
         self.current = loaded
         if before is not None:
             self.n_swaps += 1
+            # Requests that began with it keep its mapped files, also when they are removed.
+            release(self.cache, entry_of(before.manifest.model_id, self.cache, str(self.cache)))
+            prune(self.cache)
         before_id = before.manifest.model_id if before else None
         log.info("%s: %s -> %s", self.channel, before_id, loaded.manifest.model_id)
 

@@ -252,6 +252,15 @@ def _lock_shared(cache: Path, entry: Path) -> None:
         held.names.add(name)
 
 
+def release(cache: Path, entry: Path) -> None:
+    """Let an entry be removed that this process no longer uses."""
+    held, name = _held_locks(cache), str(entry.relative_to(cache))
+    if name in held.names:
+        held.names.discard(name)
+        with suppress(OSError):
+            fcntl.lockf(held.handle, fcntl.LOCK_UN, 1, _offset(name))
+
+
 @contextmanager
 def _exclusive(cache: Path, entry: Path) -> Iterator[bool]:
     """Yield whether the entry could be locked exclusively; the lock is held within."""

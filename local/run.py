@@ -17,6 +17,7 @@ from deploy.stack import LAPTOP_STORE_PORT
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.parameters import MAIN_CHANNEL, RUN
 from include.recommender.parameters.options import help_line
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
 from include.recommender.storage.objects import ObjectStore
 
 from . import logs, shell, store
@@ -27,7 +28,7 @@ from .processes import kill_tree
 from .standing import Standing, left_behind
 from .store import Server
 from .uploads import Source
-from .wanted import RETRAIN, TUNE, Wanted
+from .wanted import Wanted
 
 INTERRUPTED = 130
 BEFORE = "Interrupted before the run began: nothing was published, and no channel was moved."
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         home = Home(given.local)
         home.check_free()
         wanted = Wanted.read(given.reviews, given.conf, given.snapshot, given.dag)
-        with home.own("make tune" if given.dag == TUNE else "make run"), store.serve(home, port) as server:
+        with home.own("make tune" if given.dag == TUNE_DAG else "make run"), store.serve(home, port) as server:
             say(f"S3 is up: {server.endpoint}, kept in {home.path / 's3'}", "s3")
             source = wanted.put(server.client())
             returncode = _run_dag(home, server, source, wanted.parameters(source), given.dag)
@@ -67,7 +68,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.run", description=__doc__)
     add_wanted(parser)
     parser.add_argument("--s3-port", default=LAPTOP_STORE_PORT, help="of the local S3 (%(default)s)")
-    parser.add_argument("--dag", choices=(RETRAIN, TUNE), default=RETRAIN, help="which DAG (%(default)s)")
+    parser.add_argument("--dag", choices=(RETRAIN_DAG, TUNE_DAG), default=RETRAIN_DAG, help="which DAG (%(default)s)")
     parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     return parser.parse_args(arguments)
 
@@ -83,7 +84,7 @@ def add_wanted(parser: argparse.ArgumentParser) -> None:
 def _check_run_settings(dag: str, environment: Mapping[str, str]) -> None:
     """Refuse settings that a single run without a server cannot obey; name those that change nothing here."""
     check_settings(environment)
-    if dag == RETRAIN and environment.get("RECOMMENDER_APPROVAL", "").strip() == "1":
+    if dag == RETRAIN_DAG and environment.get("RECOMMENDER_APPROVAL", "").strip() == "1":
         raise ConfigError(
             "RECOMMENDER_APPROVAL=1: `make run` has no page on which somebody could approve, so it would wait in vain. "
             "Use `make up` with the same REVIEWS, CONF and SNAPSHOT, and answer in its UI; "

@@ -148,8 +148,8 @@ def test_a_conf_is_checked_without_airflow_which_takes_seconds_to_import():
     code = (
         "import sys\n"
         "from include.recommender.errors import ConfigError\n"
-        "from local.wanted import TUNE, read_conf\n"
-        "for dag in ('recommender_retrain', TUNE):\n"
+        "from local.wanted import read_conf\n"
+        "for dag in ('recommender_retrain', 'recommender_tune'):\n"
         "    try:\n"
         "        read_conf('{\"facters\": 8}', dag)\n"
         "    except ConfigError as error:\n"

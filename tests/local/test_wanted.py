@@ -5,6 +5,7 @@ import re
 import pytest
 
 from include.recommender.errors import ConfigError
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
 from local import run, stack, uploads, wanted
 from local.given import Given
 from local.home import Home
@@ -93,11 +94,11 @@ def test_an_approval_is_refused_where_nobody_could_give_it(text, monkeypatch, tm
     assert run.main(["--local", str(tmp_path / "none")]) == 1
     assert "Use `make up` with the same REVIEWS, CONF and SNAPSHOT" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
-    run._check_run_settings(wanted.TUNE, {"RECOMMENDER_APPROVAL": "1"})
+    run._check_run_settings(TUNE_DAG, {"RECOMMENDER_APPROVAL": "1"})
 
 
 def test_settings_that_change_nothing_in_a_single_run_are_named(capsys):
-    run._check_run_settings(wanted.RETRAIN, {"RECOMMENDER_SCHEDULE": "@monthly", "RECOMMENDER_APPROVAL": "0"})
+    run._check_run_settings(RETRAIN_DAG, {"RECOMMENDER_SCHEDULE": "@monthly", "RECOMMENDER_APPROVAL": "0"})
     assert "RECOMMENDER_SCHEDULE changes nothing in a single run" in capsys.readouterr().out
 
 

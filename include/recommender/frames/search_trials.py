@@ -8,7 +8,8 @@ import pandas as pd
 
 from ..errors import DataError
 from ..registry.registry import Registry
-from ..runs.journal import TUNE_DAG, Journal, folder_id
+from ..runs.dag_names import TUNE_DAG
+from ..runs.journal import Journal, folder_id
 from ..tuning.records import TrialResult, TuneReport
 from ..tuning.search_report import read_report
 from ..tuning.tuned import read_tuned

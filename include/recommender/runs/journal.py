@@ -16,9 +16,8 @@ import msgspec
 from ..storage.documents import Count, Origin, decode, instant_problem, to_json
 from ..storage.objects import ObjectStore
 from ..storage.plain_names import name_problem
+from .dag_names import RETRAIN_DAG
 
-MAIN_DAG = "recommender_retrain"
-TUNE_DAG = "recommender_tune"
 State = Literal["running", "success", "skipped", "failed"]
 _FAMILY = "recommender_"
 READABLE_CHARS, DIGEST_DIGITS = 150, 10
@@ -156,7 +155,7 @@ def folder_id(dag_id: str, run_id: str) -> str:
 
     A retraining whose own id begins like that of another DAG's journal gets its DAG too, so no two are the same.
     """
-    plain = dag_id == MAIN_DAG and not run_id.startswith(_FAMILY)
+    plain = dag_id == RETRAIN_DAG and not run_id.startswith(_FAMILY)
     return run_id if plain else f"{dag_id}__{run_id}"
 
 

@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> int:
-    """Run the DAG to its end, and tell how it ended.
+    """Run the DAG to its end, and print how it ended.
 
     Raises
     ------
@@ -79,11 +79,11 @@ def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> i
         outcome = dag.test(logical_date=datetime.now(UTC), run_conf=conf)
     except ParamValidationError as error:
         raise ConfigError(f"CONF={json.dumps(conf)}: {error}") from error
-    tell = _tell_search if dag_id == TUNE_DAG else _tell
-    return tell(outcome.run_id, local, progress)
+    report = _report_search if dag_id == TUNE_DAG else _report_run
+    return report(outcome.run_id, local, progress)
 
 
-def _tell(run_id: str, local: Path, progress: Progress) -> int:
+def _report_run(run_id: str, local: Path, progress: Progress) -> int:
     """Copy the report and recall over time into `.local`, print how the run ended, return the exit status."""
     from include.orchestration.settings import Settings
     from include.recommender.registry.channels import Channels
@@ -104,7 +104,7 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     return status(report)
 
 
-def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
+def _report_search(run_id: str, local: Path, progress: Progress) -> int:
     """The same of a search, which has a winner or not; that is a result either way."""
     from include.orchestration.settings import Settings
     from include.recommender.runs.journal import Journal, folder_id

@@ -25,14 +25,14 @@ from .airflow_env import airflow_environment
 from .environment import check_settings, isolate
 from .home import Home, fail, say
 from .processes import kill_tree
-from .standing import Standing, left_behind
+from .published import Published, left_behind
 from .store import Server
 from .uploads import Source
 from .wanted import Wanted
 
 INTERRUPTED = 130
 BEFORE = "Interrupted before the run began: nothing was published, and no channel was moved."
-AFTER = "The run had ended before that: what it told of model and channel stands."
+AFTER = "The run had ended before that: what it printed about model and channel is right."
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Airflow has neither a scheduler nor pools here.
 IGNORED = ("RECOMMENDER_SCHEDULE", "RECOMMENDER_TRAINING_POOL")
@@ -74,7 +74,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def add_wanted(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say which run is wanted; their defaults stand in the environment, as `make` passes them."""
+    """The arguments that say which run is wanted; their defaults come from the environment, as `make` passes them."""
     environment = os.environ
     parser.add_argument("--reviews", default=environment.get("REVIEWS", ""), help="paths or globs of review files")
     parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
@@ -105,12 +105,12 @@ def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], d
     environment |= dict.fromkeys(IGNORED, "")
     shell.write(home, server.store, environment)
     root, channel = ObjectStore.at(server.client(), source.root), str(conf.get("channel") or MAIN_CHANNEL)
-    before = Standing.read(root, channel)
+    before = Published.read(root, channel)
     options: list[str | Path] = ["--dag", dag, "--conf", json.dumps(conf), "--log", log, "--local", home.path]
     child = subprocess.Popen(
         [sys.executable, "-m", "local.dag_run", *options],
         env=home.child_environment(environment),
-        # A pipe, so that the run ends when this process is killed: nobody would tell what it publishes after that.
+        # A pipe, so that the run ends when this process is killed: nobody would report what it publishes after that.
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
@@ -120,7 +120,7 @@ def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], d
         return _explain(child.wait(), log)
     except KeyboardInterrupt:
         kill_tree(child)
-        print(left_behind(before, Standing.read(root, channel)), flush=True)
+        print(left_behind(before, Published.read(root, channel)), flush=True)
         return INTERRUPTED
 
 

@@ -45,14 +45,14 @@ class Request:
     headers: Pairs
 
     def header(self, name: str) -> str:
-        """A header that stands once, or an empty text. Raises Refused where it stands more than once."""
+        """A header that occurs once, or an empty text. Raises Refused if it occurs more than once."""
         values = [value for each, value in self.headers if each == name]
         if len(values) > 1:
             raise Refused("InvalidRequest", f"more than one header {name}", 400)
         return values[0] if values else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Claim:
     """What a request says of its own signature."""
 
@@ -98,13 +98,20 @@ def _signed(request: Request) -> _Claim:
     body = request.header("x-amz-content-sha256")
     if not body:
         raise Refused("AccessDenied", "the header x-amz-content-sha256 is missing")
-    return _Claim(found[1], found[2], found[3], request.header("x-amz-date"), body, None)
+    return _Claim(
+        credential=found[1],
+        signed_headers=found[2],
+        signature=found[3],
+        date=request.header("x-amz-date"),
+        body_sha256=body,
+        presigned_for=None,
+    )
 
 
 def _presigned(query: Pairs) -> _Claim:
     about = dict(query)
     if len({name for name, _ in query}) != len(query):
-        raise Refused("AccessDenied", "a parameter of the query stands twice")
+        raise Refused("AccessDenied", "a parameter of the query occurs twice")
     if about.get("X-Amz-Algorithm") != ALGORITHM:
         raise Refused("AccessDenied", f"X-Amz-Algorithm is not {ALGORITHM}")
     expires = about.get("X-Amz-Expires", "")

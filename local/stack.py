@@ -41,7 +41,7 @@ PARTS_GRACE_S = 10.0  # the scheduler waits for running tasks; a task may be kil
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; `up` stays in the foreground, and returns 0 when it is told to end."""
+    """Command line; `up` stays in the foreground, and returns 0 when it is asked to end."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
     parser.add_argument("what", choices=["up", "down"])
     add_wanted(parser)
@@ -90,7 +90,7 @@ def down(home: Home) -> int:
 
 
 def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> NoReturn:
-    """Start everything, say how to reach it, and watch it until it is told to end.
+    """Start everything, say how to reach it, and watch it until it is asked to end.
 
     Parameters
     ----------

@@ -129,7 +129,7 @@ def check_port(port: int, variable: str) -> None:
 
 
 def _user_of(port: int) -> str:
-    """Which process listens, as far as the system tells."""
+    """Which process listens, as far as the system says."""
     try:
         rows = [row for row in psutil.net_connections("tcp") if row.laddr and row.laddr.port == port and row.pid]
         return f" by {psutil.Process(rows[0].pid).name()}, process {rows[0].pid}" if rows else ""

@@ -180,9 +180,9 @@ def _put(root: ObjectStore, day: str, wanted: Mapping[str, _Local], held: Mappin
     snapshots = root.under("snapshots")
     snapshots.write(f"{day}/{UNFINISHED}", b"An upload goes on, or was interrupted: no run reads this snapshot.\n")
     new = [name for name, local in wanted.items() if held.get(name) != local.sha256]
-    told = _Told(len(new))
+    progress = _Progress(len(new))
     for n, name in enumerate(new, 1):
-        told.putting(n, name, wanted[name])
+        progress.putting(n, name, wanted[name])
         _put_file(snapshots, f"{day}/{name}", wanted[name])
         if n % INDEX_EVERY == 0:
             _write_index(root, day, wanted, new[:n])
@@ -225,7 +225,7 @@ def _write_index(root: ObjectStore, day: str, wanted: Mapping[str, _Local], sure
     root.write(INDEX, msgspec.json.encode(Index(day, files)))
 
 
-class _Told:
+class _Progress:
     """Says what is put: each of a few files, and of many how far it is."""
 
     def __init__(self, n_files: int) -> None:

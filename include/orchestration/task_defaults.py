@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 
-def task_defaults(**own: Any) -> dict[str, Any]:
+def task_defaults(**own: object) -> dict[str, object]:
     """Airflow's `default_args`: retries with backoff from 30 s to 10 min, three hours a try.
 
     Parameters

@@ -81,7 +81,7 @@ def test_a_run_gives_up_on_a_snapshot_that_does_not_land(deployment, s3, monkeyp
 
 @pytest.fixture
 def topic(s3_endpoint, deployment, monkeypatch):
-    """A topic that the DAG tells; returns what reads the next message from a queue that hears it."""
+    """A topic that the DAG publishes to; returns what reads the next message from a queue that hears it."""
     about = {
         "endpoint_url": s3_endpoint,
         "region_name": "us-east-1",

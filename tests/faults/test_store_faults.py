@@ -124,7 +124,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_says_so(faulty, s3):
 
 
 @pytest.mark.parametrize(("kind", "error"), [("503", TransientError), ("403", ConfigError)])
-def test_an_upload_that_fails_names_the_object_and_who_can_mend_it(faulty, tmp_path, kind, error):
+def test_an_upload_that_fails_names_the_object_and_who_can_fix_it(faulty, tmp_path, kind, error):
     workspace, script = faulty
     (tmp_path / "a").write_bytes(BODY)
     script.faults = [Fault("PUT", "/shop/a", kind, times=99)]

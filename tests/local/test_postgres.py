@@ -58,9 +58,9 @@ def test_a_machine_without_useradd_is_told_what_is_needed(folder):
     unknown = (
         "import pwd\npwd.getpwnam = lambda name: {}[name]\nfrom local import postgres\npostgres.ADMINISTRATION = ()\n"
     )
-    told = start(folder, unknown + START, PATH="/nowhere")
-    assert "PostgreSQL did not start" in told
-    assert "`useradd`" in told
+    output = start(folder, unknown + START, PATH="/nowhere")
+    assert "PostgreSQL did not start" in output
+    assert "`useradd`" in output
 
 
 def test_a_folder_that_it_cannot_use_is_named(folder):

@@ -29,7 +29,7 @@ def bucket(s3, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "says"),
+    ("snapshot", "expected"),
     [
         ("2018-13-01", "expected a date as YYYY-MM-DD"),
         ("newest", "expected a date as YYYY-MM-DD; without SNAPSHOT it is the newest"),
@@ -41,12 +41,12 @@ def bucket(s3, monkeypatch):
 )
 @pytest.mark.parametrize("command", [run.main, stack.main])
 def test_a_snapshot_that_is_not_there_stops_both_commands_before_anything_starts(
-    command, snapshot, says, tmp_path, capsys
+    command, snapshot, expected, tmp_path, capsys
 ):
     local = tmp_path / "none"
     words = ["--snapshot", snapshot, "--local", str(local)]
     assert command([*(["up"] if command is stack.main else []), *words]) == 1
-    assert re.search(f"SNAPSHOT='?{snapshot}'?: .*{says}", capsys.readouterr().err)
+    assert re.search(f"SNAPSHOT='?{snapshot}'?: .*{expected}", capsys.readouterr().err)
     assert not local.exists()
 
 
@@ -134,10 +134,10 @@ def test_a_local_folder_in_use_is_told_before_review_files_are_read(command, rev
 
 @pytest.mark.parametrize("run_it", [True, False])
 def test_the_welcome_says_to_trigger_only_where_nothing_was_asked_for(tmp_path, run_it):
-    told = stack._welcome(Home(tmp_path), 8080, "http://127.0.0.1:9010", tmp_path / "env.sh", run_it=run_it)
-    assert ("Unpause recommender_retrain in the UI, or trigger it" in told) is not run_it
-    assert ("A run of recommender_retrain starts now" in told) is run_it
-    assert "ends everything" in told
+    output = stack._welcome(Home(tmp_path), 8080, "http://127.0.0.1:9010", tmp_path / "env.sh", run_it=run_it)
+    assert ("Unpause recommender_retrain in the UI, or trigger it" in output) is not run_it
+    assert ("A run of recommender_retrain starts now" in output) is run_it
+    assert "ends everything" in output
 
 
 @pytest.mark.parametrize(("what", "status"), [("up", 0), ("down", run.INTERRUPTED)])

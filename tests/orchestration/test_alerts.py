@@ -1,4 +1,4 @@
-"""What notifiers tell: enough to find the run and to act, in a form that every channel takes."""
+"""What notifiers send: enough to find the run and to act, in a form that every channel takes."""
 
 import json
 import sys
@@ -20,14 +20,14 @@ def test_who_is_asked_to_approve_learns_which_run_waits_how_long_and_where_to_an
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://ui")
     alert = approval_wanted("recommender_retrain", RUN, "the gate's table", timedelta(hours=72))
     assert alert.subject == f"recommender_retrain: APPROVAL WANTED ({RUN})"
-    for told in (
+    for expected in (
         RUN,
         "the gate's table",
         "72 hours",
         "Required Actions",
         f"http://ui/dags/recommender_retrain/runs/{RUN}",
     ):
-        assert told in alert.text
+        assert expected in alert.text
 
 
 def test_a_subject_is_short_ascii_in_one_line_whatever_the_run_is_called():

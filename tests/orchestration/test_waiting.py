@@ -65,7 +65,7 @@ def test_one_that_does_not_land_is_given_up_with_a_reason(deployment, s3):
     assert "RECOMMENDER_WAIT_HOURS" in error
 
 
-def test_what_waiting_cannot_mend_ends_it_at_once(deployment):
+def test_what_waiting_cannot_fix_ends_it_at_once(deployment):
     assert "the bucket does not exist" in event(seconds=3600, snapshots="s3://no-such-bucket/x")["error"]
 
 

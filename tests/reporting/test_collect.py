@@ -56,7 +56,7 @@ def test_intervals_of_recall_are_those_of_the_users_that_were_judged(workspace):
 
 
 def _damage(workspace, artifact, how):
-    """Spoil an artifact in the store; return what mends it."""
+    """Spoil an artifact in the store; return what repairs it."""
     store, folder = workspace.root, f"artifacts/{artifact.stage}/{artifact.fingerprint}"
     before = {row.key: store.read(row.key) for row in list(store.walk(f"{folder}/"))}
     for key, data in before.items():
@@ -76,10 +76,10 @@ def test_a_lost_or_damaged_artifact_costs_its_own_section_only(workspace, tmp_pa
     journal, made = runs.run(workspace)
     whole = collect(journal, workspace.artifacts)
     for stage, section in SECTIONS.items():
-        mend = _damage(workspace, made[stage], how)
+        repair = _damage(workspace, made[stage], how)
         elsewhere = Workspace(workspace.root, workspace.snapshots, tmp_path / f"another worker {stage}")
         report = collect(journal, elsewhere.artifacts)
-        mend()
+        repair()
         others = [name for name in SECTIONS.values() if name != section]
         assert [report[name] for name in others] == [whole[name] for name in others], stage
         if how == "flipped byte" and stage in COUNTED:
@@ -169,20 +169,20 @@ def test_records_of_an_earlier_try_of_the_whole_run_are_not_told(workspace):
 def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
     with caplog.at_level("INFO", logger="include"):
         _, made = runs.run(workspace)
-    told = "\n".join(record.getMessage() for record in caplog.records)
-    assert "1 file," in told
-    assert re.search(r"split_s +2018-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", told)
-    assert told.count("\ncold_users ") == 1
+    output = "\n".join(record.getMessage() for record in caplog.records)
+    assert "1 file," in output
+    assert re.search(r"split_s +2018-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", output)
+    assert output.count("\ncold_users ") == 1
     config = RetrainConfig.from_params(runs.PARAMS).encode
     caplog.clear()
     with caplog.at_level("INFO", logger="include"):
         prepare.encode_interactions(workspace, made["parse_reviews"], runs.AS_OF, config)
         everything = replace(config, holdout_fraction=0.0)
         prepare.encode_interactions(workspace, made["parse_reviews"], runs.AS_OF, everything)
-    told = "\n".join(record.getMessage() for record in caplog.records)
-    assert "cold_users" not in told
-    assert told.count("train_items") == 1
-    assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, split time 2018-", told)
+    output = "\n".join(record.getMessage() for record in caplog.records)
+    assert "cold_users" not in output
+    assert output.count("train_items") == 1
+    assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, split time 2018-", output)
 
 
 def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store(workspace):

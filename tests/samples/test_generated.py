@@ -42,8 +42,8 @@ def test_the_2018_layout_labelled_as_generated(packed):
     assert any(isinstance(row.get("vote"), str) for row in rows)
     assert any("style" in row for row in rows)
     shown = rows[0]
-    told = datetime.fromtimestamp(shown["unixReviewTime"], UTC)
-    assert shown["reviewTime"] == f"{told:%m} {told.day}, {told.year}"
+    written = datetime.fromtimestamp(shown["unixReviewTime"], UTC)
+    assert shown["reviewTime"] == f"{written:%m} {written.day}, {written.year}"
     assert 0.5 < np.mean([row["verified"] for row in rows]) < 0.95
 
 

@@ -40,7 +40,7 @@ def answer(status, code):
     ],
     ids=str,
 )
-def test_each_error_goes_to_who_can_mend_it(error, kind):
+def test_each_error_goes_to_who_can_fix_it(error, kind):
     found = translate(error, "write", "s3://bucket/key")
     assert type(found) is kind
     assert "s3://bucket/key" in str(found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from ..errors import DataError
@@ -64,7 +62,7 @@ def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
     return frame((_trial(row, report) for row in report.results), columns)
 
 
-def _trial(row: TrialResult, report: TuneReport) -> dict[str, Any]:
+def _trial(row: TrialResult, report: TuneReport) -> dict[str, object]:
     return {
         "number": row.number,
         "objective": row.objective,

@@ -148,7 +148,7 @@ class Channels:
         Move.from_json(move.to_json(), self.objects.uri(_pointer(move.channel)), "Nothing was changed.")
         state = self._swap(move, seen)
         self._append(move)
-        log.info("%s: %s -> %s (%s: %s)", move.channel, move.from_model, move.to_model, move.kind, move.why)
+        log.info("%s: %s -> %s (%s)", move.channel, move.from_model, move.to_model, f"{move.kind}: {move.why}")
         return state
 
     def append_latest(self, state: ChannelState) -> None:

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import hashlib
 import json
-import os
 import re
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -49,8 +48,6 @@ def main() -> None:
 
 async def serve(store: Store) -> None:
     """Serve ministack, whose own settings are in the environment, behind the guard."""
-    # ministack checks presigned addresses itself too, with the secret that it finds here.
-    os.environ["AWS_SECRET_ACCESS_KEY"] = store.secret
     from hypercorn.asyncio import serve as serve_app
     from hypercorn.config import Config
     from ministack.app import app  # type: ignore[import-untyped]

@@ -18,7 +18,7 @@ from ..evaluation.outcomes import PopularityCounts, PriorCounts, TrainingCounts
 from ..models.als import fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
-from ..models.prior import Counts, PriorAls
+from ..models.prior import ItemPopularity, PriorAls
 from ..models.scoring import model_of
 from ..models.whitening import Factors
 from ..registry.code import code_of
@@ -124,9 +124,9 @@ def _ranking(directory: Path, name: str) -> Popularity:
     return Popularity(counts, order)
 
 
-def load_prior(workspace: Workspace, learned: Artifact) -> Counts:
+def load_prior(workspace: Workspace, learned: Artifact) -> ItemPopularity:
     """Load the item prior, decayed popularity, float64, shape (n_items,)."""
-    prior: Counts = load_array(workspace.artifacts.path(learned) / PRIOR, np.float64, (None,))
+    prior: ItemPopularity = load_array(workspace.artifacts.path(learned) / PRIOR, np.float64, (None,))
     return prior
 
 

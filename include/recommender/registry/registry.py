@@ -251,8 +251,8 @@ def _refuse_older(manifest: Manifest, channel: str, current: ChannelState | None
     if current is not None and is_older(manifest.known_until, current):
         raise ConfigError(
             f"{manifest.model_id} knows everything until {manifest.known_until.isoformat()}, and {channel} has "
-            f"{current.model_id}, which knows everything until {current.known_until.isoformat()}. To go back, roll back; "
-            "or promote it by hand with --allow-older."
+            f"{current.model_id}, which knows everything until {current.known_until.isoformat()}. "
+            "To go back, roll back; or promote it by hand with --allow-older."
         )
 
 

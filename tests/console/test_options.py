@@ -16,13 +16,13 @@ from ..conftest import ROOT
 from ..registry.makers import M1, M2, M3, OLD, line, move, publish
 
 
-def test_who_is_the_user_unless_told(registry, ask):
+def test_who_is_the_user_unless_given(registry, ask):
     line(registry, M1, M2)
     _, body = ask("rollback", "--why", "x")
     assert re.fullmatch(r".+@.+", body["who"])
 
 
-def test_errors_are_told_on_stderr_without_a_traceback(registry, run):
+def test_errors_are_reported_on_stderr_without_a_traceback(registry, run):
     line(registry, M1, M2)
     publish(registry, OLD)
     for argv, expected in [
@@ -120,7 +120,7 @@ def test_the_first_promotion_creates_the_main_channel_and_no_other(registry, run
     assert registry.channels.names() == ["production"]
 
 
-def test_rollback_reads_the_files_unless_told_not_to(registry, run, ask):
+def test_rollback_reads_the_files_unless_asked_not_to(registry, run, ask):
     line(registry, M1, M2, M3)
     key = f"models/{M2}/judged_prior.npy"
     whole = registry.objects.read(key)

@@ -149,7 +149,7 @@ def test_only_reports_are_served(server, stored, path):
     assert b"{}" not in answer.content
 
 
-def test_a_report_that_is_not_there_yet_and_a_wrong_setting_are_told(server, stored, monkeypatch):
+def test_a_report_that_is_not_there_yet_and_a_wrong_setting_are_reported(server, stored, monkeypatch):
     absent = server("viewer", "/recommender/reports/r2/report.html")
     assert (absent.status_code, "no report of this run yet" in absent.text) == (404, True)
     monkeypatch.setenv("RECOMMENDER_ROOT", "")

@@ -85,7 +85,7 @@ def test_an_older_date_fills_the_registry_and_leaves_production_alone(deployment
 
 
 @pytest.mark.slow
-def test_files_of_one_name_in_subfolders_are_told_apart(deployment, s3):
+def test_files_of_one_name_in_subfolders_are_distinguished(deployment, s3):
     put_snapshot(s3, SNAPSHOT, worlds.lines(REVIEWS[:2000]), name="a/part-0.jsonl")
     put_snapshot(s3, SNAPSHOT, b"{oops\n" * 100 + worlds.lines(REVIEWS[2000:]), name="b/part-0.jsonl")
     run, states = run_dag()

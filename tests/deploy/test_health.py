@@ -50,7 +50,7 @@ def api_server(monkeypatch):
         ("dag_processor", 1, "never seen"),
     ],
 )
-def test_tells_the_verdict_of_the_api_server(api_server, capsys, component, status, expected):
+def test_reports_the_verdict_of_the_api_server(api_server, capsys, component, status, expected):
     assert health.main([component]) == status
     assert capsys.readouterr().out == f"{component}: {expected}\n"
 

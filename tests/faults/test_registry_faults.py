@@ -29,7 +29,7 @@ def moves_of(registry):
     return [(row.number, row.to_model) for row in registry.channels.history("production")]
 
 
-def test_a_rollback_that_is_killed_between_pointer_and_history_is_seen_and_told_by_the_next(faulty, direct):
+def test_a_rollback_that_is_killed_between_pointer_and_history_is_seen_and_reported_by_the_next(faulty, direct):
     workspace, script = faulty
     line(direct, M1, M2)
     script.faults = [Fault("PUT", "production/history/0*3-", "500", times=3)]
@@ -71,7 +71,7 @@ def test_a_first_promotion_whose_every_answer_is_lost_counts_once(faulty):
     assert moves_of(workspace.registry) == [(1, M1)]
 
 
-def test_who_loses_against_a_write_after_a_lost_one_is_told_who_won(faulty, direct):
+def test_who_loses_against_a_write_after_a_lost_one_learns_who_won(faulty, direct):
     """Ours fails with 500, theirs lands, ours is tried again: it must not win."""
     workspace, script = faulty
     line(direct, M1, M2)

@@ -97,7 +97,7 @@ def test_a_promotion_whose_answer_is_lost_is_not_taken_for_somebody_elses(faulty
     assert [entry.to_model for entry in channels.history("production")] == ["m1"]
 
 
-def test_a_move_killed_before_its_history_is_told_is_told_later(faulty):
+def test_a_move_killed_before_its_history_is_appended_is_appended_later(faulty):
     workspace, script = faulty
     channels = Channels(workspace.root)
     script.faults = [Fault("PUT", "production/history/", "500", times=3)]

@@ -85,7 +85,7 @@ def root_of(output):
 
 
 @pytest.mark.parametrize("task", ["refit", "promote_model"])
-def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_it_is_told_to_be(home, port, task):
+def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_the_message_says(home, port, task):
     before, after = interrupted(home, port, f"{task} begins")
     assert "begins" not in after
     with home.own("a test"), store.serve(home, port) as server:
@@ -111,7 +111,7 @@ def test_a_run_whose_make_run_is_killed_ends_with_it(home, port):
     assert now.versions == frozenset()
 
 
-def test_what_was_there_before_is_not_told_to_be_of_the_run():
+def test_what_was_there_before_is_not_attributed_to_the_run():
     before = Published("production", None, frozenset({"old"}))
     assert "no new one was published" in left_behind(before, before)
     output = left_behind(before, Published("production", None, frozenset({"old", "new"})))

@@ -33,7 +33,7 @@ def test_variables_are_taken_from_the_command_line_and_from_the_environment(by):
     assert not output.stderr
 
 
-def test_without_any_the_defaults_are_those_that_help_tells():
+def test_without_any_the_defaults_are_those_that_help_prints():
     *texts, port, s3_port = make("show").stdout.split()
     assert (texts, port, s3_port) == ([], "8080", "9010")
     lines = [line for line in make("help").stdout.splitlines() if "=..." in line]

@@ -54,7 +54,7 @@ def test_starts_whether_or_not_the_path_reaches_the_administration_commands(fold
 
 
 @ROOT_ONLY
-def test_a_machine_without_useradd_is_told_what_is_needed(folder):
+def test_a_machine_without_useradd_gets_a_message_with_what_is_needed(folder):
     unknown = (
         "import pwd\npwd.getpwnam = lambda name: {}[name]\nfrom local import postgres\npostgres.ADMINISTRATION = ()\n"
     )

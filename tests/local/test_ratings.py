@@ -216,7 +216,7 @@ def test_an_empty_file_beside_others_is_named(capsys):
     assert "WARNING: b.csv holds no rating" in capsys.readouterr().out
 
 
-def test_a_long_file_tells_how_far_it_is(capsys, monkeypatch):
+def test_a_long_file_reports_how_far_it_is(capsys, monkeypatch):
     monkeypatch.setattr(ratings, "PROGRESS_EVERY_S", -1.0)
     Path("a.csv").write_text(TEXT)
     convert("a.csv")

@@ -67,7 +67,7 @@ def test_a_conf_that_is_no_object_is_refused(conf):
         wanted.read_conf(conf)
 
 
-def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tmp_path):
+def test_all_that_is_wrong_with_a_conf_is_reported_before_anything_starts(capsys, tmp_path):
     conf = '{"facters": 8, "factors": "many", "as_of": "yesterday", "channel": "Production!", "windows_days": [30, 0]}'
     assert run.main(["--conf", conf, "--local", str(tmp_path / "none")]) == 1
     output = capsys.readouterr().err

@@ -69,7 +69,7 @@ def test_a_used_port_is_named_with_the_way_to_another(home):
             store.check_port(port, "S3_PORT")
 
 
-def test_a_second_owner_is_told_who_the_first_is(home, other):
+def test_a_second_owner_learns_who_the_first_is(home, other):
     expected = rf"in use by make run, process {other.pid}, since"
     with pytest.raises(ConfigError, match=expected), home.own("make up"):
         pytest.fail("two owners at once")

@@ -123,7 +123,9 @@ def test_a_conf_that_is_a_file_is_said_to_want_the_json_itself(tmp_path):
 
 
 @pytest.mark.parametrize("command", [run.main, stack.main])
-def test_a_local_folder_in_use_is_told_before_review_files_are_read(command, reviews, tmp_path, monkeypatch, capsys):
+def test_a_local_folder_in_use_is_reported_before_review_files_are_read(
+    command, reviews, tmp_path, monkeypatch, capsys
+):
     home = Home(tmp_path / ".local")
     monkeypatch.setattr(wanted, "check_reviews", lambda *_: pytest.fail("the files were read"))
     words = ["--reviews", str(reviews), "--local", str(home.path)]
@@ -141,7 +143,7 @@ def test_the_welcome_says_to_trigger_only_where_nothing_was_asked_for(tmp_path, 
 
 
 @pytest.mark.parametrize(("what", "status"), [("up", 0), ("down", run.INTERRUPTED)])
-def test_make_up_that_is_told_to_end_has_succeeded(what, status, tmp_path, monkeypatch, capsys):
+def test_make_up_that_is_asked_to_end_has_succeeded(what, status, tmp_path, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 

@@ -89,7 +89,7 @@ def test_a_notifier_that_fails_is_named_without_what_it_was_given(hook, caplog, 
     assert "hunter2" not in redact(caplog.text)
 
 
-def test_a_topic_is_not_told_with_the_credentials_of_the_machine(monkeypatch, caplog):
+def test_a_topic_is_not_notified_with_the_credentials_of_the_machine(monkeypatch, caplog):
     monkeypatch.setenv("RECOMMENDER_SNS_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:recommender")
     monkeypatch.setenv("RECOMMENDER_AWS_CONN_ID", "nobody")
     send(Alert("subject", "text"), {})

@@ -12,7 +12,7 @@ from include.recommender.errors import ConfigError
 ARN = "arn:aws:sns:eu-west-1:123456789012:recommender"
 
 
-def test_an_empty_environment_runs_weekly_waits_for_nobody_and_tells_nobody():
+def test_an_empty_environment_runs_weekly_waits_for_nobody_and_notifies_nobody():
     defaults = Deployment(
         schedule=read_schedule({}), training_pool="default_pool", wait=None, approval=None, notifiers=()
     )
@@ -32,7 +32,7 @@ def test_waiting_and_approval_have_their_hours():
     assert (found.wait, found.approval) == (None, None)
 
 
-def test_a_topic_is_told_in_its_own_region():
+def test_a_topic_is_notified_in_its_own_region():
     found = Deployment.from_environment(
         {
             "RECOMMENDER_SNS_TOPIC_ARN": ARN,

@@ -30,7 +30,7 @@ COUNTED = {"resolve_snapshot", "parse_reviews", "encode_interactions"}
 READ = {"resolve_snapshot", "train_als", "evaluate", "recall_gate"}
 
 
-def test_a_whole_run_is_told_in_plain_json(report):
+def test_a_whole_run_is_reported_in_plain_json(report):
     assert json.loads(json.dumps(report)) == report
     assert (report["error"], report["unreadable"], report["finished"]) == (None, {}, True)
     assert report["model"]["promoted"]
@@ -91,7 +91,7 @@ def test_a_lost_or_damaged_artifact_costs_its_own_section_only(workspace, tmp_pa
             assert f"{stage} could not be read" in render_html(report)
 
 
-def test_damaged_records_are_named_and_the_others_told(workspace):
+def test_damaged_records_are_named_and_the_others_reported(workspace):
     journal, _ = runs.run(workspace)
     workspace.root.write(f"{journal.folder}/tasks/train_als.json", b"{")
     workspace.root.write(f"{journal.folder}/tasks/evaluate.json", b'{"task": "evaluate"}')
@@ -143,7 +143,7 @@ def test_the_gates_refusal_is_a_result_and_a_lost_promotion_is_an_error(workspac
     assert error == {"task": "promote_model", "kind": "GateRejected", "message": "the channel moved"}
 
 
-def test_sample_reviews_are_told_by_the_names_of_their_files(workspace):
+def test_sample_reviews_are_recognised_by_the_names_of_their_files(workspace):
     journal, _ = runs.run(workspace, name="generated_sample_1.jsonl.gz")
     report = collect(journal, workspace.artifacts)
     assert report["generated_sample"]
@@ -153,7 +153,7 @@ def test_sample_reviews_are_told_by_the_names_of_their_files(workspace):
     assert "on generated sample reviews</h1>" in page
 
 
-def test_records_of_an_earlier_try_of_the_whole_run_are_not_told(workspace):
+def test_records_of_an_earlier_try_of_the_whole_run_are_not_reported(workspace):
     journal = runs.begin(workspace)
     journal.write(runs.record("promote_model", facts={"moved": True, "channel": "production", "why": "verdict"}))
     journal.write(runs.record("upload_model", facts={"model_id": "m", "uri": "s3://x/m", "verdict": "PROMOTE"}))
@@ -166,7 +166,7 @@ def test_records_of_an_earlier_try_of_the_whole_run_are_not_told(workspace):
     assert (report["model"], report["unchanged"]) == (None, "m")
 
 
-def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
+def test_the_log_reports_the_folds_statistics_once_with_dates(workspace, caplog):
     with caplog.at_level("INFO", logger="include"):
         _, made = runs.run(workspace)
     output = "\n".join(record.getMessage() for record in caplog.records)
@@ -185,7 +185,7 @@ def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
     assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, split time 2018-", output)
 
 
-def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store(workspace):
+def test_an_early_error_on_generated_reviews_is_reported_from_what_lies_in_the_store(workspace):
     journal = runs.begin(workspace)
     journal.write(runs.failed("resolve_snapshot", "NotFound", "none dated so early"))
     assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is False
@@ -195,7 +195,7 @@ def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store
     assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is False
 
 
-def test_what_the_snapshot_checks_compared_is_told_and_a_damaged_fact_is_named(workspace):
+def test_what_the_snapshot_checks_compared_is_reported_and_a_damaged_fact_is_named(workspace):
     journal = runs.begin(workspace)
     check = {"what": "items", "before": "100", "now": "10", "allowed": "at least 80", "passed": False}
     journal.write(runs.record("check_snapshot", facts={"compared": [check]}))

@@ -196,7 +196,7 @@ def test_the_headline_says_what_happens_now(report, change, word, expected):
 
 
 @pytest.mark.parametrize(("decision", "tone"), [("HOLD", "warn"), ("REJECT", "warn")])
-def test_a_refusal_is_told_as_a_result(report, decision, tone):
+def test_a_refusal_is_reported_as_a_result(report, decision, tone):
     report["model"] = None
     report["verdict"]["decision"] = decision
     record = failed("recall_gate", "GateRejected", "...")
@@ -283,7 +283,7 @@ def test_a_plot_fills_its_card_and_is_half_as_wide_only_beside_a_neighbour(repor
     assert min(widths[name] for name in wide if wide[name]) > 1.8 * max(widths[name] for name in wide if not wide[name])
 
 
-def test_what_a_person_refused_is_told_once_in_their_words(report):
+def test_what_a_person_refused_is_reported_once_in_their_words(report):
     page = Page(render_html(report | refused("approve", "Rejected by ann: too early: nothing is published.")))
     assert page.text.count("Rejected by ann: too early") == 1
     assert "GateRejected" not in page.text

@@ -66,7 +66,7 @@ def upload():
         raise S3UploadFailedError(f"Failed to upload: {inner}")  # noqa: B904 (as boto3 does it)
 
 
-def test_what_the_transfer_manager_wraps_is_told_by_what_is_inside():
+def test_what_the_transfer_manager_wraps_is_classified_by_what_is_inside():
     with pytest.raises(S3UploadFailedError) as caught:
         upload()
     assert type(translate(caught.value, "write", "s3://bucket/key")) is TransientError

@@ -28,7 +28,7 @@ from .pairs import compare
 REGULARIZATION = 20.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shape:
     """Of one set of histories; `extra_singles` users with one interaction come on top."""
 
@@ -50,9 +50,9 @@ class Shape:
 
 
 SHAPES = (
-    Shape("digital music", 85_557, 13_786, 9_990),
-    Shape("5-core", 450_000, 50_000, 30_000),
-    Shape("raw reviews", 120_000, 15_000, 30_000, 35_000),
+    Shape(name="digital music", n_interactions=85_557, n_users=13_786, n_items=9_990),
+    Shape(name="5-core", n_interactions=450_000, n_users=50_000, n_items=30_000),
+    Shape(name="raw reviews", n_interactions=120_000, n_users=15_000, n_items=30_000, extra_singles=35_000),
 )
 
 

@@ -59,26 +59,29 @@ def generate(path: Path, size_bytes: int, n_users: int, n_items: int, seed: int 
     return written
 
 
+LINE = (
+    '{{"overall": {rating}.0, {vote}"verified": {verified}, "reviewTime": "{date}", "reviewerID": "A{user:013d}", '
+    '"asin": "B{item:09d}", {style}"reviewerName": "Reader {name}", "reviewText": {text}, '
+    '"summary": "Five stars for number {item}", "unixReviewTime": {time}}}\n'
+)
+
+
 def _lines(rng: np.random.Generator, pool: list[str], n_users: int, n_items: int, n: int = 10_000) -> list[str]:
     days = rng.integers(*DAYS, n)
-    columns = zip(
-        rng.choice([1, 2, 3, 4, 5], n, p=[0.1, 0.05, 0.08, 0.17, 0.6]).tolist(),
-        np.where(rng.random(n) < 0.15, '"vote": "3", ', "").tolist(),
-        np.where(rng.random(n) < 0.85, "true", "false").tolist(),
-        (rng.integers(0, n_users, n) * 7919).tolist(),
-        (n_items * rng.random(n) ** 3).astype(int).tolist(),
-        np.where(rng.random(n) < 0.5, '"style": {"Color:": " Black", "Size:": " 7.0 oz"}, ', "").tolist(),
-        rng.integers(0, len(pool), n).tolist(),
-        np.char.mod("%s", days.astype("datetime64[D]")).tolist(),
-        (days * 86_400).tolist(),
-        strict=True,
-    )
-    return [
-        f'{{"overall": {rating}.0, {vote}"verified": {verified}, "reviewTime": "{day[5:7]} {day[8:]}, {day[:4]}", '
-        f'"reviewerID": "A{user:013d}", "asin": "B{item:09d}", {style}"reviewerName": "Reader {user % 99_991}", '
-        f'"reviewText": {pool[text]}, "summary": "Five stars for number {item}", "unixReviewTime": {time}}}\n'
-        for rating, vote, verified, user, item, style, text, day, time in columns
-    ]
+    columns: dict[str, np.ndarray] = {
+        "rating": rng.choice([1, 2, 3, 4, 5], n, p=[0.1, 0.05, 0.08, 0.17, 0.6]),
+        "vote": np.where(rng.random(n) < 0.15, '"vote": "3", ', ""),
+        "verified": np.where(rng.random(n) < 0.85, "true", "false"),
+        "user": rng.integers(0, n_users, n) * 7919,
+        "item": (n_items * rng.random(n) ** 3).astype(int),
+        "style": np.where(rng.random(n) < 0.5, '"style": {"Color:": " Black", "Size:": " 7.0 oz"}, ', ""),
+        "text": np.array(pool, object)[rng.integers(0, len(pool), n)],
+        "date": np.array([f"{day:%m %d, %Y}" for day in days.astype("datetime64[D]").tolist()]),
+        "time": days * 86_400,
+    }
+    columns["name"] = columns["user"] % 99_991
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [LINE.format_map(dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def _ours(path: Path) -> Cost:

@@ -68,7 +68,7 @@ def judged_models(
     return judged, fitted.learned
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SplitTrial:
     """All models at one split time."""
 
@@ -85,7 +85,7 @@ class SplitTrial:
         task = fold_task(fold, config.evaluate)
         judged, learned = judged_models(fold, task, config)
         verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
-        return cls(fold, task.rows, judged, verdict, learned)
+        return cls(fold=fold, rows=task.rows, judged=judged, verdict=verdict, learned=learned)
 
     @property
     def day(self) -> str:

@@ -100,7 +100,7 @@ def report(name: str, found: RecallCurve) -> None:
 
 
 def report_reached(
-    fold: EncodedFold, start: Factors, found: RecallCurve, cold: RecallCurve, config: RetrainConfig
+    fold: EncodedFold, start: Factors, found: RecallCurve, *, cold: RecallCurve, config: RetrainConfig
 ) -> None:
     """Print what it took to reach the cold fit's last recall; times are medians of PAIRS fits of each, in turn."""
     reached, wanted = found.first(cold.recall[-1]), FITTED[-1]
@@ -139,12 +139,12 @@ def main() -> None:
         warm = []
         for config in configs:
             part = champion(parsed, fold.stats["split_s"] - weeks * WEEK_S, config)
-            start, n_items = joined_factors(part, items, config.train)
-            warm.append(recall_curve(fold, task, start, config))
-        share = f"{n_items / len(items):.1%} of items known"
+            start = joined_factors(part, items, config.train)
+            warm.append(recall_curve(fold, task, start.factors, config))
+        share = f"{start.n_known / len(items):.1%} of items known"
         print(f"\nchampion ends {weeks} weeks before the split time: {share}")
         report("warm", RecallCurve.mean(warm))
-        report_reached(fold, start, RecallCurve.mean(warm), cold, configs[-1])
+        report_reached(fold, start.factors, RecallCurve.mean(warm), cold=cold, config=configs[-1])
 
 
 if __name__ == "__main__":

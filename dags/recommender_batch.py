@@ -26,6 +26,7 @@ from airflow.sdk import dag, task
 from include.orchestration.deployment import training_pool
 from include.orchestration.form import batch_params
 from include.orchestration.schedule import MAIN_CHANNEL_MOVED, RECOMMENDATIONS
+from include.orchestration.task_defaults import task_defaults
 
 TRAINING_POOL = training_pool()
 
@@ -70,14 +71,7 @@ def write_manifest() -> str:
     tags=["recommender"],
     doc_md=__doc__,
     params=batch_params(),
-    default_args={
-        "owner": "recommender",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": timedelta(hours=3),
-    },
+    default_args=task_defaults(),
 )
 def recommender_batch() -> None:
     """Wiring only; the work is in include/."""

@@ -43,6 +43,7 @@ from include.orchestration.failures import RESULTS_ARE_FINAL
 from include.orchestration.form import retrain_params
 from include.orchestration.links import ReportLink
 from include.orchestration.schedule import CHANNELS
+from include.orchestration.task_defaults import task_defaults
 
 DEPLOYMENT = Deployment.from_environment()
 
@@ -213,15 +214,7 @@ def notify_failure(context: Any) -> None:
     doc_md=__doc__,
     params=retrain_params(),
     on_failure_callback=notify_failure if DEPLOYMENT.notifiers else None,
-    default_args={
-        "owner": "recommender",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": timedelta(hours=3),
-        "retry_policy": RESULTS_ARE_FINAL,
-    },
+    default_args=task_defaults(retry_policy=RESULTS_ARE_FINAL),
 )
 def recommender_retrain() -> None:
     """Wiring only; the work is in include/. Tasks read outputs by task name, so an edge is only an order."""

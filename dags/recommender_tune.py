@@ -27,6 +27,7 @@ from airflow.sdk import TaskGroup, dag, task
 from include.orchestration.deployment import training_pool
 from include.orchestration.form import tune_params
 from include.orchestration.links import ReportLink
+from include.orchestration.task_defaults import task_defaults
 from include.recommender.parameters.of_search import ROUNDS
 
 # Only the pool: a wrong setting of the retraining must not take this DAG away.
@@ -115,14 +116,7 @@ def write_report() -> str:
     tags=["recommender"],
     doc_md=__doc__,
     params=tune_params(),
-    default_args={
-        "owner": "recommender",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=10),
-        "execution_timeout": timedelta(hours=3),
-    },
+    default_args=task_defaults(),
 )
 def recommender_tune() -> None:
     """Wiring only; the work is in include/. Tasks read outputs by task name, so an edge is only an order."""

@@ -17,12 +17,12 @@ from typing import Any
 from .stack import COMPONENTS, HEALTH, UI_PORT
 
 TIMEOUT_S = 5
-# No proxy stands between the parts of a stack, whatever the environment says.
+# The parts of a stack talk without a proxy, whatever the environment says.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def address(environment: dict[str, str]) -> str:
-    """Where the health of all components is told, beside the execution API that every component is configured with."""
+    """The address of the health of all components, beside the execution API that every component is configured with."""
     default = f"http://localhost:{UI_PORT}/execution/"
     return urllib.parse.urljoin(environment.get("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", default), HEALTH)
 

@@ -25,6 +25,7 @@ from include.recommender.data.reviews import QUARANTINE
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.plain_text import shown_lines
 from include.recommender.reporting.trend import trend_name
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
 from include.recommender.runs.journal import TaskRecord
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.disk import guarded
@@ -37,7 +38,7 @@ from .environment import PROJECT
 from .progress import Progress
 from .tune_ending import tune_ending
 
-TUNE, PARSE = "recommender_tune", "parse_reviews"
+PARSE = "parse_reviews"
 
 
 def main() -> int:
@@ -58,7 +59,7 @@ def main() -> int:
 
 
 def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> int:
-    """Run the DAG to its end, and tell how it ended.
+    """Run the DAG to its end, and print how it ended.
 
     Raises
     ------
@@ -78,19 +79,19 @@ def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> i
         outcome = dag.test(logical_date=datetime.now(UTC), run_conf=conf)
     except ParamValidationError as error:
         raise ConfigError(f"CONF={json.dumps(conf)}: {error}") from error
-    tell = _tell_search if dag_id == TUNE else _tell
-    return tell(outcome.run_id, local, progress)
+    report = _report_search if dag_id == TUNE_DAG else _report_run
+    return report(outcome.run_id, local, progress)
 
 
-def _tell(run_id: str, local: Path, progress: Progress) -> int:
+def _report_run(run_id: str, local: Path, progress: Progress) -> int:
     """Copy the report and recall over time into `.local`, print how the run ended, return the exit status."""
     from include.orchestration.settings import Settings
     from include.recommender.registry.channels import Channels
     from include.recommender.reporting.report import read_report
-    from include.recommender.runs.journal import MAIN_DAG, Journal, folder_id
+    from include.recommender.runs.journal import Journal, folder_id
 
     workspace = Settings.from_environment().workspace()
-    root, journal = workspace.root, Journal(workspace.root, folder_id(MAIN_DAG, run_id))
+    root, journal = workspace.root, Journal(workspace.root, folder_id(RETRAIN_DAG, run_id))
     try:
         key = f"{journal.folder}/report.json"
         report = read_report(root.read(key), root.uri(key))
@@ -103,14 +104,14 @@ def _tell(run_id: str, local: Path, progress: Progress) -> int:
     return status(report)
 
 
-def _tell_search(run_id: str, local: Path, progress: Progress) -> int:
+def _report_search(run_id: str, local: Path, progress: Progress) -> int:
     """The same of a search, which has a winner or not; that is a result either way."""
     from include.orchestration.settings import Settings
     from include.recommender.runs.journal import Journal, folder_id
     from include.recommender.tuning.search_report import read_report
 
     root = Settings.from_environment().workspace().root
-    journal = Journal(root, folder_id(TUNE, run_id))
+    journal = Journal(root, folder_id(TUNE_DAG, run_id))
     copy = local / journal.folder
     names = ("tuning.json", "report.html")
     if not all(_copy(root, f"{journal.folder}/{name}", copy / name) for name in names):

@@ -71,8 +71,8 @@ def _tasks(tasks: list[TaskRecord]) -> str:
 def _result(report: Report, uri: str) -> list[str]:
     error, verdict, model = report.error, report.verdict, report.model
     if error:
-        told = [f"Error in {error.task}: {error.kind}: {_for_make(error.message)}"]
-        return told + (_model(model.model_id, model.uri) if model else ["Model:   none published"])
+        lines = [f"Error in {error.task}: {error.kind}: {_for_make(error.message)}"]
+        return lines + (_model(model.model_id, model.uri) if model else ["Model:   none published"])
     if report.unchanged:
         model_id, root = report.unchanged, uri.partition("/reports/")[0]
         return [

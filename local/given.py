@@ -70,7 +70,7 @@ def find(wanted: str, variable: str, endings: tuple[str, ...] = ENDINGS) -> list
         if not found.files:
             raise ConfigError(f"{variable}={shown(word)}: {_why_none(word, found, endings)}")
         every.add(found)
-    tell_left_out(every.left, endings)
+    warn_left_out(every.left, endings)
     return once(every.files)
 
 
@@ -224,16 +224,16 @@ def _identity(path: Path) -> tuple[int, int]:
 
 def regular_file(path: Path, name: str) -> Given:
     """A file that can be read. Raises ConfigError, with what it is instead."""
-    told = shown(str(path))
+    where = shown(str(path))
     try:
         about = path.stat()
     except OSError as error:
-        raise ConfigError(f"{told}: {_why_not(path, error)}") from error
+        raise ConfigError(f"{where}: {_why_not(path, error)}") from error
     kind = next((what for test, what in KINDS if test(about.st_mode)), None)
     if kind:
-        raise ConfigError(f"{told}: is {kind}, not a file. Write what comes from it to a file first.")
+        raise ConfigError(f"{where}: is {kind}, not a file. Write what comes from it to a file first.")
     if not _allows(path, os.R_OK):
-        raise ConfigError(f"{told}: you may not read it. Change its permissions, e.g. chmod u+r.")
+        raise ConfigError(f"{where}: you may not read it. Change its permissions, e.g. chmod u+r.")
     return Given(path.parent.resolve() / path.name, name)
 
 
@@ -263,7 +263,7 @@ def once(files: Sequence[Given]) -> list[Given]:
     return kept
 
 
-def tell_left_out(left: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> None:
+def warn_left_out(left: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> None:
     """Name the files of folders that are not read, and why."""
     for line in left_out_lines(set(left), _local(endings)):
         say(f"WARNING: left out: {line}", "reviews")

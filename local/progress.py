@@ -44,7 +44,7 @@ class Progress(logging.Handler):
         self.task = "airflow"
 
     def fail(self, error: str, again: bool, is_result: bool = False) -> None:
-        """The task fails; a verdict is a result, and stands in the table."""
+        """The task fails; a verdict is a result, and the table shows it."""
         self.failure = error
         if is_result:
             return self.end("verdict reached, the run stops here")
@@ -74,10 +74,10 @@ def _listen(progress: Progress) -> None:
 
         @hookimpl
         def on_task_instance_failed(self, task_instance: Any, error: Any) -> None:
-            for_good = (
+            is_final = (
                 type(error).__name__ == "AirflowFailException" or task_instance.try_number > task_instance.max_tries
             )
             is_result = isinstance(error, SystemExit)  # include.orchestration.failures.ResultReached
-            progress.fail(str(error), again=not for_good, is_result=is_result)
+            progress.fail(str(error), again=not is_final, is_result=is_result)
 
     get_listener_manager().add_listener(Listener())  # type: ignore[no-untyped-call]

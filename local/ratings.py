@@ -29,7 +29,7 @@ from include.recommender.errors import ConfigError, DataError, RecommenderError
 from include.recommender.plain_text import shown, shown_lines
 from include.recommender.storage.scratch import scratch_file
 
-from .given import Found, Given, of_path, once, regular_file, tell_left_out
+from .given import Found, Given, of_path, once, regular_file, warn_left_out
 from .home import say
 
 EXAMPLE = """\
@@ -204,9 +204,9 @@ def _review(file: Given, number: int, row: dict[str, str]) -> dict[str, object]:
         reason = str(error)
         for field, column in FIELDS.items():
             reason = reason.replace(field, column)
-        told = ", ".join(f"{column} {value[:80]!r}" for column, value in row.items() if column != "-")
+        cells = ", ".join(f"{column} {value[:80]!r}" for column, value in row.items() if column != "-")
         hint = _hint(row["time"]) if reason.startswith("time") else ""
-        raise DataError(f"{_at(file, number)}: {reason} ({told}){hint}") from None
+        raise DataError(f"{_at(file, number)}: {reason} ({cells}){hint}") from None
     return {
         "overall": review.rating,
         "reviewerID": review.user,
@@ -274,7 +274,7 @@ def find_ratings(paths: Sequence[Path], out: Path) -> list[Given]:
     for path in paths:
         if path.is_dir():
             found = of_path(path, CSV_ENDINGS)
-            tell_left_out(found.left, CSV_ENDINGS)
+            warn_left_out(found.left, CSV_ENDINGS)
         else:
             found = Found([regular_file(path, path.name)])
         if not found.files:

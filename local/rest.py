@@ -67,8 +67,8 @@ class Airflow:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except urllib.error.HTTPError as error:
-            told = f"{method} {path}: {error.code} {error.read(2000).decode(errors='replace')}"
-            raise _NoSuchThing(told) if error.code == 404 else ConfigError(f"Airflow refused {told}") from None
+            refusal = f"{method} {path}: {error.code} {error.read(2000).decode(errors='replace')}"
+            raise _NoSuchThing(refusal) if error.code == 404 else ConfigError(f"Airflow refused {refusal}") from None
         except OSError as error:
             raise ConfigError(f"Airflow did not answer {method} {path}: {error}") from error
 

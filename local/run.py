@@ -17,6 +17,7 @@ from deploy.stack import LAPTOP_STORE_PORT
 from include.recommender.errors import ConfigError, RecommenderError
 from include.recommender.parameters import MAIN_CHANNEL, RUN
 from include.recommender.parameters.options import help_line
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
 from include.recommender.storage.objects import ObjectStore
 
 from . import logs, shell, store
@@ -24,14 +25,14 @@ from .airflow_env import airflow_environment
 from .environment import check_settings, isolate
 from .home import Home, fail, say
 from .processes import kill_tree
-from .standing import Standing, left_behind
+from .published import Published, left_behind
 from .store import Server
 from .uploads import Source
-from .wanted import RETRAIN, TUNE, Wanted
+from .wanted import Wanted
 
 INTERRUPTED = 130
 BEFORE = "Interrupted before the run began: nothing was published, and no channel was moved."
-AFTER = "The run had ended before that: what it told of model and channel stands."
+AFTER = "The run had ended before that: what it printed about model and channel is right."
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Airflow has neither a scheduler nor pools here.
 IGNORED = ("RECOMMENDER_SCHEDULE", "RECOMMENDER_TRAINING_POOL")
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         home = Home(given.local)
         home.check_free()
         wanted = Wanted.read(given.reviews, given.conf, given.snapshot, given.dag)
-        with home.own("make tune" if given.dag == TUNE else "make run"), store.serve(home, port) as server:
+        with home.own("make tune" if given.dag == TUNE_DAG else "make run"), store.serve(home, port) as server:
             say(f"S3 is up: {server.endpoint}, kept in {home.path / 's3'}", "s3")
             source = wanted.put(server.client())
             returncode = _run_dag(home, server, source, wanted.parameters(source), given.dag)
@@ -67,13 +68,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m local.run", description=__doc__)
     add_wanted(parser)
     parser.add_argument("--s3-port", default=LAPTOP_STORE_PORT, help="of the local S3 (%(default)s)")
-    parser.add_argument("--dag", choices=(RETRAIN, TUNE), default=RETRAIN, help="which DAG (%(default)s)")
+    parser.add_argument("--dag", choices=(RETRAIN_DAG, TUNE_DAG), default=RETRAIN_DAG, help="which DAG (%(default)s)")
     parser.add_argument("--local", type=Path, default=Home().path, help="where everything is kept (%(default)s)")
     return parser.parse_args(arguments)
 
 
 def add_wanted(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say which run is wanted; their defaults stand in the environment, as `make` passes them."""
+    """The arguments that say which run is wanted; their defaults come from the environment, as `make` passes them."""
     environment = os.environ
     parser.add_argument("--reviews", default=environment.get("REVIEWS", ""), help="paths or globs of review files")
     parser.add_argument("--conf", default=environment.get("CONF", ""), help="parameters of the DAG, a JSON object")
@@ -83,7 +84,7 @@ def add_wanted(parser: argparse.ArgumentParser) -> None:
 def _check_run_settings(dag: str, environment: Mapping[str, str]) -> None:
     """Refuse settings that a single run without a server cannot obey; name those that change nothing here."""
     check_settings(environment)
-    if dag == RETRAIN and environment.get("RECOMMENDER_APPROVAL", "").strip() == "1":
+    if dag == RETRAIN_DAG and environment.get("RECOMMENDER_APPROVAL", "").strip() == "1":
         raise ConfigError(
             "RECOMMENDER_APPROVAL=1: `make run` has no page on which somebody could approve, so it would wait in vain. "
             "Use `make up` with the same REVIEWS, CONF and SNAPSHOT, and answer in its UI; "
@@ -104,12 +105,12 @@ def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], d
     environment |= dict.fromkeys(IGNORED, "")
     shell.write(home, server.store, environment)
     root, channel = ObjectStore.at(server.client(), source.root), str(conf.get("channel") or MAIN_CHANNEL)
-    before = Standing.read(root, channel)
+    before = Published.read(root, channel)
     options: list[str | Path] = ["--dag", dag, "--conf", json.dumps(conf), "--log", log, "--local", home.path]
     child = subprocess.Popen(
         [sys.executable, "-m", "local.dag_run", *options],
         env=home.child_environment(environment),
-        # A pipe, so that the run ends when this process is killed: nobody would tell what it publishes after that.
+        # A pipe, so that the run ends when this process is killed: nobody would report what it publishes after that.
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
@@ -119,7 +120,7 @@ def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], d
         return _explain(child.wait(), log)
     except KeyboardInterrupt:
         kill_tree(child)
-        print(left_behind(before, Standing.read(root, channel)), flush=True)
+        print(left_behind(before, Published.read(root, channel)), flush=True)
         return INTERRUPTED
 
 

@@ -1,6 +1,6 @@
 """AWS Signature Version 4 as the server checks it: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 
-Header signatures and presigned URLs of S3. botocore signs the request anew, and its signature has to be the same.
+Signatures in headers alone; presigned addresses are refused. botocore signs the request anew, and both must be equal.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote_to_bytes
 
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -20,8 +20,6 @@ from deploy.stack import REGION, Store
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 CLOCK_SKEW = timedelta(minutes=15)
-LONGEST = timedelta(days=7)
-UNSIGNED = "UNSIGNED-PAYLOAD"
 DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 Pairs = Sequence[tuple[str, str]]
@@ -45,14 +43,14 @@ class Request:
     headers: Pairs
 
     def header(self, name: str) -> str:
-        """A header that stands once, or an empty text. Raises Refused where it stands more than once."""
+        """A header that occurs once, or an empty text. Raises Refused if it occurs more than once."""
         values = [value for each, value in self.headers if each == name]
         if len(values) > 1:
             raise Refused("InvalidRequest", f"more than one header {name}", 400)
         return values[0] if values else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Claim:
     """What a request says of its own signature."""
 
@@ -61,7 +59,6 @@ class _Claim:
     signature: str
     date: str
     body_sha256: str
-    presigned_for: timedelta | None
 
 
 def check(request: Request, store: Store, now: datetime) -> str:
@@ -72,15 +69,13 @@ def check(request: Request, store: Store, now: datetime) -> str:
     Refused
         Not signed, by another key, out of date, or changed since it was signed.
     """
-    query = _pairs(request.query)
-    claim = _presigned(query) if any(name == "X-Amz-Signature" for name, _ in query) else _signed(request)
+    claim = _claim(request)
     _check_date(claim, _check_scope(claim, store), now)
     names = claim.signed_headers.split(";")
     if "host" not in names:
         raise Refused("AccessDenied", "the signature does not cover the header host")
     unsigned = [name for name, _ in request.headers if name.startswith("x-amz-") and name not in names]
     if unsigned:
-        # Whoever holds a presigned address must not add what it does, such as x-amz-copy-source.
         raise Refused("AccessDenied", f"the signature does not cover the header {unsigned[0]}")
     wanted = _signature(request, claim, store)
     if not hmac.compare_digest(wanted.encode(), claim.signature.encode(errors="replace")):
@@ -88,7 +83,7 @@ def check(request: Request, store: Store, now: datetime) -> str:
     return claim.body_sha256
 
 
-def _signed(request: Request) -> _Claim:
+def _claim(request: Request) -> _Claim:
     found = re.fullmatch(
         rf"{ALGORITHM} Credential=([^\s,]+), *SignedHeaders=([^\s,]+), *Signature=([0-9a-f]{{64}})",
         request.header("authorization"),
@@ -98,26 +93,12 @@ def _signed(request: Request) -> _Claim:
     body = request.header("x-amz-content-sha256")
     if not body:
         raise Refused("AccessDenied", "the header x-amz-content-sha256 is missing")
-    return _Claim(found[1], found[2], found[3], request.header("x-amz-date"), body, None)
-
-
-def _presigned(query: Pairs) -> _Claim:
-    about = dict(query)
-    if len({name for name, _ in query}) != len(query):
-        raise Refused("AccessDenied", "a parameter of the query stands twice")
-    if about.get("X-Amz-Algorithm") != ALGORITHM:
-        raise Refused("AccessDenied", f"X-Amz-Algorithm is not {ALGORITHM}")
-    expires = about.get("X-Amz-Expires", "")
-    seconds = int(expires) if re.fullmatch(r"[0-9]{1,6}", expires) else 0
-    if not 0 < seconds <= LONGEST.total_seconds():
-        raise Refused("AccessDenied", f"X-Amz-Expires is not 1 to {LONGEST.total_seconds():.0f} seconds")
     return _Claim(
-        credential=about.get("X-Amz-Credential", ""),
-        signed_headers=about.get("X-Amz-SignedHeaders", ""),
-        signature=about["X-Amz-Signature"],
-        date=about.get("X-Amz-Date", ""),
-        body_sha256=UNSIGNED,
-        presigned_for=timedelta(seconds=seconds),
+        credential=found[1],
+        signed_headers=found[2],
+        signature=found[3],
+        date=request.header("x-amz-date"),
+        body_sha256=body,
     )
 
 
@@ -139,17 +120,14 @@ def _check_date(claim: _Claim, day: str, now: datetime) -> None:
         raise Refused("AccessDenied", "X-Amz-Date is missing, or is no date") from None
     if claim.date[:8] != day:
         raise Refused("SignatureDoesNotMatch", "the day of the credential is not that of X-Amz-Date")
-    if date - now > CLOCK_SKEW or (claim.presigned_for is None and now - date > CLOCK_SKEW):
+    if abs(date - now) > CLOCK_SKEW:
         raise Refused("RequestTimeTooSkewed", f"signed at {claim.date}, more than 15 minutes from now")
-    if claim.presigned_for is not None and now > date + claim.presigned_for:
-        raise Refused("AccessDenied", "the presigned address has expired")
 
 
 def _signature(request: Request, claim: _Claim, store: Store) -> str:
     """What botocore signs for the same request, of its headers those that are said to be signed."""
-    kind = S3SigV4QueryAuth if claim.presigned_for else S3SigV4Auth
-    auth = kind(Credentials(store.key_id, store.secret), "s3", REGION)
-    query = "&".join(f"{_encode(n)}={_encode(v)}" for n, v in _pairs(request.query) if n != "X-Amz-Signature")
+    auth = S3SigV4Auth(Credentials(store.key_id, store.secret), "s3", REGION)
+    query = "&".join(f"{_encode(name)}={_encode(value)}" for name, value in _pairs(request.query))
     url = f"http://host{_encode(_decode(request.path), keep='/')}?{query}"
     headers = {name: request.header(name) for name in claim.signed_headers.split(";")}
     same = AWSRequest(request.method, url, headers=headers)

@@ -16,6 +16,7 @@ from typing import NoReturn
 from deploy import health
 from deploy.stack import BUCKET, COMPONENTS, HEALTH, LAPTOP_STORE_PORT, PARTS, UI_PORT, USER, Store
 from include.recommender.errors import ConfigError, RecommenderError
+from include.recommender.runs.dag_names import RETRAIN_DAG
 
 from . import children, logs, processes, shell, store
 from .airflow_env import HOST, airflow_environment, password, serving_environment
@@ -25,7 +26,7 @@ from .home import Home, fail, say
 from .postgres import database
 from .rest import Airflow
 from .run import INTERRUPTED, add_wanted, stop_like_ctrl_c
-from .wanted import RETRAIN, Wanted
+from .wanted import Wanted
 
 # Their log servers would listen on all interfaces; the UI reads the same disk.
 OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
@@ -40,7 +41,7 @@ PARTS_GRACE_S = 10.0  # the scheduler waits for running tasks; a task may be kil
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; `up` stays in the foreground, and returns 0 when it is told to end."""
+    """Command line; `up` stays in the foreground, and returns 0 when it is asked to end."""
     parser = argparse.ArgumentParser(prog="python -m local.stack", description=__doc__)
     parser.add_argument("what", choices=["up", "down"])
     add_wanted(parser)
@@ -89,7 +90,7 @@ def down(home: Home) -> int:
 
 
 def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> NoReturn:
-    """Start everything, say how to reach it, and watch it until it is told to end.
+    """Start everything, say how to reach it, and watch it until it is asked to end.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> 
         _wait(home, whole, f"{airflow.address}{HEALTH}")
         print(_welcome(home, port, server.endpoint, shell_file, run_it=run_it), flush=True)
         if run_it:
-            address = airflow.trigger(RETRAIN, wanted.parameters(source), lambda: _check(whole))
+            address = airflow.trigger(RETRAIN_DAG, wanted.parameters(source), lambda: _check(whole))
             say(f"Triggered with your REVIEWS, CONF or SNAPSHOT: {address}", "airflow")
         _watch(home, whole)
 
@@ -195,7 +196,7 @@ def _watch(home: Home, whole: Sequence[Child]) -> NoReturn:
 
 
 def _welcome(home: Home, port: int, endpoint: str, shell_file: Path, *, run_it: bool) -> str:
-    now = f"A run of {RETRAIN} starts now." if run_it else f"Unpause {RETRAIN} in the UI, or trigger it."
+    now = f"A run of {RETRAIN_DAG} starts now." if run_it else f"Unpause {RETRAIN_DAG} in the UI, or trigger it."
     return f"""
   Airflow   http://{HOST}:{port}   login {USER}, password {password(home)}
   S3        {endpoint}   bucket {BUCKET}; its key is in {shell_file.name}

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import boto3
 import psutil
-from botocore.config import Config
 
 from deploy.health import DIRECT
 from deploy.stack import BUCKET, REGION, Store
@@ -59,8 +58,7 @@ class Server:
             region_name=REGION,
             aws_access_key_id=self.store.key_id,
             aws_secret_access_key=self.store.secret,
-            # Presigned addresses would have the older signature else.
-            config=client_config().merge(Config(signature_version="s3v4")),
+            config=client_config(),
         )
 
 
@@ -129,7 +127,7 @@ def check_port(port: int, variable: str) -> None:
 
 
 def _user_of(port: int) -> str:
-    """Which process listens, as far as the system tells."""
+    """Which process listens, as far as the system says."""
     try:
         rows = [row for row in psutil.net_connections("tcp") if row.laddr and row.laddr.port == port and row.pid]
         return f" by {psutil.Process(rows[0].pid).name()}, process {rows[0].pid}" if rows else ""

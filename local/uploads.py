@@ -17,7 +17,6 @@ from deploy.stack import BUCKET
 from include.recommender.data.file_names import UNFINISHED
 from include.recommender.errors import DataError
 from include.recommender.plain_text import shown
-from include.recommender.storage.content_types import content_type
 from include.recommender.storage.digests import file_sha256
 from include.recommender.storage.objects import ObjectInfo, ObjectStore
 from samples import generated as samples
@@ -30,7 +29,7 @@ from .object_names import object_names
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-SAMPLES_PREFIX = "samples"
+SAMPLES_PREFIX, MARKER = "samples", "generated-by.txt"
 # Beside the folder of snapshots, so that no run takes it for a file of one.
 INDEX = "uploads.json"
 INDEX_EVERY = 200
@@ -48,17 +47,16 @@ class Source:
 
 def put_samples(s3: S3Client) -> Source:
     """Put all generated snapshots, unless those of this very code are there already."""
-    marker, code = f"{SAMPLES_PREFIX}/generated-by.txt", _code_digest()
+    root, code = ObjectStore(s3, BUCKET, SAMPLES_PREFIX), _code_digest()
     dates = [day.isoformat() for day in samples.snapshot_dates()]
-    source = Source(f"s3://{BUCKET}/{SAMPLES_PREFIX}", dates[-1])
-    if _read(s3, marker) == code:
+    source = Source(root.uri("").rstrip("/"), dates[-1])
+    if root.exists(MARKER) and root.read(MARKER) == code:
         say(f"{len(dates)} generated snapshots are there: {source.root}/snapshots/", "samples")
         return source
     say(f"Generating {len(dates)} sample snapshots, {dates[0]} to {dates[-1]} (no real reviews) ...", "samples")
     for day, packed in samples.snapshots():
-        key = f"{SAMPLES_PREFIX}/snapshots/{day.isoformat()}/{samples.FILE_NAME}"
-        s3.put_object(Bucket=BUCKET, Key=key, Body=packed, ContentType=content_type(key))
-    s3.put_object(Bucket=BUCKET, Key=marker, Body=code.encode(), ContentType=content_type(marker))
+        root.write(f"snapshots/{day.isoformat()}/{samples.FILE_NAME}", packed)
+    root.write(MARKER, code)
     say(f"{len(dates)} generated snapshots put: {source.root}/snapshots/", "samples")
     return source
 
@@ -180,9 +178,9 @@ def _put(root: ObjectStore, day: str, wanted: Mapping[str, _Local], held: Mappin
     snapshots = root.under("snapshots")
     snapshots.write(f"{day}/{UNFINISHED}", b"An upload goes on, or was interrupted: no run reads this snapshot.\n")
     new = [name for name, local in wanted.items() if held.get(name) != local.sha256]
-    told = _Told(len(new))
+    progress = _Progress(len(new))
     for n, name in enumerate(new, 1):
-        told.putting(n, name, wanted[name])
+        progress.putting(n, name, wanted[name])
         _put_file(snapshots, f"{day}/{name}", wanted[name])
         if n % INDEX_EVERY == 0:
             _write_index(root, day, wanted, new[:n])
@@ -225,7 +223,7 @@ def _write_index(root: ObjectStore, day: str, wanted: Mapping[str, _Local], sure
     root.write(INDEX, msgspec.json.encode(Index(day, files)))
 
 
-class _Told:
+class _Progress:
     """Says what is put: each of a few files, and of many how far it is."""
 
     def __init__(self, n_files: int) -> None:
@@ -241,13 +239,7 @@ class _Told:
         say(f"Putting {n} of {self.n_files}: {shown(str(local.file.path))}{renamed} ({size}) ...", "reviews")
 
 
-def _code_digest() -> str:
+def _code_digest() -> bytes:
     """What the samples are made by: another code makes other samples."""
-    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in (world, samples))).hexdigest()
-
-
-def _read(s3: S3Client, key: str) -> str | None:
-    try:
-        return s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
-    except s3.exceptions.NoSuchKey:
-        return None
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (world, samples))
+    return hashlib.sha256(code).hexdigest().encode()

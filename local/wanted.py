@@ -14,6 +14,7 @@ from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError
 from include.recommender.parameters import catalogue
 from include.recommender.plain_text import shown
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
 from samples import generated as samples
 
 from .given import Given
@@ -23,7 +24,6 @@ from .uploads import Source, find_reviews, put_reviews, put_samples, reviews_pre
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-RETRAIN, TUNE = "recommender_retrain", "recommender_tune"
 SHOWN = 12
 
 
@@ -41,7 +41,7 @@ class Wanted:
     snapshot: str | None
 
     @classmethod
-    def read(cls, reviews: str, conf: str, snapshot: str, dag: str = RETRAIN) -> Wanted:
+    def read(cls, reviews: str, conf: str, snapshot: str, dag: str = RETRAIN_DAG) -> Wanted:
         """From what was given, which is checked; review files are read to their ends.
 
         Raises
@@ -76,7 +76,7 @@ class Wanted:
         return {**self.conf, "snapshot": snapshot, "as_of": self.conf.get("as_of") or snapshot}
 
 
-def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
+def read_conf(text: str, dag: str = RETRAIN_DAG) -> dict[str, Any]:
     """Parameters of the DAG. Raises ConfigError where the text is no JSON object, or holds what the DAG refuses."""
     if os.path.isfile(text):
         raise ConfigError(
@@ -91,7 +91,7 @@ def read_conf(text: str, dag: str = RETRAIN) -> dict[str, Any]:
         ) from None
     if not isinstance(conf, dict):
         raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
-    found = catalogue.problems(conf, catalogue.TUNE if dag == TUNE else catalogue.RETRAIN)
+    found = catalogue.problems(conf, catalogue.TUNE if dag == TUNE_DAG else catalogue.RETRAIN)
     if found:
         raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
     return conf

@@ -17,7 +17,7 @@ def changed(document, **fields):
 
 
 def verdict(**fields):
-    """A promotion on the strength of the all-time popularity alone."""
+    """A promotion judged against all-time popularity alone."""
     base = Verdict(
         decision="PROMOTE",
         reasons=["better than popularity_all_time at 95% confidence"],

@@ -129,5 +129,6 @@ def _alert(dag_id: str, word: str, sentence: str, run_id: str, details: str) -> 
     base = conf.get("api", "base_url", fallback="").rstrip("/")
     link = f"Airflow: {base}/dags/{dag_id}/runs/{run_id}" if base else ""
     subject = f"{dag_id}: {word} ({run_id})".encode("ascii", "replace").decode()[:SUBJECT_CHARS]
-    text = "\n\n".join(filter(None, [f"{word}. {sentence}", f"Run {run_id}", details, link]))
+    opening = sentence if sentence.startswith(f"{word}: ") else f"{word}. {sentence}"
+    text = "\n\n".join(filter(None, [opening, f"Run {run_id}", details, link]))
     return Alert(subject, text[:TEXT_CHARS])

@@ -38,7 +38,7 @@ class NotifierSpec:
     kwargs: Mapping[str, Any] = field(repr=False)  # tokens are among them
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """RECOMMENDER_SCHEDULE, _SCHEDULE_TIMEZONE, _TRAINING_POOL, _WAIT_HOURS, _APPROVAL, _APPROVAL_HOURS,
     _SNS_TOPIC_ARN and _NOTIFIERS.
@@ -68,11 +68,11 @@ class Deployment:
         wait = read.hours("RECOMMENDER_WAIT_HOURS", 0)
         approval = read.hours("RECOMMENDER_APPROVAL_HOURS", 72)
         found = cls(
-            read.schedule(),
-            training_pool(environment),
-            wait or None,
-            approval if read.flag("RECOMMENDER_APPROVAL") else None,
-            (*read.sns(), *read.notifiers()),
+            schedule=read.schedule(),
+            training_pool=training_pool(environment),
+            wait=wait or None,
+            approval=approval if read.flag("RECOMMENDER_APPROVAL") else None,
+            notifiers=(*read.sns(), *read.notifiers()),
         )
         if not approval:
             read.problems.append("RECOMMENDER_APPROVAL_HOURS: expected more than 0 hours")

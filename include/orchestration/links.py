@@ -8,7 +8,6 @@ from urllib.parse import quote, urlsplit
 from airflow.sdk import BaseOperatorLink
 
 PREFIX = "/recommender"
-RETRAIN, TUNE, BATCH = "recommender_retrain", "recommender_tune", "recommender_batch"
 
 
 def report_path(dag_id: str, run_id: str) -> str:

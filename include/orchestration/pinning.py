@@ -35,7 +35,7 @@ def find_tuned(objects: ObjectStore, journal: Journal, facts: RunFacts, task: st
     pinned = _pinned(journal) if task != FIRST_TASK else None
     if pinned is not None:
         return None if pinned == NONE_YET else read_tuned(objects, pinned)
-    found = resolve_tuned(objects, wanted, datetime.fromisoformat(facts.as_of))
+    found = resolve_tuned(objects, str(wanted), datetime.fromisoformat(facts.as_of))
     if found is None:
         log.info("tuned=%s: no configuration is better than the defaults yet; the defaults are used", wanted)
     return found

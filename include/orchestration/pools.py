@@ -10,9 +10,9 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from include.recommender.errors import ConfigError
+from include.recommender.runs.dag_names import BATCH_DAG, RETRAIN_DAG, TUNE_DAG
 
 from .deployment import TRAINING_POOL
-from .links import BATCH, RETRAIN, TUNE
 
 if TYPE_CHECKING:
     from .run import Run
@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 KEY = "pool_problem"
 # DAG -> its last task, which holds the XCom: starting it removes that.
-HOLDERS = {RETRAIN: "write_report", TUNE: "write_report", BATCH: "write_manifest"}
+HOLDERS = {RETRAIN_DAG: "write_report", TUNE_DAG: "write_report", BATCH_DAG: "write_manifest"}
 
 
 def require_pool(run: Run) -> None:
     """Raise ConfigError if a pool of this run cannot start its tasks."""
-    problem = run.pull(HOLDERS.get(run.facts.dag_id, HOLDERS[RETRAIN]), KEY)
+    problem = run.pull(HOLDERS.get(run.facts.dag_id, HOLDERS[RETRAIN_DAG]), KEY)
     if problem:
         raise ConfigError(str(problem))
 

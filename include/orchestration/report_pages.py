@@ -16,9 +16,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from include.recommender.errors import NotFound, RecommenderError, TransientError
 from include.recommender.parameters.of_run import CHANNEL_PATTERN
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
 from include.recommender.runs.journal import folder_id, run_name
 
-from .links import RETRAIN, TUNE
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,8 +45,8 @@ def may_read(request: Request, user: GetUserDep) -> None:
     """Refuse users who may not read the runs of the DAG of a path; every route depends on this."""
     wanted = request.path_params.get("dag_id", "")
     folder = request.path_params.get("folder", "")
-    is_search = wanted == TUNE or folder.startswith(f"{TUNE}__")
-    requires_access_dag("GET", DagAccessEntity.RUN, TUNE if is_search else RETRAIN)(request, user)
+    is_search = wanted == TUNE_DAG or folder.startswith(f"{TUNE_DAG}__")
+    requires_access_dag("GET", DagAccessEntity.RUN, TUNE_DAG if is_search else RETRAIN_DAG)(request, user)
 
 
 def build() -> FastAPI:
@@ -60,7 +60,7 @@ def build() -> FastAPI:
 
 def of_run(dag_id: str, run_id: str, request: Request) -> Response:
     """Redirect to the report of a run, under the address at which its links work."""
-    if dag_id not in {RETRAIN, TUNE}:
+    if dag_id not in {RETRAIN_DAG, TUNE_DAG}:
         return _page(404, f"The DAG {dag_id} writes no reports of a recommender.")
     path = f"{request.scope.get('root_path', '')}/reports/{run_name(folder_id(dag_id, run_id))}/report.html"
     return RedirectResponse(path, status_code=307, headers=HEADERS)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 Config = TypeVar("Config")
 Output = TypeVar("Output")
+XCom = dict[str, Any]  # the JSON object that a task hands to later ones
 NO_PERSON = "dag_test"  # the user of a run by `dag.test()`, as `make run` makes it
 
 
@@ -101,7 +102,7 @@ class Run:
         """The artifact that an earlier task returned."""
         return self.open(self.output(task, ArtifactHandle))
 
-    def record_output(self, outcome: Outcome) -> dict[str, Any]:
+    def record_output(self, outcome: Outcome) -> XCom:
         """Record a stage's outcome; return the XCom: the URI, and whether it was reused."""
         artifact = outcome.artifact
         stages = {**self.record.artifacts, artifact.stage: artifact.uri}

@@ -31,12 +31,10 @@ from include.recommender.storage.documents import plain
 
 from .pinning import NONE_YET, check_unseen
 from .pools import require_pool
-from .run import ArtifactHandle, Run, run_task
+from .run import ArtifactHandle, Run, XCom, run_task
 from .schedule import CHANNELS
 
 log = logging.getLogger(__name__)
-
-Output = dict[str, Any]  # what goes over XCom
 
 
 # The tasks whose outputs make up a model.
@@ -45,10 +43,10 @@ REFITTED = ("encoded", "trained", "prior")
 ASK = "approve"
 
 
-def resolve_snapshot() -> Output:
+def resolve_snapshot() -> XCom:
     """Resolve the snapshot of this run."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         require_pool(run)
         outcome = prepare.resolve_snapshot(run.workspace, run.facts.snapshot, run.run_date)
         run.note(**outcome.artifact.counts)
@@ -57,7 +55,7 @@ def resolve_snapshot() -> Output:
     return _handle(run_task(body))
 
 
-def download_reviews() -> Output:
+def download_reviews() -> XCom:
     """Download the snapshot's files to this worker's disk."""
     return _handle(
         run_task(
@@ -94,10 +92,10 @@ def stop_if_unchanged() -> bool:
     return bool(run_task(body))
 
 
-def parse_reviews() -> Output:
+def parse_reviews() -> XCom:
     """Parse review lines into coded columns."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         return run.record_output(
             prepare.parse_reviews(run.workspace, run.artifact("download_reviews"), run.config.parse)
         )
@@ -121,10 +119,10 @@ def check_snapshot() -> None:
     run_task(body)
 
 
-def encode_interactions() -> Output:
+def encode_interactions() -> XCom:
     """Encode reviews as a train matrix and a holdout."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         parsed, config = run.artifact("parse_reviews"), run.config.encode
         outcome = prepare.encode_interactions(run.workspace, parsed, run.as_of, config)
         check_unseen(run.workspace.root, run.facts.tuned, outcome.artifact)
@@ -133,10 +131,10 @@ def encode_interactions() -> Output:
     return _handle(run_task(body))
 
 
-def train_als() -> Output:
+def train_als() -> XCom:
     """Train the candidate's item factors."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         fold, config = run.artifact("encode_interactions"), run.config.train
         start = candidate_start(run.workspace, fold, run.facts.channel, config)
         outcome = fit.train_als(run.workspace, run.artifact("parse_reviews"), fold, config=config, start=start)
@@ -146,29 +144,29 @@ def train_als() -> Output:
     return _handle(run_task(body))
 
 
-def fit_popularity() -> Output:
+def fit_popularity() -> XCom:
     """Count the baselines."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         config = run.config.popularity
         return run.record_output(fit.fit_popularity(run.workspace, run.artifact("encode_interactions"), config))
 
     return _handle(run_task(body))
 
 
-def learn_prior() -> Output:
+def learn_prior() -> XCom:
     """Learn power and half-life of the item prior inside train."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         return run.record_output(fit.learn_prior(run.workspace, run.artifact("encode_interactions"), run.config))
 
     return _handle(run_task(body))
 
 
-def evaluate() -> Output:
+def evaluate() -> XCom:
     """Evaluate all models on the same holdout."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         outcome = judge.evaluate(_candidate(run))
         run.note(champion=outcome.artifact.counted(EvaluationCounts).champion)
         return run.record_output(outcome)
@@ -176,10 +174,10 @@ def evaluate() -> Output:
     return _handle(run_task(body))
 
 
-def recall_gate() -> Output:
+def recall_gate() -> XCom:
     """Decide; HOLD and REJECT fail the task, unless a promotion is forced with a reason."""
 
-    def body(run: Run) -> Output:
+    def body(run: Run) -> XCom:
         judged = run.artifact("evaluate")
         outcome = judge.recall_gate(
             run.workspace,
@@ -196,10 +194,10 @@ def recall_gate() -> Output:
     return _handle(run_task(body))
 
 
-def refit() -> dict[str, Output]:
+def refit() -> dict[str, XCom]:
     """Fit the same configuration on everything before as_of."""
 
-    def body(run: Run) -> dict[str, Output]:
+    def body(run: Run) -> dict[str, XCom]:
         outcomes = fit.refit(
             run.workspace, run.artifact("parse_reviews"), _judged(run), as_of=run.as_of, config=run.config
         )
@@ -208,10 +206,10 @@ def refit() -> dict[str, Output]:
     return dict(run_task(body))
 
 
-def upload_model() -> dict[str, Any]:
+def upload_model() -> XCom:
     """Upload the bundle into the registry."""
 
-    def body(run: Run) -> dict[str, Any]:
+    def body(run: Run) -> XCom:
         refitted = run.output("refit", dict[str, ArtifactHandle])
         artifacts = RunArtifacts(
             resolved=run.artifact("resolve_snapshot"),
@@ -235,10 +233,10 @@ def upload_model() -> dict[str, Any]:
     return dict(run_task(body))
 
 
-def promote_model() -> dict[str, Any]:
+def promote_model() -> XCom:
     """Move the channel to the new version; skipped if it must not move."""
 
-    def body(run: Run) -> dict[str, Any]:
+    def body(run: Run) -> XCom:
         published = run.output("upload_model", Published)
         if run.request.promotion == BY_HAND:
             raise AirflowSkipException(_manual_promotion(run, published.model_id))
@@ -321,5 +319,5 @@ def write_report() -> str:
     return str(run_task(lambda run: report.write_report(run.workspace, run.facts.folder_id), despite_problems=True))
 
 
-def _handle(value: Any) -> Output:
+def _handle(value: Any) -> XCom:
     return dict(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from include.recommender.data.counts import SnapshotCounts
 from include.recommender.parameters.of_search import ROUNDS
 from include.recommender.storage.documents import plain
@@ -14,13 +12,13 @@ from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import ask
 from include.recommender.tuning.tuned import write_tuned
 
-from .run import Run, run_task, task_output
+from .run import Run, XCom, run_task, task_output
 
 
-def plan() -> dict[str, Any]:
+def plan() -> XCom:
     """Plan the searched parameters and the folds."""
 
-    def body(run: Run) -> dict[str, Any]:
+    def body(run: Run) -> XCom:
         planned = plain(
             steps.plan(
                 run.workspace,
@@ -37,10 +35,10 @@ def plan() -> dict[str, Any]:
     return dict(run_task(body))
 
 
-def ask_next(number: int) -> list[dict[str, Any]]:
+def ask_next(number: int) -> list[XCom]:
     """Return the configurations of a round; none if enough were tried."""
 
-    def body(run: Run) -> list[dict[str, Any]]:
+    def body(run: Run) -> list[XCom]:
         config, results = run.search, _results(run, number - 1)
         first = (number - 1) * config.trials_per_round
         n = min(config.trials_per_round, config.trials - first)
@@ -51,10 +49,10 @@ def ask_next(number: int) -> list[dict[str, Any]]:
     return list(run_task(body))
 
 
-def try_one(number: int, trial: dict[str, Any]) -> dict[str, Any]:
+def try_one(number: int, trial: XCom) -> XCom:
     """Judge one configuration of a round on the splits, one after the other."""
 
-    def body(run: Run) -> dict[str, Any]:
+    def body(run: Run) -> XCom:
         result = plain(
             steps.run_trial(
                 run.workspace,
@@ -71,10 +69,10 @@ def try_one(number: int, trial: dict[str, Any]) -> dict[str, Any]:
     return dict(run_task(body))
 
 
-def choose() -> dict[str, Any]:
+def choose() -> XCom:
     """Compare the best with the defaults, confirmed on a split that the search did not use."""
 
-    def body(run: Run) -> dict[str, Any]:
+    def body(run: Run) -> XCom:
         planned, results = run.output("plan", Plan), _results(run, ROUNDS)
         choice = plain(confirmation.choose(run.workspace, planned, results, base=run.config, search=run.search))
         run.note(choice=choice)

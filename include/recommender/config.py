@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from .errors import ConfigError, DataError
-from .parameters.definition import REMEDY, Section
+from .parameters.definition import REMEDY, ParameterValue, Section
 from .parameters.of_data import EncodeConfig, ParseConfig, QualityConfig
 from .parameters.of_judging import EvaluateConfig, GateConfig
 from .parameters.of_models import PopularityConfig, PriorConfig, TrainConfig
@@ -46,9 +46,9 @@ class RetrainConfig:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     gate: GateConfig = field(default_factory=GateConfig)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, dict[str, ParameterValue]]:
         """The configuration as plain JSON values."""
-        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        plain: dict[str, dict[str, ParameterValue]] = json.loads(json.dumps(dataclasses.asdict(self)))
         return plain
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What can go wrong, and who can mend it.
+"""What can go wrong, and who can fix it.
 
 RecommenderError
 ├── DataError        the input or a stored object is wrong: never retried

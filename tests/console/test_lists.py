@@ -92,7 +92,7 @@ def test_similar_items(candidate, ask):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["recommend", "U1", "--k", "0"], "k=0: expected 1 to 1000"),
         (["recommend", "U1", "--variety", "2"], "variety=2"),
@@ -102,8 +102,8 @@ def test_similar_items(candidate, ask):
         (["similar", "0000000005", "--k", "0"], "k=0"),
     ],
 )
-def test_what_cannot_be_asked_is_an_error_of_one_line(candidate, ask, words, says):
+def test_what_cannot_be_asked_is_an_error_of_one_line(candidate, ask, words, expected):
     status, out, err = ask(*words)
     assert (status, out) == (1, "")
-    assert says in err
+    assert expected in err
     assert len(err.splitlines()) == 1

@@ -16,16 +16,16 @@ from ..conftest import ROOT
 from ..registry.makers import M1, M2, M3, OLD, line, move, publish
 
 
-def test_who_is_the_user_unless_told(registry, ask):
+def test_who_is_the_user_unless_given(registry, ask):
     line(registry, M1, M2)
     _, body = ask("rollback", "--why", "x")
     assert re.fullmatch(r".+@.+", body["who"])
 
 
-def test_errors_are_told_on_stderr_without_a_traceback(registry, run):
+def test_errors_are_reported_on_stderr_without_a_traceback(registry, run):
     line(registry, M1, M2)
     publish(registry, OLD)
-    for argv, says in [
+    for argv, expected in [
         (["show", "m9"], "models/m9: there is no such version"),
         (["promote", OLD, "--why", "x"], "--allow-older"),
         (["rollback", "--to", OLD, "--why", "x"], f"goes to one of {M1}"),
@@ -37,7 +37,7 @@ def test_errors_are_told_on_stderr_without_a_traceback(registry, run):
     ]:
         status, out, err = run(*argv)
         assert (status, out) == (1, ""), argv
-        assert says in err
+        assert expected in err
         assert "Traceback" not in err
     assert registry.channels.read("production").model_id == M2
     assert run("promote", OLD, "--why", "x", "--allow-older")[0] == 0
@@ -120,7 +120,7 @@ def test_the_first_promotion_creates_the_main_channel_and_no_other(registry, run
     assert registry.channels.names() == ["production"]
 
 
-def test_rollback_reads_the_files_unless_told_not_to(registry, run, ask):
+def test_rollback_reads_the_files_unless_asked_not_to(registry, run, ask):
     line(registry, M1, M2, M3)
     key = f"models/{M2}/judged_prior.npy"
     whole = registry.objects.read(key)
@@ -136,7 +136,7 @@ def test_rollback_reads_the_files_unless_told_not_to(registry, run, ask):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["--why", " "], "argument --why: ' ': expected text of 1 to 4,000 characters"),
         (["--why", "x", "--who", ""], "argument --who: '': expected text of 1 to 200 characters"),
@@ -144,17 +144,17 @@ def test_rollback_reads_the_files_unless_told_not_to(registry, run, ask):
         (["--why", "x", "--who", "y" * 201], "... (201 characters): expected text of 1 to 200 characters"),
     ],
 )
-def test_what_is_kept_for_good_is_bounded(registry, run, capsys, words, says):
+def test_what_is_kept_permanently_is_bounded(registry, run, capsys, words, expected):
     line(registry, M1, M2)
     for command in (["rollback"], ["promote", M1, "--allow-older"]):
         with pytest.raises(SystemExit) as raised:
             run(*command, *words)
-        assert (raised.value.code, says in capsys.readouterr().err) == (2, True)
+        assert (raised.value.code, expected in capsys.readouterr().err) == (2, True)
     assert registry.channels.read("production").move.number == 2
 
 
 @pytest.mark.parametrize("given", [{"who": "", "why": " "}, {"who": "y" * 201, "why": "x" * 4001}])
-def test_what_is_kept_for_good_is_bounded_within_the_library_too(registry, given):
+def test_what_is_kept_permanently_is_bounded_within_the_library_too(registry, given):
     line(registry, M1, M2)
     with pytest.raises(ConfigError) as caught:
         registry.rollback("production", by=Actor(**given))

@@ -26,7 +26,7 @@ def test_list_shows_the_newest_first_and_who_points_to_what(registry, run, ask):
     ]
 
 
-def test_list_tells_of_a_damaged_manifest_and_goes_on(registry, run):
+def test_list_reports_a_damaged_manifest_and_goes_on(registry, run):
     line(registry, M1)
     registry.objects.write("models/bad/manifest.json", b"{}")
     registry.objects.write("models/unfinished/fold.json", b"{}")
@@ -70,7 +70,7 @@ def test_show_and_card_take_a_channel_for_a_version(registry, run, ask):
     assert ask("card", M1)[1] == {"model_id": M1, "card": "# Model m1\n"}
 
 
-def test_retire_deletes_only_when_told_to_and_show_still_knows_what_it_was(registry, run, ask):
+def test_retire_deletes_only_when_asked_to_and_show_still_knows_what_it_was(registry, run, ask):
     line(registry, M1, M2, M3)
     rule = ["--keep-newest", "0", "--keep-moves", "0"]
     status, out, _ = run("retire", *rule)

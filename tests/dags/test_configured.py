@@ -81,7 +81,7 @@ def test_a_run_gives_up_on_a_snapshot_that_does_not_land(deployment, s3, monkeyp
 
 @pytest.fixture
 def topic(s3_endpoint, deployment, monkeypatch):
-    """A topic that the DAG tells; returns what reads the next message from a queue that hears it."""
+    """A topic that the DAG publishes to; returns what reads the next message from a queue that hears it."""
     about = {
         "endpoint_url": s3_endpoint,
         "region_name": "us-east-1",
@@ -101,7 +101,7 @@ def topic(s3_endpoint, deployment, monkeypatch):
     return messages
 
 
-def run_and_tell(logical_date=NOON):
+def run_and_notify(logical_date=NOON):
     """Run, then call back as the DAG processor does: `dag.test` calls back with a DAG that cannot render templates."""
     run, _ = run_dag(logical_date)
     assert run.state == "failed"
@@ -110,28 +110,28 @@ def run_and_tell(logical_date=NOON):
     return run
 
 
-def test_nobody_is_told_unless_somebody_is_named(airflow_database):
+def test_nobody_is_reported_unless_somebody_is_named(airflow_database):
     assert load_dag().on_failure_callback is None
 
 
-def test_a_hold_is_told_with_its_table(topic, s3):
+def test_a_hold_is_reported_with_its_table(topic, s3):
     put_snapshot(s3, "2018-08-27", worlds.packed(REVIEWS[-300:]))
-    run = run_and_tell()
+    run = run_and_notify()
     (message,) = topic()
     assert message["Subject"].startswith("recommender_retrain: HOLD (")
     assert report_of(s3, run)["table"] in message["Message"]
     assert "/report.html" in message["Message"]
 
 
-def test_an_error_is_told_with_its_message(topic, s3):
+def test_an_error_is_reported_with_its_message(topic, s3):
     put_snapshot(s3, "2018-08-20", worlds.packed(REVIEWS)[:-2000])
-    run_and_tell(NOON.replace(month=8, day=21))
+    run_and_notify(NOON.replace(month=8, day=21))
     (message,) = topic()
     assert "ERROR" in message["Subject"]
     assert "reviews.jsonl.gz: truncated" in message["Message"]
 
 
-def test_a_run_without_a_report_is_told_too(topic):
+def test_a_run_without_a_report_is_reported_too(topic):
     dag = load_dag()
     dag.on_failure_callback({"dag": dag, "run_id": "manual__never began", "reason": "task_failure"})
     (message,) = topic()
@@ -149,5 +149,5 @@ def test_a_notifier_that_fails_keeps_no_other_from_telling(topic, s3, monkeypatc
     monkeypatch.delenv("RECOMMENDER_SNS_TOPIC_ARN")
     monkeypatch.setenv("RECOMMENDER_NOTIFIERS", json.dumps([{"class": "no.such.Notifier"}, about]))
     put_snapshot(s3, "2018-08-27", worlds.packed(REVIEWS[-300:]))
-    run_and_tell()
+    run_and_notify()
     assert len(topic()) == 1

@@ -149,7 +149,7 @@ def test_only_reports_are_served(server, stored, path):
     assert b"{}" not in answer.content
 
 
-def test_a_report_that_is_not_there_yet_and_a_wrong_setting_are_told(server, stored, monkeypatch):
+def test_a_report_that_is_not_there_yet_and_a_wrong_setting_are_reported(server, stored, monkeypatch):
     absent = server("viewer", "/recommender/reports/r2/report.html")
     assert (absent.status_code, "no report of this run yet" in absent.text) == (404, True)
     monkeypatch.setenv("RECOMMENDER_ROOT", "")
@@ -175,7 +175,7 @@ def trigger(server, **body):
 
 
 @pytest.mark.parametrize(
-    ("conf", "says"),
+    ("conf", "expected"),
     [
         ({"factors": 0}, "0 is less than the minimum of 1"),
         ({"factors": "many"}, "'many' is not of type 'integer'"),
@@ -187,10 +187,10 @@ def trigger(server, **body):
         ({"channel": "Production!"}, "Invalid input for param channel"),
     ],
 )
-def test_rest_refuses_a_bad_value_as_the_callers_mistake_and_names_it(server, conf, says):
+def test_rest_refuses_a_bad_value_as_the_callers_mistake_and_names_it(server, conf, expected):
     answer = trigger(server, conf=conf)
     assert answer.status_code == 400
-    assert says in answer.json()["detail"]
+    assert expected in answer.json()["detail"]
     (name,) = conf
     assert name in answer.json()["detail"]
 

@@ -85,7 +85,7 @@ def test_an_older_date_fills_the_registry_and_leaves_production_alone(deployment
 
 
 @pytest.mark.slow
-def test_files_of_one_name_in_subfolders_are_told_apart(deployment, s3):
+def test_files_of_one_name_in_subfolders_are_distinguished(deployment, s3):
     put_snapshot(s3, SNAPSHOT, worlds.lines(REVIEWS[:2000]), name="a/part-0.jsonl")
     put_snapshot(s3, SNAPSHOT, b"{oops\n" * 100 + worlds.lines(REVIEWS[2000:]), name="b/part-0.jsonl")
     run, states = run_dag()
@@ -139,7 +139,7 @@ def _strangers(s3):
 
 
 @pytest.mark.parametrize(
-    ("put", "conf", "task", "kind", "says"),
+    ("put", "conf", "task", "kind", "expected"),
     [
         (_truncated, {}, "parse_reviews", "DataError", "reviews.jsonl.gz: truncated"),
         (_no_usable_line, {}, "parse_reviews", "DataError", "no known layout"),
@@ -151,7 +151,7 @@ def _strangers(s3):
     ],
 )
 @pytest.mark.slow
-def test_bad_input_fails_the_earliest_task_that_can_know(deployment, s3, put, conf, task, kind, says):
+def test_bad_input_fails_the_earliest_task_that_can_know(deployment, s3, put, conf, task, kind, expected):
     put(s3)
     run, states = run_dag(**conf)
     assert run.state == "failed"
@@ -159,12 +159,12 @@ def test_bad_input_fails_the_earliest_task_that_can_know(deployment, s3, put, co
     assert states["write_report"] == "success"
     error = report_of(s3, run)["error"]
     assert (error["task"], error["kind"]) == (task, kind)
-    assert says in error["message"]
+    assert expected in error["message"]
     assert keys(s3, "models/") == keys(s3, "channels/") == []
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "expected"),
     [
         ("RECOMMENDER_ROOT", "s3://no-such-bucket/shop", "the bucket does not exist"),
         ("RECOMMENDER_ROOT", "", "RECOMMENDER_ROOT is not set"),
@@ -173,11 +173,13 @@ def test_bad_input_fails_the_earliest_task_that_can_know(deployment, s3, put, co
     ],
 )
 @pytest.mark.slow
-def test_a_wrong_setting_fails_the_first_task_without_retries(deployment, s3, monkeypatch, capfd, name, value, says):
+def test_a_wrong_setting_fails_the_first_task_without_retries(
+    deployment, s3, monkeypatch, capfd, name, value, expected
+):
     monkeypatch.setenv(name, value)
     run, states = run_dag()
     assert (run.state, states["resolve_snapshot"]) == ("failed", "failed")
-    assert says in "".join(capfd.readouterr())
+    assert expected in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_the_form_rejects_a_wrong_parameter(deployment, conf):
 
 
 @pytest.mark.parametrize(
-    ("conf", "says"),
+    ("conf", "expected"),
     [
         ({"factor": 3}, "factor: there is no such parameter"),
         ({"as_of": "2018-02-31"}, "as_of='2018-02-31': expected a date"),
@@ -199,12 +201,12 @@ def test_the_form_rejects_a_wrong_parameter(deployment, conf):
     ],
 )
 @pytest.mark.slow
-def test_what_the_form_lets_through_is_named_in_the_report(deployment, s3, conf, says):
+def test_what_the_form_lets_through_is_named_in_the_report(deployment, s3, conf, expected):
     run, states = run_dag(**conf)
     assert (states["resolve_snapshot"], states["write_report"]) == ("failed", "success")
     error = report_of(s3, run)["error"]
     assert (error["task"], error["kind"]) == ("resolve_snapshot", "ConfigError")
-    assert says in error["message"]
+    assert expected in error["message"]
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def api_server(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("component", "status", "says"),
+    ("component", "status", "expected"),
     [
         ("metadatabase", 0, "healthy"),
         ("scheduler", 1, "unhealthy"),
@@ -50,9 +50,9 @@ def api_server(monkeypatch):
         ("dag_processor", 1, "never seen"),
     ],
 )
-def test_tells_the_verdict_of_the_api_server(api_server, capsys, component, status, says):
+def test_reports_the_verdict_of_the_api_server(api_server, capsys, component, status, expected):
     assert health.main([component]) == status
-    assert capsys.readouterr().out == f"{component}: {says}\n"
+    assert capsys.readouterr().out == f"{component}: {expected}\n"
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (200, b"<html>")])

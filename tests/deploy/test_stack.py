@@ -44,12 +44,12 @@ def plain(variables):
 
 
 def test_every_container_of_airflow_has_the_environment_of_the_description():
-    told = of_the_image() | environment("scheduler")
+    written = of_the_image() | environment("scheduler")
     described = CONTAINERS.environment() | SERVER.environment() | STORE.boto3()
-    assert plain(told) | plain(described) == plain(told)
-    other = told.keys() - described.keys() - {*stack.SETTINGS}
+    assert plain(written) | plain(described) == plain(written)
+    other = written.keys() - described.keys() - {*stack.SETTINGS}
     assert other == {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
-    assert all(told[name] == "" for name in {*stack.SETTINGS} - described.keys())
+    assert all(written[name] == "" for name in {*stack.SETTINGS} - described.keys())
 
 
 def test_a_laptop_differs_from_the_containers_in_values_and_in_what_a_container_says_otherwise(tmp_path):

@@ -1,4 +1,4 @@
-"""The Python of README and of docs/recommendations.md runs as it stands there."""
+"""The Python of README and of docs/recommendations.md runs as it is printed there."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Versions that stand in several places agree: Airflow, Python, the images, the project."""
+"""Versions that are written in several places agree: Airflow, Python, the images, the project."""
 
 import re
 import tomllib

@@ -55,7 +55,7 @@ def test_the_rule_that_is_used_chooses_what_a_training_learns():
     assert chosen == (learned.half_life_days, learned.power) != own
     # Where too few users are there to learn from, nothing is.
     assert Split(None, split.holdout).chosen(CONFIG, 0.0) == own
-    told = report([split, Split(None, split.holdout)], CONFIG)
+    output = report([split, Split(None, split.holdout)], CONFIG)
     both = np.concatenate([split.holdout[chosen], split.holdout[own]]).mean()
-    (row,) = (line for line in told.splitlines() if line.startswith("1.645"))
+    (row,) = (line for line in output.splitlines() if line.startswith("1.645"))
     assert (row.split()[2], row.split()[5]) == (f"{both:.4f}", "1")

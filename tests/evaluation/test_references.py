@@ -54,8 +54,8 @@ def test_the_refusal_names_the_version_and_how_far_below_it_the_candidate_is():
 
 
 def test_a_promotion_below_the_champion_is_not_headlined_as_better_than_popularity_alone():
-    told = verdict_sentence(judged(0.1755, champion=0.18))
-    assert told.startswith("PROMOTE: 2.5 % below the champion, within tolerance; better than popularity, all time by")
+    output = verdict_sentence(judged(0.1755, champion=0.18))
+    assert output.startswith("PROMOTE: 2.5 % below the champion, within tolerance; better than popularity, all time by")
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def story(s3_endpoint, zygote, tmp_path_factory):
     server, script = proxy.serve(s3_endpoint)
     direct = workspace_at(s3_endpoint, str(folder / "direct"))
     direct.root.client.create_bucket(Bucket=BUCKET)
-    told = Story(direct, f"http://127.0.0.1:{server.server_address[1]}", script, zygote, folder)
-    told.tell()
-    yield told
+    story = Story(direct, f"http://127.0.0.1:{server.server_address[1]}", script, zygote, folder)
+    story.run()
+    yield story
     server.shutdown()
     server.server_close()
 

@@ -1,4 +1,4 @@
-"""An HTTP server between a client and the S3 server, which misbehaves on purpose and as often as it is told."""
+"""An HTTP server between a client and the S3 server, which misbehaves on purpose and as often as a test asks."""
 
 import http.client
 import re

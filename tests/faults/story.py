@@ -1,4 +1,4 @@
-"""A run over a store that a champion stands in already, stage by stage, each with the state of the bucket before it."""
+"""A run over a store that holds a champion already, stage by stage, each with the state of the bucket before it."""
 
 import contextlib
 import hashlib
@@ -43,7 +43,7 @@ class Chapter:
 
 @dataclass
 class Story:
-    """The second of two runs, and the means to tell any stage of it again."""
+    """The second of two runs, and the means to run any stage of it again."""
 
     direct: Workspace
     endpoint: str
@@ -53,7 +53,7 @@ class Story:
     chapters: dict[str, Chapter] = field(default_factory=dict)
     contents: dict[str, bytes] = field(default_factory=dict)
 
-    def tell(self) -> None:
+    def run(self) -> None:
         """Two undisturbed runs; the chapters are of the second."""
         self._put_snapshot("2018-07-02", worlds.before(REVIEWS, "2018-07-02"))
         self._put_snapshot("2018-08-27", REVIEWS)

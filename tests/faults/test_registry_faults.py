@@ -25,22 +25,22 @@ def direct(s3):
     return Registry(ObjectStore(s3, BUCKET, "shop"))
 
 
-def told(registry):
+def moves_of(registry):
     return [(row.number, row.to_model) for row in registry.channels.history("production")]
 
 
-def test_a_rollback_that_is_killed_between_pointer_and_history_is_seen_and_told_by_the_next(faulty, direct):
+def test_a_rollback_that_is_killed_between_pointer_and_history_is_seen_and_reported_by_the_next(faulty, direct):
     workspace, script = faulty
     line(direct, M1, M2)
     script.faults = [Fault("PUT", "production/history/0*3-", "500", times=3)]
     with pytest.raises(TransientError):
         workspace.registry.rollback("production", by=BY)
     expected = [(1, M1), (2, M2), (3, M1)]
-    assert told(direct) == expected  # from the pointer
+    assert moves_of(direct) == expected  # from the pointer
     assert len(list(direct.objects.walk("channels/production/history/"))) == 2
     publish(direct, M4)
     move(direct, M4)
-    assert told(direct) == [*expected, (4, M4)]
+    assert moves_of(direct) == [*expected, (4, M4)]
     assert len(list(direct.objects.walk("channels/production/history/"))) == 4
 
 
@@ -50,7 +50,7 @@ def test_a_pointer_write_that_fails_for_a_moment_is_written_again(faulty, kind):
     line(workspace.registry, M1, M2)
     script.faults = [Fault("PUT", POINTER, kind, times=3)]
     assert workspace.registry.rollback("production", by=BY).model_id == M1
-    assert told(workspace.registry) == [(1, M1), (2, M2), (3, M1)]
+    assert moves_of(workspace.registry) == [(1, M1), (2, M2), (3, M1)]
 
 
 @pytest.mark.parametrize("kind", ["409", "500"])
@@ -60,7 +60,7 @@ def test_a_pointer_write_that_fails_for_good_moves_nothing(faulty, kind):
     script.faults = [Fault("PUT", POINTER, kind, times=99)]
     with pytest.raises(TransientError, match=r"channels/production\.json"):
         workspace.registry.rollback("production", by=BY)
-    assert told(workspace.registry) == [(1, M1), (2, M2)]
+    assert moves_of(workspace.registry) == [(1, M1), (2, M2)]
 
 
 def test_a_first_promotion_whose_every_answer_is_lost_counts_once(faulty):
@@ -68,10 +68,10 @@ def test_a_first_promotion_whose_every_answer_is_lost_counts_once(faulty):
     publish(workspace.registry, M1)
     script.faults = [Fault("PUT", POINTER, "lost", times=2)]
     assert move(workspace.registry, M1).model_id == M1
-    assert told(workspace.registry) == [(1, M1)]
+    assert moves_of(workspace.registry) == [(1, M1)]
 
 
-def test_who_loses_against_a_write_after_a_lost_one_is_told_who_won(faulty, direct):
+def test_who_loses_against_a_write_after_a_lost_one_learns_who_won(faulty, direct):
     """Ours fails with 500, theirs lands, ours is tried again: it must not win."""
     workspace, script = faulty
     line(direct, M1, M2)
@@ -80,7 +80,7 @@ def test_who_loses_against_a_write_after_a_lost_one_is_told_who_won(faulty, dire
     script.faults.append(Fault("PUT", POINTER, "call", action=lambda: move(direct, M3, why="theirs")))
     with pytest.raises(PreconditionFailed, match=rf"dag moved it to {M3} .*theirs.*Nothing was changed"):
         workspace.registry.rollback("production", by=BY)
-    assert told(direct)[-1] == (3, M3)
+    assert moves_of(direct)[-1] == (3, M3)
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_a_promotion_whose_answer_is_lost_is_not_taken_for_somebody_elses(faulty
     assert [entry.to_model for entry in channels.history("production")] == ["m1"]
 
 
-def test_a_move_killed_before_its_history_is_told_is_told_later(faulty):
+def test_a_move_killed_before_its_history_is_appended_is_appended_later(faulty):
     workspace, script = faulty
     channels = Channels(workspace.root)
     script.faults = [Fault("PUT", "production/history/", "500", times=3)]
@@ -124,7 +124,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_says_so(faulty, s3):
 
 
 @pytest.mark.parametrize(("kind", "error"), [("503", TransientError), ("403", ConfigError)])
-def test_an_upload_that_fails_names_the_object_and_who_can_mend_it(faulty, tmp_path, kind, error):
+def test_an_upload_that_fails_names_the_object_and_who_can_fix_it(faulty, tmp_path, kind, error):
     workspace, script = faulty
     (tmp_path / "a").write_bytes(BODY)
     script.faults = [Fault("PUT", "/shop/a", kind, times=99)]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 POINTER = r"channels/production\.json"
 
 
-def told(handle):
+def outcome_of(handle):
     """Without what says who was first."""
     return {name: value for name, value in handle.items() if name not in {"fresh", "why"}}
 
@@ -43,7 +43,7 @@ def test_a_run_that_is_delivered_twice(story, tmp_path, stage, held):
         expected = story.chapters[stage]
         handles = [done["handle"], quick["handle"], expected.handle]
         assert handles[1] == handles[2]
-        assert handles[0] == handles[2] or told(handles[0]) == told(handles[2])
+        assert handles[0] == handles[2] or outcome_of(handles[0]) == outcome_of(handles[2])
         assert story.problems() == []
         assert essence(story.bucket()) == essence(expected.after)
 

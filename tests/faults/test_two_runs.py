@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_run_that_publishes_the_model_of_another_in_that_moment_leaves_it_whole(story):
-    """Their manifest is there when ours comes; what the runs tell of themselves differs."""
+    """Their manifest is there when ours comes; what the runs record of themselves differs."""
     handles = story.chapters["upload_model"].handles
 
     def theirs():

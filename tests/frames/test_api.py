@@ -63,8 +63,8 @@ def test_every_function_is_typed_and_has_an_example(name):
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_the_docstring_names_every_column(name):
-    told = getattr(frames, name).__doc__.partition("Returns")[2].partition("Raises")[0]
-    listed = re.findall(r"^    - ([\w, ]+) :", told, flags=re.MULTILINE)
+    output = getattr(frames, name).__doc__.partition("Returns")[2].partition("Raises")[0]
+    listed = re.findall(r"^    - ([\w, ]+) :", output, flags=re.MULTILINE)
     columns = [column for line in listed for column in line.split(", ")]
     assert set(COLUMNS[name]) <= set(columns)
     assert len(columns) == len(set(columns))

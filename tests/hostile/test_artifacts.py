@@ -36,6 +36,8 @@ MANIFEST = {
     "lineage": {},
 }
 
+TRAINED = {"start": "cold", "iterations": 1, "loss": 0.5, "seconds_per_iteration": [0.1]}
+
 
 def signed(body):
     """A manifest with the checksum that belongs to it."""
@@ -304,7 +306,7 @@ def test_factors_that_are_no_array_are_refused(workspace, raw):
     def make(directory):
         (directory / "item_factors.npy").write_bytes(raw)
 
-    made = made_by(workspace, make, "train_als", {"start": "cold", "seconds_per_iteration": [0.1]})
+    made = made_by(workspace, make, "train_als", TRAINED)
     with pytest.raises(DataError, match=r"item_factors.npy: "):
         fit.load_factors(workspace, made)
 
@@ -342,7 +344,7 @@ def test_a_verdict_and_a_judgement_are_typed(workspace):
 def test_a_file_that_an_artifact_lacks_is_named(workspace):
     prior = {"power": 0.5, "half_life_days": 30.0, "why": "", "judged_users": 1, "tried": []}
     for stage, counts, read in (
-        ("train_als", {"start": "cold", "seconds_per_iteration": [0.1]}, fit.load_factors),
+        ("train_als", TRAINED, fit.load_factors),
         ("fit_popularity", {"names": ["popularity_all_time"]}, fit.load_popularity),
         ("learn_prior", {"prior": prior}, fit.load_prior),
     ):

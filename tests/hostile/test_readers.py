@@ -197,7 +197,7 @@ def test_what_is_no_document_is_refused(workspace, reader):
 
 
 def test_what_is_refused_is_named_with_what_to_do(workspace):
-    for reader, says in (
+    for reader, expected in (
         (manifest, "manifest.json: .*Delete the folder"),
         (tuned, "tuned/.*json: .*run recommender_tune again"),
         (run_record, "run.json: .*Delete it"),
@@ -206,7 +206,7 @@ def test_what_is_refused_is_named_with_what_to_do(workspace):
     ):
         key, read = reader(workspace)
         workspace.root.write(key, b'{"format": 2, "as_of": 3}')
-        with pytest.raises(DataError, match=f"(?s){says}"):
+        with pytest.raises(DataError, match=f"(?s){expected}"):
             read()
         workspace.root.delete([key])
 

@@ -36,11 +36,11 @@ COPIES = Copies("s3://shop/reports/r/report.html", Path("report.html"), None)
 
 
 def test_the_command_it_names_is_one_that_finds_the_local_s3():
-    told = ending(REPORT, COPIES, "m0")
-    assert "production still points to m0; not moved: m1 was rolled back by ann (wrong)." in told
-    assert told.splitlines()[-5].endswith("To bring it back: make registry ARGS='promote m1 --why ...'")
-    assert "python -m" not in told
-    assert "Result:  PROMOTE: 2.7 % below the champion, within tolerance; better than popularity, 30 days by" in told
+    output = ending(REPORT, COPIES, "m0")
+    assert "production still points to m0; not moved: m1 was rolled back by ann (wrong)." in output
+    assert output.splitlines()[-5].endswith("To bring it back: make registry ARGS='promote m1 --why ...'")
+    assert "python -m" not in output
+    assert "Result:  PROMOTE: 2.7 % below the champion, within tolerance; better than popularity, 30 days by" in output
 
 
 def test_a_tuned_configuration_is_named_where_something_of_it_was_used():

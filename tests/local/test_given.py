@@ -144,11 +144,11 @@ SPECIAL = {
 
 
 @pytest.mark.parametrize("wanted", ["x.json", ".", "*.json"])
-@pytest.mark.parametrize(("says", "make"), SPECIAL.items(), ids=SPECIAL)
-def test_what_is_no_file_is_named(says, make, wanted):
+@pytest.mark.parametrize(("expected", "make"), SPECIAL.items(), ids=SPECIAL)
+def test_what_is_no_file_is_named(expected, make, wanted):
     put("good.json")
     make(Path("x.json"))
-    with pytest.raises(ConfigError, match=rf"x\.json: {says}"):
+    with pytest.raises(ConfigError, match=rf"x\.json: {expected}"):
         find(wanted, "REVIEWS")
 
 
@@ -214,10 +214,10 @@ def test_names_of_jobs_and_systems_are_left_out_and_named(capsys):
     put("out/_SUCCESS", "out/year=2018/part-0.json", "out/year=2019/part-0.json", "out/README.md", "out/r.csv.gz")
     expected = ["part-0.json", "year=2018/part-0.json", "year=2019/part-0.json"]
     assert names("out") == expected
-    told = capsys.readouterr().out
-    assert "left out: ._part-0.json, .part-0.json.crc, _SUCCESS, _temporary/ (names that begin with _ or ." in told
-    assert "left out: README.md (its name does not end in" in told
-    assert "left out: r.csv.gz (CSV; python -m local.ratings makes reviews of ratings)" in told
+    output = capsys.readouterr().out
+    assert "left out: ._part-0.json, .part-0.json.crc, _SUCCESS, _temporary/ (names that begin with _ or ." in output
+    assert "left out: README.md (its name does not end in" in output
+    assert "left out: r.csv.gz (CSV; python -m local.ratings makes reviews of ratings)" in output
     assert names("out/*") == expected
     assert names("out/**/*.json") == expected
     assert "_temporary/0/task_1/part-0.json" in capsys.readouterr().out
@@ -243,13 +243,13 @@ def test_a_file_that_is_given_again_is_read_once_with_a_line(again, capsys):
     Path("link.json").symlink_to("x.json")
     os.link("x.json", "hard.json")
     (file,) = find(f"x.json {again}", "REVIEWS")
-    told = capsys.readouterr().out
-    assert "read once" in told
+    output = capsys.readouterr().out
+    assert "read once" in output
     assert (file,) == tuple(find(f"{again} x.json", "REVIEWS"))
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "expected"),
     [
         ("ratings.csv", b"U1,B1,5.0,1400000000\n", r"ratings\.csv \(CSV; python -m local\.ratings"),
         ("ratings.csv.gz", b"\x1f\x8b", r"ratings\.csv\.gz \(CSV; python -m local\.ratings"),
@@ -258,9 +258,9 @@ def test_a_file_that_is_given_again_is_read_once_with_a_line(again, capsys):
         ("notes.txt", b"hello\n", r"Its first line begins 'hello'"),
     ],
 )
-def test_a_file_of_another_ending_is_named_with_what_it_is(name, content, says):
+def test_a_file_of_another_ending_is_named_with_what_it_is(name, content, expected):
     Path(name).write_bytes(content)
-    with pytest.raises(ConfigError, match=rf"(?s)matches 1 file\(s\), none of which is a review file.*{says}"):
+    with pytest.raises(ConfigError, match=rf"(?s)matches 1 file\(s\), none of which is a review file.*{expected}"):
         find(name, "REVIEWS")
 
 

@@ -270,38 +270,21 @@ def test_http_2_is_not_spoken(server):
     assert KEPT not in answer
 
 
-def test_a_presigned_address_serves_until_it_expires_and_nothing_else(server):
-    url = server.client().generate_presigned_url("get_object", {"Bucket": store.BUCKET, "Key": "it"}, ExpiresIn=60)
-    path = url.removeprefix(server.endpoint)
-    assert ask(server, path=path)[2] == KEPT
-    assert ask(server, path=path, headers={"Sec-Fetch-Site": "none"})[0] == 403
-    for changed in (
-        path.replace("/it?", "/it2?"),
-        path.replace("Expires=60", "Expires=600"),
-        path + "&X-Amz-Expires=600",
-        path[:-1] + ("0" if path[-1] != "0" else "1"),
-    ):
-        assert ask(server, path=changed)[0] == 403
-    assert ask(server, "DELETE", path)[0] == 403
-
-
-def test_nothing_is_added_to_a_presigned_address(server):
-    url = server.client().generate_presigned_url("put_object", {"Bucket": store.BUCKET, "Key": "theirs"}, ExpiresIn=60)
-    source = {"x-amz-copy-source": f"/{store.BUCKET}/it"}
-    status, _, body = ask(server, "PUT", url.removeprefix(server.endpoint), headers=source)
+@pytest.mark.parametrize(("verb", "call"), [("GET", "get_object"), ("PUT", "put_object")])
+def test_a_presigned_address_is_refused(server, verb, call):
+    url = server.client().generate_presigned_url(call, {"Bucket": store.BUCKET, "Key": "it"}, ExpiresIn=60)
+    status, _, body = ask(server, verb, url.removeprefix(server.endpoint))
     assert status == 403
-    assert b"does not cover the header x-amz-copy-source" in body
+    assert b"not signed with AWS Signature Version 4" in body
 
 
 @pytest.mark.parametrize("key", ["a b", "ä/日本", "a+b&c=d", "~x", "a//b", "/lead", "%41", "a?b#c", "a'(b)*!,;:@$"])
-def test_every_key_can_be_written_listed_read_and_presigned(server, key):
+def test_every_key_can_be_written_listed_and_read(server, key):
     s3 = server.client()
     s3.put_object(Bucket=store.BUCKET, Key=f"keys/{key}", Body=key.encode(), Metadata={"m": "a  b"})
     listed = s3.list_objects_v2(Bucket=store.BUCKET, Prefix=f"keys/{key}")["Contents"]
     assert f"keys/{key}" in {row["Key"] for row in listed}
     assert s3.get_object(Bucket=store.BUCKET, Key=f"keys/{key}")["Body"].read() == key.encode()
-    url = s3.generate_presigned_url("get_object", {"Bucket": store.BUCKET, "Key": f"keys/{key}"})
-    assert ask(server, path=url.removeprefix(server.endpoint))[2] == key.encode()
 
 
 def test_what_s3_clients_do_goes_through(server, tmp_path):

@@ -1,4 +1,4 @@
-"""Ctrl-C in `make run`: no task begins after it, and what is told of model and channel is what the store holds."""
+"""Ctrl-C in `make run`: no task begins after it, and what is printed of model and channel is what the store holds."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from local import children, processes, run, store
 from local.environment import PROJECT
 from local.home import Home
 from local.processes import RUN_MODULE
-from local.standing import Standing, left_behind
+from local.published import Published, left_behind
 
 from .. import worlds
 from ..conftest import HOME
@@ -79,17 +79,17 @@ def interrupted(home, port, when):
         return seen, rest.partition("Stopping ...")[2]
 
 
-def root_of(told):
-    """The run's root, from the lines that tell where its reviews lie."""
-    return told.partition("snapshots/")[0].rpartition(" ")[2]
+def root_of(output):
+    """The run's root, from the lines that say where its reviews are."""
+    return output.partition("snapshots/")[0].rpartition(" ")[2]
 
 
 @pytest.mark.parametrize("task", ["refit", "promote_model"])
-def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_it_is_told_to_be(home, port, task):
+def test_no_task_begins_after_ctrl_c_and_the_channel_is_where_the_message_says(home, port, task):
     before, after = interrupted(home, port, f"{task} begins")
     assert "begins" not in after
     with home.own("a test"), store.serve(home, port) as server:
-        now = Standing.read(ObjectStore.at(server.client(), root_of(before)), "production")
+        now = Published.read(ObjectStore.at(server.client(), root_of(before)), "production")
     assert (f"production points to {now.move.to_model}" if now.move else "production points nowhere yet") in after
     assert all(name in after for name in now.versions)
     if task == "refit":
@@ -107,16 +107,16 @@ def test_a_run_whose_make_run_is_killed_ends_with_it(home, port):
         assert (len(gone), alive) == (1, [])
         assert "begins" not in process.stdout.read()
     with home.own("a test"), store.serve(home, port) as server:
-        now = Standing.read(ObjectStore.at(server.client(), root_of(before)), "production")
+        now = Published.read(ObjectStore.at(server.client(), root_of(before)), "production")
     assert now.versions == frozenset()
 
 
-def test_what_was_there_before_is_not_told_to_be_of_the_run():
-    before = Standing("production", None, frozenset({"old"}))
+def test_what_was_there_before_is_not_attributed_to_the_run():
+    before = Published("production", None, frozenset({"old"}))
     assert "no new one was published" in left_behind(before, before)
-    told = left_behind(before, Standing("production", None, frozenset({"old", "new"})))
-    assert "new was published" in told
-    assert "old" not in told
+    output = left_behind(before, Published("production", None, frozenset({"old", "new"})))
+    assert "new was published" in output
+    assert "old" not in output
 
 
 def test_ctrl_c_after_the_run_has_ended_says_nothing_of_what_it_did(tmp_path, port, monkeypatch, capsys):
@@ -127,7 +127,7 @@ def test_ctrl_c_after_the_run_has_ended_says_nothing_of_what_it_did(tmp_path, po
         os.kill(os.getpid(), signal.SIGINT)
         end(*processes, **more)
 
-    # A run that published, told so, and ended; then Ctrl-C while the server, a real one, is being stopped.
+    # A run that published, said so, and ended; then Ctrl-C while the server, a real one, is being stopped.
     monkeypatch.setattr(run, "_run_dag", lambda *_: 0)
     monkeypatch.setattr(children, "stop", interrupted_end)
     (tmp_path / "reviews.json").write_bytes(worlds.lines(worlds.reviews(n_users=2)))
@@ -139,8 +139,8 @@ def test_ctrl_c_after_the_run_has_ended_says_nothing_of_what_it_did(tmp_path, po
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    told = capsys.readouterr().out.partition("Stopping ...")[2]
-    assert "nothing was published" not in told
-    assert "what it told of model and channel stands" in told
+    output = capsys.readouterr().out.partition("Stopping ...")[2]
+    assert "nothing was published" not in output
+    assert "what it printed about model and channel is right" in output
     assert not Home(local).leftovers()
     assert not store.serves(f"http://{store.HOST}:{port}")

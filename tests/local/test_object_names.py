@@ -44,7 +44,7 @@ CLASHING = [
 
 
 @pytest.mark.parametrize("names", CLASHING)
-def test_names_that_come_too_near_are_told_apart(names):
+def test_names_that_come_too_near_are_distinguished(names):
     found = object_names(files(*names))
     assert len({folded(name) for name in found}) == len(names)
 

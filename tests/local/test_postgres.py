@@ -54,13 +54,13 @@ def test_starts_whether_or_not_the_path_reaches_the_administration_commands(fold
 
 
 @ROOT_ONLY
-def test_a_machine_without_useradd_is_told_what_is_needed(folder):
+def test_a_machine_without_useradd_gets_a_message_with_what_is_needed(folder):
     unknown = (
         "import pwd\npwd.getpwnam = lambda name: {}[name]\nfrom local import postgres\npostgres.ADMINISTRATION = ()\n"
     )
-    told = start(folder, unknown + START, PATH="/nowhere")
-    assert "PostgreSQL did not start" in told
-    assert "`useradd`" in told
+    output = start(folder, unknown + START, PATH="/nowhere")
+    assert "PostgreSQL did not start" in output
+    assert "`useradd`" in output
 
 
 def test_a_folder_that_it_cannot_use_is_named(folder):

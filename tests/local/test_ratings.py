@@ -70,10 +70,10 @@ def test_the_unit_of_the_times_and_the_columns_are_said_for_each_file(capsys):
     Path("s.csv").write_text(TEXT)
     Path("ms.csv").write_text("user_id,parent_asin,rating,timestamp\nA3,B1,5.0,1404172800123\n")
     assert len(convert("s.csv", "ms.csv")) == 3
-    told = capsys.readouterr().out
-    assert "s.csv: times are in seconds; columns are user,item,rating,time" in told
-    assert "ms.csv: times are in milliseconds" in told
-    assert "3 ratings: out.jsonl.gz" in told
+    output = capsys.readouterr().out
+    assert "s.csv: times are in seconds; columns are user,item,rating,time" in output
+    assert "ms.csv: times are in milliseconds" in output
+    assert "3 ratings: out.jsonl.gz" in output
 
 
 def test_an_unknown_first_line_is_said_to_be_taken_for_names(capsys):
@@ -114,14 +114,14 @@ BAD_LINES = {
 }
 
 
-@pytest.mark.parametrize(("line", "says"), BAD_LINES.values(), ids=BAD_LINES)
-def test_a_bad_line_is_named_and_what_was_there_before_stays(capsys, line, says):
+@pytest.mark.parametrize(("line", "expected"), BAD_LINES.values(), ids=BAD_LINES)
+def test_a_bad_line_is_named_and_what_was_there_before_stays(capsys, line, expected):
     Path("ratings.csv").write_text(f"{TEXT}{line}\n")
     Path("out.jsonl.gz").write_bytes(b"earlier")
-    told = refused(capsys, "ratings.csv", "out.jsonl.gz")
-    assert "\x1b" not in told
-    (found,) = [each for each in [told.partition("Error: ratings.csv, ")[2]] if each]
-    assert re.match(says, found), told
+    output = refused(capsys, "ratings.csv", "out.jsonl.gz")
+    assert "\x1b" not in output
+    (found,) = [each for each in [output.partition("Error: ratings.csv, ")[2]] if each]
+    assert re.match(expected, found), output
     assert Path("out.jsonl.gz").read_bytes() == b"earlier"
 
 
@@ -150,18 +150,18 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize(("data", "says"), FILES.values(), ids=FILES)
-def test_a_file_that_holds_no_ratings_is_named(capsys, data, says):
+@pytest.mark.parametrize(("data", "expected"), FILES.values(), ids=FILES)
+def test_a_file_that_holds_no_ratings_is_named(capsys, data, expected):
     Path("r.csv").write_bytes(data)
-    told = refused(capsys, "r.csv", "out.jsonl.gz")
-    assert told.startswith("Error: r.csv")
-    assert re.search(says, told), told
+    output = refused(capsys, "r.csv", "out.jsonl.gz")
+    assert output.startswith("Error: r.csv")
+    assert re.search(expected, output), output
 
 
 def test_names_that_contradict_the_columns_are_refused(capsys):
     Path("r.csv").write_text("asin,user_id,rating,timestamp\nB1,A1,4,1404172800\n")
-    told = refused(capsys, "r.csv", "out.jsonl.gz", "--columns", "user,item,rating,time")
-    assert "line 1: its first line says 'asin,user_id,rating,timestamp', --columns says user,item,rating,time" in told
+    output = refused(capsys, "r.csv", "out.jsonl.gz", "--columns", "user,item,rating,time")
+    assert "line 1: its first line says 'asin,user_id,rating,timestamp', --columns says user,item,rating,time" in output
     assert convert("r.csv", "--columns", "item,user,rating,time") == convert("r.csv")
 
 
@@ -171,7 +171,7 @@ def _folder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "expected"),
     [
         (["none.csv", "out.jsonl.gz"], "none.csv: cannot be read: No such file"),
         (["r.csv", "b.csv"], "b.csv: expected, as the last argument, the file of reviews to write"),
@@ -187,13 +187,13 @@ def _folder() -> None:
         (["r.csv", "out.jsonl.gz", "--delimiter", '"'], "expected one character"),
     ],
 )
-def test_arguments_that_cannot_be_are_named_without_a_traceback(capsys, arguments, says):
+def test_arguments_that_cannot_be_are_named_without_a_traceback(capsys, arguments, expected):
     for name in ("r.csv", "b.csv", "in.json.gz"):
         Path(name).write_text(TEXT)
     Path("link.csv").symlink_to("in.json.gz")
     os.mkfifo("pipe")
     _folder()
-    assert says in refused(capsys, *arguments)
+    assert expected in refused(capsys, *arguments)
     assert Path("b.csv").read_text() == Path("in.json.gz").read_text() == TEXT
 
 
@@ -202,11 +202,11 @@ def test_all_files_of_a_folder_are_read_and_the_others_named(capsys):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(gzip.compress(TEXT.encode()) if name.endswith(".gz") else TEXT.encode())
     assert convert("in", "in/a.csv") == READ * 2
-    told = capsys.readouterr().out
-    assert "left out: ._a.csv (names that begin with _ or ." in told
-    assert "left out: c.json, notes.md (its name does not end in .csv" in told
-    assert "in/a.csv is given 2 times, read once" in told
-    assert "sub/b.csv.gz: 2 ratings" in told
+    output = capsys.readouterr().out
+    assert "left out: ._a.csv (names that begin with _ or ." in output
+    assert "left out: c.json, notes.md (its name does not end in .csv" in output
+    assert "in/a.csv is given 2 times, read once" in output
+    assert "sub/b.csv.gz: 2 ratings" in output
 
 
 def test_an_empty_file_beside_others_is_named(capsys):
@@ -216,7 +216,7 @@ def test_an_empty_file_beside_others_is_named(capsys):
     assert "WARNING: b.csv holds no rating" in capsys.readouterr().out
 
 
-def test_a_long_file_tells_how_far_it_is(capsys, monkeypatch):
+def test_a_long_file_reports_how_far_it_is(capsys, monkeypatch):
     monkeypatch.setattr(ratings, "PROGRESS_EVERY_S", -1.0)
     Path("a.csv").write_text(TEXT)
     convert("a.csv")
@@ -234,6 +234,6 @@ def test_the_same_ratings_give_the_same_bytes(here):
 def test_the_help_shows_an_example(capsys):
     with pytest.raises(SystemExit):
         ratings.main(["--help"])
-    told = capsys.readouterr().out
-    assert "python -m local.ratings Electronics.csv Electronics.jsonl.gz --columns item,user,rating,time" in told
-    assert "make run REVIEWS=Electronics.jsonl.gz" in told
+    output = capsys.readouterr().out
+    assert "python -m local.ratings Electronics.csv Electronics.jsonl.gz --columns item,user,rating,time" in output
+    assert "make run REVIEWS=Electronics.jsonl.gz" in output

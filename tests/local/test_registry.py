@@ -49,9 +49,9 @@ def test_of_two_commands_at_the_same_time_one_waits(home, port):
         )
         for _ in range(2)
     ]
-    told = [process.communicate(timeout=120) for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
-    assert [out.strip() for out, _ in told] == ["[]", "[]"]
+    output = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], output
+    assert [out.strip() for out, _ in output] == ["[]", "[]"]
 
 
 def test_a_command_does_not_wait_for_another_kind_of_owner(home, port):

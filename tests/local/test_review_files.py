@@ -65,6 +65,6 @@ def test_a_file_that_breaks_while_it_is_read_is_named():
 def test_a_name_with_escapes_is_shown_and_not_obeyed(tmp_path, capsys):
     (tmp_path / "a\x1b[2J\u202egpj.json").write_bytes(b"<html>")
     assert run.main(["--reviews", str(tmp_path), "--local", str(tmp_path / ".local")]) == 1
-    told = capsys.readouterr()
-    assert "a\\x1b[2J\\u202egpj.json: is HTML" in told.err
-    assert "\x1b" not in told.out + told.err
+    output = capsys.readouterr()
+    assert "a\\x1b[2J\\u202egpj.json: is HTML" in output.err
+    assert "\x1b" not in output.out + output.err

@@ -1,4 +1,4 @@
-"""What `make run` reads and tells."""
+"""What `make run` reads and prints."""
 
 import gzip
 import json
@@ -46,7 +46,7 @@ def test_reviews_are_found(files, wanted, found):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "says"),
+    ("wanted", "expected"),
     [
         ("no/such/*.gz", "matches no file"),
         ("b.json no.json", r"REVIEWS=no\.json: matches no file"),
@@ -54,8 +54,8 @@ def test_reviews_are_found(files, wanted, found):
         (" ", "blank"),
     ],
 )
-def test_reviews_that_are_not_there_are_refused_before_anything_starts(files, wanted, says, capsys):
-    with pytest.raises(ConfigError, match=says):
+def test_reviews_that_are_not_there_are_refused_before_anything_starts(files, wanted, expected, capsys):
+    with pytest.raises(ConfigError, match=expected):
         uploads.find_reviews(wanted)
     assert run.main(["--reviews", wanted]) == 1
     assert "Error: REVIEWS" in capsys.readouterr().err
@@ -67,15 +67,15 @@ def test_a_conf_that_is_no_object_is_refused(conf):
         wanted.read_conf(conf)
 
 
-def test_all_that_is_wrong_with_a_conf_is_told_before_anything_starts(capsys, tmp_path):
+def test_all_that_is_wrong_with_a_conf_is_reported_before_anything_starts(capsys, tmp_path):
     conf = '{"facters": 8, "factors": "many", "as_of": "yesterday", "channel": "Production!", "windows_days": [30, 0]}'
     assert run.main(["--conf", conf, "--local", str(tmp_path / "none")]) == 1
-    told = capsys.readouterr().err
-    assert "facters: there is no such parameter; did you mean factors? docs/parameters.md lists all" in told
-    assert "factors='many': expected a whole number from 1 to 1,024" in told
-    assert "as_of='yesterday': expected a date or date-time" in told
-    assert "channel='Production!': expected a name" in told
-    assert "windows_days=[30, 0]: not allowed in it: 0; expected a list of" in told
+    output = capsys.readouterr().err
+    assert "facters: there is no such parameter; did you mean factors? docs/parameters.md lists all" in output
+    assert "factors='many': expected a whole number from 1 to 1,024" in output
+    assert "as_of='yesterday': expected a date or date-time" in output
+    assert "channel='Production!': expected a name" in output
+    assert "windows_days=[30, 0]: not allowed in it: 0; expected a list of" in output
     assert not (tmp_path / "none").exists()
 
 
@@ -140,22 +140,24 @@ def test_the_lines_that_were_left_out_are_copied_where_there_are_any(workspace, 
 )
 def test_a_port_that_is_none_is_named(port, shown, capsys):
     assert run.main([f"--s3-port={port}"]) == 1
-    told = capsys.readouterr().err
-    assert f"S3_PORT={shown}: expected a port, a whole number from 1,024 to 65,535" in told
+    output = capsys.readouterr().err
+    assert f"S3_PORT={shown}: expected a port, a whole number from 1,024 to 65,535" in output
 
 
 def test_a_conf_is_checked_without_airflow_which_takes_seconds_to_import():
     code = (
         "import sys\n"
         "from include.recommender.errors import ConfigError\n"
-        "from local.wanted import TUNE, read_conf\n"
-        "for dag in ('recommender_retrain', TUNE):\n"
+        "from local.wanted import read_conf\n"
+        "for dag in ('recommender_retrain', 'recommender_tune'):\n"
         "    try:\n"
         "        read_conf('{\"facters\": 8}', dag)\n"
         "    except ConfigError as error:\n"
         "        print(error)\n"
         "print(sorted({'airflow', 'optuna'} & set(sys.modules)))\n"
     )
-    told = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    assert told.count("did you mean factors?") == 2
-    assert told.splitlines()[-1] == "[]"
+    output = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    ).stdout
+    assert output.count("did you mean factors?") == 2
+    assert output.splitlines()[-1] == "[]"

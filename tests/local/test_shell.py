@@ -36,10 +36,10 @@ def sourced(path, command):
 
 
 def test_a_shell_gets_every_value_unchanged(home):
-    told = environment(home) | {"AIRFLOW__NASTY": NASTY}
-    path = shell.write(home, STORE, told)
+    output = environment(home) | {"AIRFLOW__NASTY": NASTY}
+    path = shell.write(home, STORE, output)
     found = dict(row.split("=", 1) for row in sourced(path, "env -0").split("\0") if row)
-    assert {name: found.get(name) for name in told} == told
+    assert {name: found.get(name) for name in output} == output
 
 
 def test_the_operators_settings_are_in_it(home, monkeypatch):
@@ -60,8 +60,8 @@ def test_the_registrys_commands_need_nothing_else(home, s3_endpoint, s3):
     s3.create_bucket(Bucket=BUCKET)
     store = Store(s3_endpoint, "testing", "testing")
     path = shell.write(home, store, environment(home, store))
-    told = sourced(path, "cd /; python -m include.recommender.console --json list")
-    assert told.strip() == "[]"
+    output = sourced(path, "cd /; python -m include.recommender.console --json list")
+    assert output.strip() == "[]"
 
 
 def test_settings_reach_airflow_except_where_the_stack_decides(home, monkeypatch):

@@ -69,9 +69,9 @@ def test_a_used_port_is_named_with_the_way_to_another(home):
             store.check_port(port, "S3_PORT")
 
 
-def test_a_second_owner_is_told_who_the_first_is(home, other):
-    says = rf"in use by make run, process {other.pid}, since"
-    with pytest.raises(ConfigError, match=says), home.own("make up"):
+def test_a_second_owner_learns_who_the_first_is(home, other):
+    expected = rf"in use by make run, process {other.pid}, since"
+    with pytest.raises(ConfigError, match=expected), home.own("make up"):
         pytest.fail("two owners at once")
     assert home.holder_process().pid == other.pid
 

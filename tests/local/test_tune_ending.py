@@ -1,4 +1,4 @@
-"""How the end of a search is told."""
+"""What the end of a search prints."""
 
 from pathlib import Path
 
@@ -37,39 +37,39 @@ def report(better, **more):
 
 
 def test_the_best_and_the_defaults_are_shown_and_the_command_only_where_it_is_better():
-    told = tune_ending(report(better=True), Path("report.html"))
-    rows = [line.split()[0] for line in told.splitlines() if "alpha" in line]
+    output = tune_ending(report(better=True), Path("report.html"))
+    rows = [line.split()[0] for line in output.splitlines() if "alpha" in line]
     assert rows == ["7", "6", "5", "4", "3", "0"]
-    assert "9 configurations tried, 1 of them stopped early" in told
-    assert "trial 7 is better than the defaults" in told
-    assert "+0.0100, 95 % (+0.0020, +0.0200), which favours it" in told
-    assert "+0.0100, 80 % (-0.0010, +0.0200), which no trial was chosen on" in told
-    assert " 95 % (-0.0020, +0.0200), which is enough by itself if above 0" in told
-    assert "Kept as: 20180901-0123456789ab" in told
-    assert """make run CONF='{"tuned": "newest"}'""" in told
-    told = tune_ending(report(better=False), Path("report.html"))
-    assert "trial 7 is not shown to beat the defaults" in told
-    assert "as a record: newest does not take it" in told
-    assert "make run" not in told
-    assert "0.123, of the defaults 0.250" in told
+    assert "9 configurations tried, 1 of them stopped early" in output
+    assert "trial 7 is better than the defaults" in output
+    assert "+0.0100, 95 % (+0.0020, +0.0200), which favours it" in output
+    assert "+0.0100, 80 % (-0.0010, +0.0200), which no trial was chosen on" in output
+    assert " 95 % (-0.0020, +0.0200), which is enough by itself if above 0" in output
+    assert "Kept as: 20180901-0123456789ab" in output
+    assert """make run CONF='{"tuned": "newest"}'""" in output
+    output = tune_ending(report(better=False), Path("report.html"))
+    assert "trial 7 is not shown to beat the defaults" in output
+    assert "as a record: newest does not take it" in output
+    assert "make run" not in output
+    assert "0.123, of the defaults 0.250" in output
 
 
 def test_a_winner_that_covers_too_little_is_not_called_unproven():
     narrow = chosen(better=False, too_narrow=True)
-    told = tune_ending(report(better=False, choice=narrow), Path("report.html"))
-    assert "trial 7 recommends better than the defaults, but covers too little of the catalogue" in told
-    assert "not shown" not in told
+    output = tune_ending(report(better=False, choice=narrow), Path("report.html"))
+    assert "trial 7 recommends better than the defaults, but covers too little of the catalogue" in output
+    assert "not shown" not in output
 
 
 def test_where_the_defaults_are_the_best_they_stay():
-    told = tune_ending(report(False, choice=choice(number=0, better=False)), Path("report.html"))
-    assert "they stay" in told
+    output = tune_ending(report(False, choice=choice(number=0, better=False)), Path("report.html"))
+    assert "they stay" in output
 
 
 def test_a_search_that_failed_says_where_and_why():
     reason = TaskError("DataError", "too few instants")
     when = "2018-09-01T00:00:00+00:00"
     error = TaskRecord(task="plan", state="failed", try_number=1, started_at=when, error=reason)
-    told = tune_ending(report(False, results=[], choice=None, tuned=None, error=error), Path("report.html"))
-    assert "Error in plan: DataError: too few instants" in told
-    assert told.endswith("Report:  report.html")
+    output = tune_ending(report(False, results=[], choice=None, tuned=None, error=error), Path("report.html"))
+    assert "Error in plan: DataError: too few instants" in output
+    assert output.endswith("Report:  report.html")

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from include.recommender.errors import ConfigError
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
 from local import run, stack, uploads, wanted
 from local.given import Given
 from local.home import Home
@@ -28,7 +29,7 @@ def bucket(s3, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "says"),
+    ("snapshot", "expected"),
     [
         ("2018-13-01", "expected a date as YYYY-MM-DD"),
         ("newest", "expected a date as YYYY-MM-DD; without SNAPSHOT it is the newest"),
@@ -40,12 +41,12 @@ def bucket(s3, monkeypatch):
 )
 @pytest.mark.parametrize("command", [run.main, stack.main])
 def test_a_snapshot_that_is_not_there_stops_both_commands_before_anything_starts(
-    command, snapshot, says, tmp_path, capsys
+    command, snapshot, expected, tmp_path, capsys
 ):
     local = tmp_path / "none"
     words = ["--snapshot", snapshot, "--local", str(local)]
     assert command([*(["up"] if command is stack.main else []), *words]) == 1
-    assert re.search(f"SNAPSHOT='?{snapshot}'?: .*{says}", capsys.readouterr().err)
+    assert re.search(f"SNAPSHOT='?{snapshot}'?: .*{expected}", capsys.readouterr().err)
     assert not local.exists()
 
 
@@ -93,11 +94,11 @@ def test_an_approval_is_refused_where_nobody_could_give_it(text, monkeypatch, tm
     assert run.main(["--local", str(tmp_path / "none")]) == 1
     assert "Use `make up` with the same REVIEWS, CONF and SNAPSHOT" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
-    run._check_run_settings(wanted.TUNE, {"RECOMMENDER_APPROVAL": "1"})
+    run._check_run_settings(TUNE_DAG, {"RECOMMENDER_APPROVAL": "1"})
 
 
 def test_settings_that_change_nothing_in_a_single_run_are_named(capsys):
-    run._check_run_settings(wanted.RETRAIN, {"RECOMMENDER_SCHEDULE": "@monthly", "RECOMMENDER_APPROVAL": "0"})
+    run._check_run_settings(RETRAIN_DAG, {"RECOMMENDER_SCHEDULE": "@monthly", "RECOMMENDER_APPROVAL": "0"})
     assert "RECOMMENDER_SCHEDULE changes nothing in a single run" in capsys.readouterr().out
 
 
@@ -122,7 +123,9 @@ def test_a_conf_that_is_a_file_is_said_to_want_the_json_itself(tmp_path):
 
 
 @pytest.mark.parametrize("command", [run.main, stack.main])
-def test_a_local_folder_in_use_is_told_before_review_files_are_read(command, reviews, tmp_path, monkeypatch, capsys):
+def test_a_local_folder_in_use_is_reported_before_review_files_are_read(
+    command, reviews, tmp_path, monkeypatch, capsys
+):
     home = Home(tmp_path / ".local")
     monkeypatch.setattr(wanted, "check_reviews", lambda *_: pytest.fail("the files were read"))
     words = ["--reviews", str(reviews), "--local", str(home.path)]
@@ -133,14 +136,14 @@ def test_a_local_folder_in_use_is_told_before_review_files_are_read(command, rev
 
 @pytest.mark.parametrize("run_it", [True, False])
 def test_the_welcome_says_to_trigger_only_where_nothing_was_asked_for(tmp_path, run_it):
-    told = stack._welcome(Home(tmp_path), 8080, "http://127.0.0.1:9010", tmp_path / "env.sh", run_it=run_it)
-    assert ("Unpause recommender_retrain in the UI, or trigger it" in told) is not run_it
-    assert ("A run of recommender_retrain starts now" in told) is run_it
-    assert "ends everything" in told
+    output = stack._welcome(Home(tmp_path), 8080, "http://127.0.0.1:9010", tmp_path / "env.sh", run_it=run_it)
+    assert ("Unpause recommender_retrain in the UI, or trigger it" in output) is not run_it
+    assert ("A run of recommender_retrain starts now" in output) is run_it
+    assert "ends everything" in output
 
 
 @pytest.mark.parametrize(("what", "status"), [("up", 0), ("down", run.INTERRUPTED)])
-def test_make_up_that_is_told_to_end_has_succeeded(what, status, tmp_path, monkeypatch, capsys):
+def test_make_up_that_is_asked_to_end_has_succeeded(what, status, tmp_path, monkeypatch, capsys):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""What notifiers tell: enough to find the run and to act, in a form that every channel takes."""
+"""What notifiers send: enough to find the run and to act, in a form that every channel takes."""
 
 import json
 import sys
@@ -20,14 +20,14 @@ def test_who_is_asked_to_approve_learns_which_run_waits_how_long_and_where_to_an
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://ui")
     alert = approval_wanted("recommender_retrain", RUN, "the gate's table", timedelta(hours=72))
     assert alert.subject == f"recommender_retrain: APPROVAL WANTED ({RUN})"
-    for told in (
+    for expected in (
         RUN,
         "the gate's table",
         "72 hours",
         "Required Actions",
         f"http://ui/dags/recommender_retrain/runs/{RUN}",
     ):
-        assert told in alert.text
+        assert expected in alert.text
 
 
 def test_a_subject_is_short_ascii_in_one_line_whatever_the_run_is_called():
@@ -89,7 +89,7 @@ def test_a_notifier_that_fails_is_named_without_what_it_was_given(hook, caplog, 
     assert "hunter2" not in redact(caplog.text)
 
 
-def test_a_topic_is_not_told_with_the_credentials_of_the_machine(monkeypatch, caplog):
+def test_a_topic_is_not_notified_with_the_credentials_of_the_machine(monkeypatch, caplog):
     monkeypatch.setenv("RECOMMENDER_SNS_TOPIC_ARN", "arn:aws:sns:eu-west-1:123456789012:recommender")
     monkeypatch.setenv("RECOMMENDER_AWS_CONN_ID", "nobody")
     send(Alert("subject", "text"), {})

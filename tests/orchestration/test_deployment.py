@@ -12,8 +12,11 @@ from include.recommender.errors import ConfigError
 ARN = "arn:aws:sns:eu-west-1:123456789012:recommender"
 
 
-def test_an_empty_environment_runs_weekly_waits_for_nobody_and_tells_nobody():
-    assert Deployment.from_environment({}) == Deployment(read_schedule({}), "default_pool", None, None, ())
+def test_an_empty_environment_runs_weekly_waits_for_nobody_and_notifies_nobody():
+    defaults = Deployment(
+        schedule=read_schedule({}), training_pool="default_pool", wait=None, approval=None, notifiers=()
+    )
+    assert Deployment.from_environment({}) == defaults
 
 
 @pytest.mark.parametrize(("text", "pool"), [("", "default_pool"), ("  ", "default_pool"), (" training ", "training")])
@@ -29,7 +32,7 @@ def test_waiting_and_approval_have_their_hours():
     assert (found.wait, found.approval) == (None, None)
 
 
-def test_a_topic_is_told_in_its_own_region():
+def test_a_topic_is_notified_in_its_own_region():
     found = Deployment.from_environment(
         {
             "RECOMMENDER_SNS_TOPIC_ARN": ARN,
@@ -71,7 +74,7 @@ TOKEN = "xoxb-12345-hunter2"
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         (f'[{{"class": "a.b.C", "kwargs": {{"token": "{TOKEN}"}}}}', "not JSON .line 1, column"),
         (f"[{{'class': 'a.b.C', 'kwargs': {{'token': '{TOKEN}'}}}}]", "not JSON"),
@@ -87,8 +90,8 @@ TOKEN = "xoxb-12345-hunter2"
         ("[" * 100_000 + TOKEN, "nested|not JSON"),
     ],
 )
-def test_notifiers_that_are_wrong_are_named_by_place_and_kind_and_not_by_value(text, says):
-    with pytest.raises(ConfigError, match=says) as caught:
+def test_notifiers_that_are_wrong_are_named_by_place_and_kind_and_not_by_value(text, expected):
+    with pytest.raises(ConfigError, match=expected) as caught:
         Deployment.from_environment({"RECOMMENDER_NOTIFIERS": text})
     shown = "".join(traceback.format_exception(caught.value))
     assert "hunter2" not in shown

@@ -48,8 +48,8 @@ def test_a_choice_shows_words_for_each_of_its_values():
 
 
 def test_a_wrong_name_in_a_list_is_named_with_the_one_that_was_probably_meant():
-    (told,) = problems({"search": ["alfa", "factors"]}, TUNE)
-    assert "not allowed in it: 'alfa' (did you mean alpha?); expected a list" in told
+    (output,) = problems({"search": ["alfa", "factors"]}, TUNE)
+    assert "not allowed in it: 'alfa' (did you mean alpha?); expected a list" in output
     assert problems({"search": ["alpha"]}, TUNE) == []
 
 

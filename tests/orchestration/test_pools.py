@@ -1,4 +1,4 @@
-"""A training pool that cannot start a task: seen by the scheduler's listener, told by the run's first task."""
+"""A training pool that cannot start a task: seen by the scheduler's listener, reported by the run's first task."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ from .test_run import context
 
 
 @pytest.mark.parametrize(
-    ("used", "slots", "says"),
+    ("used", "slots", "expected"),
     [
         (["default_pool", "gpu"], {"default_pool": 128}, "the pool gpu does not exist"),
         (["default_pool", "gpu"], {"default_pool": 128, "gpu": 0}, "the pool gpu has no slots"),
@@ -22,9 +22,9 @@ from .test_run import context
         (["default_pool", "gpu"], {"default_pool": 128, "gpu": -1}, None),
     ],
 )
-def test_a_pool_needs_slots(used, slots, says):
+def test_a_pool_needs_slots(used, slots, expected):
     found = pool_problem(used, slots)
-    assert found is None if says is None else says in found
+    assert found is None if expected is None else expected in found
 
 
 def waiting_run(session, pool):

@@ -43,23 +43,23 @@ def test_one_that_does_not_pass_against_the_new_champion_is_refused_in_one_line(
 @pytest.mark.slow
 def test_of_promotions_at_once_the_newest_knowledge_is_live_in_the_end(workspace):
     candidates = [Candidate(workspace, as_of) for as_of in (JULY, AUGUST, SEPTEMBER)]
-    together, told = threading.Barrier(len(candidates)), {}
+    together, outcomes = threading.Barrier(len(candidates)), {}
 
     def promote(candidate):
         together.wait()
-        told[candidate.model_id] = candidate.promote()
+        outcomes[candidate.model_id] = candidate.promote()
 
     threads = [threading.Thread(target=promote, args=(each,)) for each in candidates]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(told) == {each.model_id for each in candidates}
+    assert set(outcomes) == {each.model_id for each in candidates}
     assert live(workspace) == candidates[-1].model_id
     history = workspace.registry.channels.history(CHANNEL)
     assert [move.known_until for move in history] == sorted(move.known_until for move in history)
     assert [move.from_model for move in history] == [None, *(move.to_model for move in history[:-1])]
-    assert {move.to_model for move in history} == {name for name, promotion in told.items() if promotion.moved}
+    assert {move.to_model for move in history} == {name for name, promotion in outcomes.items() if promotion.moved}
 
 
 def test_a_version_that_was_rolled_back_is_not_promoted_again_unless_a_person_forces_it(workspace):

@@ -34,7 +34,7 @@ def test_places_are_read_literally(root, snapshots, found):
 
 
 @pytest.mark.parametrize(
-    ("root", "snapshots", "says"),
+    ("root", "snapshots", "expected"),
     [
         ("s3://bucket//", "", "RECOMMENDER_ROOT: .*//"),
         ("s3a://bucket", "", "RECOMMENDER_ROOT: .*write s3://"),
@@ -46,8 +46,8 @@ def test_places_are_read_literally(root, snapshots, found):
         ("s3://bucket/snap/2018-10-01/x", "s3://bucket/snap", "lies in a snapshot"),
     ],
 )
-def test_places_that_cannot_work_are_refused(root, snapshots, says):
-    with pytest.raises(ConfigError, match=says):
+def test_places_that_cannot_work_are_refused(root, snapshots, expected):
+    with pytest.raises(ConfigError, match=expected):
         settings(root, snapshots)
 
 
@@ -86,7 +86,7 @@ def test_the_machines_credentials_are_used_where_a_connection_without_keys_asks_
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "expected"),
     [
         (connection(conn_type="postgres"), "type is postgres, expected aws"),
         (connection(conn_type="s3"), "type is s3, expected aws"),
@@ -104,9 +104,9 @@ def test_the_machines_credentials_are_used_where_a_connection_without_keys_asks_
         ('{"conn_type": "aws", "password": "' + SECRET, "AIRFLOW_CONN_SHOP is set, and Airflow cannot read it"),
     ],
 )
-def test_a_connection_that_cannot_be_used_is_named_without_its_values(machine, caplog, text, says):
+def test_a_connection_that_cannot_be_used_is_named_without_its_values(machine, caplog, text, expected):
     machine.setenv("AIRFLOW_CONN_SHOP", text)
-    with pytest.raises(ConfigError, match=says) as caught:
+    with pytest.raises(ConfigError, match=expected) as caught:
         s3_client("shop")
     assert "shop" in str(caught.value).lower()
     assert SECRET not in str(caught.value) + repr(caught.value.__cause__) + caplog.text

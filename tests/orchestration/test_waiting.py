@@ -46,7 +46,7 @@ def test_a_snapshot_has_landed_with_its_first_review_file(s3, workspace, name, l
     assert has_landed(workspace.snapshots, "2018-09-03") is landed
 
 
-def test_one_that_is_there_is_told_even_after_the_deadline(deployment, s3):
+def test_one_that_is_there_is_reported_even_after_the_deadline(deployment, s3):
     put(s3, "2018-09-03/a.json")
     assert event(seconds=-60) == {"snapshot": "2018-09-03", "error": None}
 
@@ -65,7 +65,7 @@ def test_one_that_does_not_land_is_given_up_with_a_reason(deployment, s3):
     assert "RECOMMENDER_WAIT_HOURS" in error
 
 
-def test_what_waiting_cannot_mend_ends_it_at_once(deployment):
+def test_what_waiting_cannot_fix_ends_it_at_once(deployment):
     assert "the bucket does not exist" in event(seconds=3600, snapshots="s3://no-such-bucket/x")["error"]
 
 

@@ -63,7 +63,7 @@ def test_everything_that_is_wrong_is_named_at_once():
     del body["gate"]
     with pytest.raises(DataError) as caught:
         RetrainConfig.from_dict(body, WHERE)
-    told = str(caught.value)
+    output = str(caught.value)
     for words in (
         "gate is missing",
         "'knn' is unknown",
@@ -72,8 +72,8 @@ def test_everything_that_is_wrong_is_named_at_once():
         "train: 'xxxxx",
         "factors='many': expected a whole number from 1 to 1,024",
     ):
-        assert words in told
-    assert len(told) < 2_000
+        assert words in output
+    assert len(output) < 2_000
 
 
 def test_a_section_alone_is_read_alike():

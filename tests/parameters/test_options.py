@@ -34,7 +34,7 @@ def test_values_have_the_types_of_their_parameters(parser):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "expected"),
     [
         (["--factors", "0"], "argument --factors: 0: expected a whole number from 1 to 1,024"),
         (["--factors", "8.5"], "argument --factors: '8.5': expected a whole number"),
@@ -46,18 +46,18 @@ def test_values_have_the_types_of_their_parameters(parser):
         (["--promotion", "later"], "argument --promotion: 'later': expected `automatic`, `by_hand`"),
     ],
 )
-def test_a_value_that_is_not_allowed_is_named_with_what_is(parser, capsys, words, says):
+def test_a_value_that_is_not_allowed_is_named_with_what_is(parser, capsys, words, expected):
     with pytest.raises(SystemExit) as raised:
         parser.parse_args(words)
     assert raised.value.code == 2
-    assert says in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 def test_the_help_has_the_text_the_bounds_and_the_default(parser):
-    told = " ".join(parser.format_help().split())
+    output = " ".join(parser.format_help().split())
     for each in TYPED.values():
-        assert each.text.split(". ")[0] in re.sub(r"- (?=[A-Z])", "-", told)
-    assert "Allowed: a whole number from 1 to 1,024. Default: 64." in told
+        assert each.text.split(". ")[0] in re.sub(r"- (?=[A-Z])", "-", output)
+    assert "Allowed: a whole number from 1 to 1,024. Default: 64." in output
 
 
 def test_the_registry_takes_every_option_that_is_defined_for_it():

@@ -58,7 +58,7 @@ spellings = st.one_of(
 
 
 def written(row, name, value: str) -> bytes:
-    """A line whose field stands there as it is given."""
+    """A line with a field as it is given."""
     return json.dumps({**row, name: "@"}).encode().replace(b'"@"', value.encode()) + b"\n"
 
 

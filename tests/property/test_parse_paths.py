@@ -32,7 +32,7 @@ NEW = {
     "verified_purchase": False,
 }
 KEYS = sorted({*OLD, *NEW})
-# Each stands where JSON, UTF-8, our limits or msgspec draw a line.
+# Each is where JSON, UTF-8, our limits or msgspec draw a line.
 VALUES = [
     *['""', '" A"', '"A "', '"A B"', '"A\\u0000"', '"\\u00a0A"', '"\\u200bA"', '"\\ud800"', '"é"', '"\\u00e9"'],
     *['"A\x7f"', '"' + "A" * 256 + '"', '"' + "A" * 257 + '"', '"' + "é" * 200 + '"'],

@@ -68,7 +68,7 @@ def test_a_flipped_bit_or_a_cut_is_refused_or_means_the_same(manifest, kind):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({"model_id": "20180831-000000000000"}, "its identity gives"),
         ({"published_split_s": 1_500_000_000}, "its identity gives"),
@@ -87,12 +87,12 @@ def test_a_flipped_bit_or_a_cut_is_refused_or_means_the_same(manifest, kind):
         ({"libraries": [1]}, "libraries: Expected `object`, got `array`"),
     ],
 )
-def test_a_manifest_with_the_right_digest_of_a_wrong_content_names_it(manifest, change, says):
+def test_a_manifest_with_the_right_digest_of_a_wrong_content_names_it(manifest, change, expected):
     body = {**msgspec.to_builtins(manifest), **change}
     raw = json.dumps({**body, "digest": canonical_hash(body)}).encode()
     with pytest.raises(DataError, match="s3://b/m: not a manifest") as caught:
         read_manifest(raw, "s3://b/m", M1)
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,14 @@ def test_a_version_with_a_damaged_file_never_becomes_live(registry, how):
         for model_id in (M2, ahead):
             key = damage(registry, model_id, name, how)
     before = registry.channels.read("production")
-    says = rf"(?s){key}: .*expected .*bytes.*{ahead} is damaged, production was not moved and points to {M3}"
-    with pytest.raises(DataError, match=says + rf".*\n.* promote {M3} --why"):
+    expected = rf"(?s){key}: .*expected .*bytes.*{ahead} is damaged, production was not moved and points to {M3}"
+    with pytest.raises(DataError, match=expected + rf".*\n.* promote {M3} --why"):
         registry.promote_by_hand("production", ahead, by=BY)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=expected):
         move(registry, ahead)
     for verify in (True, False):
-        says = rf"(?s){M2} is damaged, production was not moved and points to {M3}.*rollback --to {M1} --why"
-        with pytest.raises(DataError, match=says):
+        expected = rf"(?s){M2} is damaged, production was not moved and points to {M3}.*rollback --to {M1} --why"
+        with pytest.raises(DataError, match=expected):
             registry.rollback("production", by=BY, verify=verify)
     assert registry.channels.read("production") == before
     assert registry.rollback("production", M1, by=BY).model_id == M1
@@ -253,7 +253,7 @@ def pickled(path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "says"),
+    ("name", "content", "expected"),
     [
         ("published_item_factors.npy", b"", "not an array of numpy"),
         ("published_item_factors.npy", b"\x93NUMPX" + bytes(200), "magic string"),
@@ -283,7 +283,7 @@ def pickled(path):
         ("published_items.parquet", pa.table({"id": ["a"] * 100_000}), "100,000 ids, expected 4"),
     ],
 )
-def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, says):
+def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, expected):
     make(tmp_path, M1)
     path = tmp_path / name
     if content is None:
@@ -298,12 +298,12 @@ def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, says):
         np.save(path, content)
     with pytest.raises(DataError, match=r"\.(npy|parquet): ") as caught:
         ModelPart.load(tmp_path, "published")
-    assert says in str(caught.value)
+    assert expected in str(caught.value)
     assert name in str(caught.value) or "published_prior" in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "array", "says"),
+    ("name", "array", "expected"),
     [
         ("seen_indptr.npy", np.array([0, 2, 2], np.int64), "does not describe"),
         ("seen_indptr.npy", np.array([0, 3, 2, 3], np.int64), "does not describe"),
@@ -323,13 +323,13 @@ def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, says):
         ("seen_users.parquet", ids("a", "b"), "2 ids, expected 3"),
     ],
 )
-def test_histories_that_do_not_fit_are_refused(tmp_path, name, array, says):
+def test_histories_that_do_not_fit_are_refused(tmp_path, name, array, expected):
     make(tmp_path, M1)
     if isinstance(array, pa.Table):
         pq.write_table(array, tmp_path / name)
     else:
         np.save(tmp_path / name, array)
-    with pytest.raises(DataError, match=f"{name}: .*{says}"):
+    with pytest.raises(DataError, match=f"{name}: .*{expected}"):
         Seen.load(tmp_path, 4)
 
 

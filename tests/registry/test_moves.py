@@ -30,7 +30,7 @@ WHOLE = Move(
 def read(body):
     """A document with the right digest of a wrong content."""
     whole = {**body, "digest": canonical_hash(body)}
-    return Move.from_json(json.dumps(whole).encode(), "s3://b/x.json", "Mend it.")
+    return Move.from_json(json.dumps(whole).encode(), "s3://b/x.json", "Fix it.")
 
 
 def test_a_move_comes_back_as_it_was():
@@ -39,12 +39,12 @@ def test_a_move_comes_back_as_it_was():
 
 def test_a_move_that_was_edited_is_refused():
     edited = WHOLE.to_json().replace(b'"who": "me"', b'"who": "us"')
-    with pytest.raises(DataError, match=r"s3://b/x.json: not a move as it was written: its digest is .*Mend it\."):
-        Move.from_json(edited, "s3://b/x.json", "Mend it.")
+    with pytest.raises(DataError, match=r"s3://b/x.json: not a move as it was written: its digest is .*Fix it\."):
+        Move.from_json(edited, "s3://b/x.json", "Fix it.")
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({"colour": "red"}, "'colour' is no field of it"),
         ({"who": None}, "who: Expected `str`, got `null`"),
@@ -62,10 +62,10 @@ def test_a_move_that_was_edited_is_refused():
         ({"moved_at": "20181303T000000Z"}, "month must be in 1..12"),
     ],
 )
-def test_a_damaged_move_names_the_field_the_place_and_the_fix(change, says):
-    with pytest.raises(DataError, match=r"s3://b/x.json: .*Mend it\.") as raised:
+def test_a_damaged_move_names_the_field_the_place_and_the_fix(change, expected):
+    with pytest.raises(DataError, match=r"s3://b/x.json: .*Fix it\.") as raised:
         read({**to_builtins(WHOLE), **change})
-    assert says in str(raised.value)
+    assert expected in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_a_missing_field_is_named(name):
 @pytest.mark.parametrize("raw", [b"", b"{", b"[1]", b'"m1"', b"\xff"])
 def test_what_is_no_move_is_refused(raw):
     with pytest.raises(DataError, match=r"s3://b/x.json: not a move"):
-        Move.from_json(raw, "s3://b/x.json", "Mend it.")
+        Move.from_json(raw, "s3://b/x.json", "Fix it.")
 
 
-def told(*steps):
+def history_of(*steps):
     """Moves from texts: "a" promotes, "<a" rolls back to a."""
     kinds = {True: "rollback", False: "promote"}
     return [replace(WHOLE, to_model=step.lstrip("<"), kind=kinds[step[0] == "<"]) for step in steps]
@@ -109,19 +109,19 @@ def told(*steps):
     ],
 )
 def test_a_promotion_pushes_and_a_rollback_pops(steps, stack, off):
-    standing = replay(told(*steps))
-    assert "".join(standing.stack) == stack
-    assert "".join(sorted(standing.rolled_back)) == off
+    state = replay(history_of(*steps))
+    assert "".join(state.stack) == stack
+    assert "".join(sorted(state.rolled_back)) == off
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1), st.integers(0, 30))
 def test_any_number_of_rollbacks_walks_the_stack_down_and_never_up(pushes, n_rollbacks):
-    history = told(*pushes)
+    history = history_of(*pushes)
     before = replay(history).stack
     for _ in range(n_rollbacks):
         stack = replay(history).stack
         if len(stack) < 2:
             break
-        history += told(f"<{stack[-2]}")
+        history += history_of(f"<{stack[-2]}")
         assert replay(history).stack == stack[:-1]
     assert replay(history).stack == before[: len(replay(history).stack)]

@@ -69,7 +69,7 @@ def test_a_flipped_byte_in_any_file_is_refused_by_name(workspace, s3, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "array", "says"),
+    ("name", "array", "expected"),
     [
         ("published_item_factors.npy", np.zeros((4, 2)), "expected float32"),
         ("published_item_factors.npy", np.zeros((4, 2, 1), np.float32), "expected"),
@@ -77,16 +77,16 @@ def test_a_flipped_byte_in_any_file_is_refused_by_name(workspace, s3, tmp_path):
         ("published_prior.npy", np.zeros(3), "expected"),
     ],
 )
-def test_loading_checks_shapes_types_and_finiteness(tmp_path, name, array, says):
+def test_loading_checks_shapes_types_and_finiteness(tmp_path, name, array, expected):
     bundle(tmp_path / "made")
     np.save(tmp_path / "made" / name, array)
-    with pytest.raises(DataError, match=f"{name}.*{says}"):
+    with pytest.raises(DataError, match=f"{name}.*{expected}"):
         ModelPart.load(tmp_path / "made", "published")
 
 
-@pytest.mark.parametrize(("raw", "says"), [(b"{}", "not a manifest"), (b'{"format": 99}', "format 99")])
-def test_a_manifest_of_another_kind_is_refused(raw, says):
-    with pytest.raises(DataError, match=says):
+@pytest.mark.parametrize(("raw", "expected"), [(b"{}", "not a manifest"), (b'{"format": 99}', "format 99")])
+def test_a_manifest_of_another_kind_is_refused(raw, expected):
+    with pytest.raises(DataError, match=expected):
         read_manifest(raw, "s3://b/models/m1/manifest.json", "m1")
 
 

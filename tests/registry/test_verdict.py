@@ -17,7 +17,7 @@ def test_it_comes_back_as_it_was():
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({"reference": "earlier_1"}, "expected all or none"),
         ({"reference_recall": 0.1, "against_reference": ABOVE, "reference_level": 0.95}, "expected all or none"),
@@ -25,13 +25,13 @@ def test_it_comes_back_as_it_was():
         ({"against_champion": ABOVE}, "expected both or none"),
     ],
 )
-def test_what_belongs_together_is_there_together(change, says):
-    with pytest.raises(ValidationError, match=says):
+def test_what_belongs_together_is_there_together(change, expected):
+    with pytest.raises(ValidationError, match=expected):
         changed(verdict(), **change)
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "expected"),
     [
         ({"n_users": -1}, "n_users: Expected `int` >= 0"),
         ({"against_popularity": {"mean": 0.1, "low": "0", "high": 0.2}}, "against_popularity.low: Expected `float`"),
@@ -43,9 +43,9 @@ def test_what_belongs_together_is_there_together(change, says):
         ({"colour": "red"}, "'colour' is no field of it"),
     ],
 )
-def test_a_fault_is_named_with_its_path_and_what_to_do(change, says):
+def test_a_fault_is_named_with_its_path_and_what_to_do(change, expected):
     body = {**to_builtins(verdict()), **change}
-    with pytest.raises(DataError, match=rf"s3://b/verdict.json: not a verdict \({says}.*Clear the task\."):
+    with pytest.raises(DataError, match=rf"s3://b/verdict.json: not a verdict \({expected}.*Clear the task\."):
         checked(body, Verdict, ORIGIN)
 
 

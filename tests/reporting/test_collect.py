@@ -30,7 +30,7 @@ COUNTED = {"resolve_snapshot", "parse_reviews", "encode_interactions"}
 READ = {"resolve_snapshot", "train_als", "evaluate", "recall_gate"}
 
 
-def test_a_whole_run_is_told_in_plain_json(report):
+def test_a_whole_run_is_reported_in_plain_json(report):
     assert json.loads(json.dumps(report)) == report
     assert (report["error"], report["unreadable"], report["finished"]) == (None, {}, True)
     assert report["model"]["promoted"]
@@ -56,7 +56,7 @@ def test_intervals_of_recall_are_those_of_the_users_that_were_judged(workspace):
 
 
 def _damage(workspace, artifact, how):
-    """Spoil an artifact in the store; return what mends it."""
+    """Spoil an artifact in the store; return what repairs it."""
     store, folder = workspace.root, f"artifacts/{artifact.stage}/{artifact.fingerprint}"
     before = {row.key: store.read(row.key) for row in list(store.walk(f"{folder}/"))}
     for key, data in before.items():
@@ -76,10 +76,10 @@ def test_a_lost_or_damaged_artifact_costs_its_own_section_only(workspace, tmp_pa
     journal, made = runs.run(workspace)
     whole = collect(journal, workspace.artifacts)
     for stage, section in SECTIONS.items():
-        mend = _damage(workspace, made[stage], how)
+        repair = _damage(workspace, made[stage], how)
         elsewhere = Workspace(workspace.root, workspace.snapshots, tmp_path / f"another worker {stage}")
         report = collect(journal, elsewhere.artifacts)
-        mend()
+        repair()
         others = [name for name in SECTIONS.values() if name != section]
         assert [report[name] for name in others] == [whole[name] for name in others], stage
         if how == "flipped byte" and stage in COUNTED:
@@ -91,7 +91,7 @@ def test_a_lost_or_damaged_artifact_costs_its_own_section_only(workspace, tmp_pa
             assert f"{stage} could not be read" in render_html(report)
 
 
-def test_damaged_records_are_named_and_the_others_told(workspace):
+def test_damaged_records_are_named_and_the_others_reported(workspace):
     journal, _ = runs.run(workspace)
     workspace.root.write(f"{journal.folder}/tasks/train_als.json", b"{")
     workspace.root.write(f"{journal.folder}/tasks/evaluate.json", b'{"task": "evaluate"}')
@@ -143,7 +143,7 @@ def test_the_gates_refusal_is_a_result_and_a_lost_promotion_is_an_error(workspac
     assert error == {"task": "promote_model", "kind": "GateRejected", "message": "the channel moved"}
 
 
-def test_sample_reviews_are_told_by_the_names_of_their_files(workspace):
+def test_sample_reviews_are_recognised_by_the_names_of_their_files(workspace):
     journal, _ = runs.run(workspace, name="generated_sample_1.jsonl.gz")
     report = collect(journal, workspace.artifacts)
     assert report["generated_sample"]
@@ -153,7 +153,7 @@ def test_sample_reviews_are_told_by_the_names_of_their_files(workspace):
     assert "on generated sample reviews</h1>" in page
 
 
-def test_records_of_an_earlier_try_of_the_whole_run_are_not_told(workspace):
+def test_records_of_an_earlier_try_of_the_whole_run_are_not_reported(workspace):
     journal = runs.begin(workspace)
     journal.write(runs.record("promote_model", facts={"moved": True, "channel": "production", "why": "verdict"}))
     journal.write(runs.record("upload_model", facts={"model_id": "m", "uri": "s3://x/m", "verdict": "PROMOTE"}))
@@ -166,26 +166,26 @@ def test_records_of_an_earlier_try_of_the_whole_run_are_not_told(workspace):
     assert (report["model"], report["unchanged"]) == (None, "m")
 
 
-def test_the_log_tells_the_folds_statistics_once_with_dates(workspace, caplog):
+def test_the_log_reports_the_folds_statistics_once_with_dates(workspace, caplog):
     with caplog.at_level("INFO", logger="include"):
         _, made = runs.run(workspace)
-    told = "\n".join(record.getMessage() for record in caplog.records)
-    assert "1 file," in told
-    assert re.search(r"split_s +2018-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", told)
-    assert told.count("\ncold_users ") == 1
+    output = "\n".join(record.getMessage() for record in caplog.records)
+    assert "1 file," in output
+    assert re.search(r"split_s +2018-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", output)
+    assert output.count("\ncold_users ") == 1
     config = RetrainConfig.from_params(runs.PARAMS).encode
     caplog.clear()
     with caplog.at_level("INFO", logger="include"):
         prepare.encode_interactions(workspace, made["parse_reviews"], runs.AS_OF, config)
         everything = replace(config, holdout_fraction=0.0)
         prepare.encode_interactions(workspace, made["parse_reviews"], runs.AS_OF, everything)
-    told = "\n".join(record.getMessage() for record in caplog.records)
-    assert "cold_users" not in told
-    assert told.count("train_items") == 1
-    assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, split time 2018-", told)
+    output = "\n".join(record.getMessage() for record in caplog.records)
+    assert "cold_users" not in output
+    assert output.count("train_items") == 1
+    assert re.search(r"Fold: [\d,]+ train, [\d,]+ holdout interactions, split time 2018-", output)
 
 
-def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store(workspace):
+def test_an_early_error_on_generated_reviews_is_reported_from_what_lies_in_the_store(workspace):
     journal = runs.begin(workspace)
     journal.write(runs.failed("resolve_snapshot", "NotFound", "none dated so early"))
     assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is False
@@ -195,7 +195,7 @@ def test_an_early_error_on_generated_reviews_is_told_from_what_lies_in_the_store
     assert collect(journal, workspace.artifacts, workspace.snapshots)["generated_sample"] is False
 
 
-def test_what_the_snapshot_checks_compared_is_told_and_a_damaged_fact_is_named(workspace):
+def test_what_the_snapshot_checks_compared_is_reported_and_a_damaged_fact_is_named(workspace):
     journal = runs.begin(workspace)
     check = {"what": "items", "before": "100", "now": "10", "allowed": "at least 80", "passed": False}
     journal.write(runs.record("check_snapshot", facts={"compared": [check]}))

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.recommender.runs.journal import MAIN_DAG, folder_id, run_name
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
+from include.recommender.runs.journal import folder_id, run_name
 
 ALIKE = [
     "a b",
@@ -62,8 +63,8 @@ def test_a_folder_is_one_plain_name(run_id):
     assert not name.startswith(".")
 
 
-@given(st.sampled_from([MAIN_DAG, "recommender_tune"]), IDS, st.sampled_from([MAIN_DAG, "recommender_tune"]), IDS)
+@given(st.sampled_from([RETRAIN_DAG, TUNE_DAG]), IDS, st.sampled_from([RETRAIN_DAG, TUNE_DAG]), IDS)
 def test_runs_of_two_dags_never_share_a_folder(dag, run_id, other_dag, other_id):
-    for one in (run_id, f"recommender_tune__{run_id}", f"{MAIN_DAG}__{run_id}"):
+    for one in (run_id, f"recommender_tune__{run_id}", f"{RETRAIN_DAG}__{run_id}"):
         same = (dag, one) == (other_dag, other_id)
         assert (folder_id(dag, one) == folder_id(other_dag, other_id)) == same

@@ -178,7 +178,7 @@ def refused(task, message):
 
 
 @pytest.mark.parametrize(
-    ("change", "word", "says"),
+    ("change", "word", "expected"),
     [
         ({}, "PROMOTE", "production now points to 20180901-abc"),
         ({"error": {"task": "promote_model", "kind": "x", "message": "y"}}, "ERROR", "no channel was moved"),
@@ -189,14 +189,14 @@ def refused(task, message):
         ({"model": None, "verdict": None}, "NO VERDICT", "Nothing was published"),
     ],
 )
-def test_the_headline_says_what_happens_now(report, change, word, says):
+def test_the_headline_says_what_happens_now(report, change, word, expected):
     found = headline(typed(report | change))
     assert found.word == word
-    assert says in found.sentence
+    assert expected in found.sentence
 
 
 @pytest.mark.parametrize(("decision", "tone"), [("HOLD", "warn"), ("REJECT", "warn")])
-def test_a_refusal_is_told_as_a_result(report, decision, tone):
+def test_a_refusal_is_reported_as_a_result(report, decision, tone):
     report["model"] = None
     report["verdict"]["decision"] = decision
     record = failed("recall_gate", "GateRejected", "...")
@@ -234,13 +234,13 @@ def test_the_verdict_speaks_of_coverage_and_of_what_is_live(report):
     ):
         versus = {"mean": (low + high) / 2, "low": low, "high": high}
         compared = report | {"verdict": verdict | {"against_champion": versus}}
-        told = plain(compared | {"champion_how": "published"})
-        assert "by the factors that its own gate had judged, had 10.00 %." in told
-        assert f"Against it the candidate is {word}" in told
-        assert f"points, 95 % from {low * 100:+.2f} to {high * 100:+.2f}." in told
-    told = plain(compared | {"champion_how": "refitted"})
-    assert "live" not in told.split("had 10.00 %")[0].rsplit("points", 1)[-1]
-    assert "fitted again on this train part, had 10.00 %." in told
+        output = plain(compared | {"champion_how": "published"})
+        assert "by the factors that its own gate had judged, had 10.00 %." in output
+        assert f"Against it the candidate is {word}" in output
+        assert f"points, 95 % from {low * 100:+.2f} to {high * 100:+.2f}." in output
+    output = plain(compared | {"champion_how": "refitted"})
+    assert "live" not in output.split("had 10.00 %")[0].rsplit("points", 1)[-1]
+    assert "fitted again on this train part, had 10.00 %." in output
     few = compared | {"verdict": compared["verdict"] | {"n_users": 99}}
     assert "is not distinguishable with so few users:" in plain(few | {"champion_how": "published"})
 
@@ -283,7 +283,7 @@ def test_a_plot_fills_its_card_and_is_half_as_wide_only_beside_a_neighbour(repor
     assert min(widths[name] for name in wide if wide[name]) > 1.8 * max(widths[name] for name in wide if not wide[name])
 
 
-def test_what_a_person_refused_is_told_once_in_their_words(report):
+def test_what_a_person_refused_is_reported_once_in_their_words(report):
     page = Page(render_html(report | refused("approve", "Rejected by ann: too early: nothing is published.")))
     assert page.text.count("Rejected by ann: too early") == 1
     assert "GateRejected" not in page.text
@@ -294,8 +294,8 @@ def test_what_a_person_refused_is_told_once_in_their_words(report):
 def test_without_a_prior_that_does_anything_the_report_says_why_a_row_is_missing(report):
     report["judged"].pop("without_prior", None)
     none = report["prior"] | {"power": 0.0, "why": "no prior is as good as any"}
-    told = plain(report | {"prior": none})
-    assert "There is no row “candidate without prior”: its power is 0 (no prior is as good as any)" in told
+    output = plain(report | {"prior": none})
+    assert "There is no row “candidate without prior”: its power is 0 (no prior is as good as any)" in output
     assert "all items have the same prior" in plain(report | {"prior": none | {"power": 0.3}})
 
 

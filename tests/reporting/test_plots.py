@@ -28,7 +28,7 @@ def test_the_line_at_zero_is_drawn_inside_the_axes():
 
 def test_times_are_rounded_as_in_the_table():
     drawn = str(plots.bars("x", "alt", ["a", "b"], [("seconds", [0.123, 12.3456], 1), ("peak MB", [1234.5, 7.6], 0)]))
-    assert all(f">{told}</text>" in drawn for told in ("0.1", "12.3", "1,234", "8"))
+    assert all(f">{output}</text>" in drawn for output in ("0.1", "12.3", "1,234", "8"))
 
 
 @pytest.mark.parametrize("n_groups", [1, 2])

@@ -60,7 +60,7 @@ def test_every_threshold_that_decided_is_named():
     assert "  passed  judged users" in text
 
 
-def test_why_there_is_no_champion_in_the_comparison_is_told():
+def test_why_there_is_no_champion_in_the_comparison_is_reported():
     shown, verdict = judged(popularity_30d=0.2, candidate=0.5), verdict_of(some_recalls())
     text = render_verdict(shown, verdict, "20180901-abc is this very candidate")
     assert "champion: 20180901-abc is this very candidate" in " ".join(text.split())

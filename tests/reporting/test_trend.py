@@ -27,7 +27,7 @@ def put_report(workspace, report, name, as_of, channel="production", **changes):
     return body
 
 
-def test_runs_are_told_by_as_of_with_their_outcome_and_where_their_version_stands(workspace, registry, report):
+def test_runs_are_listed_by_as_of_with_their_outcome_and_the_state_of_their_version(workspace, registry, report):
     a, b, c = makers.M1, makers.M2, makers.M3
     makers.line(registry, a, b, c)
     registry.rollback("production", by=Actor("ann", "bad"))

@@ -42,8 +42,8 @@ def test_the_2018_layout_labelled_as_generated(packed):
     assert any(isinstance(row.get("vote"), str) for row in rows)
     assert any("style" in row for row in rows)
     shown = rows[0]
-    told = datetime.fromtimestamp(shown["unixReviewTime"], UTC)
-    assert shown["reviewTime"] == f"{told:%m} {told.day}, {told.year}"
+    written = datetime.fromtimestamp(shown["unixReviewTime"], UTC)
+    assert shown["reviewTime"] == f"{written:%m} {written.day}, {written.year}"
     assert 0.5 < np.mean([row["verified"] for row in rows]) < 0.95
 
 
@@ -55,7 +55,7 @@ def test_few_duplicates_and_very_few_bad_lines(packed):
     assert 0 < 1 - len(pairs) / len(rows) < 0.02
 
 
-def test_popularity_drifts_and_the_truth_tells_who_likes_what():
+def test_popularity_drifts_and_the_truth_reports_who_likes_what():
     made = world.make_world()
     first, last = (made.popularity(day.timestamp()) for day in (world.FIRST, world.LAST))
     assert np.corrcoef(first, last)[0, 1] < 0.5

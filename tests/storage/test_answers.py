@@ -136,15 +136,17 @@ def of_a_head(status):
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "message", "kind", "says"), ANSWERS, ids=[f"{row[0]} {row[1]} {row[2][:20]}" for row in ANSWERS]
+    ("status", "code", "message", "kind", "reason"),
+    ANSWERS,
+    ids=[f"{row[0]} {row[1]} {row[2][:20]}" for row in ANSWERS],
 )
-def test_an_answer_has_one_meaning_through_every_verb(tmp_path, status, code, message, kind, says):
+def test_an_answer_has_one_meaning_through_every_verb(tmp_path, status, code, message, kind, reason):
     with answering(status, xml(code, message)) as (endpoint, seen):
         store = store_at(endpoint)
         for verb in VERBS:
             seen.clear()
             expected = of_a_head(status) if verb == "head" else kind
-            with pytest.raises(expected, match=None if verb == "head" else says) as caught:
+            with pytest.raises(expected, match=None if verb == "head" else reason) as caught:
                 act(store, verb, tmp_path)
             assert type(caught.value) is expected
             assert "s3://reviews/shop" in str(caught.value)
@@ -235,7 +237,7 @@ def test_a_page_with_status_404_is_not_taken_for_a_missing_object(tmp_path, verb
 
 
 @pytest.mark.parametrize(
-    ("codes", "kind", "says"),
+    ("codes", "kind", "reason"),
     [
         (["AccessDenied"], ConfigError, "a0: access denied"),
         (["InternalError"], TransientError, "a0: "),
@@ -245,10 +247,10 @@ def test_a_page_with_status_404_is_not_taken_for_a_missing_object(tmp_path, verb
         (["NeverHeardOf"], DataError, "NeverHeardOf"),
     ],
 )
-def test_keys_that_stay_are_named_with_what_a_person_has_to_fix_first(codes, kind, says):
+def test_keys_that_stay_are_named_with_what_a_person_has_to_fix_first(codes, kind, reason):
     rows = "".join(f"<Error><Key>shop/a{i}</Key><Code>{code}</Code></Error>" for i, code in enumerate(codes))
     body = f"<?xml version='1.0'?><DeleteResult><Deleted><Key>shop/x</Key></Deleted>{rows}</DeleteResult>"
-    with answering(200, body) as (endpoint, _), pytest.raises(kind, match=says) as caught:
+    with answering(200, body) as (endpoint, _), pytest.raises(kind, match=reason) as caught:
         store_at(endpoint).delete(["x", *[f"a{i}" for i in range(len(codes))]])
     assert type(caught.value) is kind
 

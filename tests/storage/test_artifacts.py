@@ -71,12 +71,12 @@ def test_a_damaged_cached_copy_is_fetched_again(workspace):
     assert (workspace.artifacts.path(made) / "a.txt").read_text() == "alpha"
 
 
-@pytest.mark.parametrize(("body", "says"), [(b"alphA", "SHA-256 is"), (b"alpha!", "6 bytes, the manifest has 5")])
-def test_a_damaged_object_is_refused_by_name(workspace, s3, body, says):
+@pytest.mark.parametrize(("body", "expected"), [(b"alphA", "SHA-256 is"), (b"alpha!", "6 bytes, the manifest has 5")])
+def test_a_damaged_object_is_refused_by_name(workspace, s3, body, expected):
     made = run_once(workspace, Stage("stage", "1"), config={}, inputs={}, make=make).artifact
     (workspace.artifacts.path(made) / "a.txt").unlink()
     s3.put_object(Bucket=BUCKET, Key=f"shop/{made.key('a.txt')}", Body=body)
-    with pytest.raises(DataError, match=f"a.txt: {says}"):
+    with pytest.raises(DataError, match=f"a.txt: {expected}"):
         workspace.artifacts.path(made)
 
 

@@ -40,7 +40,7 @@ def answer(status, code):
     ],
     ids=str,
 )
-def test_each_error_goes_to_who_can_mend_it(error, kind):
+def test_each_error_goes_to_who_can_fix_it(error, kind):
     found = translate(error, "write", "s3://bucket/key")
     assert type(found) is kind
     assert "s3://bucket/key" in str(found)
@@ -66,7 +66,7 @@ def upload():
         raise S3UploadFailedError(f"Failed to upload: {inner}")  # noqa: B904 (as boto3 does it)
 
 
-def test_what_the_transfer_manager_wraps_is_told_by_what_is_inside():
+def test_what_the_transfer_manager_wraps_is_classified_by_what_is_inside():
     with pytest.raises(S3UploadFailedError) as caught:
         upload()
     assert type(translate(caught.value, "write", "s3://bucket/key")) is TransientError

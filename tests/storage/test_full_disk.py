@@ -83,8 +83,8 @@ def big(s3, workspace):
 def test_a_full_disk_is_named_and_nothing_is_left(big, s3_endpoint, tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
-    told = in_namespace(FULL, "size=4m", s3_endpoint, folder)
-    lines = dict(line.split(" | ", 1) for line in told.splitlines() if " | " in line)
+    output = in_namespace(FULL, "size=4m", s3_endpoint, folder)
+    lines = dict(line.split(" | ", 1) for line in output.splitlines() if " | " in line)
     assert set(lines) == {"np.save", "Parquet", "text", "pipe", "download", "fetch"}
     for message in lines.values():
         assert f"{folder}/cache" in message
@@ -95,17 +95,17 @@ def test_a_full_disk_is_named_and_nothing_is_left(big, s3_endpoint, tmp_path):
     assert all("MB were written and more is needed" in lines[way] for way in ("np.save", "Parquet", "text", "pipe"))
     assert "of 1048576 values of an array could be written" in lines["np.save"]
     assert all("8.4 MB are needed" in lines[way] for way in ("download", "fetch"))
-    assert "objects: 2" in told  # of the artifact that was there before
-    assert "left: []" in told
+    assert "objects: 2" in output  # of the artifact that was there before
+    assert "left: []" in output
 
 
 def test_a_read_only_disk_is_named(big, s3_endpoint, tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
     remount = f'mkdir "{folder}/cache" && mount -o remount,ro "{folder}"'
-    told = in_namespace(READ_ONLY, "size=4m", s3_endpoint, folder, remount)
-    assert told.count(": the file system is read-only. It was needed for ") == 3
-    assert told.count("Mount it for writing, or point RECOMMENDER_CACHE elsewhere.") == 3
+    output = in_namespace(READ_ONLY, "size=4m", s3_endpoint, folder, remount)
+    assert output.count(": the file system is read-only. It was needed for ") == 3
+    assert output.count("Mount it for writing, or point RECOMMENDER_CACHE elsewhere.") == 3
 
 
 @pytest.mark.parametrize("number", sorted(REFUSALS))

@@ -27,7 +27,7 @@ def test_a_uri_is_taken_literally(uri, parts):
 
 
 @pytest.mark.parametrize(
-    ("uri", "says"),
+    ("uri", "expected"),
     [
         ("s3a://bucket/x", "write s3://"),
         ("s3n://bucket/x", "write s3://"),
@@ -71,8 +71,8 @@ def test_a_uri_is_taken_literally(uri, parts):
         ("", "expected s3://bucket"),
     ],
 )
-def test_what_names_no_place_is_refused_with_the_reason(uri, says):
-    with pytest.raises(ConfigError, match=says) as caught:
+def test_what_names_no_place_is_refused_with_the_reason(uri, expected):
+    with pytest.raises(ConfigError, match=expected) as caught:
         split_uri(uri)
     message = str(caught.value)
     assert "expected s3://bucket or s3://bucket/prefix" in message

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from include.recommender.config import PriorConfig, RetrainConfig, TuneConfig
+from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.models.als import fit_als
 from include.recommender.models.prior import fit_prior
@@ -163,7 +163,7 @@ def test_a_trial_is_judged_with_the_prior_that_it_learned():
     fold = world(0.0, 3.0)
     config = replace(CONFIG, prior=replace(CONFIG.prior, half_life_days=60.0))
     found = judge_configuration(fold, config)
-    learned = PriorConfig(**found.prior)
+    learned = found.prior
     assert learned.half_life_days != 60.0
     popularity = fit_prior(fold.item_interactions, learned)
     model = model_of(fit_als(fold.matrix, config.train)[0], popularity, config.train, learned)

@@ -24,7 +24,7 @@ Command = Callable[[Registry, argparse.Namespace], Answer]
 
 @dataclass(frozen=True)
 class Typed:
-    """How a person types the registry's commands here; `{}` in the template stands for the words."""
+    """How a person types the registry's commands here; `{}` in the template is replaced by the words."""
 
     template: str = f"{COMMAND} {{}}"
 

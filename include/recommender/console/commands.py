@@ -121,7 +121,7 @@ def _moved(move: Move, *, verified: bool, moved: bool = True) -> Answer:
 
 
 def retire_versions(registry: Registry, args: argparse.Namespace) -> Answer:
-    """Delete old versions that nothing names, or tell which would go."""
+    """Delete old versions that nothing names, or list those that would go."""
     rule = Retention(args.keep_newest, args.keep_moves)
     done = retire(registry, rule, args.who, dry_run=not args.yes)
     data = {**asdict(done), "freed_bytes": done.freed_bytes}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from ..errors import ConfigError
 from ..parameters import MAIN_CHANNEL
 from ..registry.registry import Registry
 from ..serving import Event, Filters, List, Recommender, Request, Source
 from ..serving.history import stored_events
+from ..serving.recommender import Reason
 from ..storage.cache import cache_of
 from . import text
 from .adding import Adder
@@ -50,7 +51,7 @@ def recommend(registry: Registry, args: argparse.Namespace) -> Answer:
     if found.unknown_items:
         lines.append(f"not known to this version: {', '.join(found.unknown_items)}")
     rows = [
-        (number, row.item, row.score, *([_because(because[row.item], row.score)] if args.why else []))
+        (number, row.item, row.score, *([_because(reasons[row.item], row.score)] if args.why else []))
         for number, row in enumerate(found.items, 1)
     ]
     head = ("", "ITEM", "SCORE", *(["WHY"] if args.why else []))
@@ -81,13 +82,13 @@ def _head(found: List, what: str) -> str:
     return f"{len(found.items)} items of {found.model_id}, as of {found.as_of:%Y-%m-%d %H:%M}: {what}"
 
 
-def _because(parts: list[dict[str, Any]], score: float) -> str:
+def _because(parts: Sequence[Reason], score: float) -> str:
     """The items that speak most for another, with their shares of its score."""
-    named = [f"{row['item']} {row['part'] / score:.0%}" for row in parts[:SHOWN_REASONS] if row["part"] > 0 and score]
+    named = [f"{row.item} {row.part / score:.0%}" for row in parts[:SHOWN_REASONS] if row.part > 0 and score]
     return ", ".join(named)
 
 
-def _data(found: List) -> dict[str, Any]:
+def _data(found: List) -> dict[str, object]:
     return {
         "model_id": found.model_id,
         "as_of": found.as_of.isoformat(),

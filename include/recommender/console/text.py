@@ -138,7 +138,7 @@ def version(
     ]
     parts = [
         "\n".join(lines),
-        table(["CONTESTANT", *columns], body, right=range(1, len(columns) + 1)),
+        table(["MODEL", *columns], body, right=range(1, len(columns) + 1)),
         "\n".join(config),
     ]
     return "\n\n".join([*parts, moves(latest)] if latest else parts)

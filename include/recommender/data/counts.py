@@ -19,6 +19,13 @@ class SnapshotCounts(msgspec.Struct, frozen=True):
     bytes: Count
 
 
+class DownloadCounts(msgspec.Struct, frozen=True):
+    """Counts of download_reviews."""
+
+    files: Count
+    bytes: Count
+
+
 class Ends(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Oldest and newest review without the few outermost, and without more of them (deep); see `times.ends`."""
 

@@ -69,7 +69,7 @@ class EncodedFold:
     holdout_indptr: np.ndarray[Any, np.dtype[np.int64]]
     holdout_items: Ints
     holdout_rows: Ints
-    stats: dict[str, Any]
+    stats: dict[str, float]
 
     @property
     def matrix(self) -> sparse.csr_matrix:
@@ -262,7 +262,7 @@ def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, 
     return users.astype(np.int32), indptr, holdout.item[warm]
 
 
-def _train_stats(encoded: EncodedFold) -> dict[str, Any]:
+def _train_stats(encoded: EncodedFold) -> dict[str, float]:
     n_train, n_users, n_items = len(encoded.times), len(encoded.user_codes), len(encoded.item_codes)
     return {
         "split_s": encoded.split_s,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection
-from typing import Any
 
 import msgspec
 
@@ -74,7 +73,7 @@ _PATTERNS = (
     (re.compile(rb"RDX[23]\n"), "R data", _EXPORT),
     (re.compile(rb"(?s).{4}[\x01-\x13]_id\x00"), "a BSON dump of MongoDB", "Export it as JSON: bsondump."),
 )
-# Text whose ASCII characters stand in two or four bytes each, without a mark. The longer ones first.
+# Text whose ASCII characters take two or four bytes each, without a mark. The longer ones first.
 _WIDE = (
     (re.compile(rb"(?:[\t\r\n -~]\x00\x00\x00)+"), "UTF-32", "UTF-32LE"),
     (re.compile(rb"(?:\x00\x00\x00[\t\r\n -~])+"), "UTF-32", "UTF-32BE"),
@@ -284,7 +283,7 @@ _CLUES: tuple[Callable[[bytes, bytes], str | None], ...] = (
 )
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: bytes) -> dict[str, msgspec.Raw]:
     """The fields of a line that is one JSON object; none of any other."""
     try:
         return msgspec.json.decode(line, type=dict[str, msgspec.Raw])

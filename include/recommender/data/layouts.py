@@ -66,22 +66,22 @@ def parse_line(line: bytes) -> Review:
         raise Unusable("two layouts at once: reviewerID beside user_id or parent_asin")
     if newer:
         return Review(
-            "2023",
-            _identifier(row, "user_id"),
-            _identifier(row, "parent_asin"),
-            numerals.seconds(_numeral(row, "timestamp"), "timestamp"),
-            numerals.rating(_numeral(row, "rating"), "rating"),
-            _verified(row, "verified_purchase"),
+            layout="2023",
+            user=_identifier(row, "user_id"),
+            item=_identifier(row, "parent_asin"),
+            time=numerals.seconds(_numeral(row, "timestamp"), "timestamp"),
+            rating=numerals.rating(_numeral(row, "rating"), "rating"),
+            verified=_verified(row, "verified_purchase"),
         )
     if row.reviewerID is _ABSENT and row.asin is _ABSENT:
         raise Unusable("no known layout: neither reviewerID/asin nor user_id/parent_asin")
     return Review(
-        "2014" if row.verified is _ABSENT else "2018",
-        _identifier(row, "reviewerID"),
-        _identifier(row, "asin"),
-        numerals.seconds(_numeral(row, "unixReviewTime"), "unixReviewTime"),
-        numerals.rating(_numeral(row, "overall"), "overall"),
-        _verified(row, "verified"),
+        layout="2014" if row.verified is _ABSENT else "2018",
+        user=_identifier(row, "reviewerID"),
+        item=_identifier(row, "asin"),
+        time=numerals.seconds(_numeral(row, "unixReviewTime"), "unixReviewTime"),
+        rating=numerals.rating(_numeral(row, "overall"), "overall"),
+        verified=_verified(row, "verified"),
     )
 
 

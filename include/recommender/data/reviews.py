@@ -152,13 +152,12 @@ def _newest(times: np.ndarray[Any, np.dtype[np.int64]]) -> int:
     end = plausible_end(times)
     odd = times[times >= end]
     if len(odd):
+        share, span = f"{len(odd):,} of {len(times):,}", f"{day(odd.min())} to {day(odd.max())}"
         log.warning(
-            "%d of %s reviews are dated %s to %s, far behind all others, which end on %s: they are left out of "
-            "training and judging. Look at the clocks or units of their source.",
-            len(odd),
-            f"{len(times):,}",
-            day(odd.min()),
-            day(odd.max()),
+            "%s reviews are dated %s, far behind all others, which end on %s: they are left out of training and "
+            "judging. Look at the clocks or units of their source.",
+            share,
+            span,
             day(end - 1),
         )
     return end - 1

@@ -116,15 +116,10 @@ def judge(
     """
     outcome = {}
     for name, model in models.items():
-        outcome[name] = _judge(model, task, config, task.seen if histories is None else histories)
-        log.info(
-            "%-20s Recall@%d %.4f over %s users, %.1f s",
-            name,
-            config.top_k,
-            outcome[name].means[f"recall@{config.top_k}"],
-            f"{len(task.rows):,}",
-            outcome[name].seconds,
-        )
+        judged = outcome[name] = _judge(model, task, config, task.seen if histories is None else histories)
+        metric = f"recall@{config.top_k}"
+        recall = f"{metric.capitalize()} {judged.means[metric]:.4f} over {len(task.rows):,} users"
+        log.info("%-20s %s, %.1f s", name, recall, judged.seconds)
     return outcome
 
 

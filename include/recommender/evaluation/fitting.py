@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..models.als import TrainingCurve, fit_als
-from ..models.prior import Counts, PriorAls, fit_prior
+from ..models.prior import ItemPopularity, PriorAls, fit_prior
 from ..models.scoring import model_of
 from .learn_prior import learn_prior
 from .learned_prior import LearnedPrior
@@ -31,6 +31,6 @@ def fit(fold: EncodedFold, config: RetrainConfig) -> Fit:
     return Fit(model, learned, curve)
 
 
-def fold_popularity(fold: EncodedFold, learned: LearnedPrior, config: RetrainConfig) -> Counts:
+def fold_popularity(fold: EncodedFold, learned: LearnedPrior, config: RetrainConfig) -> ItemPopularity:
     """The item prior of a fold's train part with the learned parameters, float64, shape (n_items,)."""
     return fit_prior(fold.item_interactions, learned.applied(config.prior))

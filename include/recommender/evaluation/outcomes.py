@@ -9,10 +9,16 @@ from ..storage.documents import Count, Decision, ModelId
 from .learned_prior import LearnedPrior
 
 
-class TrainingCounts(msgspec.Struct, frozen=True):
-    """Counts of train_als: the initial factors, and the seconds of each iteration."""
+class TrainingCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of train_als: the initial factors, the loss after the last iteration, and the seconds of each.
+
+    start : "cold", or the source of the initial factors; warm_items : the items that it has
+    """
 
     start: str
+    warm_items: Count = 0
+    iterations: Count
+    loss: float
     seconds_per_iteration: list[float]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
@@ -66,7 +65,7 @@ def data_funnel(registry: Registry, model: str) -> pd.DataFrame:
     return frame([*_parsed(made), *_folds(made)], FUNNEL)
 
 
-def _parsed(made: Lineage) -> Iterator[dict[str, Any]]:
+def _parsed(made: Lineage) -> Iterator[dict[str, object]]:
     try:
         counts = made.artifact("parse_reviews").counted(ParseCounts)
     except DataError as error:
@@ -74,7 +73,7 @@ def _parsed(made: Lineage) -> Iterator[dict[str, Any]]:
     return _steps("parse", PARSE_STEPS, counts)
 
 
-def _folds(made: Lineage) -> Iterator[dict[str, Any]]:
+def _folds(made: Lineage) -> Iterator[dict[str, object]]:
     try:
         found = fold_file(made.registry, made.manifest)
     except DataError as error:
@@ -85,7 +84,7 @@ def _folds(made: Lineage) -> Iterator[dict[str, Any]]:
         yield from _steps("published fold", FOLD_STEPS, found.published)
 
 
-def _steps(part: str, steps: dict[str, str], counts: ParseCounts | FoldCounts | str) -> Iterator[dict[str, Any]]:
+def _steps(part: str, steps: dict[str, str], counts: ParseCounts | FoldCounts | str) -> Iterator[dict[str, object]]:
     """Parameters: counts : or why there are none."""
     for step, of in steps.items():
         row = {"part": part, "step": step, "of": of}

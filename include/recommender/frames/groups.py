@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import pandas as pd
 
@@ -65,7 +64,7 @@ def slices(registry: Registry, model: str) -> pd.DataFrame:
     return frame((row for name, judged in found.models.items() for row in _groups(name, judged)), SLICES)
 
 
-def _groups(model: str, judged: Judgement) -> Iterator[dict[str, Any]]:
+def _groups(model: str, judged: Judgement) -> Iterator[dict[str, object]]:
     labels = _brackets([each.at_least for each in judged.by_history])
     by_history = [UserRow(label, row.users, row.recall) for label, row in zip(labels, judged.by_history, strict=True)]
     for slicing, rows in {HISTORY: by_history, **judged.slices}.items():

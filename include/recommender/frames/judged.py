@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
@@ -82,7 +81,7 @@ def _judged_at(manifest: Manifest, k: int | None) -> int:
     return k
 
 
-def _model(manifest: Manifest, name: str, k: int) -> dict[str, Any]:
+def _model(manifest: Manifest, name: str, k: int) -> dict[str, object]:
     verdict, means = manifest.verdict, manifest.metrics[name]
     ids = {"candidate": manifest.model_id, **verdict.version_ids}
     return {
@@ -115,7 +114,7 @@ def verdict(registry: Registry, model: str) -> pd.DataFrame:
     One row a threshold:
 
     - check, unit, found, required : str; what was compared, in which unit, what was found, what was required
-    - passed : boolean; missing where there was nothing to compare, or where the line tells HOLD from REJECT
+    - passed : boolean; missing where there was nothing to compare, or where the line distinguishes HOLD from REJECT
     - decision : category PROMOTE, HOLD, REJECT: the verdict, the same in each row
 
     Raises
@@ -130,7 +129,7 @@ def verdict(registry: Registry, model: str) -> pd.DataFrame:
     return frame(_thresholds(manifest_of(registry, model).verdict), VERDICT)
 
 
-def _thresholds(found: Verdict) -> Iterator[dict[str, Any]]:
+def _thresholds(found: Verdict) -> Iterator[dict[str, object]]:
     for row in checks(found):
         yield {
             "check": row.name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
 
 import pandas as pd
 
@@ -68,7 +67,7 @@ def versions(registry: Registry) -> pd.DataFrame:
     return frame((_version(row) for row in summaries(registry, there)), VERSIONS)
 
 
-def _version(row: Summary) -> dict[str, Any]:
+def _version(row: Summary) -> dict[str, object]:
     instants = {name: when(getattr(row, name)) for name in ("created_at", "known_until", "as_of")}
     return {**asdict(row), **instants, "decision": row.verdict, "channels": ", ".join(row.channels)}
 
@@ -106,7 +105,7 @@ def compare(registry: Registry, a: str, b: str) -> pd.DataFrame:
     return frame(_pairs(found), COMPARISON)
 
 
-def _pairs(found: comparison.VersionComparison) -> Iterator[dict[str, Any]]:
+def _pairs(found: comparison.VersionComparison) -> Iterator[dict[str, object]]:
     items = found.items
     sections: dict[str, Mapping[str, comparison.Pair]] = {
         "facts": {"model_id": (found.a, found.b), **found.facts},

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from ..errors import DataError
 from ..registry.registry import Registry
-from ..runs.journal import TUNE_DAG, Journal, folder_id
+from ..runs.dag_names import TUNE_DAG
+from ..runs.journal import Journal, folder_id
 from ..tuning.records import TrialResult, TuneReport
 from ..tuning.search_report import read_report
 from ..tuning.tuned import read_tuned
@@ -63,7 +62,7 @@ def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
     return frame((_trial(row, report) for row in report.results), columns)
 
 
-def _trial(row: TrialResult, report: TuneReport) -> dict[str, Any]:
+def _trial(row: TrialResult, report: TuneReport) -> dict[str, object]:
     return {
         "number": row.number,
         "objective": row.objective,

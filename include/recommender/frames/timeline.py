@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import msgspec
 import pandas as pd
@@ -80,7 +79,7 @@ def history(registry: Registry, channel: str = MAIN_CHANNEL) -> pd.DataFrame:
     return frame((_move(move) for move in moves), HISTORY)
 
 
-def _move(move: Move) -> dict[str, Any]:
+def _move(move: Move) -> dict[str, object]:
     changed = {"moved_at": when(move.moved_at), "known_until": move.known_until, "decision": move.verdict}
     return {**msgspec.structs.asdict(move), **changed}
 
@@ -121,11 +120,11 @@ def trend(registry: Registry, channel: str = MAIN_CHANNEL) -> pd.DataFrame:
     return frame([*rows, *_damaged(registry, channel, {point.model_id for point in runs.points})], TREND)
 
 
-def _point(point: Point) -> dict[str, Any]:
+def _point(point: Point) -> dict[str, object]:
     return {**asdict(point), "known_until": when(point.known_s), "as_of": when(point.as_of), "live": point.live or None}
 
 
-def _damaged(registry: Registry, channel: str, shown: set[str | None]) -> list[dict[str, Any]]:
+def _damaged(registry: Registry, channel: str, shown: set[str | None]) -> list[dict[str, object]]:
     """Versions of the channel that have no report, and a manifest that cannot be read."""
     names = dict.fromkeys(move.to_model for move in registry.channels.history(channel))
     found = registry.manifests(name for name in names if name not in shown)

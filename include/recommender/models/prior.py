@@ -17,7 +17,7 @@ from .protocol import Rows, Scores
 from .whitening import Doubles, Whitened, suffix_max
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
-Counts = np.ndarray[Any, np.dtype[np.float64]]
+ItemPopularity = np.ndarray[Any, np.dtype[np.float64]]
 
 # Share of the most popular item. An item without recent interactions is unlikely, not impossible.
 FLOOR = 1e-4
@@ -32,7 +32,7 @@ _OF_ITEMS, _OF_PRIOR = ("vectors", "order", "place", "back"), ("popularity", "mu
 ARRAYS = _OF_ITEMS + _OF_PRIOR
 
 
-def fit_prior(train: ItemInteractions, config: PriorConfig) -> Counts:
+def fit_prior(train: ItemInteractions, config: PriorConfig) -> ItemPopularity:
     """Exponentially decayed counts of the train interactions, float64, shape (n_items,)."""
     return train.decayed(config.half_life_days)
 
@@ -46,11 +46,11 @@ class ItemPrior:
         interactions, the last row for all with more
     """
 
-    popularity: Counts
+    popularity: ItemPopularity
     multipliers: Scores
 
     @classmethod
-    def of(cls, popularity: Counts, config: PriorConfig) -> ItemPrior:
+    def of(cls, popularity: ItemPopularity, config: PriorConfig) -> ItemPrior:
         """(popularity / the largest)^(power * (1 + short_history / n)), from FLOOR^... or LEAST_MULTIPLIER to 1."""
         largest = popularity.max(initial=0.0)
         logs = np.log(np.maximum(popularity / largest, FLOOR)) if largest > 0 else np.zeros(len(popularity))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ..config import PriorConfig, TrainConfig
 from .als import Als
-from .prior import Counts, ItemPrior, PriorAls
+from .prior import ItemPopularity, ItemPrior, PriorAls
 from .whitening import Factors
 
 
-def model_of(item_factors: Factors, popularity: Counts, train: TrainConfig, prior: PriorConfig) -> PriorAls:
+def model_of(item_factors: Factors, popularity: ItemPopularity, train: TrainConfig, prior: PriorConfig) -> PriorAls:
     """Return the model that is judged, published and served.
 
     Parameters

@@ -28,19 +28,12 @@ def _named(*sections: type[Section]) -> dict[str, Parameter]:
 
 # The parameters of the model and of its judgement: a search starts from them.
 _BASE = (ParseConfig, EncodeConfig, TrainConfig, PriorConfig, EvaluateConfig)
-RUN: Parameters = _named(RunConfig)
 # In the order of the form.
-RETRAIN: Parameters = _named(
-    RunConfig,
-    ParseConfig,
-    QualityConfig,
-    EncodeConfig,
-    TrainConfig,
-    PriorConfig,
-    PopularityConfig,
-    EvaluateConfig,
-    GateConfig,
-)
+_DATA = (ParseConfig, QualityConfig, EncodeConfig)
+_MODELS = (TrainConfig, PriorConfig, PopularityConfig)
+_JUDGING = (EvaluateConfig, GateConfig)
+RUN: Parameters = _named(RunConfig)
+RETRAIN: Parameters = _named(RunConfig, *_DATA, *_MODELS, *_JUDGING)
 TUNE: Parameters = {name: RUN[name] for name in ("snapshot", "as_of")} | _named(TuneConfig, *_BASE)
 BATCH: Parameters = {"channel": RUN["channel"]} | _named(BatchConfig)
 REGISTRY: Parameters = {"channel": RUN["channel"]} | _named(RegistryOptions)

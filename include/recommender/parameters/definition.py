@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar
 
 from ..errors import ConfigError, DataError
-from .kinds import Kind
+from .kinds import Kind, Schema
 from .shown import shown_value
 
 # A century: older than any review, and ages stay far within a float.
 MOST_DAYS = 36_500
 MOST_COUNT = 2**31 - 1
 REMEDY = "Another version of this code wrote it: take a model that this version made."
+
+# Of a parameter as JSON: what stored documents hold.
+ParameterValue = bool | int | float | str | list[int | float | str] | None
 
 Value = TypeVar("Value")
 
@@ -77,7 +80,7 @@ class Parameter:
         """Convert an allowed value to the type of the field."""
         return None if value is None else self.kind.read(value)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         """JSON schema (draft 7) of the value, with the keys for Airflow's form."""
         schema = self.kind.schema()
         if self.default is None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from .kinds import Kind
+from .kinds import Kind, Schema
 
 DAY = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _ZONE = r"(?:Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"
@@ -42,7 +41,7 @@ class Day(Kind):
     def allows(self, value: object) -> bool:
         return _is(DAY, value)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         """With the format for which the form shows a calendar."""
         return {"type": "string", "format": "date", "maxLength": len("2018-10-01")}
 
@@ -56,5 +55,5 @@ class Instant(Kind):
     def allows(self, value: object) -> bool:
         return _is(_INSTANT, value)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         return {"type": "string", "pattern": rf"^(?:{_INSTANT})$(?![\s\S])", "maxLength": MOST_CHARS}

@@ -15,6 +15,7 @@ from typing import Any
 from .shown import SHOWN_CHARS, shown_value
 
 MOST_NAMED = 5
+Schema = dict[str, Any]  # JSON schema
 # JSON over REST may hold NaN and infinity, which PostgreSQL refuses with an error of the server. NaN is on the wrong
 # side of no bound: it alone is "at most -1 and at least 1".
 _HUGE = 10**15
@@ -40,7 +41,7 @@ class Kind(ABC):
         """Whether a value belongs to the set."""
 
     @abstractmethod
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         """The set as JSON schema (draft 7), with the keys that Airflow's form adds."""
 
     def read(self, value: Any) -> Any:
@@ -69,7 +70,7 @@ class Flag(Kind):
     def allows(self, value: object) -> bool:
         return isinstance(value, bool)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         return {"type": "boolean"}
 
 
@@ -88,7 +89,7 @@ class Number(Kind):
         """NaN fails both comparisons."""
         return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         return {"type": "number", "minimum": self.low, "maximum": self.high, "not": _NO_NUMBER}
 
     def read(self, value: Any) -> float:
@@ -115,7 +116,7 @@ class Whole(Number):
     def allows(self, value: object) -> bool:
         return isinstance(value, (int, float)) and super().allows(value) and value == int(value)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def read(self, value: Any) -> int:
@@ -149,7 +150,7 @@ class Text(Kind):
             return False
         return self.pattern is None or re.fullmatch(self.pattern, value) is not None
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         """With `$(?!...)`, since in Python `$` alone allows a line feed."""
         pattern = {"pattern": rf"^(?:{self.pattern})$(?![\s\S])"} if self.pattern else {}
         least = {"minLength": self.least} if self.least else {}
@@ -170,7 +171,7 @@ class Choice(Kind):
     def allows(self, value: object) -> bool:
         return isinstance(value, str) and value in self.options
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         display = {option: meant for option, meant in self.options.items() if option != meant}
         return {"type": "string", "enum": list(self.options), **({"values_display": display} if display else {})}
 
@@ -192,7 +193,7 @@ class Several(Kind):
             return False
         return all(map(self.of.allows, value))
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Schema:
         """With the allowed names as suggestions of the form."""
         items = self.of.schema()
         examples = {"examples": items["enum"]} if "enum" in items else {}

@@ -25,6 +25,7 @@ from ..ids import Vocabulary
 from ..models.prior import PriorAls
 from ..models.scoring import model_of
 from ..models.whitening import Factors
+from ..parameters.definition import ParameterValue
 from ..storage.arrays import load_finite
 from ..storage.artifacts import canonical_hash
 from ..storage.digests import file_sha256
@@ -67,7 +68,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     format: Literal[1] = 1
     model_id: Plain
-    identity: dict[str, Any]
+    identity: dict[str, object]
     as_of: Instant
     created_at: Instant
     snapshot: str
@@ -75,8 +76,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     published_split_s: Seconds
     last_s: Seconds
     reviews: str
-    config: dict[str, dict[str, Any]]
-    prior: dict[str, Any]
+    config: dict[str, dict[str, ParameterValue]]
+    prior: dict[str, ParameterValue]
     metrics: dict[str, dict[str, float]]
     verdict: Verdict
     champion: str | None

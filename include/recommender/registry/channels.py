@@ -128,8 +128,8 @@ class Channels:
             "or restore that from the bucket's versions."
         )
 
-    def move(self, move: Move, seen: ChannelState | None) -> ChannelState:
-        """Move a channel if its state is still `seen`; the move gets the next number.
+    def move(self, move: Move, current: ChannelState | None) -> ChannelState:
+        """Move a channel if its state is still `current`; the move gets the next number.
 
         Raises
         ------
@@ -141,14 +141,14 @@ class Channels:
             A field of the move is invalid; nothing was changed.
         """
         self.probe()
-        if seen is not None:
-            self._append(seen.move)
-        move = msgspec.structs.replace(move, number=(seen.move.number if seen else 0) + 1)
+        if current is not None:
+            self._append(current.move)
+        move = msgspec.structs.replace(move, number=(current.move.number if current else 0) + 1)
         # The pointer must be readable.
         Move.from_json(move.to_json(), self.objects.uri(_pointer(move.channel)), "Nothing was changed.")
-        state = self._swap(move, seen)
+        state = self._swap(move, current)
         self._append(move)
-        log.info("%s: %s -> %s (%s: %s)", move.channel, move.from_model, move.to_model, move.kind, move.why)
+        log.info("%s: %s -> %s (%s)", move.channel, move.from_model, move.to_model, f"{move.kind}: {move.why}")
         return state
 
     def append_latest(self, state: ChannelState) -> None:
@@ -156,8 +156,8 @@ class Channels:
         self._append(state.move)
 
     @_patiently
-    def _swap(self, move: Move, seen: ChannelState | None) -> ChannelState:
-        condition: dict[str, Any] = {"if_match": seen.etag} if seen else {"create_only": True}
+    def _swap(self, move: Move, current: ChannelState | None) -> ChannelState:
+        condition: dict[str, Any] = {"if_match": current.etag} if current else {"create_only": True}
         try:
             return ChannelState(move, self.objects.write(_pointer(move.channel), move.to_json(), **condition))
         except (PreconditionFailed, TransientError) as error:
@@ -165,7 +165,7 @@ class Channels:
             # If the answer of a write is lost, botocore writes again, and the first write makes the second fail.
             if now is not None and now.move == move:
                 return now
-            if isinstance(error, TransientError) and now == seen:
+            if isinstance(error, TransientError) and now == current:
                 raise
             raise PreconditionFailed(
                 f"{self.objects.uri(_pointer(move.channel))}: somebody else moved the channel while {move.to_model} "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..data.reviews import load_vocabulary
+from ..parameters.definition import ParameterValue
 from .bundle import Manifest, prior_of
 from .listing import fold_counts
 from .registry import Registry
@@ -74,7 +75,7 @@ def compare(registry: Registry, a: str, b: str) -> VersionComparison:
     )
 
 
-def _facts(registry: Registry, manifest: Manifest) -> dict[str, Any]:
+def _facts(registry: Registry, manifest: Manifest) -> dict[str, object]:
     return {
         "created_at": manifest.created_at.isoformat(timespec="seconds"),
         "known_until": manifest.known_until.isoformat(),
@@ -102,17 +103,17 @@ def prior_text(manifest: Manifest) -> str:
     return f"power {prior.power:g}, half-life {prior.half_life_days:g} days" if prior.power else "none"
 
 
-def _flat(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _flat(config: Mapping[str, Mapping[str, ParameterValue]]) -> Iterator[tuple[str, ParameterValue]]:
     for section, values in config.items():
         for field, value in values.items():
             yield f"{section}.{field}", value
 
 
-def _paired(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Pair]:
+def _paired(one: Mapping[str, object], two: Mapping[str, object]) -> dict[str, Pair]:
     return {name: (one.get(name), two.get(name)) for name in dict.fromkeys([*one, *two])}
 
 
-def _differing(one: dict[str, Any], two: dict[str, Any]) -> dict[str, Pair]:
+def _differing(one: Mapping[str, object], two: Mapping[str, object]) -> dict[str, Pair]:
     return {name: pair for name, pair in _paired(one, two).items() if pair[0] != pair[1]}
 
 

@@ -46,7 +46,7 @@ class Registry(Versions):
         """The mutable pointers to versions."""
         return Channels(self.objects)
 
-    def promote(self, move: Move, seen: ChannelState | None, *, verify: bool = False) -> ChannelState:
+    def promote(self, move: Move, current: ChannelState | None, *, verify: bool = False) -> ChannelState:
         """Move a channel to a version that exists, with every file; see `Channels.move`.
 
         Parameters
@@ -64,19 +64,19 @@ class Registry(Versions):
         PreconditionFailed
             Somebody moved the channel meanwhile; nothing was changed.
         """
-        manifest = self._checked_manifest(move.channel, move.to_model, seen, verify=verify)
+        manifest = self._checked_manifest(move.channel, move.to_model, current, verify=verify)
         if manifest.known_until != move.known_until:
             raise DataError(
                 f"{move.to_model} knows everything until {manifest.known_until.isoformat()}, but the move has "
                 f"{move.known_until.isoformat()}"
             )
         if move.kind == "promote":
-            _refuse_older(manifest, move.channel, seen)
-        state = self.channels.move(move, seen)
+            _refuse_older(manifest, move.channel, current)
+        state = self.channels.move(move, current)
         self._confirm(state)
         return state
 
-    def _checked_manifest(self, channel: str, model_id: str, seen: ChannelState | None, *, verify: bool) -> Manifest:
+    def _checked_manifest(self, channel: str, model_id: str, current: ChannelState | None, *, verify: bool) -> Manifest:
         """The manifest of the version that is to become live, with every file checked."""
         try:
             return self.whole(model_id, verify=verify)
@@ -84,7 +84,7 @@ class Registry(Versions):
             raise
         except DataError as error:
             raise DataError(
-                f"{error}\n{model_id} is damaged, {_unmoved(channel, seen)}. {self._alternative(channel, model_id)}"
+                f"{error}\n{model_id} is damaged, {_unmoved(channel, current)}. {self._alternative(channel, model_id)}"
             ) from error
 
     def _alternative(self, channel: str, damaged: str) -> str:
@@ -160,17 +160,17 @@ class Registry(Versions):
         create : allow a channel that does not exist yet; the main channel is always allowed
         """
         by.check()
-        seen = self.channels.read(channel)
-        if seen is None and not create and channel != MAIN_CHANNEL:
+        current = self.channels.read(channel)
+        if current is None and not create and channel != MAIN_CHANNEL:
             raise ConfigError(f"{self.channels.unknown(channel)} To create it: --create")
-        manifest = self._checked_manifest(channel, model_id, seen, verify=verify)
-        if seen is not None and seen.model_id == model_id:
-            return seen
+        manifest = self._checked_manifest(channel, model_id, current, verify=verify)
+        if current is not None and current.model_id == model_id:
+            return current
         if not allow_older:
-            _refuse_older(manifest, channel, seen)
-        forced = manifest.decision != "PROMOTE" or is_older(manifest.known_until, seen)
+            _refuse_older(manifest, channel, current)
+        forced = manifest.decision != "PROMOTE" or is_older(manifest.known_until, current)
         kind: Kind = "force" if forced else "promote"
-        return self.promote(_move(channel, manifest, seen, by, kind), seen)
+        return self.promote(_move(channel, manifest, current, by, kind), current)
 
     def rollback(self, channel: str, to: str | None = None, *, by: Actor, verify: bool = True) -> ChannelState:
         """Point a channel to the version that was live before, or to an earlier one.
@@ -195,12 +195,12 @@ class Registry(Versions):
             Somebody moved the channel meanwhile; nothing was changed.
         """
         by.check()
-        seen = self.channels.read(channel)
-        if seen is None:
+        current = self.channels.read(channel)
+        if current is None:
             raise ConfigError(f"{self.channels.unknown(channel)} There is nothing to go back to.")
         stack = replay(self.channels.history(channel)).stack
         manifest = self._target(channel, stack, to, verify=verify)
-        return self.promote(_move(channel, manifest, seen, by, "rollback"), seen)
+        return self.promote(_move(channel, manifest, current, by, "rollback"), current)
 
     def _target(self, channel: str, stack: tuple[str, ...], to: str | None, *, verify: bool) -> Manifest:
         live = stack[-1]
@@ -239,32 +239,32 @@ class Registry(Versions):
         return replay(self.channels.history(channel)).rolled_back.get(model_id)
 
 
-def is_older(known_until: datetime, seen: ChannelState | None) -> bool:
+def is_older(known_until: datetime, current: ChannelState | None) -> bool:
     """Whether the channel's version knows more, by its data, not by the dates of the runs.
 
     If two versions know the same, neither is older. The gate compares them on one holdout.
     """
-    return seen is not None and known_until < seen.known_until
+    return current is not None and known_until < current.known_until
 
 
-def _refuse_older(manifest: Manifest, channel: str, seen: ChannelState | None) -> None:
-    if seen is not None and is_older(manifest.known_until, seen):
+def _refuse_older(manifest: Manifest, channel: str, current: ChannelState | None) -> None:
+    if current is not None and is_older(manifest.known_until, current):
         raise ConfigError(
             f"{manifest.model_id} knows everything until {manifest.known_until.isoformat()}, and {channel} has "
-            f"{seen.model_id}, which knows everything until {seen.known_until.isoformat()}. To go back, roll back; or "
-            "promote it by hand with --allow-older."
+            f"{current.model_id}, which knows everything until {current.known_until.isoformat()}. "
+            "To go back, roll back; or promote it by hand with --allow-older."
         )
 
 
-def _unmoved(channel: str, seen: ChannelState | None) -> str:
-    return f"{channel} was not moved and points to {seen.model_id}" if seen else f"{channel} still points nowhere"
+def _unmoved(channel: str, current: ChannelState | None) -> str:
+    return f"{channel} was not moved and points to {current.model_id}" if current else f"{channel} still points nowhere"
 
 
-def _move(channel: str, to: Manifest, seen: ChannelState | None, by: Actor, kind: Kind) -> Move:
+def _move(channel: str, to: Manifest, current: ChannelState | None, by: Actor, kind: Kind) -> Move:
     return Move(
         channel=channel,
         moved_at=moved_now(),
-        from_model=seen.model_id if seen else None,
+        from_model=current.model_id if current else None,
         to_model=to.model_id,
         known_until=to.known_until,
         who=by.who,

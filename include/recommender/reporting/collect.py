@@ -22,7 +22,8 @@ from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
 from ..registry.registry import Registry
 from ..registry.verdict import Interval, Verdict
-from ..runs.journal import MAIN_DAG, Journal, RunFacts, TaskRecord, folder_id, run_name
+from ..runs.dag_names import RETRAIN_DAG
+from ..runs.journal import Journal, RunFacts, TaskRecord, folder_id, run_name
 from ..storage.artifacts import ArtifactStore
 from ..storage.documents import Origin, checked
 from ..storage.objects import ObjectStore
@@ -87,7 +88,7 @@ def _with_earlier(report: Report, sources: Sources, artifacts: ArtifactStore) ->
     return replace(
         report,
         table=sources.attempt("unchanged", lambda: _table_of(manifest)),
-        unchanged_report=run_name(folder_id(MAIN_DAG, manifest.run)),
+        unchanged_report=run_name(folder_id(RETRAIN_DAG, manifest.run)),
     )
 
 

@@ -44,7 +44,7 @@ _SETTINGS = {
     "legend.frameon": False,
 }
 WIDTH_IN = 4.9
-WIDE_IN = 10.1  # of one that stands alone: its type is as large as that of two side by side
+WIDE_IN = 10.1  # of a single one: its type is as large as that of two side by side
 ROOM = 0.06  # of an axis, beyond what is drawn
 
 

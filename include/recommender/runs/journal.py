@@ -9,21 +9,21 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
+from ..parameters.definition import ParameterValue
 from ..storage.documents import Count, Origin, decode, instant_problem, to_json
 from ..storage.objects import ObjectStore
 from ..storage.plain_names import name_problem
+from .dag_names import RETRAIN_DAG
 
-MAIN_DAG = "recommender_retrain"
-TUNE_DAG = "recommender_tune"
 State = Literal["running", "success", "skipped", "failed"]
 _FAMILY = "recommender_"
 READABLE_CHARS, DIGEST_DIGITS = 150, 10
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,149}")
-_MEND = "Delete it and run the task again."
+_REMEDY = "Delete it and run the task again."
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -52,7 +52,7 @@ class TaskRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     peak_bytes: Count = 0
     artifacts: dict[str, str] = {}
     reused: bool = False
-    facts: dict[str, Any] = {}
+    facts: dict[str, object] = {}
     error: TaskError | None = None
 
 
@@ -71,9 +71,9 @@ class RunFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     as_of: str
     snapshot: str | None
     channel: str
-    params: dict[str, Any]
+    params: dict[str, ParameterValue]
     tuned: str | None = None
-    tuned_values: dict[str, Any] = {}
+    tuned_values: dict[str, ParameterValue] = {}
     started_by: str = ""
 
     @property
@@ -140,12 +140,12 @@ class Journal:
         self.objects.write(f"{self.folder}/{name}.json", to_json(document))
 
     def _read(self, name: str, type_: type[Record], what: str) -> Record:
-        return decode(self.objects.read(f"{self.folder}/{name}"), type_, Origin(self._uri(name), what, _MEND))
+        return decode(self.objects.read(f"{self.folder}/{name}"), type_, Origin(self._uri(name), what, _REMEDY))
 
     def _refuse(self, name: str, what: str, problems: Iterable[str | None]) -> None:
         wrong = list(filter(None, problems))
         if wrong:
-            raise Origin(self._uri(name), what, _MEND).refusal(wrong)
+            raise Origin(self._uri(name), what, _REMEDY).refusal(wrong)
 
     def _uri(self, name: str) -> str:
         return self.objects.uri(f"{self.folder}/{name}")
@@ -156,7 +156,7 @@ def folder_id(dag_id: str, run_id: str) -> str:
 
     A retraining whose own id begins like that of another DAG's journal gets its DAG too, so no two are the same.
     """
-    plain = dag_id == MAIN_DAG and not run_id.startswith(_FAMILY)
+    plain = dag_id == RETRAIN_DAG and not run_id.startswith(_FAMILY)
     return run_id if plain else f"{dag_id}__{run_id}"
 
 

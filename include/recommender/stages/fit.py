@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,17 +14,17 @@ from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig,
 from ..data.encoding import EncodedFold
 from ..evaluation.fitting import fold_popularity
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
-from ..evaluation.outcomes import PopularityCounts, PriorCounts
+from ..evaluation.outcomes import PopularityCounts, PriorCounts, TrainingCounts
 from ..models.als import fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
-from ..models.prior import Counts, PriorAls
+from ..models.prior import ItemPopularity, PriorAls
 from ..models.scoring import model_of
 from ..models.whitening import Factors
 from ..registry.code import code_of
 from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact
-from ..storage.documents import plain, to_json
+from ..storage.documents import to_json
 from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Stage, Workspace, run_once
@@ -47,16 +46,19 @@ def train_als(
 ) -> Outcome:
     """Train item factors on the train part: item_factors.npy, loss.json."""
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> TrainingCounts:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        warm, counts = (
-            warm_factors(workspace, parsed, fold, start=start, config=config) if start else (None, {"start": "cold"})
-        )
-        factors, curve = fit_als(fold.matrix, config, start=warm)
+        warm = warm_factors(workspace, parsed, fold, start=start, config=config) if start else None
+        factors, curve = fit_als(fold.matrix, config, start=warm.factors if warm else None)
         np.save(directory / FACTORS, factors, allow_pickle=False)
         (directory / "loss.json").write_text(json.dumps(curve.loss))
-        fitted = {"iterations": len(curve.loss), "loss": curve.loss[-1], "seconds_per_iteration": curve.seconds}
-        return counts | fitted
+        return TrainingCounts(
+            start=start.source if start else "cold",
+            warm_items=warm.n_known if warm else 0,
+            iterations=len(curve.loss),
+            loss=curve.loss[-1],
+            seconds_per_iteration=curve.seconds,
+        )
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
     return run_once(workspace, Stage("train_als", code_of(__name__)), config=asdict(config), inputs=inputs, make=make)
@@ -72,13 +74,13 @@ def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
 def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityConfig) -> Outcome:
     """Count the popularity baselines of the train part: `<name>.counts.npy` and `<name>.order.npy` of each."""
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> PopularityCounts:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
         fitted = fit_all_popularity(fold.item_interactions, config)
         for name, model in fitted.items():
             np.save(directory / f"{name}.counts.npy", model.counts, allow_pickle=False)
             np.save(directory / f"{name}.order.npy", model.order, allow_pickle=False)
-        return {"names": sorted(fitted)}
+        return PopularityCounts(sorted(fitted))
 
     return run_once(
         workspace,
@@ -92,14 +94,14 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
 def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
     """Learn the item prior: prior.npy, prior.json."""
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> PriorCounts:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
         learned = learn_prior_of(fold, config)
         np.save(directory / PRIOR, fold_popularity(fold, learned, config), allow_pickle=False)
         (directory / LEARNED).write_text(to_json(learned).decode())
-        return {"prior": plain(learned)}
+        return PriorCounts(learned)
 
-    settings: dict[str, Any] = {"prior": asdict(config.prior)}
+    settings: dict[str, object] = {"prior": asdict(config.prior)}
     if config.prior.fit:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
@@ -122,9 +124,9 @@ def _ranking(directory: Path, name: str) -> Popularity:
     return Popularity(counts, order)
 
 
-def load_prior(workspace: Workspace, learned: Artifact) -> Counts:
+def load_prior(workspace: Workspace, learned: Artifact) -> ItemPopularity:
     """Load the item prior, decayed popularity, float64, shape (n_items,)."""
-    prior: Counts = load_array(workspace.artifacts.path(learned) / PRIOR, np.float64, (None,))
+    prior: ItemPopularity = load_array(workspace.artifacts.path(learned) / PRIOR, np.float64, (None,))
     return prior
 
 
@@ -133,7 +135,7 @@ def as_learned(config: PriorConfig, learned: Artifact) -> PriorConfig:
     return learned.counted(PriorCounts).prior.applied(config)
 
 
-def prior_identity(learned: Artifact, config: PriorConfig) -> dict[str, Any]:
+def prior_identity(learned: Artifact, config: PriorConfig) -> dict[str, str | float]:
     """The identity of a model's item prior, without the evidence for it and without the baselines."""
     fixed = as_learned(config, learned)
     return {"popularity": learned.entry(PRIOR).sha256, "power": fixed.power, "short_history": fixed.short_history}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ from ..errors import ConfigError, DataError, GateRejected
 from ..evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
-from ..evaluation.outcomes import EvaluationCounts
+from ..evaluation.outcomes import EvaluationCounts, GateCounts
 from ..models.protocol import ScoringModel
 from ..parameters import RUN
 from ..registry.code import code_of
@@ -26,7 +26,7 @@ from ..reporting.sentence import verdict_sentence
 from ..reporting.tables import render_verdict
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
-from ..storage.documents import Origin, checked, load_json, plain, to_json
+from ..storage.documents import Origin, checked, load_json, to_json
 from .candidate import Candidate
 from .champion import ReferenceComparison, compare_with, version_of
 from .fit import load_model, load_popularity
@@ -78,21 +78,21 @@ def _evaluated(judging: Judging, recent: RecentVersions) -> Outcome:
     candidate, comparison = judging.candidate, judging.comparison
     fitted, config = candidate.fitted, candidate.config
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> EvaluationCounts:
         outcome = _judge_all(judging, recent)
         for name, judged in outcome.items():
             np.save(directory / f"recall_{name}.npy", judged.recall, allow_pickle=False)
         judged_models = Judgements({name: row.stored() for name, row in outcome.items()})
         (directory / "judged.json").write_bytes(to_json(judged_models))
-        return {
-            "judged_users": len(outcome[CANDIDATE].recall),
-            "models": sorted(outcome),
-            "champion": comparison.note,
-            "champion_how": comparison.how,
-            "champion_id": comparison.champion_id,
-            "versions": plain(_versions(comparison, recent)),
-            "not_compared": dict(recent.left_out),
-        }
+        return EvaluationCounts(
+            judged_users=len(outcome[CANDIDATE].recall),
+            models=sorted(outcome),
+            champion=comparison.note,
+            champion_how=comparison.how,
+            champion_id=comparison.champion_id,
+            versions=_versions(comparison, recent),
+            not_compared=dict(recent.left_out),
+        )
 
     inputs = {
         "fold": fitted.encoded.digest,
@@ -153,7 +153,7 @@ def recall_gate(
 ) -> Outcome:
     """Decide, and store the verdict with its evidence: verdict.json. HOLD and REJECT fail in `require_promotion`."""
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> GateCounts:
         path = workspace.artifacts.path(evaluated)
         counts = evaluated.counted(EvaluationCounts)
         recalls = {name: load_array(path / f"recall_{name}.npy", np.float64, (None,)) for name in counts.models}
@@ -170,7 +170,7 @@ def recall_gate(
             not_compared=counts.not_compared,
         )
         (directory / "verdict.json").write_bytes(to_json(verdict))
-        return {"decision": verdict.decision, "forced": force_reason is not None, "headline": verdict_sentence(verdict)}
+        return GateCounts(verdict.decision, forced=force_reason is not None, headline=verdict_sentence(verdict))
 
     problem = RUN["force_reason"].problem(force_reason)
     if problem:

@@ -16,7 +16,7 @@ import msgspec
 
 from ..config import EncodeConfig, ParseConfig
 from ..data import snapshots
-from ..data.counts import ParseCounts
+from ..data.counts import DownloadCounts, FoldCounts, ParseCounts, SnapshotCounts
 from ..data.encoding import encode
 from ..data.reviews import QUARANTINE, Reviews, load_times, parse_files
 from ..data.times import plausible_end
@@ -28,7 +28,7 @@ from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
 from ..storage.digests import file_sha256
 from ..storage.disk import guarded
-from ..storage.documents import Count, Origin, Sha256, checked, load_json, plain
+from ..storage.documents import Count, Origin, Sha256, checked, load_json
 from ..storage.objects import ObjectInfo
 from .workspace import Outcome, Stage, Workspace, run_once
 
@@ -38,7 +38,6 @@ SPACE_RATIO = 5
 N_REASONS = 3  # of bad lines, in a message
 # Peak of encoding, a review: its columns, their copies sorted and without repetitions, and the matrix.
 ENCODE_BYTES = 190
-FOLD = ("train", "holdout", "split_s")
 
 
 def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime) -> Outcome:
@@ -49,9 +48,9 @@ def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime)
     n = len(snapshot.objects)
     log.info("Snapshot %s: %d file%s, %.1f MB", snapshot.name, n, "" if n == 1 else "s", size / 1e6)
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> SnapshotCounts:
         (directory / "snapshot.json").write_text(snapshot.to_json())
-        return {"snapshot": snapshot.name, "files": len(snapshot.objects), "bytes": size}
+        return SnapshotCounts(snapshot.name, files=n, bytes=size)
 
     return run_once(
         workspace,
@@ -68,7 +67,7 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
     body = load_json(listing, snapshots.REMEDY)
     objects = snapshots.Snapshot.from_body(body, f"{resolved.uri}/snapshot.json").objects
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> DownloadCounts:
         _check_space(workspace, sum(row.size_bytes for row in objects))
         files = snapshots.download(workspace.snapshots, objects, workspace.cache)
         rows = [
@@ -76,7 +75,7 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
         ]
         _warn_of_copies(rows)
         (directory / "files.json").write_text(json.dumps(rows, indent=1, sort_keys=True))
-        return {"files": len(rows), "bytes": sum(row.size_bytes for row in files)}
+        return DownloadCounts(files=len(rows), bytes=sum(row.size_bytes for row in files))
 
     where = {"objects": [asdict(row) for row in objects]}
     return run_once(
@@ -120,7 +119,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         A file is damaged, or too many lines are bad. The quarantine is stored in S3; the message has its URI.
     """
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> ParseCounts:
         files = _local_files(workspace, downloaded)
         try:
             counts = parse_files(files, directory, config)
@@ -128,7 +127,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
             kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
             raise DataError(f"{error}{kept}") from error
         log.info("Parsed %d of %d files: %s reviews", counts.files, len(files), f"{counts.reviews:,}")
-        return dict(plain(counts))
+        return counts
 
     outcome = run_once(
         workspace,
@@ -150,9 +149,8 @@ def _warn_of_bad_lines(workspace: Workspace, parsed: Artifact) -> None:
     common = sorted(counts.reasons.items(), key=lambda row: (-row[1], row[0]))[:N_REASONS]
     reasons = "; ".join(f"{shown(reason)} ({count:,})" for reason, count in common)
     log.warning(
-        "%s of %s lines (%.2f %%) are unusable and left out. Commonest reasons: %s. File, line and reason of each: %s",
-        f"{counts.bad:,}",
-        f"{filled:,}",
+        "%s lines (%.2f %%) are unusable and left out. Commonest reasons: %s. File, line and reason of each: %s",
+        f"{counts.bad:,} of {filled:,}",
         100 * counts.bad / filled,
         reasons,
         workspace.root.uri(parsed.key(QUARANTINE)),
@@ -228,7 +226,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
     """
     as_of_s = known_until(workspace, parsed, as_of)
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> FoldCounts:
         n = parsed.counted(ParseCounts).reviews
         require_memory(
             n * ENCODE_BYTES,
@@ -237,7 +235,7 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
         )
         fold = encode(Reviews.load(workspace.artifacts.path(parsed)), as_of_s, config)
         fold.save(directory)
-        return fold.stats
+        return msgspec.convert(fold.stats, FoldCounts)
 
     settings = {**asdict(config), "as_of_s": as_of_s}
     outcome = run_once(
@@ -253,12 +251,14 @@ def encode_interactions(workspace: Workspace, parsed: Artifact, as_of: datetime,
 
 def _log_counts(outcome: Outcome) -> None:
     """Log the fold's statistics, as one line if the fold was reused; those of the holdout if there is one."""
-    counts = outcome.artifact.counts
+    counts = outcome.artifact.counted(FoldCounts)
     if outcome.reused:
-        log.info("Fold: %s train, %s holdout interactions, split time %s", *(_shown(n, counts[n]) for n in FOLD))
+        split = _shown("split_s", counts.split_s)
+        sizes = f"{counts.train:,} train, {counts.holdout:,} holdout interactions"
+        log.info("Fold: %s, split time %s", sizes, split)
         return
-    for name, value in counts.items():
-        if counts["holdout"] or not _of_holdout(name):
+    for name, value in msgspec.structs.asdict(counts).items():
+        if counts.holdout or not _of_holdout(name):
             log.info("%-22s %s", name, _shown(name, value))
 
 

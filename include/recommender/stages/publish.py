@@ -7,7 +7,6 @@ import shutil
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from ..config import RetrainConfig
 from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
@@ -51,7 +50,7 @@ class RunArtifacts:
         again = {f"refit/{row.stage}": row.uri for row in _artifacts(self.published)}
         return {row.stage: row.uri for row in rows} | again
 
-    def identity(self, config: RetrainConfig) -> dict[str, Any]:
+    def identity(self, config: RetrainConfig) -> dict[str, object]:
         """The identity of the model: two runs with the same identity made the same model."""
         return {
             "ids": self.parsed.digest,

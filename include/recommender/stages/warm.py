@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -84,17 +83,25 @@ def _items(workspace: Workspace, parsed: Artifact, fold: EncodedFold) -> Vocabul
     return load_vocabulary(workspace.artifacts.path(parsed) / ITEMS).take(fold.item_codes)
 
 
+@dataclass(frozen=True)
+class JoinedFactors:
+    """Initial item factors, float32, shape (n_items, n_factors), random for unknown items; the number of known ones."""
+
+    factors: Factors
+    n_known: int
+
+
 def warm_factors(
     workspace: Workspace, parsed: Artifact, fold: EncodedFold, start: Start, config: TrainConfig
-) -> tuple[Factors, dict[str, Any]]:
-    """Return item factors in the fold's columns, random for new items; and counts for the manifest."""
-    factors, n_items = joined_factors(start.load(), _items(workspace, parsed, fold), config)
-    log.info("Warm start from %s: %s items", start.source, f"{n_items:,}")
-    return factors, {"start": start.source, "warm_items": n_items}
+) -> JoinedFactors:
+    """Initial item factors in the fold's columns."""
+    joined = joined_factors(start.load(), _items(workspace, parsed, fold), config)
+    log.info("Warm start from %s: %s items", start.source, f"{joined.n_known:,}")
+    return joined
 
 
-def joined_factors(known: ItemFactors, items: Vocabulary, config: TrainConfig) -> tuple[Factors, int]:
-    """Return factors of the given items, random for unknown ones; and the number of known items."""
+def joined_factors(known: ItemFactors, items: Vocabulary, config: TrainConfig) -> JoinedFactors:
+    """Initial factors of the given items."""
     joined, rows = initial_factors(len(items), config), known.items.rows(items.ids)
     joined[rows >= 0] = known.factors[rows[rows >= 0]]
-    return joined, int((rows >= 0).sum())
+    return JoinedFactors(joined, int((rows >= 0).sum()))

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..registry.registry import Registry
 from ..storage.artifacts import Artifact, ArtifactStore, fingerprint
+from ..storage.documents import plain
 from ..storage.objects import ObjectStore
 from .facts import COUNTS
 
@@ -66,7 +69,7 @@ def run_once(
     *,
     config: Mapping[str, Any],
     inputs: Mapping[str, str],
-    make: Callable[[Path], Mapping[str, Any]],
+    make: Callable[[Path], msgspec.Struct | Mapping[str, object]],
     lineage: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Return the artifact of these inputs; run the stage if there is none.
@@ -92,7 +95,7 @@ def run_once(
     started = time.monotonic()
     _reset_peak()
     with store.workdir(f"the output of {stage.name}") as directory:
-        counts = make(directory)
+        counts = plain(make(directory))
         timings = {"seconds": time.monotonic() - started, "peak_bytes": float(peak_bytes())}
         about = {"config": dict(config), "inputs": dict(inputs), **(lineage or {})}
         artifact = store.commit(stage.name, mark, directory, counts=counts, timings=timings, lineage=about)

@@ -55,9 +55,9 @@ class ArtifactManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     stage: Stage
     fingerprint: Fingerprint
     files: dict[str, FileEntry]
-    counts: dict[str, Any]
+    counts: dict[str, object]
     timings: dict[str, float]
-    lineage: dict[str, Any]
+    lineage: dict[str, object]
     checksum: Sha256
 
     def __post_init__(self) -> None:
@@ -77,9 +77,9 @@ class Artifact:
     fingerprint: str
     uri: str
     files: dict[str, FileEntry]
-    counts: dict[str, Any] = field(default_factory=dict)
+    counts: dict[str, object] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
-    lineage: dict[str, Any] = field(default_factory=dict)
+    lineage: dict[str, object] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

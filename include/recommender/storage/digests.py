@@ -31,7 +31,13 @@ class Identity(NamedTuple):
     @classmethod
     def of(cls, about: os.stat_result) -> Identity:
         """The identity from the result of `stat`."""
-        return cls(about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        return cls(
+            device=about.st_dev,
+            inode=about.st_ino,
+            size_bytes=about.st_size,
+            modified_ns=about.st_mtime_ns,
+            changed_ns=about.st_ctime_ns,
+        )
 
     def settled(self, now_ns: int) -> bool:
         """Whether every change from `now_ns` on changes the identity. Never true if times are whole seconds."""

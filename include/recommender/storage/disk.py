@@ -55,7 +55,9 @@ def guarded(
         refused = _refusal(error)
         if refused is None:
             raise
-        raise ConfigError(_message(error, refused, path, doing, needed_bytes, written_in)) from error
+        what, remedy = refused
+        sizes = "; ".join(_sizes(error, path, needed_bytes, written_in))
+        raise ConfigError(f"{path}: {what}. It was needed for {doing}{_at(error, path)}. {sizes}. {remedy}") from error
 
 
 def _refusal(error: OSError) -> tuple[str, str] | None:
@@ -67,28 +69,21 @@ def _refusal(error: OSError) -> tuple[str, str] | None:
     return REFUSALS.get(number) if number is not None else None
 
 
-def _message(
-    error: OSError,
-    refused: tuple[str, str],
-    path: Path,
-    doing: str,
-    needed_bytes: int | None,
-    written_in: Path | None,
-) -> str:
-    what, remedy = refused
+def _at(error: OSError, path: Path) -> str:
     own = error.filename2 or error.filename
-    at = f" (at {own})" if isinstance(own, str) and own != str(path) else ""
-    details = []
+    return f" (at {own})" if isinstance(own, str) and own != str(path) else ""
+
+
+def _sizes(error: OSError, path: Path, needed_bytes: int | None, written_in: Path | None) -> Iterator[str]:
     free = _free_bytes(path)
     if free is not None:
-        details.append(f"{free / 1e6:,.1f} MB are free")
+        yield f"{free / 1e6:,.1f} MB are free"
     if needed_bytes is not None:
-        details.append(f"{needed_bytes / 1e6:,.1f} MB are needed")
+        yield f"{needed_bytes / 1e6:,.1f} MB are needed"
     elif written_in is not None:
-        details.append(f"{_written_bytes(written_in) / 1e6:,.1f} MB were written and more is needed")
+        yield f"{_written_bytes(written_in) / 1e6:,.1f} MB were written and more is needed"
     if short := SHORT_WRITE.search(str(error)):
-        details.append(f"{short[2]} of {short[1]} values of an array could be written")
-    return f"{path}: {what}. It was needed for {doing}{at}. {'; '.join(details)}. {remedy}"
+        yield f"{short[2]} of {short[1]} values of an array could be written"
 
 
 def _free_bytes(path: Path) -> int | None:

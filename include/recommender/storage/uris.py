@@ -49,7 +49,7 @@ def _hidden(uri: str) -> str:
 
 def _scheme_problem(uri: str) -> str | None:
     if uri != uri.strip():
-        return "a blank or line end stands before or after it"
+        return "there is a blank or a line end before or after it"
     if uri.startswith("arn:"):
         return "an ARN names something else than a bucket with a prefix"
     scheme = _SCHEME.match(uri)

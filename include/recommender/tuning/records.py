@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from ..config import TuneConfig
+from ..parameters.definition import ParameterValue
 from ..registry.verdict import Interval
 from ..runs.journal import RunFacts, TaskRecord
 from ..storage.documents import Count, EpochSeconds, Share, TopK
@@ -122,8 +123,8 @@ class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     as_of: str
     better: bool
     split_s: EpochSeconds
-    defaults: dict[str, Any]
-    values: dict[str, Any]
+    defaults: dict[str, ParameterValue]
+    values: dict[str, ParameterValue]
     evidence: Evidence
 
 

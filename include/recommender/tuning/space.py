@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..config import RetrainConfig
 from ..errors import ConfigError
 from ..parameters import RETRAIN, RUN, TUNE, Parameter
+from ..parameters.definition import ParameterValue
 from ..parameters.kinds import Whole
 from ..parameters.of_search import ALWAYS, SPACE, WITH_BOTH_KINDS
 
@@ -65,7 +66,7 @@ def tunable() -> dict[str, Parameter]:
     return {name: each for name, each in RETRAIN.items() if each.section in shaping and name not in apart}
 
 
-def differing(config: RetrainConfig) -> dict[str, Any]:
+def differing(config: RetrainConfig) -> dict[str, ParameterValue]:
     """The tunable values of a configuration that differ from their defaults."""
     known = tunable()
     return {name: value for name, value in _flat(config).items() if name in known and value != known[name].default}

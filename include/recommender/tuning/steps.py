@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -138,7 +137,8 @@ def run_trial(
     theirs = [recall_of(workspace, uri) for uri in best.artifacts] if best else []
     splits = _JudgedSplits()
     try:
-        _judge_splits(workspace, plan, applied(base, trial.values) if trial.number else base, splits, theirs, config)
+        own = applied(base, trial.values) if trial.number else base
+        _judge_splits(workspace, plan, own, splits=splits, theirs=theirs, config=config)
     except CannotTrainError as error:
         if not trial.number:
             raise ConfigError(f"The run's own values cannot be trained: {error}") from error
@@ -155,6 +155,7 @@ def _judge_splits(
     workspace: Workspace,
     plan: Plan,
     own: RetrainConfig,
+    *,
     splits: _JudgedSplits,
     theirs: Sequence[Floats],
     config: TuneConfig,
@@ -174,11 +175,11 @@ def _judge_splits(
 def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Artifact:
     """Judge one configuration on one fold: recall.npy, one value a judged user. Factors are not stored."""
 
-    def make(directory: Path) -> dict[str, Any]:
+    def make(directory: Path) -> TrialCounts:
         with quietly():
             judged = judge_configuration(EncodedFold.load(workspace.artifacts.path(fold)), config)
         np.save(directory / "recall.npy", judged.recall, allow_pickle=False)
-        return {"recall": float(judged.recall.mean()), "coverage": judged.coverage, "prior": judged.prior}
+        return TrialCounts(float(judged.recall.mean()), judged.coverage)
 
     parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
     return run_once(

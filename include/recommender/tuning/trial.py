@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..config import RetrainConfig
+from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, RecommenderError
 from ..evaluation.evaluate import fold_task, judge
@@ -33,7 +33,7 @@ class TrialJudgement:
 
     recall: Floats
     coverage: float
-    prior: dict[str, Any]
+    prior: PriorConfig
 
 
 def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgement:
@@ -63,8 +63,8 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgem
         model = InColumns(model, np.where(known, np.arange(len(known)), -1))
     task = fold_task(fold, config.evaluate)
     outcome = judge({"trial": model}, task, config.evaluate, train.histories.take(task.rows))["trial"]
-    prior = asdict(fitted.learned.applied(config.prior))
-    return TrialJudgement(outcome.recall, outcome.means[f"coverage@{config.evaluate.top_k}"], prior)
+    coverage = outcome.means[f"coverage@{config.evaluate.top_k}"]
+    return TrialJudgement(outcome.recall, coverage, fitted.learned.applied(config.prior))
 
 
 @contextmanager

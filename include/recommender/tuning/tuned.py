@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..errors import DataError, NotFound, PreconditionFailed
+from ..parameters.definition import ParameterValue
 from ..parameters.of_run import NEWEST_TUNED, TUNED_ID
 from ..storage.artifacts import canonical_hash
 from ..storage.documents import Origin, checked, instant_problem, parse_json, to_json
@@ -164,7 +165,9 @@ def resolve_tuned(objects: ObjectStore, wanted: str | None, as_of: datetime) -> 
     return newest_tuned(objects, as_of) if wanted == NEWEST_TUNED else read_tuned(objects, wanted)
 
 
-def with_tuned(params: Mapping[str, Any], found: Tuned) -> tuple[dict[str, Any], dict[str, Any]]:
+def with_tuned(
+    params: Mapping[str, ParameterValue], found: Tuned
+) -> tuple[dict[str, ParameterValue], dict[str, ParameterValue]]:
     """Return the parameters with tuned values instead of defaults, and the values that were used.
 
     A parameter that is not at its default was set by the user and is kept.

@@ -1,4 +1,4 @@
-"""What the store holds of models and a channel, before and after: what an interrupted run left, told truthfully."""
+"""Versions and latest move of a channel, before and after an interrupted run: what the run published."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from include.recommender.storage.objects import ObjectStore
 
 
 @dataclass(frozen=True)
-class Standing:
+class Published:
     """The latest move of a channel (None: it points nowhere yet), and the ids of all complete versions."""
 
     channel: str
@@ -18,15 +18,15 @@ class Standing:
     versions: frozenset[str]
 
     @classmethod
-    def read(cls, root: ObjectStore, channel: str) -> Standing:
+    def read(cls, root: ObjectStore, channel: str) -> Published:
         """As the store has it now. Raises RecommenderError."""
         registry = Registry(root)
         state = registry.channels.read(channel)
         return cls(channel, state.move if state else None, frozenset(registry.versions()))
 
 
-def left_behind(before: Standing, after: Standing) -> str:
-    """What a run that was stopped did to models and channel, from how they stood before it and after."""
+def left_behind(before: Published, after: Published) -> str:
+    """The effect of a run that was stopped on models and channel, as text."""
     made, move = sorted(after.versions - before.versions), after.move
     model = "no new one was published by this run"
     if made:

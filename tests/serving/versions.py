@@ -36,11 +36,11 @@ def seen_of(n_items, rng):
     )
 
 
-def version(n_items=700, n_factors=12, seed=0, **params):
+def version(n_items=700, n_factors=12, seed=0, label="served", **params):
     rng = np.random.default_rng(seed)
     config = RetrainConfig.from_params({"factors": n_factors, "half_life_days": 300, "rating_weight": 0.5, **params})
     factors = items_of(n_items, n_factors)
-    about = makers.about(makers.version("served"), config=config.as_dict(), files={}, format=1)
+    about = makers.about(makers.version(label), config=config.as_dict(), files={}, format=1)
     return ServedVersion(
         manifest=msgspec.convert(msgspec.to_builtins(about), Manifest),
         config=config,

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .als import AlsScoring
-from .protocol import Rows
+from .histories import Histories, Ints
+from .protocol import Rows, Scores
+from .shortlist import nothing, shortlist
 from .whitening import CHUNK_ITEMS, Factors, Grid, on_grid
 
 
@@ -27,6 +29,24 @@ class Similarity:
             units[start : start + CHUNK_ITEMS] = on_grid(rows / np.where(lengths > 0, lengths, 1.0)[:, None])
         return cls(Grid.by_id(units))
 
-    def scoring(self, items: Rows) -> AlsScoring:
-        """Cosines of some items with all items, ready for `shortlist`."""
-        return AlsScoring(self.directions, self.directions.of(items))
+    def most_similar(self, items: Rows, k: int) -> tuple[Ints, Scores]:
+        """The k other items of the largest cosines above 0, for each of some items.
+
+        Returns
+        -------
+        int32 and float32, shape (n, k), best first; -1 and -inf where there are no more. An item without factors has
+        no similar items
+        """
+        best, cosines = nothing(len(items), k)
+        tastes = self.directions.of(items)
+        known = np.flatnonzero(tastes.any(axis=1))
+        themselves = Histories(
+            np.arange(len(known) + 1),
+            items[known].astype(np.int32),
+            np.ones(len(known), dtype=np.float32),
+            len(self.directions.vectors),
+        )
+        best[known], cosines[known] = shortlist(AlsScoring(self.directions, tastes[known]), themselves, k)
+        unlike = ~(cosines > 0)
+        best[unlike], cosines[unlike] = -1, -np.inf
+        return best, cosines

@@ -89,7 +89,7 @@ class Recommender:
         return replace(found, unknown_items=found.unknown_items + unknown)
 
     def similar(self, item: str, k: int = 10) -> List:
-        """The items whose factors point in the most similar direction; scores are cosines.
+        """The items whose factors point in the most similar direction; scores are cosines, above 0.
 
         Raises
         ------
@@ -98,10 +98,9 @@ class Recommender:
         ConfigError
             k is out of bounds.
         """
-        row, n_items, request = self._row(item), len(self.version.items), Request(k=k)
-        itself = Histories(np.array([0, 1]), np.array([row], np.int32), np.ones(1, np.float32), n_items)
+        row, request = self._row(item), Request(k=k)
         with _one_blas_thread():
-            items, scores = shortlist(self.version.similarity.scoring(np.array([row], np.int32)), itself, request.k)
+            items, scores = self.version.similarity.most_similar(np.array([row], np.int32), request.k)
         return self._answer(Source.ITEM, items[0], scores[0], ())
 
     def trending(self, k: int = 10) -> List:

@@ -26,6 +26,19 @@ def test_list_shows_the_newest_first_and_who_points_to_what(registry, run, ask):
     ]
 
 
+def test_list_and_show_say_which_versions_have_recommendations(registry, run, ask):
+    line(registry, M1, M2)
+    registry.objects.write(f"recommendations/{M1}/abc/manifest.json", b"{}")
+    rows = run("list")[1].splitlines()
+    at = rows[0].index("LISTS")
+    assert [row[at : at + 5].strip() for row in rows[1:]] == ["-", "yes"]
+    folder = f"recommendations/{M1}/abc"
+    assert [row["recommendations"] for row in ask("list")[1]] == [[], [folder]]
+    assert ask("show", M1)[1]["recommendations"] == [folder]
+    assert re.search(rf"^recommendations +{folder}$", run("show", M1)[1], re.M)
+    assert "recommendations" not in run("show", M2)[1]
+
+
 def test_list_tells_of_a_damaged_manifest_and_goes_on(registry, run):
     line(registry, M1)
     registry.objects.write("models/bad/manifest.json", b"{}")

@@ -11,6 +11,7 @@ import msgspec
 
 from ..errors import NotFound
 from ..parameters import MAIN_CHANNEL
+from ..registry.batches import finished
 from ..registry.comparison import compare
 from ..registry.listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
 from ..registry.locate import resolve
@@ -64,9 +65,10 @@ def show(registry: Registry, args: argparse.Namespace) -> Answer:
     moves, problems = moves_of(registry, name)
     for problem in problems:
         log.warning("%s", problem)
-    summary = summarize(name, manifest, there.to)
+    summary = summarize(name, manifest, there.to, finished(registry.objects, name))
     about = {"retired_at": retired.retired_at.isoformat(), "retired_by": retired.who} if retired else {}
     known = {"known_until": summary.known_until, "channels": summary.channels, "counts": counts}
+    known["recommendations"] = summary.recommendations
     data = {**msgspec.to_builtins(manifest), **about, **known, "moves": [msgspec.to_builtins(move) for move in moves]}
     return Answer(data, text.version(summary, manifest, counts, about, moves))
 

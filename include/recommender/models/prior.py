@@ -34,6 +34,11 @@ def fit_prior(train: ItemInteractions, config: PriorConfig) -> Counts:
     return train.decayed(config.half_life_days)
 
 
+def brackets(sizes: Ints) -> Ints:
+    """The row of `multipliers` of users with so many interactions."""
+    return np.minimum(np.maximum(sizes, 1), LONG_HISTORY) - 1
+
+
 @dataclass(frozen=True)
 class ItemPrior:
     """How likely each item is now, for any user.
@@ -68,8 +73,11 @@ class ItemPrior:
         sizes : int32, shape (n,), known interactions of each user
         unknown : bool, shape (n,), users without known interactions
         """
-        taste *= self.multipliers[:, items][np.clip(sizes, 1, LONG_HISTORY) - 1]
-        taste[unknown] = self.popularity[items].astype(np.float32)
+        # Row by row: the multipliers of all users would be as many numbers as their scores.
+        for row, bracket in zip(taste, brackets(sizes), strict=True):
+            row *= self.multipliers[bracket, items]
+        if unknown.any():
+            taste[unknown] = self.popularity[items].astype(np.float32)
 
     def take(self, items: Ints) -> ItemPrior:
         """The prior of some items, in their order."""
@@ -153,7 +161,7 @@ class PriorScoring:
 
     def limits(self) -> Doubles:
         """See `Scoring`."""
-        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[np.clip(self.sizes, 1, LONG_HISTORY) - 1]
+        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[brackets(self.sizes)]
         found[self.unknown] = self.model.popularity_reach * (1 + 1e-6)
         return found
 

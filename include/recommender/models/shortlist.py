@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from .histories import Histories, Ints
-from .protocol import Rows, Scores, Scoring
+from .protocol import Doubles, Rows, Scores, Scoring
 from .whitening import CHUNK_ITEMS
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
 # Items of a block, whose maximum stands for it. A chunk is whole blocks, and its scores of a few users stay in a cache.
 BLOCK_ITEMS = 256
+# With fewer blocks for each item of a list, the best of a block say little about the best of all.
+BLOCKS_A_ITEM = 2
+_WITHIN = np.arange(BLOCK_ITEMS)
 
 
 def shortlist(scoring: Scoring, seen: Histories, k: int) -> tuple[Ints, Scores]:
@@ -35,14 +38,16 @@ def shortlist(scoring: Scoring, seen: Histories, k: int) -> tuple[Ints, Scores]:
     """
     best, scores = nothing(len(seen), k)
     width = min(k, seen.n_items)
-    bounds, reached = _bounds(scoring, seen, width)
-    maxima = bounds.max(axis=2)
+    found = _bounds(scoring, seen, width)
     for row in range(len(seen)):
-        near = np.flatnonzero(maxima[row] >= reached[row])
-        values, places = bounds[row, near].ravel(), (near[:, None] * BLOCK_ITEMS + np.arange(BLOCK_ITEMS)).ravel()
-        least = max(reached[row], _reached(scoring, row, values, places, width))
-        kept = places[(values >= least) & (values > -np.inf)]
-        items = np.sort(scoring.order[kept])
+        least = max(found.reached[row], _reached_by_blocks(scoring, row, found, width))
+        near = np.flatnonzero(found.maxima[row] >= least)
+        values, places = found.bounds[row, near].ravel(), (near[:, None] * BLOCK_ITEMS + _WITHIN).ravel()
+        kept = np.flatnonzero((values >= least) & (values > -np.inf))
+        if len(kept) > 2 * width:
+            least = max(least, _reached(scoring, row, values[kept], places[kept], width))
+            kept = kept[values[kept] >= least]
+        items = np.sort(scoring.order[places[kept]])
         exact = scoring.exact(np.array([row]), items)[0]
         order = np.argsort(-exact, kind="stable")[:width]
         best[row, : len(order)], scores[row, : len(order)] = items[order], exact[order]
@@ -54,29 +59,59 @@ def nothing(n: int, k: int) -> tuple[Ints, Scores]:
     return np.full((n, k), -1, dtype=np.int32), np.full((n, k), -np.inf, dtype=np.float32)
 
 
-def _bounds(scoring: Scoring, seen: Histories, width: int) -> tuple[Scores, Scores]:
-    """Bounds of the places that matter, in chunks, until no later item can be among the `width` best.
+@dataclass(frozen=True)
+class _Bounds:
+    """Bounds of the scores of some users, by place.
 
-    Returns
-    -------
-    float32, shape (n, n_blocks, BLOCK_ITEMS): -inf for seen items and beyond the last. float32, shape (n,): an exact
-    score that `width` items reach
+    bounds : float32, shape (n, n_blocks, BLOCK_ITEMS); -inf for seen items and beyond the last
+    maxima : float32, shape (n, n_blocks), the largest of each block
+    reached : float32, shape (n,), an exact score that enough items reach
     """
+
+    bounds: Scores
+    maxima: Scores
+    reached: Scores
+
+
+def _bounds(scoring: Scoring, seen: Histories, width: int) -> _Bounds:
+    """Bounds of the places that matter, in chunks, until no later item can be among the `width` best."""
     n, n_items, limits = len(seen), seen.n_items, scoring.limits()
-    bounds = np.empty((n, -(-n_items // BLOCK_ITEMS) * BLOCK_ITEMS), dtype=np.float32)
+    n_blocks = -(-n_items // BLOCK_ITEMS)
+    bounds = np.empty((n, n_blocks, BLOCK_ITEMS), dtype=np.float32)
+    maxima, flat = np.empty((n, n_blocks), dtype=np.float32), bounds.reshape(n, n_blocks * BLOCK_ITEMS)
     hidden, done, reached = _Hidden.of(scoring, seen), 0, np.full(n, -np.inf, dtype=np.float32)
     for chunk, start in enumerate(range(0, n_items, CHUNK_ITEMS)):
         if (limits[:, chunk] < reached).all():
             break
         stop = min(start + CHUNK_ITEMS, n_items)
-        done = -(-stop // BLOCK_ITEMS) * BLOCK_ITEMS
-        scoring.upper(start, bounds[:, start:stop])
-        bounds[:, stop:done] = -np.inf
-        hidden.hide(bounds, start, stop)
-        if chunk == 0:  # the best come early
-            places = np.arange(stop)
-            reached = np.array([_reached(scoring, row, bounds[row, :stop], places, width) for row in range(n)])
-    return bounds[:, :done].reshape(n, done // BLOCK_ITEMS, BLOCK_ITEMS), reached.astype(np.float32)
+        before, done = done, -(-stop // BLOCK_ITEMS)
+        scoring.upper(start, flat[:, start:stop])
+        flat[:, stop : done * BLOCK_ITEMS] = -np.inf
+        hidden.hide(flat, start, stop)
+        # While they are in the cache.
+        np.max(bounds[:, before:done], axis=2, out=maxima[:, before:done])
+        if chunk == 0 and (n_blocks < BLOCKS_A_ITEM * width or _may_end(flat[:, :stop], limits, width)):
+            places = np.arange(stop)  # the best come early
+            reached = np.array([_reached(scoring, row, flat[row, :stop], places, width) for row in range(n)])
+    return _Bounds(bounds[:, :done], maxima[:, :done], reached.astype(np.float32))
+
+
+def _may_end(bounds: Scores, limits: Doubles, width: int) -> bool:
+    """Whether no item of the last chunk can reach what the bounds of the first promise at most."""
+    place = bounds.shape[1] - width
+    return place >= 0 and bool((limits[:, -1] < np.partition(bounds, place, axis=1)[:, place]).all())
+
+
+def _reached_by_blocks(scoring: Scoring, row: int, found: _Bounds, width: int) -> np.float32:
+    """An exact score that `width` items reach: the best by their bounds, of the blocks with the best bounds."""
+    maxima = found.maxima[row]
+    if len(maxima) < BLOCKS_A_ITEM * width:
+        return np.float32(-np.inf)
+    first = np.argpartition(maxima, len(maxima) - width)[len(maxima) - width :]
+    if np.isneginf(maxima[first]).any():
+        return np.float32(-np.inf)
+    places = first * BLOCK_ITEMS + found.bounds[row, first].argmax(axis=1)
+    return np.float32(scoring.exact(np.array([row]), scoring.order[places]).min())
 
 
 def _reached(scoring: Scoring, row: int, bounds: Scores, places: Places, width: int) -> np.float32:

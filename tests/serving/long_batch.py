@@ -79,7 +79,7 @@ def publish(registry, size):
     rng, n = np.random.default_rng(0), matrix.nnz
     factors, _ = fit_als(matrix, CONFIG.train)
     seen = Seen(
-        users=vocabulary("U", size.users),
+        users=vocabulary("U", size.users, 8),
         indptr=matrix.indptr.astype(np.int64),
         indices=matrix.indices.astype(np.int32),
         times=rng.integers(end_s - 500 * DAY_S, end_s, n),
@@ -88,7 +88,7 @@ def publish(registry, size):
         n_items=size.items,
     )
     popularity = np.bincount(matrix.indices, minlength=size.items).astype(np.float64)
-    part = ModelPart(factors, vocabulary("I", size.items), popularity)
+    part = ModelPart(factors, vocabulary("I", size.items, 8), popularity)
     with tempfile.TemporaryDirectory() as text:
         directory = Path(text)
         for each in ("judged", "published"):
@@ -209,8 +209,8 @@ def main(argv=None):
         return None
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--interactions", type=int, default=5_000_000)
-    parser.add_argument("--users", type=int, default=600_000)
-    parser.add_argument("--items", type=int, default=50_000)
+    parser.add_argument("--users", type=int, default=250_000)
+    parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--part-rows", type=int, default=parts.PART_ROWS)
     found = run(parser.parse_args(argv))
     print(found)

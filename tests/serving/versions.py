@@ -18,8 +18,9 @@ END_S = int(makers.version("served").known_until.timestamp())
 SIZES = [1, 1, 2, 3, 5, 8, 30, 120]
 
 
-def vocabulary(prefix, n):
-    return Vocabulary.checked(pa.array([f"{prefix}{number:05}" for number in range(n)], pa.large_string()))
+def vocabulary(prefix, n, digits=5):
+    names = [f"{prefix}{number:0{digits}}" for number in range(n)]
+    return Vocabulary.checked(pa.array(names, pa.large_string()))
 
 
 def seen_of(n_items, rng):

@@ -1,4 +1,4 @@
-"""Exact lists against the float32 product that they need at least, one thread.
+"""Exact lists against the float32 product that they need at least, CPU seconds of one thread.
 
 product       the scores of all users in blocks, by one float32 matrix product each, and nothing else
 lists         fold-in, product, prior, seen items left out, exact top K: what evaluation and batch run
@@ -10,6 +10,7 @@ python -m benchmarks.ranking [--pairs N] [--factors N] [--items N ...] [--users 
 from __future__ import annotations
 
 import argparse
+import time
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, nargs="+", default=[20_000, 160_000], help="default: %(default)s")
     parser.add_argument("--users", type=int, default=2_000, help="default: %(default)s")
     parser.add_argument("--block", type=int, default=50, help="users of one product (default: %(default)s)")
-    given = parser.parse_args()
+    given, clock = parser.parse_args(), time.process_time
     print(f"{'items':>9}{'users/s':>10}{'product/lists':>16}{'all exact/lists':>18}")
     with threadpool_limits(1, "blas"):
         for n_items in given.items:
@@ -71,8 +72,8 @@ def main() -> None:
             histories = Histories.of(matrix[np.diff(matrix.indptr) > 0])
             users = model.scoring(histories).tastes.astype(np.float32)
             ours = lambda: lists(model, histories, given.block, exact=False)  # noqa: B023, E731
-            own_s, _, of_product = compare(ours, lambda: product(model, users, given.block), given.pairs)  # noqa: B023
-            _, _, of_exact = compare(ours, lambda: lists(model, histories, given.block, exact=True), given.pairs)  # noqa: B023
+            own_s, _, of_product = compare(ours, lambda: product(model, users, given.block), given.pairs, clock)  # noqa: B023
+            _, _, of_exact = compare(ours, lambda: lists(model, histories, given.block, exact=True), given.pairs, clock)  # noqa: B023
             print(
                 f"{n_items:>9,}{len(histories) / own_s:>10,.0f}{1 / of_product:>16.2f}{1 / of_exact:>18.2f}", flush=True
             )

@@ -25,6 +25,7 @@ from .environment import MARK, PROJECT, isolated
 HOME_MARK = ".recommender-home"
 CLEANING_S = 30.0  # more than it takes to end what a killed owner left
 POLL_S = 0.05
+CLOCK_S = 2.0  # two readings of the time at which a process began, as the system's clock is set
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Home:
 
     def holder(self) -> str | None:
         """Who owns the directory now, in words; None when nobody does."""
+        text = self._lock_text()
+        return None if text is None else _words(text)
+
+    def _lock_text(self) -> str | None:
         try:
             with (self.path / "lock").open("rb") as file:
                 return None if _try_lock(file.fileno()) else _read(file.fileno())
@@ -62,13 +67,13 @@ class Home:
 
     def holder_process(self) -> psutil.Process | None:
         """The owner; None where nobody owns the directory, or what a killed owner left is still being ended."""
-        return _process(self.holder() or "")
+        return _process(self._lock_text() or "")
 
     def check_free(self) -> None:
         """Raise ConfigError where somebody else owns the directory; the message says who."""
-        holder = self.holder()
-        if holder and _process(holder):
-            raise self._in_use(holder)
+        text = self._lock_text()
+        if text and _process(text):
+            raise self._in_use(text)
 
     @contextmanager
     def own(self, purpose: str, wait_s: float = 0.0) -> Iterator[list[str]]:
@@ -90,7 +95,8 @@ class Home:
         try:
             self._lock(file, purpose, wait_s)
             os.ftruncate(file, 0)
-            os.pwrite(file, f"{purpose}, process {os.getpid()}, since {datetime.now():%H:%M:%S}".encode(), 0)
+            words = f"{purpose}, process {os.getpid()}, since {datetime.now():%H:%M:%S}"
+            os.pwrite(file, f"{words}\n{psutil.Process().create_time()}".encode(), 0)
             ended = self.clear()
             with self._watched(file):
                 yield ended
@@ -106,9 +112,9 @@ class Home:
                 raise self._in_use(holder)
             time.sleep(POLL_S)
 
-    def _in_use(self, holder: str) -> ConfigError:
+    def _in_use(self, text: str) -> ConfigError:
         return ConfigError(
-            f"{self.path} is in use by {holder}. Wait for it to end, or end it: "
+            f"{self.path} is in use by {_words(text)}. Wait for it to end, or end it: "
             "`make down` for `make up`, Ctrl-C for `make run`."
         )
 
@@ -216,14 +222,21 @@ def fail(error: Exception) -> int:
     return 1
 
 
-def _process(holder: str) -> psutil.Process | None:
-    """The process that a lock names, where it lives."""
-    words = holder.rpartition("process ")[2].split(",")[0]
+def _words(text: str) -> str:
+    """Who holds a lock: the first line of its text."""
+    return text.partition("\n")[0]
+
+
+def _process(text: str) -> psutil.Process | None:
+    """The process that a lock names, where it lives; another that got its number began at another time."""
+    words, _, started_s = text.partition("\n")
+    number = words.rpartition("process ")[2].split(",")[0]
     try:
-        process = psutil.Process(int(words)) if words.isdigit() else None
-    except psutil.NoSuchProcess:
+        process = psutil.Process(int(number))
+        same = abs(process.create_time() - float(started_s)) < CLOCK_S
+    except (ValueError, psutil.NoSuchProcess):
         return None
-    return process if process and processes.lives(process) else None
+    return process if same and processes.lives(process) else None
 
 
 def _try_lock(file: int) -> bool:

@@ -21,7 +21,7 @@ from include.recommender.runs.journal import Journal, folder_id
 from include.recommender.storage.redaction import printable
 
 from .connection import check_connection
-from .deployment import SNS_NOTIFIER, Deployment, NotifierSpec
+from .deployment import SNS_NOTIFIER, NotifierSpec, notifiers
 from .settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def run_failed(context: Any) -> None:
 
 def send(alert: Alert, context: Any) -> None:
     """Call every configured notifier; a failure of one does not stop the others."""
-    for spec in Deployment.from_environment().notifiers:
+    for spec in notifiers():
         try:
             _send(spec, alert, context)
         except Exception as error:  # noqa: BLE001 whatever somebody else's notifier raises
@@ -95,7 +95,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def compose(context: Mapping[str, Any]) -> Alert:
-    """Compose an alert from the run's report, or from Airflow's reason if there is no report."""
+    """Compose an alert from the run's report. Without one it has Airflow's reason and the errors of the tasks."""
     run_id, dag_id = str(context["run_id"]), context["dag"].dag_id
     journal = None
     try:
@@ -106,12 +106,23 @@ def compose(context: Mapping[str, Any]) -> Alert:
     except (RecommenderError, ValueError, LookupError, TypeError, AttributeError) as error:
         log.warning("The report of %s cannot be read: %s", run_id, error)
         reason = f"{context.get('reason')}. See the log of the failed task; there is no report ({error})."
-        return _alert(dag_id, "FAILED", reason, run_id=run_id, details="")
+        return _alert(dag_id, "FAILED", reason, run_id=run_id, details=_errors(journal))
     details = [report.error.message] if report.error else []
     details += [report.table] if report.table else []
     where = journal.objects.uri(f"{journal.folder}/report.html")
     sentence = f"{found.line}. {found.sentence}" if found.line else found.sentence
     return _alert(dag_id, found.word, sentence, run_id=run_id, details="\n\n".join([*details, f"Report: {where}"]))
+
+
+def _errors(journal: Journal | None) -> str:
+    """The errors that the tasks of a run recorded."""
+    try:
+        records = journal.records() if journal else []
+    except RecommenderError as error:
+        log.warning("The journal of a run cannot be read: %s", error)
+        return ""
+    failed = [(record.task, record.error) for record in records if record.error]
+    return "\n\n".join(f"{task}: {error.kind}: {error.message}" for task, error in failed)
 
 
 def approval_wanted(dag_id: str, run_id: str, question: str, patience: timedelta) -> Alert:

@@ -72,7 +72,7 @@ class Deployment:
             training_pool=training_pool(environment),
             wait=wait or None,
             approval=approval if read.flag("RECOMMENDER_APPROVAL") else None,
-            notifiers=(*read.sns(), *read.notifiers()),
+            notifiers=read.all_notifiers(),
         )
         if not approval:
             read.problems.append("RECOMMENDER_APPROVAL_HOURS: expected more than 0 hours")
@@ -84,6 +84,15 @@ class Deployment:
 def training_pool(environment: Mapping[str, str] = os.environ) -> str:
     """The pool that training runs in."""
     return environment.get(TRAINING_POOL, "").strip() or "default_pool"
+
+
+def notifiers(environment: Mapping[str, str] = os.environ) -> tuple[NotifierSpec, ...]:
+    """The notifiers alone, for what does not depend on the schedule. Raises ConfigError if a variable is wrong."""
+    read = _Reader(environment)
+    found = read.all_notifiers()
+    if read.problems:
+        raise ConfigError(read.problems)
+    return found
 
 
 class _Reader:
@@ -119,6 +128,9 @@ class _Reader:
 
     def flag(self, name: str) -> bool:
         return bool(self._value(name, SWITCH, "0") == "1")
+
+    def all_notifiers(self) -> tuple[NotifierSpec, ...]:
+        return (*self.sns(), *self.notifiers())
 
     def sns(self) -> list[NotifierSpec]:
         arn = self._value("RECOMMENDER_SNS_TOPIC_ARN", TOPIC, None)

@@ -26,6 +26,19 @@ def test_list_shows_the_newest_first_and_who_points_to_what(registry, run, ask):
     ]
 
 
+def test_list_and_show_say_which_versions_have_recommendations(registry, run, ask):
+    line(registry, M1, M2)
+    registry.objects.write(f"recommendations/{M1}/abc/manifest.json", b"{}")
+    rows = run("list")[1].splitlines()
+    at = rows[0].index("LISTS")
+    assert [row[at : at + 5].strip() for row in rows[1:]] == ["-", "yes"]
+    folder = f"recommendations/{M1}/abc"
+    assert [row["recommendations"] for row in ask("list")[1]] == [[], [folder]]
+    assert ask("show", M1)[1]["recommendations"] == [folder]
+    assert re.search(rf"^recommendations +{folder}$", run("show", M1)[1], re.M)
+    assert "recommendations" not in run("show", M2)[1]
+
+
 def test_list_reports_a_damaged_manifest_and_goes_on(registry, run):
     line(registry, M1)
     registry.objects.write("models/bad/manifest.json", b"{}")
@@ -47,7 +60,13 @@ def test_an_empty_registry_is_no_error(run, ask):
 def test_a_rollback_takes_one_command(registry, run, ask):
     line(registry, M1, M2)
     status, out, _ = run("rollback", "--why", "sells nothing", "--who", "ann")
-    assert (status, out) == (0, f"production: {M2} -> {M1} (move 3, rollback)\n")
+    assert (status, out.splitlines()) == (
+        0,
+        [
+            f"production: {M2} -> {M1} (move 3, rollback)",
+            "A move by hand starts no batch. To write the lists: airflow dags trigger recommender_batch",
+        ],
+    )
     assert registry.channels.read("production").model_id == M1
     _, body = ask("history")
     assert (body[0]["kind"], body[0]["who"], body[0]["why"]) == ("rollback", "ann", "sells nothing")
@@ -55,6 +74,12 @@ def test_a_rollback_takes_one_command(registry, run, ask):
     status, out, _ = run("promote", M2, "--why", "was the data after all", "--who", "ann")
     assert "It was rolled back by ann: sells nothing" in out
     assert run("promote", M2, "--why", "again")[:2] == (0, f"production points to {M2} already\n")
+
+
+def test_a_move_of_another_channel_names_the_batch_of_that_channel(registry, run):
+    line(registry, M1)
+    _, out, _ = run("promote", M1, "--channel", "staging", "--create", "--why", "a try")
+    assert """airflow dags trigger recommender_batch -c '{"channel": "staging"}'""" in out
 
 
 def test_show_and_card_take_a_channel_for_a_version(registry, run, ask):

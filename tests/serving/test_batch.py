@@ -1,7 +1,6 @@
 """Lists of everybody as Parquet: those of the library, whole after any interruption, and the same bytes."""
 
 import hashlib
-from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -11,10 +10,13 @@ import pytest
 from include.recommender.errors import DataError, NotFound
 from include.recommender.parameters.of_batch import BatchConfig
 from include.recommender.serving import Filters, Recommender, Request, batch
-from include.recommender.serving.batch import Batch, read_batch
+from include.recommender.serving import plan as plan_module
+from include.recommender.serving.batch import Batch
+from include.recommender.serving.plan import Plan, finish, read_batch
 from include.recommender.storage.objects import ObjectStore
 
 from ..conftest import BUCKET
+from ..registry.makers import M1, publish
 from .versions import version
 
 VERSION = version()
@@ -31,17 +33,22 @@ def made(s3, tmp_path):
     """Write a batch below a root; return it and its manifest."""
 
     def one(root="shop", objects=None, served=VERSION, **settings):
-        found = Batch(objects or ObjectStore(s3, BUCKET, root), served, BatchConfig(**settings))
-        found.write_users(tmp_path)
-        found.write_similar(tmp_path)
-        found.finish()
-        return found, read_batch(found.objects, found.folder)
+        found = planned(objects or ObjectStore(s3, BUCKET, root), served, **settings)
+        users, similar = found.write_users(tmp_path), found.write_similar(tmp_path)
+        finish(found.objects, found.plan, user_parts=len(users), similar_parts=len(similar))
+        return found, read_batch(found.objects, found.plan.folder)
 
     return one
 
 
+def planned(objects, served=VERSION, **settings):
+    return Batch(objects, served, Plan.of(served.manifest, BatchConfig(**settings)))
+
+
 def table_of(found, parts):
-    rows = [pq.read_table(pa_buffer(found.objects.read(f"{found.folder}/{part.name}"))).to_pylist() for part in parts]
+    rows = [
+        pq.read_table(pa_buffer(found.objects.read(f"{found.plan.folder}/{part.name}"))).to_pylist() for part in parts
+    ]
     return [row for part in rows for row in part]
 
 
@@ -52,7 +59,7 @@ def pa_buffer(raw):
 
 
 def test_each_user_has_the_list_of_the_library(made):
-    found, manifest = made(list_size=7)
+    found, manifest = made(list_size=7, similar_items=0)
     rows = table_of(found, manifest.users)
     answers = Recommender(VERSION).recommend([Request(user=user, k=7) for user in USERS])
     expected = {
@@ -75,6 +82,18 @@ def test_each_item_has_the_similar_items_of_the_library(made):
         own = [(row["similar_item"], row["cosine"]) for row in rows if row["item"] == item]
         assert own == [(scored.item, scored.score) for scored in Recommender(small).similar(item, Filters(k=4)).items]
     assert made(served=small, similar_items=0)[1].similar == []
+
+
+def test_an_item_without_factors_is_like_no_other_and_no_other_like_it(made):
+    small = version(n_items=20)
+    small.measure.args[0][[3, 7]] = 0.0
+    found, manifest = made(served=small, similar_items=19)
+    ids, rows = small.items.ids.to_pylist(), table_of(found, manifest.similar)
+    assert sum(part.lists for part in manifest.similar) == 20
+    assert not {ids[3], ids[7]} & {row[name] for row in rows for name in ("item", "similar_item")}
+    assert min(row["cosine"] for row in rows) > 0
+    assert Recommender(small).similar(ids[3]).items == ()
+    assert Recommender(small).similar(ids[0], 19).items
 
 
 def test_only_active_users_get_a_list(made):
@@ -107,9 +126,9 @@ class Dying(ObjectStore):
         self._next()
         return super().write(key, data, **conditions)
 
-    def upload(self, path, key):
+    def upload(self, path, key, metadata=None):
         self._next()
-        return super().upload(path, key)
+        return super().upload(path, key, metadata)
 
 
 def everything(s3, root):
@@ -118,7 +137,7 @@ def everything(s3, root):
     return {key: hashlib.sha256(raw).hexdigest() for key, raw in found.items()}
 
 
-def test_a_batch_that_dies_at_any_write_ends_with_the_same_bytes_and_repeats_no_whole_part(made, s3):
+def test_a_batch_that_dies_at_any_write_ends_with_the_same_bytes_and_repeats_no_part(made, s3):
     small = version(n_items=8)
     made("whole", served=small)
     expected = everything(s3, "whole")
@@ -131,46 +150,82 @@ def test_a_batch_that_dies_at_any_write_ends_with_the_same_bytes_and_repeats_no_
             made(objects=dying, served=small)
         again = Dying(s3, BUCKET, root)
         with pytest.raises(NotFound):
-            read_batch(again, Batch(again, small, BatchConfig()).folder)
+            read_batch(again, planned(again, small).plan.folder)
         made(objects=again, served=small)
         assert everything(s3, root) == expected
-        # At most the part that was written and not marked is written once more.
-        assert n_writes - at <= again.writes <= n_writes - at + 1
+        assert again.writes == n_writes - at
 
 
-def test_a_part_that_was_cut_short_is_written_again(made, s3):
-    found, manifest = made()
+def same_size(found, name):
+    raw = found.objects.read(name)
+    return raw[:-1] + bytes([raw[-1] ^ 1])
+
+
+@pytest.mark.parametrize("damage", [lambda *_: b"short", same_size], ids=["cut short", "of the same size"])
+def test_a_part_that_was_overwritten_is_written_again(made, s3, damage):
+    found, manifest = made(similar_items=0)
     before = everything(s3, "shop")
-    found.objects.write(f"{found.folder}/{manifest.users[1].name}", b"short")
-    made()
+    key = f"{found.plan.folder}/{manifest.users[1].name}"
+    found.objects.write(key, damage(found, key))
+    with pytest.raises(DataError, match=r"users/part-00001.parquet: is not there, or is not what was written \(1 of 3"):
+        finish(found.objects, found.plan, user_parts=3, similar_parts=0)
+    made(similar_items=0)
     assert everything(s3, "shop") == before
 
 
-def test_another_configuration_or_model_has_a_folder_of_its_own(made):
-    other = replace(VERSION, manifest=VERSION.manifest)
-    folders = {
-        made(**settings)[0].folder for settings in ({}, {"list_size": 9}, {"active_days": 9}, {"similar_items": 9})
-    }
-    assert len(folders) == 4
-    assert made(served=other)[0].folder == made()[0].folder == made(model=VERSION.manifest.model_id)[0].folder
-    assert all(folder.startswith(f"recommendations/{VERSION.manifest.model_id}/") for folder in folders)
+def test_the_manifest_has_the_digest_of_each_part(made):
+    found, manifest = made(served=version(n_items=8))
+    for part in [*manifest.users, *manifest.similar]:
+        raw = found.objects.read(f"{found.plan.folder}/{part.name}")
+        assert (len(raw), hashlib.sha256(raw).hexdigest()) == (part.size_bytes, part.sha256)
 
 
-def test_a_batch_of_which_a_part_is_missing_is_not_finished(made, s3, tmp_path):
-    found = Batch(ObjectStore(s3, BUCKET, "shop"), VERSION, BatchConfig())
-    found.write_users(tmp_path)
+def test_each_configuration_and_model_has_a_folder_of_its_own():
+    def folder(served=VERSION, **settings):
+        return Plan.of(served.manifest, BatchConfig(**settings)).folder
+
+    other = version(n_items=8, label="other")
+    folders = [folder(**settings) for settings in ({}, {"list_size": 9}, {"active_days": 9}, {"similar_items": 9})]
+    assert len({*folders, folder(other)}) == 5
+    assert folder() == folder(model=VERSION.manifest.model_id)
+    assert folder().startswith(f"recommendations/{VERSION.manifest.model_id}/")
+    assert folder(other).startswith(f"recommendations/{other.manifest.model_id}/")
+
+
+def test_two_models_below_one_root_do_not_touch_each_other(made, s3):
+    small, other = version(n_items=8), version(n_items=8, seed=1, label="other")
+    first, _ = made(served=small, similar_items=0)
+    before = everything(s3, "shop")
+    second, manifest = made(served=other, similar_items=0)
+    assert manifest.model_id == other.manifest.model_id != small.manifest.model_id
+    assert before.items() < everything(s3, "shop").items()
+    assert table_of(first, read_batch(first.objects, first.plan.folder).users) != table_of(second, manifest.users)
+
+
+def test_code_that_changed_since_the_plan_is_refused(workspace, tmp_path, monkeypatch):
+    name = publish(workspace.registry, M1)
+    plan = Plan.of(workspace.registry.manifest(name), BatchConfig())
+    assert Batch.open(workspace.registry, plan, tmp_path).plan == plan
+    monkeypatch.setattr(plan_module, "LISTING", plan_module.LISTING[1:])
+    with pytest.raises(DataError, match=r"the code or its libraries changed.*Clear resolve_model"):
+        Batch.open(workspace.registry, plan, tmp_path)
+
+
+def test_a_batch_of_which_a_part_is_missing_is_not_finished(s3, tmp_path):
+    found = planned(ObjectStore(s3, BUCKET, "shop"))
+    users = found.write_users(tmp_path)
     with pytest.raises(DataError, match=r"similar/part-00000.parquet: is not there.*Clear resolve_model"):
-        found.finish()
+        finish(found.objects, found.plan, user_parts=len(users), similar_parts=1)
     with pytest.raises(NotFound):
-        read_batch(found.objects, found.folder)
+        read_batch(found.objects, found.plan.folder)
 
 
 def test_duckdb_reads_it_as_the_docs_say(made, s3, tmp_path):
-    found, manifest = made()
+    found, manifest = made(similar_items=0)
     for part in manifest.users:
         path = tmp_path / part.name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(found.objects.read(f"{found.folder}/{part.name}"))
+        path.write_bytes(found.objects.read(f"{found.plan.folder}/{part.name}"))
     query = f"SELECT item, score FROM '{tmp_path}/users/*.parquet' WHERE \"user\" = ? ORDER BY rank"
     rows = duckdb.execute(query, [USERS[-1]]).fetchall()
     (answer,) = Recommender(VERSION).recommend([Request(user=USERS[-1])])

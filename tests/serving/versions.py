@@ -21,8 +21,9 @@ END_S = int(makers.version("served").known_until.timestamp())
 SIZES = [1, 1, 2, 3, 5, 8, 30, 120]
 
 
-def vocabulary(prefix, n):
-    return Vocabulary.checked(pa.array([f"{prefix}{number:05}" for number in range(n)], pa.large_string()))
+def vocabulary(prefix, n, digits=5):
+    names = [f"{prefix}{number:0{digits}}" for number in range(n)]
+    return Vocabulary.checked(pa.array(names, pa.large_string()))
 
 
 def seen_of(n_items, rng):
@@ -39,11 +40,11 @@ def seen_of(n_items, rng):
     )
 
 
-def version(n_items=700, n_factors=12, seed=0, **params):
+def version(n_items=700, n_factors=12, seed=0, label="served", **params):
     rng = np.random.default_rng(seed)
     config = RetrainConfig.from_params({"factors": n_factors, "half_life_days": 300, "rating_weight": 0.5, **params})
     factors = items_of(n_items, n_factors)
-    about = makers.about(makers.version("served"), config=config.as_dict(), files={}, format=1)
+    about = makers.about(makers.version(label), config=config.as_dict(), files={}, format=1)
     return ServedVersion(
         manifest=msgspec.convert(msgspec.to_builtins(about), Manifest),
         config=config,

@@ -11,10 +11,11 @@ import msgspec
 
 from ..errors import NotFound
 from ..parameters import MAIN_CHANNEL
+from ..registry.batches import finished
 from ..registry.comparison import compare
 from ..registry.listing import Pointers, fold_counts, moves_of, pointers, summaries, summarize
 from ..registry.locate import resolve
-from ..registry.moves import Move, one_line
+from ..registry.moves import Move, batch_command, one_line
 from ..registry.registry import Actor, Registry
 from ..registry.retention import Retention, retire
 from ..registry.verification import verify_version
@@ -64,9 +65,10 @@ def show(registry: Registry, args: argparse.Namespace) -> Answer:
     moves, problems = moves_of(registry, name)
     for problem in problems:
         log.warning("%s", problem)
-    summary = summarize(name, manifest, there.to)
+    summary = summarize(name, manifest, there.to, finished(registry.objects, name))
     about = {"retired_at": retired.retired_at.isoformat(), "retired_by": retired.who} if retired else {}
     known = {"known_until": summary.known_until, "channels": summary.channels, "counts": counts}
+    known["recommendations"] = summary.recommendations
     data = {**msgspec.to_builtins(manifest), **about, **known, "moves": [msgspec.to_builtins(move) for move in moves]}
     return Answer(data, text.version(summary, manifest, counts, about, moves))
 
@@ -116,6 +118,7 @@ def rollback(registry: Registry, args: argparse.Namespace) -> Answer:
 
 def _moved(move: Move, *, verified: bool, moved: bool = True) -> Answer:
     output = f"{move.channel}: {move.from_model or 'nothing'} -> {move.to_model} (move {move.number}, {move.kind})"
+    output += f"\nA move by hand starts no batch. To write the lists: {batch_command(move.channel)}"
     still = f"{move.channel} points to {move.to_model} already"
     return Answer({"moved": moved, "verified": verified, **msgspec.to_builtins(move)}, output if moved else still)
 

@@ -83,9 +83,11 @@ def _head(found: List, what: str) -> str:
 
 
 def _because(parts: Sequence[Reason], score: float) -> str:
-    """The items that speak most for another, with their shares of its score."""
-    named = [f"{row.item} {row.part / score:.0%}" for row in parts[:SHOWN_REASONS] if row.part > 0 and score]
-    return ", ".join(named)
+    """The items that speak most for another, with their shares of its score, or their parts of one not above 0."""
+    named = [row for row in parts[:SHOWN_REASONS] if row.part > 0]
+    return ", ".join(
+        f"{row.item} {row.part / score:.0%}" if score > 0 else f"{row.item} {row.part:+.4f}" for row in named
+    )
 
 
 def _data(found: List) -> dict[str, object]:

@@ -74,12 +74,13 @@ def versions(rows: Sequence[Summary], where: str) -> str:
     body = [
         [
             *(row.model_id, minute(row.created_at), minute(row.known_until), row.snapshot, row.verdict, row.recall),
-            *(row.baseline_recall, lift(row.relative_lift), size(row.size_bytes), _pointed(row.channels)),
+            *(row.baseline_recall, lift(row.relative_lift), size(row.size_bytes)),
+            *("yes" if row.recommendations else None, _pointed(row.channels)),
         ]
         for row in rows
     ]
     problems = [f"\n{row.model_id}: {row.problem}" for row in rows if row.problem]
-    return "\n".join([table([*head, "CHANNELS"], body, right=(5, 6, 7, 8)), *problems])
+    return "\n".join([table([*head, "LISTS", "CHANNELS"], body, right=(5, 6, 7, 8)), *problems])
 
 
 def _pointed(channels: Sequence[str]) -> str:
@@ -108,6 +109,7 @@ def version(
         "model": summary.model_id,
         **about,
         "channels": ", ".join(summary.channels),
+        "recommendations": ", ".join(summary.recommendations),
         "created_at": manifest.created_at.isoformat(timespec="seconds"),
         "known_until": manifest.known_until.isoformat(),
         "as_of": manifest.as_of.isoformat(),
@@ -188,14 +190,15 @@ def retirement(done: Retirement) -> str:
     parts += [f"PROBLEM: {problem}" for problem in done.problems]
     parts.append(
         f"{verb} {len(done.retired)} of {len(done.kept) + len(done.retired) + len(done.spared)} versions and "
-        f"{len(done.leftovers)} leftovers, {size(done.freed_bytes)}."
+        f"{len(done.leftovers)} leftovers, {size(done.freed_bytes)}, recommendations included."
         + (" Nothing was deleted; add --yes to delete." if done.dry_run else "")
     )
     return "\n\n".join(parts)
 
 
 def _row(row: RetirementCandidate) -> list[Any]:
-    return [row.model_id, minute(row.known_until), size(row.size_bytes), "; ".join(row.kept_because)]
+    all_bytes = row.size_bytes + row.recommendations_bytes
+    return [row.model_id, minute(row.known_until), size(all_bytes), "; ".join(row.kept_because)]
 
 
 def verification(found: Verification) -> str:

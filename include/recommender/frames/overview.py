@@ -31,6 +31,7 @@ VERSIONS = {
     "size_bytes": COUNT,
     "run": TEXT,
     "channels": TEXT,
+    "recommendations": TEXT,
     "problem": TEXT,
 }
 SECTION = pd.CategoricalDtype(["facts", "metrics", "popularity", "config", "libraries", "items", "warning"])
@@ -54,6 +55,7 @@ def versions(registry: Registry) -> pd.DataFrame:
     - recall, baseline_recall : float64, Recall@top_k on the holdout of the version's run
     - relative_lift : float64, recall / baseline_recall - 1
     - channels : str, the channels that point to it, separated by ", "; empty where none does
+    - recommendations : str, the folders of its finished batches below the root, separated by ", "
     - problem : str, what is wrong with its manifest; missing where nothing is
 
     Examples
@@ -69,7 +71,8 @@ def versions(registry: Registry) -> pd.DataFrame:
 
 def _version(row: Summary) -> dict[str, object]:
     instants = {name: when(getattr(row, name)) for name in ("created_at", "known_until", "as_of")}
-    return {**asdict(row), **instants, "decision": row.verdict, "channels": ", ".join(row.channels)}
+    several = {name: ", ".join(getattr(row, name)) for name in ("channels", "recommendations")}
+    return {**asdict(row), **instants, "decision": row.verdict, **several}
 
 
 def compare(registry: Registry, a: str, b: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,17 @@ class AlsScoring:
 
     def upper(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
-        self.grid.upper(self.tastes, out, start)
+        self.grid.upper(self.short_tastes, self.errors, out, start)
+
+    @cached_property
+    def short_tastes(self) -> Factors:
+        """The tastes as float32, which keeps them exactly."""
+        return self.tastes.astype(np.float32)
+
+    @cached_property
+    def errors(self) -> Scores:
+        """See `Grid.errors`."""
+        return self.grid.errors(self.tastes)
 
     @property
     def order(self) -> Ints:

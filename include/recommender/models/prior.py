@@ -37,6 +37,11 @@ def fit_prior(train: ItemInteractions, config: PriorConfig) -> ItemPopularity:
     return train.decayed(config.half_life_days)
 
 
+def brackets(sizes: Ints) -> Ints:
+    """The row of `multipliers` of users with so many interactions."""
+    return np.minimum(np.maximum(sizes, 1), LONG_HISTORY) - 1
+
+
 @dataclass(frozen=True)
 class ItemPrior:
     """How likely each item is now, for any user.
@@ -71,8 +76,11 @@ class ItemPrior:
         sizes : int32, shape (n,), known interactions of each user
         unknown : bool, shape (n,), users without known interactions
         """
-        taste *= self.multipliers[:, items][_bracket(sizes)]
-        taste[unknown] = self.popularity[items].astype(np.float32)
+        # Row by row: the multipliers of all users would be as many numbers as their scores.
+        for row, bracket in zip(taste, brackets(sizes), strict=True):
+            row *= self.multipliers[bracket, items]
+        if unknown.any():
+            taste[unknown] = self.popularity[items].astype(np.float32)
 
     def take(self, items: Ints) -> ItemPrior:
         """The prior of some items, in their order."""
@@ -170,20 +178,14 @@ class PriorScoring:
 
     def limits(self) -> Doubles:
         """See `Scoring`."""
-        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[_bracket(self.sizes)]
+        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[brackets(self.sizes)]
         found[self.unknown] = self.model.popularity_reach * (1 + 1e-6)
         return found
 
     def exact(self, rows: Rows, items: Ints) -> Scores:
         """See `Scoring`."""
         scores = self.of_taste.exact(rows, items)
-        scores *= self.model.prior.multipliers[_bracket(self.sizes[rows]), items]
+        scores *= self.model.prior.multipliers[brackets(self.sizes[rows]), items]
         unknown = self.unknown[rows]
         scores[unknown] = self.model.prior.popularity[items[unknown]]
         return scores
-
-
-def _bracket(sizes: Ints) -> Ints:
-    """The row of `multipliers` for histories of some sizes; np.clip is slow for few."""
-    found: Ints = np.minimum(np.maximum(sizes, 1), LONG_HISTORY) - 1
-    return found

@@ -106,11 +106,24 @@ def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
     """Apply `work` to blocks of users on all cores, with bounded memory; return the results in order."""
     from threadpoolctl import threadpool_limits
 
-    block = max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // n_items))
-    workers = max(1, min(_n_cores(), SCORES_IN_FLIGHT // (block * n_items)))
+    block = _block_rows(n_items)
+    workers = _workers(n_items)
     blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(work, blocks))
+
+
+def block_bytes(n_items: int) -> int:
+    """Memory of the blocks that `in_blocks` works on at once, float32 and one copy."""
+    return 2 * 4 * _workers(n_items) * _block_rows(n_items) * n_items
+
+
+def _block_rows(n_items: int) -> int:
+    return max(1, min(MAX_BLOCK_ROWS, BLOCK_SCORES // max(1, n_items)))
+
+
+def _workers(n_items: int) -> int:
+    return max(1, min(_n_cores(), SCORES_IN_FLIGHT // max(1, _block_rows(n_items) * n_items)))
 
 
 def _n_cores() -> int:

@@ -13,15 +13,17 @@ from typing import Any
 import numpy as np
 
 from .histories import Histories, Ints
-from .protocol import Rows, Scores, Scoring
+from .protocol import Doubles, Rows, Scores, Scoring
 from .whitening import CHUNK_ITEMS
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 
 # Items of a block, whose maximum stands for it. A chunk is whole blocks, and its scores of a few users stay in a cache.
 BLOCK_ITEMS = 256
+# With fewer blocks for each item of a list, the best of a block say little about the best of all.
+BLOCKS_A_ITEM = 2
 # So many times the items that are wanted: then a tighter threshold costs less than to score all of them.
-LOOSE = 4
+LOOSE = 2
 
 
 def shortlist(scoring: Scoring, seen: Histories, k: int) -> tuple[Ints, Scores]:
@@ -35,13 +37,14 @@ def shortlist(scoring: Scoring, seen: Histories, k: int) -> tuple[Ints, Scores]:
     -------
     int32 and float32, shape (n, k), best first; -1 and -inf where there are no more
     """
-    width = min(k, seen.n_items)
-    bounds, reached = _bounds(scoring, seen, width)
-    near = _Pairs.reaching(bounds, reached)
-    if len(near.rows) > LOOSE * width * len(seen):  # most are far from the best: find a score that is reached by more
-        tight = _lowest(_exact_of(scoring, near.best(width)), width, len(seen))
-        near = near.take(np.flatnonzero(near.values >= np.maximum(tight, reached)[near.rows]))
-    return _exact_of(scoring, near).lists(len(seen), k)
+    n, width = len(seen), min(k, seen.n_items)
+    found = _bounds(scoring, seen, width)
+    reached = np.maximum(found.reached, _reached_by_blocks(scoring, found, width))
+    near = _Pairs.reaching(found, reached)
+    if len(near.rows) > LOOSE * width * n:  # most are far from the best: find a score that is reached by enough
+        lowest = _lowest(_exact_of(scoring, near.best(width)), width, n)
+        near = near.take(np.flatnonzero(near.values >= np.maximum(lowest, reached)[near.rows]))
+    return _exact_of(scoring, near).lists(n, k)
 
 
 def nothing(n: int, k: int) -> tuple[Ints, Scores]:
@@ -49,39 +52,76 @@ def nothing(n: int, k: int) -> tuple[Ints, Scores]:
     return np.full((n, k), -1, dtype=np.int32), np.full((n, k), -np.inf, dtype=np.float32)
 
 
-def _bounds(scoring: Scoring, seen: Histories, width: int) -> tuple[Scores, Scores]:
-    """Bounds of the places that matter, in chunks, until no later item can be among the `width` best.
+@dataclass(frozen=True)
+class _Bounds:
+    """Bounds of the scores of some users, by place.
 
-    Returns
-    -------
-    float32, shape (n, n_blocks, BLOCK_ITEMS): -inf for seen items and beyond the last. float32, shape (n,): an exact
-    score that `width` items reach
+    bounds : float32, shape (n, n_blocks, BLOCK_ITEMS); -inf for seen items and beyond the last
+    maxima : float32, shape (n, n_blocks), the largest of each block
+    reached : float32, shape (n,), an exact score that enough items reach
     """
+
+    bounds: Scores
+    maxima: Scores
+    reached: Scores
+
+
+def _bounds(scoring: Scoring, seen: Histories, width: int) -> _Bounds:
+    """Bounds of the places that matter, in chunks, until no later item can be among the `width` best."""
     n, n_items, limits = len(seen), seen.n_items, scoring.limits()
-    bounds = np.empty((n, -(-n_items // BLOCK_ITEMS) * BLOCK_ITEMS), dtype=np.float32)
+    n_blocks = -(-n_items // BLOCK_ITEMS)
+    bounds = np.empty((n, n_blocks, BLOCK_ITEMS), dtype=np.float32)
+    maxima, flat = np.empty((n, n_blocks), dtype=np.float32), bounds.reshape(n, n_blocks * BLOCK_ITEMS)
     hidden, done, reached = _Hidden.of(scoring, seen), 0, np.full(n, -np.inf, dtype=np.float32)
     for chunk, start in enumerate(range(0, n_items, CHUNK_ITEMS)):
         if (limits[:, chunk] < reached).all():
             break
         stop = min(start + CHUNK_ITEMS, n_items)
-        done = -(-stop // BLOCK_ITEMS) * BLOCK_ITEMS
-        scoring.upper(start, bounds[:, start:stop])
-        bounds[:, stop:done] = -np.inf
-        hidden.hide(bounds, start, stop)
+        before, done = done, -(-stop // BLOCK_ITEMS)
+        scoring.upper(start, flat[:, start:stop])
+        flat[:, stop : done * BLOCK_ITEMS] = -np.inf
+        hidden.hide(flat, start, stop)
+        # While they are in the cache.
+        np.max(bounds[:, before:done], axis=2, out=maxima[:, before:done])
         if chunk == 0:  # the best come early
-            reached = _reached(scoring, bounds[:, :stop], width)
-    return bounds[:, :done].reshape(n, done // BLOCK_ITEMS, BLOCK_ITEMS), reached
+            few = n_blocks < BLOCKS_A_ITEM * width
+            reached = _reached(scoring, flat[:, :stop], width, None if few else limits[:, -1])
+    return _Bounds(bounds[:, :done], maxima[:, :done], reached)
 
 
-def _reached(scoring: Scoring, bounds: Scores, width: int) -> Scores:
-    """An exact score that `width` of the first places reach, float32, shape (n,); -inf where fewer are allowed."""
+def _reached(scoring: Scoring, bounds: Scores, width: int, last: Doubles | None) -> Scores:
+    """An exact score that `width` of the first places reach, float32, shape (n,); -inf where fewer are allowed.
+
+    Parameters
+    ----------
+    last : what items of the last chunk reach at most; -inf is returned where it cannot be excluded that they do
+    """
     n, n_places = bounds.shape
+    nowhere = np.full(n, -np.inf, dtype=np.float32)
     if n_places < width:
-        return np.full(n, -np.inf, dtype=np.float32)
+        return nowhere
     first = np.argpartition(bounds, n_places - width, axis=1)[:, n_places - width :]
-    rows = np.repeat(np.arange(n), width)
-    exact = scoring.exact(rows, scoring.order[first.ravel()]).reshape(n, width)
-    exact[np.isneginf(np.take_along_axis(bounds, first, axis=1))] = -np.inf
+    promised = np.take_along_axis(bounds, first, axis=1)
+    if last is not None and not (last < promised.min(axis=1)).all():
+        return nowhere
+    return _lowest_of(scoring, first, promised)
+
+
+def _reached_by_blocks(scoring: Scoring, found: _Bounds, width: int) -> Scores:
+    """An exact score that `width` items reach: the best by their bounds, of the blocks with the best bounds."""
+    n, n_blocks = found.maxima.shape
+    if n_blocks < BLOCKS_A_ITEM * width:
+        return np.full(n, -np.inf, dtype=np.float32)
+    first = np.argpartition(found.maxima, n_blocks - width, axis=1)[:, n_blocks - width :]
+    places = first * BLOCK_ITEMS + found.bounds[np.arange(n)[:, None], first].argmax(axis=2)
+    return _lowest_of(scoring, places, np.take_along_axis(found.maxima, first, axis=1))
+
+
+def _lowest_of(scoring: Scoring, places: Places, bounds: Scores) -> Scores:
+    """The lowest exact score of some places of each row, float32, shape (n,); -inf if one of them is not allowed."""
+    n, width = places.shape
+    exact = scoring.exact(np.repeat(np.arange(n), width), scoring.order[places.ravel()]).reshape(n, width)
+    exact[np.isneginf(bounds)] = -np.inf
     lowest: Scores = exact.min(axis=1)
     return lowest
 
@@ -98,14 +138,12 @@ class _Pairs:
     values: Scores
 
     @classmethod
-    def reaching(cls, bounds: Scores, reached: Scores) -> _Pairs:
-        """All places whose bounds, float32, shape (n, n_blocks, BLOCK_ITEMS), reach a score of their row."""
+    def reaching(cls, found: _Bounds, reached: Scores) -> _Pairs:
+        """All places whose bounds reach a score of their row, float32, shape (n,)."""
         least = np.maximum(reached, np.finfo(np.float32).min)  # -inf marks what is not allowed
-        rows, blocks = np.nonzero(bounds.max(axis=2) >= least[:, None])
-        values = bounds[rows, blocks]
+        rows, blocks = np.nonzero(found.maxima >= least[:, None])
+        values = found.bounds[rows, blocks]
         at, inside = np.nonzero(values >= least[rows][:, None])
-        order = np.argsort(rows[at], kind="stable")
-        at, inside = at[order], inside[order]
         return cls(rows[at], blocks[at] * BLOCK_ITEMS + inside, values[at, inside])
 
     def take(self, at: Places) -> _Pairs:

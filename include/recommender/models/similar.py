@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .als import AlsScoring
-from .protocol import Rows
+from .histories import Histories, Ints
+from .protocol import Rows, Scores
+from .shortlist import nothing, shortlist
 from .whitening import CHUNK_ITEMS, Factors, Grid, on_grid
 
 
@@ -30,3 +32,24 @@ class Similarity:
     def scoring(self, items: Rows) -> AlsScoring:
         """Cosines of some items with all items, ready for `shortlist`."""
         return AlsScoring(self.directions, self.directions.of(items))
+
+    def most_similar(self, items: Rows, k: int) -> tuple[Ints, Scores]:
+        """The k other items of the largest cosines above 0, for each of some items.
+
+        Returns
+        -------
+        int32 and float32, shape (n, k), best first; -1 and -inf where there are no more. An item without factors has
+        no similar items
+        """
+        best, cosines = nothing(len(items), k)
+        known = np.flatnonzero(self.scoring(items).tastes.any(axis=1))
+        themselves = Histories(
+            np.arange(len(known) + 1),
+            items[known].astype(np.int32),
+            np.ones(len(known), dtype=np.float32),
+            len(self.directions.vectors),
+        )
+        best[known], cosines[known] = shortlist(self.scoring(items[known]), themselves, k)
+        unlike = ~(cosines > 0)
+        best[unlike], cosines[unlike] = -1, -np.inf
+        return best, cosines

@@ -76,10 +76,16 @@ class Grid:
             scores[span] = np.einsum("ij,ij->i", tastes[rows[span]], self.of(items[span]))
         return scores
 
-    def upper(self, tastes: Doubles, out: Scores, start: int) -> None:
-        """Write bounds of the exact scores of the vectors from `start` on, by a float32 product; see `errors`."""
-        np.matmul(tastes.astype(np.float32), self.vectors[start : start + out.shape[1]].T, out=out)
-        out += np.nextafter(self.errors(tastes).astype(np.float32), np.float32(np.inf))[:, None]
+    def upper(self, tastes: Factors, errors: Scores, out: Scores, start: int) -> None:
+        """Write bounds of the exact scores of the vectors from `start` on, by a float32 product.
+
+        Parameters
+        ----------
+        tastes : float32, shape (n, n_factors), on a grid
+        errors : float32, shape (n,), see `errors`
+        """
+        np.matmul(tastes, self.vectors[start : start + out.shape[1]].T, out=out)
+        out += errors[:, None]
 
     @cached_property
     def lengths(self) -> Doubles:
@@ -92,20 +98,21 @@ class Grid:
 
     @cached_property
     def longest(self) -> float:
-        """The length of the longest vector, at least 1."""
-        return max(1.0, float(self.lengths.max(initial=0.0)))
+        """The length of the longest vector."""
+        return float(self.lengths.max(initial=0.0))
 
-    def errors(self, tastes: Doubles) -> Doubles:
-        """How far a float32 product may lie below the exact one, float64, shape (n,).
+    def errors(self, tastes: Doubles) -> Scores:
+        """How far a float32 product may lie below the exact one, float32, shape (n,).
 
         Neither users nor items are rounded, so only the n_factors products and sums are: the error is at most
         n_factors * 2^-24 / (1 - n_factors * 2^-24) * |x~| |y~| (Higham 2002, eq. 3.5), whatever their order, and what
         underflows. Two more terms cover the rounding of the lengths.
         """
         terms = (tastes.shape[1] + 2) * 2.0**-24
-        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes)) * self.longest
-        found: Doubles = terms / (1 - terms) * lengths + tastes.shape[1] * TINY
-        return found
+        lengths = np.sqrt(np.einsum("ij,ij->i", tastes, tastes)) * max(1.0, self.longest)
+        found = terms / (1 - terms) * lengths + tastes.shape[1] * TINY
+        errors: Scores = np.nextafter(found.astype(np.float32), np.float32(np.inf))
+        return errors
 
 
 @dataclass(frozen=True)

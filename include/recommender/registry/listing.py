@@ -10,6 +10,7 @@ import msgspec
 from ..data.counts import FoldCounts
 from ..errors import DataError
 from ..storage.documents import Origin, decode
+from .batches import all_finished
 from .bundle import Manifest
 from .channels import ChannelState
 from .moves import Move
@@ -24,6 +25,7 @@ class Summary:
     """One version: its facts, its verdict, and the channels that point to it.
 
     created_at, known_until, as_of : ISO 8601
+    recommendations : folders of its finished batches
     problem : what is wrong with its manifest; all else is then unknown
     """
 
@@ -41,6 +43,7 @@ class Summary:
     size_bytes: int | None = None
     run: str | None = None
     channels: tuple[str, ...] = ()
+    recommendations: tuple[str, ...] = ()
     problem: str | None = None
 
 
@@ -78,16 +81,18 @@ def pointers(registry: Registry) -> Pointers:
 
 def summaries(registry: Registry, there: Pointers) -> list[Summary]:
     """Summaries of all versions, newest creation first. An unreadable manifest is reported in its row."""
-    found = registry.manifests(registry.objects.folders("models/"))
-    rows = [summarize(name, body, there.to) for name, body in found.items()]
+    found, batches = registry.manifests(registry.objects.folders("models/")), all_finished(registry.objects)
+    rows = [summarize(name, body, there.to, batches.get(name, ())) for name, body in found.items()]
     return sorted(rows, key=lambda row: (row.created_at or "", row.model_id), reverse=True)
 
 
-def summarize(model_id: str, manifest: Manifest | DataError, pointers: Mapping[str, str]) -> Summary:
-    """The summary of one version; `pointers` is channel -> version."""
+def summarize(
+    model_id: str, manifest: Manifest | DataError, pointers: Mapping[str, str], batches: tuple[str, ...]
+) -> Summary:
+    """The summary of one version; `pointers` is channel -> version, `batches` as of `finished`."""
     channels = tuple(name for name, target in pointers.items() if target == model_id)
     if isinstance(manifest, DataError):
-        return Summary(model_id=model_id, channels=channels, problem=str(manifest))
+        return Summary(model_id=model_id, channels=channels, recommendations=batches, problem=str(manifest))
     verdict = manifest.verdict
     return Summary(
         model_id=model_id,
@@ -104,6 +109,7 @@ def summarize(model_id: str, manifest: Manifest | DataError, pointers: Mapping[s
         size_bytes=manifest.size_bytes,
         run=manifest.run,
         channels=channels,
+        recommendations=batches,
     )
 
 

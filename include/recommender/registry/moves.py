@@ -30,6 +30,12 @@ def rollback_command(model_id: str, channel: str) -> str:
     return f"{COMMAND} rollback --to {model_id}{_option(channel)} --why ..."
 
 
+def batch_command(channel: str) -> str:
+    """The command that writes the recommendations of what a channel points to."""
+    conf = "" if channel == MAIN_CHANNEL else f""" -c '{{"channel": "{channel}"}}'"""
+    return f"airflow dags trigger recommender_batch{conf}"
+
+
 def _option(channel: str | None) -> str:
     return f" --channel {channel}" if channel not in (None, MAIN_CHANNEL) else ""
 

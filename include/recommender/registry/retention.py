@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from ..errors import ConfigError, DataError, PreconditionFailed
 from ..storage.objects import ObjectInfo
+from .batches import FOLDER, delete_batches
 from .bundle import MANIFEST
 from .listing import live
 from .parallel import at_once
@@ -20,6 +21,7 @@ from .versions import Tombstone, manifest_key, tombstone_key
 log = logging.getLogger(__name__)
 
 LEFTOVER_AGE = timedelta(days=1)
+MODELS, BATCHES = "models/", f"{FOLDER}/"
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,17 @@ class Retention:
 
 @dataclass(frozen=True, kw_only=True)
 class RetirementCandidate:
-    """One version or folder of leftovers: its size, and why it is kept; without a reason it is deleted.
+    """One version or its leftovers: its size, and why it is kept; without a reason it is deleted.
 
     known_until : ISO 8601
+    recommendations_bytes : size of its batches
     """
 
     model_id: str
     known_until: str | None
     size_bytes: int
     n_files: int
+    recommendations_bytes: int = 0
     kept_because: tuple[str, ...] = ()
 
 
@@ -70,38 +74,39 @@ class Retirement:
     @property
     def freed_bytes(self) -> int:
         """Size of everything that is deleted."""
-        return sum(row.size_bytes for row in self.retired + self.leftovers)
+        return sum(row.size_bytes + row.recommendations_bytes for row in self.retired + self.leftovers)
 
 
 def plan(registry: Registry, rule: Retention, now: datetime | None = None) -> Retirement:
     """Return what `retire` would do; deletes nothing."""
-    folders = _folders(registry)
+    folders, batches = _folders(registry, MODELS), _folders(registry, BATCHES)
     complete = {name: rows for name, rows in folders.items() if _manifest_of(rows)}
-    reasons = _reasons(registry, complete, rule)
-    kept: list[RetirementCandidate] = []
-    retired: list[RetirementCandidate] = []
-    for name, (known_until, why) in reasons.items():
-        size = sum(each.size_bytes for each in complete[name])
-        row = RetirementCandidate(
+
+    def candidate(name: str, known_until: str | None = None, why: Iterable[str] = ()) -> RetirementCandidate:
+        files, lists = folders.get(name, []), batches.get(name, [])
+        return RetirementCandidate(
             model_id=name,
             known_until=known_until,
-            size_bytes=size,
-            n_files=len(complete[name]),
+            size_bytes=sum(each.size_bytes for each in files),
+            n_files=len(files) + len(lists),
+            recommendations_bytes=sum(each.size_bytes for each in lists),
             kept_because=tuple(why),
         )
-        (kept if why else retired).append(row)
+
+    found = _reasons(registry, complete, rule).items()
+    rows = [candidate(name, known_until, why) for name, (known_until, why) in found]
     pointed = set(live(registry).values())
+    without_manifest = sorted((folders.keys() | batches.keys()) - complete.keys() - pointed)
     leftovers = [
-        RetirementCandidate(
-            model_id=name, known_until=None, size_bytes=sum(each.size_bytes for each in rows), n_files=len(rows)
-        )
-        for name, rows in folders.items()
-        if name not in complete and name not in pointed and _is_old(rows, rule, now)
+        candidate(name)
+        for name in without_manifest
+        if _is_old([*folders.get(name, []), *batches.get(name, [])], rule, now)
     ]
+    kept, retired = [row for row in rows if row.kept_because], [row for row in rows if not row.kept_because]
     return Retirement(dry_run=True, kept=kept, retired=retired, leftovers=leftovers)
 
 
-def _folders(registry: Registry, prefix: str = "models/") -> dict[str, list[ObjectInfo]]:
+def _folders(registry: Registry, prefix: str) -> dict[str, list[ObjectInfo]]:
     folders: dict[str, list[ObjectInfo]] = {}
     for row in registry.objects.walk(prefix):
         parts = row.key.split("/")
@@ -156,7 +161,8 @@ def retire(registry: Registry, rule: Retention, who: str, *, dry_run: bool = Tru
 
     The manifest of a retired version is kept below `retired/`, so a history stays readable. The manifest is deleted
     first: without it a version does not exist. Then the channels are read again, and a version that one of them now
-    points to gets its manifest back. The files are deleted last. A later retirement completes a killed one.
+    points to gets its manifest back. Then the batches of the retired versions go, their manifests first, and the files
+    last. A later retirement completes a killed one.
 
     Raises
     ------
@@ -212,9 +218,10 @@ def _delete_files(registry: Registry, names: list[str], rule: Retention) -> list
     """Delete folders that have no manifest and are old enough; return the problems."""
 
     def delete(name: str) -> str | None:
-        rows = list(registry.objects.walk(f"models/{name}/"))
-        if not rows or _manifest_of(rows) or not _is_old(rows, rule):
+        rows, lists = (list(registry.objects.walk(f"{folder}{name}/")) for folder in (MODELS, BATCHES))
+        if not rows + lists or _manifest_of(rows) or not _is_old(rows + lists, rule):
             return None
+        delete_batches(registry.objects, lists)
         registry.objects.delete([row.key for row in rows])
         if not registry.objects.exists(manifest_key(name)):
             return None

@@ -49,10 +49,13 @@ def examples(recommender: Recommender, n: int = len(LENGTHS)) -> list[Example]:
 def _rows(seen: Seen, n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Rows of users, the shortest history first."""
     sizes = np.diff(seen.indptr)
-    if not len(seen.indices):
+    some = np.flatnonzero(sizes > 0)
+    if not len(some):
         return np.zeros(0, dtype=np.int64)
-    newest = np.zeros(len(sizes), dtype=np.int64)
-    newest[sizes > 0] = np.maximum.reduceat(seen.times, seen.indptr[:-1][sizes > 0])
+    sizes, newest = sizes[some], np.maximum.reduceat(seen.times, seen.indptr[some])
+    order = np.lexsort((-newest, sizes))
+    # Of each size the user who was active last.
+    last = order[np.flatnonzero(np.diff(sizes[order], prepend=0))]
     lengths = LENGTHS[:: max(1, len(LENGTHS) // n)][:n]
-    rows = [int(np.lexsort((-newest, np.abs(sizes - length) + (sizes == 0) * sizes.max()))[0]) for length in lengths]
+    rows = [int(some[last[np.lexsort((-newest[last], np.abs(sizes[last] - length)))[0]]]) for length in lengths]
     return np.array(list(dict.fromkeys(rows)), dtype=np.int64)

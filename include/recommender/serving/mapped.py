@@ -32,6 +32,7 @@ from ..registry.seen import Seen
 from ..storage.digests import file_sha256
 from ..storage.disk import guarded
 from ..storage.scratch import scratch_directory
+from .memory import check_version_memory
 from .version import ServedVersion
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,13 @@ def mapped(manifest: Manifest, directory: Path) -> ServedVersion:
     DataError
         A file of the version is damaged; the message names it.
     ConfigError
-        The disk is full or not writable.
+        The disk is full or not writable, or the memory does not suffice.
     """
     folder = directory / f"mapped-{_fingerprint()}"
     with guarded(folder, f"the mapped arrays of {manifest.model_id}"), _alone(directory):
         if not _whole(folder):
             log.info("%s: its arrays are prepared once for this machine", manifest.model_id)
+            check_version_memory(directory)
             shutil.rmtree(folder, ignore_errors=True)
             _write(ServedVersion.load(manifest, directory), directory, folder)
     return _open(manifest, directory, folder)

@@ -114,7 +114,7 @@ class Recommender:
         return replace(found, unknown_items=found.unknown_items + unknown)
 
     def similar(self, item: str, filters: Filters = EVERYTHING) -> List:
-        """The items whose factors point in the most similar direction; scores are cosines.
+        """The items whose factors point in the most similar direction; scores are cosines, above 0.
 
         Raises
         ------
@@ -124,7 +124,9 @@ class Recommender:
         itself = np.array([self._row(item)], dtype=np.int32)
         with one_blas_thread():
             found = self._best(lambda rows: self.version.similarity.scoring(itself[rows]), [filters], [itself])
-            return self._answers([filters], found, [Source.ITEM], [()])[0]
+            items, cosines = found[0]
+            like = cosines > 0  # of an item without factors, nothing is known
+            return self._answers([filters], {0: (items[like], cosines[like])}, [Source.ITEM], [()])[0]
 
     def trending(self, filters: Filters = EVERYTHING) -> List:
         """What is in demand now: the item prior."""

@@ -16,6 +16,7 @@ from ..registry.bundle import Manifest, ModelPart, config_of, prior_of
 from ..registry.copies import local_copy
 from ..registry.registry import Registry
 from ..registry.seen import Seen
+from .memory import check_version_memory
 
 PART = "published"
 
@@ -35,9 +36,25 @@ class ServedVersion:
     measure: Callable[[], Similarity]
 
     @classmethod
-    def fetch(cls, registry: Registry, model_id: str, cache: Path) -> ServedVersion:
-        """Fetch and verify a version's files, and load them. Raises NotFound and DataError."""
-        return cls.load(registry.manifest(model_id), local_copy(registry, model_id, cache))
+    def fetch(cls, registry: Registry, model_id: str, cache: Path, *, working_bytes: int = 0) -> ServedVersion:
+        """Fetch and verify a version's files, and load them.
+
+        Parameters
+        ----------
+        working_bytes : memory that the work on the version needs besides
+
+        Raises
+        ------
+        NotFound
+            There is no such version.
+        DataError
+            A file is damaged.
+        ConfigError
+            The free memory does not suffice.
+        """
+        manifest, directory = registry.manifest(model_id), local_copy(registry, model_id, cache)
+        check_version_memory(directory, working_bytes)
+        return cls.load(manifest, directory)
 
     @classmethod
     def load(cls, manifest: Manifest, directory: Path) -> ServedVersion:

@@ -21,26 +21,34 @@ from .workspace import Workspace
 log = logging.getLogger(__name__)
 
 
-def _with_examples(workspace: Workspace, report: Report) -> Report:
-    """Lists of a few users, where there is a model; a report is written also where it cannot be loaded."""
-    model_id = report.model.model_id if report.model else report.unchanged
-    if model_id is None:
-        return report
-    try:
-        found = examples(Recommender(ServedVersion.fetch(workspace.registry, model_id, workspace.cache)))
-    except RecommenderError as error:
-        return replace(report, unreadable={**report.unreadable, "recommendations": str(error)})
-    return replace(report, examples=found)
-
-
 def write_report(workspace: Workspace, run_id: str) -> str:
-    """Write the report of a run, as far as it ran; return the URI of report.html."""
+    """Write the report of a run, as far as it ran; return the URI of report.html.
+
+    The report is written first without lists: the process may be killed while it loads the model that makes them.
+    """
     journal = Journal(workspace.root, run_id)
-    report = _with_examples(workspace, collect(journal, workspace.artifacts, workspace.snapshots))
-    workspace.root.write(f"{journal.folder}/report.json", to_json(report))
-    workspace.root.write(f"{journal.folder}/report.html", render_html(report).encode())
-    uri = workspace.root.uri(f"{journal.folder}/report.html")
-    log.info("Report: %s", uri)
+    report = collect(journal, workspace.artifacts, workspace.snapshots)
+    _write(journal, report)
     if report.run:
         log.info("Recall over time: %s", write_trend(workspace.root, report.run.channel))
+    model_id = report.model.model_id if report.model else report.unchanged
+    if model_id is not None:
+        _write(journal, _with_examples(workspace, report, model_id))
+    uri = workspace.root.uri(f"{journal.folder}/report.html")
+    log.info("Report: %s", uri)
     return uri
+
+
+def _write(journal: Journal, report: Report) -> None:
+    journal.objects.write(f"{journal.folder}/report.json", to_json(report))
+    journal.objects.write(f"{journal.folder}/report.html", render_html(report).encode())
+
+
+def _with_examples(workspace: Workspace, report: Report, model_id: str) -> Report:
+    """Add lists of a few users, or the reason why there are none."""
+    try:
+        version = ServedVersion.fetch(workspace.registry, model_id, workspace.cache)
+        return replace(report, examples=examples(Recommender(version)))
+    except (RecommenderError, MemoryError) as error:
+        log.warning("The report has no lists: %s", error)
+        return replace(report, unreadable={**report.unreadable, "recommendations": str(error) or "not enough memory"})

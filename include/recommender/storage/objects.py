@@ -30,6 +30,7 @@ from .uris import split_uri
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 log = logging.getLogger(__name__)
 
@@ -147,9 +148,9 @@ class ObjectStore:
             )
         return self._etag("write", key, answer)
 
-    def upload(self, path: Path, key: str) -> None:
-        """Write a file of any size. It is visible only when complete."""
-        about = {"ContentType": content_type(key)}
+    def upload(self, path: Path, key: str, metadata: Mapping[str, str] | None = None) -> None:
+        """Write a file of any size with metadata, short ASCII texts. It is visible only when complete."""
+        about = {"ContentType": content_type(key), "Metadata": dict(metadata or {})}
         # KeyError: of a first answer that names no upload: no S3 service.
         with self._named("write", key, KeyError), guarded(path, f"the upload to {self._shown(key)}"):
             self.client.upload_file(str(path), self.bucket, self._full(key), ExtraArgs=about)
@@ -164,9 +165,16 @@ class ObjectStore:
 
     def head(self, key: str) -> ObjectInfo:
         """Return size and ETag. Raises NotFound."""
-        with self._named("read", key):
-            answer = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+        answer = self._head(key)
         return ObjectInfo(key, answer["ContentLength"], self._etag("read", key, answer))
+
+    def metadata(self, key: str) -> Mapping[str, str]:
+        """Return what `upload` was given. Raises NotFound."""
+        return self._head(key).get("Metadata", {})
+
+    def _head(self, key: str) -> HeadObjectOutputTypeDef:
+        with self._named("read", key):
+            return self.client.head_object(Bucket=self.bucket, Key=self._full(key))
 
     def walk(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield all objects below a relative prefix, in the order of their keys."""

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def started(api, keys):
-    return api(keys=keys[0], cache=0)
+    return api(keys=keys[0], cache=0, timeout_s=60)
 
 
 def headers(keys):
@@ -44,6 +44,6 @@ def test_generated_requests_get_documented_answers(started, keys, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, "\n".join(line[:300] for line in done.stdout.splitlines())
     assert "Tested: 11" in done.stdout
-    statuses = {line["status"] for line in started.lines()}
+    statuses = {line["status"] for line in started.lines() if line["route"] != "/readyz"}
     assert {200, 404, 422} <= statuses
     assert max(statuses) < 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,6 +31,9 @@ def create(service: Service | None = None) -> ASGIApp:
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         service.start()
+        if service.settings.config.workers > 1:
+            # They share one port: one that accepted before its model is there would refuse what another could answer.
+            await asyncio.to_thread(service.wait)
         yield
         service.stop()
 

@@ -7,7 +7,8 @@ import gc
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from threading import Event, Thread
+from functools import partial
+from threading import Event, Semaphore, Thread
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -44,6 +45,7 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     _caches: WeakKeyDictionary[Loaded, CachedLists] = field(default_factory=WeakKeyDictionary, init=False)
     _ending: Event = field(default_factory=Event, init=False)
+    _looked: Semaphore = field(default_factory=partial(Semaphore, 0), init=False)
     _threads: list[Thread] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +70,11 @@ class Service:
             thread.start()
             self._threads.append(thread)
 
+    def wait(self) -> None:
+        """Until each channel was looked at once, whatever came of it."""
+        for _ in self.audience.lives:
+            self._looked.acquire()
+
     def stop(self) -> None:
         """End all threads."""
         self._ending.set()
@@ -82,6 +89,7 @@ class Service:
         # What is loaded now stays: the collector of cycles need not look at it while requests wait (100 ms each time).
         gc.collect()
         gc.freeze()
+        self._looked.release()
         while True:
             self.metrics.follow(live)
             if self._ending.wait(self.settings.config.poll_s):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 
+import psutil
 import pytest
 
 from include.recommender.serving import Recommender, Request
@@ -206,6 +207,17 @@ def test_several_workers_answer_alike_and_add_up_their_metrics(server, served):
             assert started.get(f"/v1/users/{user}/recommendations")[1]["items"] == expected[user]
     page = started.get("/metrics")[1]
     assert 'recommender_lists_total{channel="production",source="known_user"} 60.0' in page
+
+
+def test_workers_end_with_a_parent_that_is_killed(server):
+    started = server(workers=2)
+    workers = psutil.Process(started.process.pid).children(recursive=True)
+    assert len(workers) >= 2
+    started.process.kill()
+    started.process.wait()
+    psutil.wait_procs(workers, timeout=30)
+    assert not [worker for worker in workers if worker.is_running()]
+    assert started.get("/healthz")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from threading import Thread
 from typing import Any
 
 from fastapi import FastAPI
@@ -31,6 +35,7 @@ def create(service: Service | None = None) -> ASGIApp:
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         service.start()
+        end_with_parent()
         if service.settings.config.workers > 1:
             # They share one port: one that accepted before its model is there would refuse what another could answer.
             await asyncio.to_thread(service.wait)
@@ -44,6 +49,18 @@ def create(service: Service | None = None) -> ASGIApp:
     add_handlers(app)
     app.openapi = partial(described, app, service.keys is not None)  # type: ignore[method-assign]
     return Edge(app, service)
+
+
+def end_with_parent() -> None:
+    """End a worker whose parent was killed: it would keep the port, and answer from a version that nobody manages."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        Thread(target=watch, name="parent", daemon=True).start()
 
 
 def described(app: FastAPI, with_keys: bool) -> dict[str, Any]:

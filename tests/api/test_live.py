@@ -52,8 +52,8 @@ def test_the_server_waits_for_the_first_promotion(api, registry, served, s3):
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert started.client.get("/healthz").status_code == 200
     makers.move(registry, makers.M1)
-    until(lambda: started.client.get("/readyz").status_code == 200)
-    assert model_of(started.client)["problem"] is None
+    until(lambda: model_of(started.client)["problem"] is None)
+    assert started.client.get("/readyz").status_code == 200
 
 
 def lose(s3, registry, name):

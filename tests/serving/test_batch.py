@@ -93,7 +93,7 @@ def test_an_item_without_factors_is_like_no_other_and_no_other_like_it(made):
     assert not {ids[3], ids[7]} & {row[name] for row in rows for name in ("item", "similar_item")}
     assert min(row["cosine"] for row in rows) > 0
     assert Recommender(small).similar(ids[3]).items == ()
-    assert Recommender(small).similar(ids[0], 19).items
+    assert Recommender(small).similar(ids[0], Filters(k=19)).items
 
 
 def test_only_active_users_get_a_list(made):

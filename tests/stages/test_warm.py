@@ -16,8 +16,9 @@ PARAMS = {"factors": 8, "warm_start": True, "warm_iterations": 2, "champion_tole
 
 def test_factors_are_joined_by_id_and_unknown_items_begin_at_random():
     known = ItemFactors(np.arange(4, dtype=np.float32).reshape(2, 2), Vocabulary(pa.array(["b", "d"])))
-    found, n_known = joined_factors(known, Vocabulary(pa.array(["a", "b", "c", "d"])), TrainConfig(factors=2))
-    assert n_known == 2
+    joined = joined_factors(known, Vocabulary(pa.array(["a", "b", "c", "d"])), TrainConfig(factors=2))
+    assert joined.n_known == 2
+    found = joined.factors
     assert found[[1, 3]].tolist() == known.factors.tolist()
     assert (np.abs(found[[0, 2]]) <= 0.01).all()
     assert found[0].tolist() != found[2].tolist()
@@ -34,10 +35,10 @@ def test_a_refit_and_a_later_candidate_begin_with_item_factors(workspace):
     start = candidate_start(workspace, later.fitted.encoded, CHANNEL, later.config.train)
     assert start.source == f"{first.model_id}/published"
     fold = EncodedFold.load(workspace.artifacts.path(later.fitted.encoded))
-    factors, counts = warm.warm_factors(workspace, later.parsed, fold, start, later.config.train)
+    joined = warm.warm_factors(workspace, later.parsed, fold, start, later.config.train)
     published = fit.load_factors(workspace, refitted)
-    assert counts["warm_items"] == len(published)
-    assert {row.tobytes() for row in published} <= {row.tobytes() for row in factors}
+    assert joined.n_known == len(published)
+    assert {row.tobytes() for row in published} <= {row.tobytes() for row in joined.factors}
     again = fit.train_als(workspace, later.parsed, later.fitted.encoded, later.config.train, start).artifact
     assert (again.counts["start"], again.counts["iterations"]) == (start.source, 2)
     # Two sweeps after a warm start do not do worse than five from nothing.

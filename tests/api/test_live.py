@@ -9,7 +9,7 @@ import pytest
 
 from include.recommender.errors import TransientError
 from include.recommender.registry.registry import Registry
-from include.recommender.serving import Request
+from include.recommender.serving import Request, mapped
 from include.recommender.serving.live import Live
 from include.recommender.storage.cache import release
 from include.recommender.storage.objects import ObjectStore
@@ -152,6 +152,14 @@ def test_the_arrays_of_a_version_are_prepared_once_and_mapped(registry, served, 
             assert not array.flags.writeable
             assert not array.flags.owndata
     assert len(list((cache / "models" / makers.M1).glob("mapped-*"))) == 1
+
+
+def test_a_large_version_is_prepared_in_a_process_of_its_own(registry, served, cache, monkeypatch):
+    expected = live_of(registry, cache).current.recommender.trending()
+    shutil.rmtree(cache)
+    monkeypatch.setattr(mapped, "APART_BYTES", 0)
+    monkeypatch.setattr(mapped, "_write", None)  # this process cannot do it
+    assert live_of(registry, cache).current.recommender.trending() == expected
 
 
 def test_the_old_version_is_freed_when_its_last_request_has_ended(registry, served, cache):

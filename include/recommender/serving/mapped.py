@@ -11,7 +11,10 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..ids import Vocabulary
 from ..models.prior import ARRAYS as ARRAYS_OF_MODEL
 from ..models.prior import PriorAls
@@ -32,12 +35,13 @@ from ..registry.seen import Seen
 from ..storage.digests import file_sha256
 from ..storage.disk import guarded
 from ..storage.scratch import scratch_directory
-from .memory import check_version_memory
+from .memory import check_version_memory, version_bytes
 from .version import ServedVersion
 
 log = logging.getLogger(__name__)
 
 INDEX, LOCK = "files.json", ".mapped.lock"
+APART_BYTES = 200_000_000
 IDS = ("users", "items")
 DIRECTIONS = "directions"
 
@@ -62,7 +66,7 @@ def mapped(manifest: Manifest, directory: Path) -> ServedVersion:
             log.info("%s: its arrays are prepared once for this machine", manifest.model_id)
             check_version_memory(directory)
             shutil.rmtree(folder, ignore_errors=True)
-            _write(ServedVersion.load(manifest, directory), directory, folder)
+            _prepare_apart(manifest, directory, folder)
     return _open(manifest, directory, folder)
 
 
@@ -90,6 +94,25 @@ def _whole(folder: Path) -> bool:
         return all(file_sha256(folder / name) == digest for name, digest in found.items())
     except (OSError, msgspec.MsgspecError):
         return False
+
+
+def _prepare_apart(manifest: Manifest, directory: Path, folder: Path) -> None:
+    """Prepare a large version in a process of its own: the heap that this leaves behind is as large as the arrays."""
+    if version_bytes(directory) < APART_BYTES:
+        _prepare(manifest, directory, folder)
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            pool.submit(_prepare, manifest, directory, folder).result()
+        except BrokenProcessPool as error:
+            raise ConfigError(
+                f"{manifest.model_id}: the process that prepares its arrays was ended, most likely for want of memory. "
+                "Use a larger machine."
+            ) from error
+
+
+def _prepare(manifest: Manifest, directory: Path, folder: Path) -> None:
+    _write(ServedVersion.load(manifest, directory), directory, folder)
 
 
 def _write(version: ServedVersion, directory: Path, folder: Path) -> None:

@@ -33,4 +33,4 @@ def test_the_python_of_a_page_runs(page, workspace, s3_endpoint, monkeypatch, tm
         assert re.search(r"^prior \[\('", capsys.readouterr().out)
     else:
         assert [answer.source for answer in names["lists"]] == ["prior", "fold_in"]
-        assert names["reasons"] == []
+        assert names["reasons"] == ()

@@ -37,7 +37,7 @@ def test_without_any_the_defaults_are_those_that_help_tells():
     *texts, port, s3_port = make("show").stdout.split()
     assert (texts, port, s3_port) == ([], "8080", "9010")
     lines = [line for line in make("help").stdout.splitlines() if "=..." in line]
-    assert {line.split("=...")[0].strip() for line in lines} == {*GIVEN, "ARGS"}
+    assert {line.split("=...")[0].strip() for line in lines} == {*GIVEN, "API_PORT", "ARGS"}
     assert all(f"default {value}" in "".join(lines) for value in (port, s3_port))
 
 

@@ -155,7 +155,8 @@ def shape(value):
     return type(value).__name__
 
 
-FIXED = ("source", "channel", "status", "title", "detail", "errors")
+# The title of a status is that of Python, and 3.13 has other words for some.
+FIXED = ("source", "channel", "status", "detail", "errors")
 
 
 def test_every_curl_is_answered_as_the_page_shows(known, free_port):

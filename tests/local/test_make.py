@@ -28,16 +28,16 @@ def make(*words, **environment):
 
 @pytest.mark.parametrize("by", ["command line", "environment"])
 def test_variables_are_taken_from_the_command_line_and_from_the_environment(by):
-    told = make("show", **GIVEN) if by == "environment" else make("show", *(f"{k}={v}" for k, v in GIVEN.items()))
-    assert told.stdout.split("\n")[0] == 'a.json b.json {"factors": 8} 2018-10-01 8081 9011'
-    assert not told.stderr
+    output = make("show", **GIVEN) if by == "environment" else make("show", *(f"{k}={v}" for k, v in GIVEN.items()))
+    assert output.stdout.split("\n")[0] == 'a.json b.json {"factors": 8} 2018-10-01 8081 9011'
+    assert not output.stderr
 
 
-def test_without_any_the_defaults_are_those_that_help_tells():
+def test_without_any_the_defaults_are_those_that_help_prints():
     *texts, port, s3_port = make("show").stdout.split()
     assert (texts, port, s3_port) == ([], "8080", "9010")
     lines = [line for line in make("help").stdout.splitlines() if "=..." in line]
-    assert {line.split("=...")[0].strip() for line in lines} == {*GIVEN, "API_PORT", "ARGS"}
+    assert {line.split("=...")[0].strip() for line in lines} == {*GIVEN, "ARGS", "API_PORT"}
     assert all(f"default {value}" in "".join(lines) for value in (port, s3_port))
 
 
@@ -83,7 +83,7 @@ def test_a_misspelt_name_in_the_environment_is_named_and_stops_nothing():
 def test_the_interpreters_own_settings_do_not_reach_the_recipes():
     show = "show: ; @env"
     done = make("show", f"--eval={show}", PYTHONHOME="/nowhere", PYTHONSTARTUP="/nowhere.py", PYTHONPATH="/nowhere")
-    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-    assert "PYTHONHOME" not in told
-    assert "PYTHONSTARTUP" not in told
-    assert told["PYTHONPATH"] == str(PROJECT)
+    output = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert "PYTHONHOME" not in output
+    assert "PYTHONSTARTUP" not in output
+    assert output["PYTHONPATH"] == str(PROJECT)

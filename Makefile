@@ -84,11 +84,11 @@ serve: $(READY) ## The online API on the production model of `make run` or `make
 registry: $(READY) ## A command of the registry on what ran last, e.g. make registry ARGS="list"
 	@$(BIN)/python -m local.registry --s3-port='$(S3_PORT)' -- $(ARGS)
 
-compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow (docs/docker.md)
+compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow, online API (docs/docker.md)
 	@$(PYTHON) -m deploy.make_env
 	docker compose up --build --detach --wait
-	@docker compose ps api-server
-	@echo "Airflow: user admin, password: AIRFLOW_ADMIN_PASSWORD in .env"
+	@docker compose ps api-server api
+	@echo "Airflow: user admin, password: AIRFLOW_ADMIN_PASSWORD in .env. Online API: key API_KEY in .env"
 
 compose-down: ## Stop it; its data stays
 	docker compose down
@@ -99,6 +99,8 @@ lint: $(READY) ## ruff (with AIR3), mypy --strict, import contracts, declared de
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry --config deptry.toml --requirements-files deploy/requirements.txt include dags plugins samples deploy
+	$(BIN)/deptry --config deptry.toml --requirements-files deploy/api/requirements.txt --per-rule-ignores 'DEP002=httptools|uvloop,DEP003=implicit' \
+	  $(addprefix include/recommender/,api data models parameters registry serving storage)
 	$(BIN)/deptry --config deptry.toml --requirements-files requirements-local.txt .
 	deploy/check_compose.sh $(BIN)
 

@@ -15,16 +15,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .stack import FERNET_BYTES, SETTINGS, SIGNING_BYTES, UI_PORT
+from .stack import API_PORT, FERNET_BYTES, OF_CONTAINERS, SETTINGS, SIGNING_BYTES, UI_PORT
 
 TOKEN_BYTES = 32
 ROOT = Path(__file__).resolve().parents[1]
 
 HEADER = f"""\
 # Secrets of docker-compose.yaml, made by deploy.make_env. Keep this file out of git and out of images.
-# Ports on this machine, where the defaults are taken: AIRFLOW_PORT={UI_PORT}, OBJECT_STORE_PORT=9000
-# Memory of the container that trains: SCHEDULER_MEMORY=8g
-# Settings of docs/operations.md go in here too: RECOMMENDER_SCHEDULE=@monthly; JSON between single quotes.
+# Ports on this machine, if the defaults are taken: AIRFLOW_PORT={UI_PORT}, API_PORT={API_PORT}, OBJECT_STORE_PORT=9000
+# Memory of the container that trains, and of the online API: SCHEDULER_MEMORY=8g, API_MEMORY=1g
+# Settings go in here too (docs/operations.md, docs/api.md): RECOMMENDER_SCHEDULE=@monthly; JSON between single quotes.
 """
 
 
@@ -61,6 +61,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "AIRFLOW_ADMIN_PASSWORD": password,
     "OBJECT_STORE_ACCESS_KEY": access_key,
     "OBJECT_STORE_SECRET_KEY": token,
+    "API_KEY": token,
 }
 
 
@@ -92,7 +93,7 @@ def missing(path: Path) -> list[str]:
 
 def unread(path: Path) -> list[str]:
     """Names of settings in a file that no container gets, such as misspelt ones."""
-    known = {*SETTINGS} - {"RECOMMENDER_CACHE"}
+    known = {*SETTINGS} - OF_CONTAINERS
     return [name for name in given(path) if name.startswith("RECOMMENDER_") and name not in known]
 
 
@@ -107,7 +108,9 @@ def complaints(path: Path) -> list[str]:
             f"python3 -c 'import secrets; print(secrets.token_hex({SIGNING_BYTES}))'"
         )
     if names := unread(path):
-        found.append(f"{path}: {', '.join(names)} reaches no container; docs/operations.md has the names of settings")
+        found.append(
+            f"{path}: {', '.join(names)} reaches no container; docs/operations.md and docs/api.md list the settings"
+        )
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         found.append(f"{path} can be read by other users, expected mode 600: chmod 600 {path}")
     return found

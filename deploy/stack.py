@@ -20,18 +20,22 @@ HEALTH = "/api/v2/monitor/health"
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")  # as the answer of HEALTH calls them
 FERNET_BYTES = 32  # what Fernet asks for
 SIGNING_BYTES = 64  # the size of the hash: RFC 7518 asks for no less with HS512
-# Of the online API, see parameters/of_api.py.
-API_SETTINGS = (
-    *("CHANNEL", "SECOND_CHANNEL", "SECOND_SHARE", "EXPERIMENT", "KEYS_FILE", "OPEN", "POLL_S", "QUEUE", "TIMEOUT_S"),
-    *("CACHE", "BODY_BYTES", "LOG_LISTS", "WORKERS"),
-)
 # Settings of docs/operations.md that a person gives; what the code reads besides is the stack's own.
-SETTINGS = (
+AIRFLOW_SETTINGS = (
     *("RECOMMENDER_ROOT", "RECOMMENDER_SNAPSHOTS", "RECOMMENDER_CACHE", "RECOMMENDER_AWS_CONN_ID"),
     *("RECOMMENDER_SCHEDULE", "RECOMMENDER_SCHEDULE_TIMEZONE", "RECOMMENDER_TRAINING_POOL", "RECOMMENDER_WAIT_HOURS"),
     *("RECOMMENDER_APPROVAL", "RECOMMENDER_APPROVAL_HOURS", "RECOMMENDER_SNS_TOPIC_ARN", "RECOMMENDER_NOTIFIERS"),
-    *(f"RECOMMENDER_API_{name}" for name in API_SETTINGS),
 )
+# Settings of docs/api.md; parameters/of_api.py defines them.
+API_SETTINGS = (
+    *("RECOMMENDER_API_CHANNEL", "RECOMMENDER_API_SECOND_CHANNEL", "RECOMMENDER_API_SECOND_SHARE"),
+    *("RECOMMENDER_API_EXPERIMENT", "RECOMMENDER_API_KEYS_FILE", "RECOMMENDER_API_OPEN", "RECOMMENDER_API_POLL_S"),
+    *("RECOMMENDER_API_QUEUE", "RECOMMENDER_API_TIMEOUT_S", "RECOMMENDER_API_CACHE", "RECOMMENDER_API_BODY_BYTES"),
+    *("RECOMMENDER_API_LOG_LISTS", "RECOMMENDER_API_WORKERS"),
+)
+SETTINGS = (*AIRFLOW_SETTINGS, *API_SETTINGS)
+# What docker-compose.yaml sets itself: a volume, and the file of keys in another one.
+OF_CONTAINERS = frozenset({"RECOMMENDER_CACHE", "RECOMMENDER_API_KEYS_FILE", "RECOMMENDER_API_OPEN"})
 
 
 @dataclass(frozen=True)

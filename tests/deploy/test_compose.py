@@ -12,23 +12,33 @@ import pytest
 import yaml
 
 from deploy.make_env import SECRETS
+from deploy.stack import OF_CONTAINERS
+from include.recommender.api.settings import PREFIX, Settings
+from include.recommender.parameters import parameters_of
+from include.recommender.parameters.of_api import ApiConfig
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yaml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
 AIRFLOW = {"init", "api-server", "scheduler", "dag-processor", "triggerer"}
-ONE_SHOT = {"init"}
+API = {"api-keys", "api"}
+ONE_SHOT = {"init", "api-keys"}
 VARIABLE = re.compile(r"\$\{(\w+)(:\?|:-)?([^}]*)\}")
-OWN_VARIABLES = {"AIRFLOW_PORT", "OBJECT_STORE_PORT", "SCHEDULER_MEMORY"}
+OWN_VARIABLES = {"AIRFLOW_PORT", "API_PORT", "OBJECT_STORE_PORT", "SCHEDULER_MEMORY", "API_MEMORY"}
 
 
 def settings_that_are_read():
-    """Names of the settings that the code reads from its environment."""
+    """Names of the settings that the code of Airflow's side reads from its environment."""
     texts = [path.read_text() for folder in ("dags", "include", "plugins") for path in (ROOT / folder).rglob("*.py")]
-    # How `make registry` says what a person typed, in the help of a command.
-    internal = {"RECOMMENDER_REGISTRY_TYPED_AS"}
+    # How `make registry` says what a person typed, in the help of a command; and what those of the API begin with.
+    internal = {"RECOMMENDER_REGISTRY_TYPED_AS", PREFIX}
     return set(re.findall(r"""["'](RECOMMENDER_[A-Z_]+)["']""", "\n".join(texts))) - internal
+
+
+def settings_of_the_api():
+    """Names of the settings that the online API reads from its environment."""
+    return {f"{PREFIX}{each.name.upper()}" for each in parameters_of(ApiConfig)}
 
 
 def environment(name):
@@ -63,21 +73,20 @@ def test_the_lint_step_refuses_what_compose_does_not_know(tmp_path):
 
 
 def test_holds_the_whole_stack():
-    assert set(SERVICES) == AIRFLOW | {"postgres", "object-store"}
+    assert set(SERVICES) == AIRFLOW | API | {"postgres", "object-store"}
 
 
 def test_ports_are_bound_to_loopback():
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(ports) == 2
+    assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 def test_every_secret_is_required_and_none_has_a_default():
     used = VARIABLE.findall(TEXT)
     assert {name for name, how, _ in used if how == ":?"} == set(SECRETS)
-    assert {name for name, how, _ in used if how != ":?"} == OWN_VARIABLES | settings_that_are_read() - {
-        "RECOMMENDER_CACHE"
-    }
+    settings = settings_that_are_read() | settings_of_the_api()
+    assert {name for name, how, _ in used if how != ":?"} == OWN_VARIABLES | settings - OF_CONTAINERS
     assert all(hint == "run python3 -m deploy.make_env" for _, how, hint in used if how == ":?")
 
 
@@ -94,12 +103,15 @@ def test_every_lasting_service_has_a_probe_and_restarts(name):
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-def test_the_one_shot_is_waited_for():
-    assert SERVICES["init"]["restart"] == "no"
+def test_the_one_shots_are_waited_for():
+    assert {SERVICES[name]["restart"] for name in ONE_SHOT} == {"no"}
     for name in AIRFLOW - ONE_SHOT:
         assert SERVICES[name]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
     healthy = {"condition": "service_healthy"}
     assert SERVICES["init"]["depends_on"] == {"postgres": healthy, "object-store": healthy}
+    done = {"condition": "service_completed_successfully"}
+    assert SERVICES["api"]["depends_on"] == {"object-store": healthy, "api-keys": done}
+    assert "depends_on" not in SERVICES["api-keys"]
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -136,22 +148,51 @@ def test_only_the_database_has_capabilities_to_become_its_own_user():
 
 
 def test_one_service_builds_the_image_that_all_of_airflow_runs():
-    assert [name for name, service in SERVICES.items() if "build" in service] == ["init"]
+    assert {name: service["build"] for name, service in SERVICES.items() if "build" in service} == {
+        "init": ".",
+        "api-keys": {"context": ".", "dockerfile": "deploy/api/Dockerfile"},
+    }
     assert {SERVICES[name]["image"] for name in AIRFLOW} == {"recommender-airflow:0.1.0"}
-    assert all(SERVICES[name]["pull_policy"] == "never" for name in AIRFLOW - ONE_SHOT)
+    assert {SERVICES[name]["image"] for name in API} == {"recommender-api:0.1.0"}
+    assert all(SERVICES[name]["pull_policy"] == "never" for name in (AIRFLOW | API) - ONE_SHOT)
 
 
 def test_every_setting_that_the_code_reads_reaches_every_container():
     assert settings_that_are_read() <= set(environment("scheduler"))
-    passed = dict(VARIABLE.findall(TEXT)[i][:2] for i in range(len(VARIABLE.findall(TEXT))))
-    assert settings_that_are_read() - {"RECOMMENDER_CACHE"} <= set(passed)
+    open_to_all = f"{PREFIX}OPEN"  # never in a container: the file of keys is always there
+    assert settings_of_the_api() - {open_to_all} | {"RECOMMENDER_ROOT", "RECOMMENDER_CACHE"} == {
+        name for name in environment("api") if name.startswith("RECOMMENDER_")
+    }
+    passed = {name for name, _, _ in VARIABLE.findall(TEXT)}
+    assert (settings_that_are_read() | settings_of_the_api()) - OF_CONTAINERS <= passed
 
 
-def test_the_registrys_command_finds_the_store_in_every_container_of_airflow():
+def test_the_api_reads_what_compose_gives_it_and_nothing_of_airflow():
+    given = environment("api")
+    settings = Settings.from_environment(given)
+    assert settings.root == environment("scheduler")["RECOMMENDER_ROOT"]
+    assert settings.config == ApiConfig(keys_file="/etc/recommender/keys.json")
+    mounts = dict(mount.split(":")[:2] for mount in SERVICES["api"]["volumes"])
+    assert mounts == {"api-cache": given["RECOMMENDER_CACHE"], "api-keys": "/etc/recommender"}
+    assert not any(name.startswith(("AIRFLOW", "POSTGRES")) for name in given)
+    assert set(environment("api-keys")) == {"API_KEY"}
+
+
+def test_the_server_of_the_api_reads_the_file_that_the_one_shot_writes():
+    assert SERVICES["api-keys"]["volumes"] == ["api-keys:/etc/recommender"]
+    assert SERVICES["api-keys"]["command"] == ["python", "-m", "deploy.api_key", "/etc/recommender/keys.json"]
+    assert "API_KEY" not in environment("api")
+
+
+def test_a_stack_without_a_version_is_in_order():
+    assert SERVICES["api"]["healthcheck"]["test"] == ["CMD", "python", "-m", "deploy.api_health", "/healthz"]
+
+
+def test_the_registrys_command_and_the_api_find_the_store():
     """As boto3 reads it, with the keys and the address of the Airflow connection."""
-    for name in AIRFLOW:
+    connection = json.loads(environment("scheduler")["AIRFLOW_CONN_AWS_DEFAULT"])
+    for name in (*AIRFLOW, "api"):
         given = environment(name)
-        connection = json.loads(given["AIRFLOW_CONN_AWS_DEFAULT"])
         assert (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"]) == (
             connection["login"],
             connection["password"],
@@ -217,7 +258,9 @@ def test_compose_resolves_the_file_where_a_client_is_installed(tmp_path):
         subprocess.run([*client[:2], "version"], capture_output=True, check=True)
     except (FileNotFoundError, subprocess.CalledProcessError):
         pytest.skip("no docker compose on this machine")
-    clean = {key: value for key, value in os.environ.items() if key not in SECRETS}
+    clean = {
+        key: value for key, value in os.environ.items() if key not in SECRETS and not key.startswith("RECOMMENDER_")
+    }
     (tmp_path / ".env").touch()
     refused = subprocess.run([*client, "config", "--quiet"], capture_output=True, text=True, env=clean, check=False)
     assert refused.returncode != 0

@@ -17,7 +17,7 @@ import numpy as np
 
 from deploy.health import DIRECT
 from deploy.stack import API_PORT, LAPTOP_STORE_PORT
-from include.recommender.api.keys import add_key, read_keys
+from include.recommender.api.keys import add_key, read_keys, remove_key
 from include.recommender.data.reviews import load_vocabulary
 from include.recommender.errors import RecommenderError
 from include.recommender.parameters.of_api import ApiConfig
@@ -92,8 +92,10 @@ def _store(home: Home, port: int, about: Mapping[str, str]) -> Iterator[dict[str
 def _keys(home: Home) -> Path:
     """The file of keys; the key of this laptop, made once, lies beside it."""
     path, plain = home.path / "api-keys.json", home.path / "api-key"
-    if not path.exists() or CALLER not in read_keys(path).keys or not plain.exists():
-        path.unlink(missing_ok=True)
+    known = read_keys(path).keys if path.exists() else {}
+    if CALLER not in known or not plain.exists():
+        if CALLER in known:
+            remove_key(path, CALLER)
         plain.unlink(missing_ok=True)
         key = add_key(path, CALLER)
         kept(plain, lambda: key)

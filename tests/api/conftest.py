@@ -10,6 +10,7 @@ import httpx
 import pytest
 import uvicorn
 
+from include.recommender.api.access_log import AccessLog
 from include.recommender.api.app import create
 from include.recommender.api.guarded_http import GuardedHttp
 from include.recommender.api.keys import Keys, add_key
@@ -40,11 +41,18 @@ class Api:
     client: httpx.Client
     service: Service
     recommender: Recommender
-    log: io.StringIO
+    server: uvicorn.Server
+    access_log: AccessLog
+    log: io.BytesIO
 
     def lines(self):
         """The access log."""
-        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return [json.loads(line) for line in self.text().splitlines()]
+
+    def text(self):
+        """The same as text."""
+        self.access_log.flush()
+        return self.log.getvalue().decode()
 
 
 @pytest.fixture
@@ -64,26 +72,28 @@ def api(registry, served, cache, tmp_path):
             service = Service.of(Settings("", cache, ApiConfig(poll_s=0.1, **settings)), registry)
             service.keys = keys
             app = create(service)
-            app.out = io.StringIO()
-            address = stack.enter_context(listening(app))
+            log = io.BytesIO()
+            app.access_log = AccessLog(log.write)
+            server = stack.enter_context(listening(app))
+            address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
             client = stack.enter_context(httpx.Client(base_url=address, timeout=30))
             if wait:
                 until(lambda: client.get("/readyz").status_code == 200)
-            return Api(client, service, Recommender(served), app.out)
+            return Api(client, service, Recommender(served), server, app.access_log, log)
 
         yield start
 
 
 @contextmanager
 def listening(app):
-    """The app behind a real server, in a thread; yield its address."""
+    """The app behind a real server, in a thread; yield the server."""
     server = uvicorn.Server(
         uvicorn.Config(app, host="127.0.0.1", port=0, loop="uvloop", http=GuardedHttp, ws="none", log_config=None)
     )
     thread = threading.Thread(target=server.run)
     thread.start()
     until(lambda: server.started or not thread.is_alive())
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    yield server
     server.should_exit = True
     thread.join()
 

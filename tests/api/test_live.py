@@ -222,3 +222,54 @@ def test_a_second_channel_without_a_version_leaves_all_to_the_first(api):
     (main, second) = started.client.get("/v1/model").json()["channels"]
     assert main["problem"] is None
     assert "there is no channel candidate" in second["problem"]
+
+
+def test_a_version_that_does_not_load_is_not_read_again_at_every_look(registry, served, cache, s3, monkeypatch):
+    live = live_of(registry, cache)
+    publish(registry, makers.M2, seed=1)
+    state = registry.channels.read("production")
+    damage(s3, registry, "seen_times.npy")
+    registry.channels.move(makers.moving(makers.M2, makers.M2.known_until, makers.M1), state)
+    reads = []
+    fetch = type(registry).fetch
+    monkeypatch.setattr(type(registry), "fetch", lambda self, *given: reads.append(given) or fetch(self, *given))
+    for _ in range(5):
+        live.look()
+    assert len(reads) == 1
+    assert "seen_times.npy" in live.problem
+    makers.move(registry, makers.M1, kind="rollback")
+    live.look()
+    assert live.problem is None
+
+
+def test_the_last_good_version_is_noted_once_the_disk_takes_it(registry, served, cache, s3, monkeypatch):
+    live = Live(registry, "production", cache)
+    monkeypatch.setattr(Live, "_remember", lambda self, model_id: (_ for _ in ()).throw(OSError("full")))
+    live.start()
+    assert "full" in live.problem
+    monkeypatch.undo()
+    live.look()
+    assert live.problem is None
+    assert live_of(Registry(Away(s3, BUCKET, "shop")), cache).current is not None
+
+
+def test_a_cache_of_somebody_else_is_never_used(registry, served, cache):
+    cache.mkdir(parents=True)
+    (cache / "theirs").write_text("x")
+    live = live_of(registry, cache)
+    live.look()
+    assert live.current is None
+    assert "is not a cache of this project" in live.problem
+    assert [path.name for path in cache.iterdir()] == ["theirs"]
+
+
+def test_a_version_that_two_channels_share_stays_while_one_serves_it(registry, served, cache):
+    makers.move(registry, makers.M1, channel="candidate")
+    first, second = live_of(registry, cache), Live(registry, "candidate", cache)
+    second.start()
+    publish(registry, makers.M2, seed=1)
+    makers.move(registry, makers.M2)
+    os.utime(cache / "models" / makers.M1, (0, 0))
+    first.look()
+    assert (cache / "models" / makers.M1).exists()
+    assert first.current.manifest.model_id == makers.M2

@@ -8,21 +8,22 @@ import resource
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, suppress
 
 import uvicorn
 
 from ..errors import RecommenderError
 from ..parameters import parameters_of
 from ..parameters.of_api import ApiConfig
-from .guarded_http import GuardedHttp
-from .keys import read_keys
+from .guarded_http import HEAD_S, GuardedHttp
 from .metrics import MULTIPROCESS
+from .service import Service
 from .settings import PREFIX, Settings
 
 HOST, PORT = "127.0.0.1", 8090
 GRACE_S = 10
+START_S = 300  # for a worker to load; until then uvicorn would take it for dead
+OPEN_FILES = 65_536
 # To stderr: stdout is the access log, one JSON object a line.
 LOGGING = {
     "version": 1,
@@ -46,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         settings = Settings.from_environment()
-        if settings.config.keys_file is not None:
-            read_keys(Path(settings.config.keys_file))
+        Service.of(settings)  # whatever is wrong is better said once than by every worker
     except RecommenderError as error:
         print(error, file=sys.stderr)
         return 1
@@ -57,9 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until the process is ended. Each worker reads the settings from the environment again."""
-    # Each idle connection is an open file.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _raise_open_files()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     workers = settings.config.workers
     with ExitStack() as stack:
@@ -79,10 +77,19 @@ def serve(settings: Settings, host: str, port: int) -> None:
             server_header=False,
             date_header=False,
             backlog=4_096,
-            timeout_keep_alive=20,
+            timeout_keep_alive=int(HEAD_S),
+            timeout_worker_healthcheck=START_S,
             timeout_graceful_shutdown=GRACE_S,
             log_config=LOGGING,
         )
+
+
+def _raise_open_files() -> None:
+    """Each idle connection is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 def _variables() -> str:

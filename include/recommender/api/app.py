@@ -15,7 +15,6 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
-from starlette.types import ASGIApp
 
 from .edge import OPEN, Edge
 from .operation import operation
@@ -28,7 +27,7 @@ ABOUT = "Recommendations from the model version that a channel points to."
 BEARER = {"type": "http", "scheme": "bearer", "description": "An API key"}
 
 
-def create(service: Service | None = None) -> ASGIApp:
+def create(service: Service | None = None) -> Edge:
     """The app of a service; None is that of the environment. Raises ConfigError."""
     service = service or Service.of(Settings.from_environment())
 
@@ -43,6 +42,7 @@ def create(service: Service | None = None) -> ASGIApp:
         service.stop()
 
     app = FastAPI(title="Recommender", version="1", description=ABOUT, docs_url=None, redoc_url=None, lifespan=running)
+    app.router.redirect_slashes = False  # it would send callers, and their keys, where their Host header says
     app.state.service = service
     app.include_router(v1)
     app.include_router(operation)

@@ -6,17 +6,16 @@ import asyncio
 import logging
 import re
 import secrets
-import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any, TextIO
+from typing import Any
 
-import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .access_log import AccessLog
 from .problems import MEDIA_TYPE, problem_bytes
 from .service import Service
 
@@ -57,7 +56,7 @@ class Edge:
 
     app: ASGIApp
     service: Service
-    out: TextIO = field(default_factory=lambda: sys.stdout)
+    access_log: AccessLog = field(default_factory=AccessLog)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -120,7 +119,7 @@ class Edge:
     def _record(self, scope: Scope, state: MutableMapping[str, Any], note: Note) -> None:
         seconds, route = perf_counter() - note.started, _route(scope)
         self.service.metrics.seconds.labels(route, str(note.status)).observe(seconds)
-        if "refused" in state:
+        if "refused" in state and scope["path"] not in OPEN:
             self.service.metrics.refused.labels(state["refused"]).inc()
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -132,7 +131,8 @@ class Edge:
             "caller": note.caller,
             **note.fields,
         }
-        self.out.write(msgspec.json.encode(line).decode() + "\n")
+        self.access_log.add(line)
+        self.service.metrics.dropped.set(self.access_log.n_dropped)
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

@@ -41,7 +41,7 @@ class KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass
 class Keys:
-    """The keys of a file. A change of the file counts at once; a damaged file leaves the keys as they were."""
+    """The keys of a file. A change counts at once, also where none is left; a damaged file leaves them as they were."""
 
     path: Path
     _state: tuple[int, int, int] | None = field(default=None, init=False)
@@ -49,8 +49,10 @@ class Keys:
 
     def __post_init__(self) -> None:
         """Raises ConfigError if the file is not there, is damaged or has no key."""
-        state = _state_of(self.path)
-        self._take(read_keys(self.path), state)
+        found = read_keys(self.path)
+        if not found.keys:
+            raise ConfigError(f"{self.path}: holds no key. `python -m include.recommender.api.keys add NAME` makes one")
+        self._take(found, _state_of(self.path))
 
     @classmethod
     def read(cls, path: str) -> Keys:
@@ -78,8 +80,6 @@ class Keys:
             log.error("The keys stay as they were: %s", error)
 
     def _take(self, found: KeyFile, state: tuple[int, int, int] | None) -> None:
-        if not found.keys:
-            raise ConfigError(f"{self.path}: holds no key. `python -m include.recommender.api.keys add NAME` makes one")
         self._digests = {name: bytes.fromhex(digest) for name, digest in found.keys.items()}
         self._state = state
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import time
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from ..serving.live import Live
 
@@ -32,6 +33,9 @@ class Metrics:
         self.queue = Gauge(f"{name}_queue_requests", "Requests that wait", registry=to, multiprocess_mode="livesum")
         self.refused = Counter(f"{name}_refused", "Requests refused with 503", ["reason"], registry=to)
         self.lists = Counter(f"{name}_lists", "Lists, by how they came about", ["channel", "source"], registry=to)
+        self.dropped = Gauge(
+            f"{name}_access_log_dropped", "Lines that the access log lost", registry=to, multiprocess_mode="livesum"
+        )
         self.cache = Counter(f"{name}_cache", "Looks into the cache of lists", ["found"], registry=to)
         self.cached = Gauge(f"{name}_cached_lists", "Lists in the cache", registry=to, multiprocess_mode="livesum")
         self.model = self._gauge("model_info", "1 for the version that answers", "channel", "model_id")
@@ -67,6 +71,19 @@ class Metrics:
         """All values, in the text format of Prometheus."""
         if MULTIPROCESS not in os.environ:
             return generate_latest(self.registry)
+        _forget_dead(Path(os.environ[MULTIPROCESS]))
         every = CollectorRegistry()
         MultiProcessCollector(every)  # type: ignore[no-untyped-call]
         return generate_latest(every)
+
+
+def _forget_dead(folder: Path) -> None:
+    """Remove the gauges of processes that have ended; their counters stay in the sums."""
+    for path in folder.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+        except PermissionError:
+            continue

@@ -50,6 +50,4 @@ async def readyz(http: HttpRequest) -> ReadyAnswer:
 async def metrics(http: HttpRequest) -> Response:
     """Metrics for Prometheus."""
     no_query(http)
-    service = service_of(http)
-    service.metrics.queue.set(len(service.compute))
-    return Response(service.metrics.page(), media_type=METRICS_TYPE)
+    return Response(service_of(http).page(), media_type=METRICS_TYPE)

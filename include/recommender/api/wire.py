@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    model_validator,
 )
 
 from ..data.layouts import MAX_ID_BYTES
@@ -155,6 +156,14 @@ class BulkBody(Body):
 
     requests: Annotated[list[ListBody], Field(min_length=1, max_length=MOST_TOGETHER)]
 
+    @model_validator(mode="after")
+    def _bounded(self) -> BulkBody:
+        """All ids of a bulk are read before anything else is answered."""
+        n_ids = sum(len(each.events) + len(each.exclude) + len(each.allow or ()) for each in self.requests)
+        if n_ids > MOST_FILTERED:
+            raise ValueError(f"{n_ids:,} events and ids in all requests together, expected up to {MOST_FILTERED:,}")
+        return self
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"requests": [{"user": EXAMPLE_USER}, {"events": [{"item": EXAMPLE_ITEMS[0]}]}]}]
@@ -197,7 +206,9 @@ class ListOf(BaseModel):
     as_of: datetime
     source: Source
     items: list[ItemAnswer]
-    unknown_items: Annotated[list[str], Field(description="ids of the request that the version does not know")]
+    unknown_items: Annotated[
+        list[str], Field(description="ids of events, or of items to rank, that the version does not know")
+    ]
 
 
 def list_fields(channel: str, found: List) -> dict[str, Any]:

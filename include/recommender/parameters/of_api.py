@@ -39,13 +39,13 @@ class ApiConfig(Section, key="api", heading="Online API"):
     queue: int = parameter(
         256,
         Whole(1, 100_000),
-        "Requests that may wait; more are refused with 503. Lower it if waiting answers come too late to be used.",
+        "Requests that may wait to be computed; more are refused with 503. Lower it if answers come too late.",
     )
     timeout_s: float = parameter(
-        2.0, Number(0.05, 600), "Seconds until a waiting request is given up with 503. Set it to what callers wait."
+        2.0, Number(0.05, 600), "Seconds until a request that waits is given up with 503. Set it to what callers wait."
     )
     cache: int = parameter(
-        10_000, Whole(0, 10_000_000), "Lists of a version that are kept in memory and given again; 0 keeps none."
+        10_000, Whole(0, 10_000_000), "Short lists of a version that are kept in memory and given again; 0 keeps none."
     )
     body_bytes: int = parameter(
         1_000_000, Whole(1_000, 100_000_000), "Largest body of a request. Raise it for bulks of long histories."

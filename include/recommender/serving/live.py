@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from threading import Event as Flag
-from time import time
+from time import monotonic, time
 from typing import Literal
 
 import msgspec
@@ -35,6 +36,9 @@ log = logging.getLogger(__name__)
 # What a server needs of a version: not its judged part.
 SERVED = ("published_", "seen_")
 LAST = "last.json"
+FIRST_WAIT_S, MOST_WAIT_S = 2.0, 600.0
+# How many channels of this process use an entry of a cache.
+_used: Counter[Path] = Counter()
 
 
 class Last(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +62,24 @@ class Loaded:
         return self.recommender.version.manifest
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A state of the channel whose version could not be loaded, and when to try again, by the monotonic clock."""
+
+    etag: str | None = None
+    wait_s: float = 0.0
+    again_at: float = 0.0
+
+    def holds(self, etag: str) -> bool:
+        """Whether that state is not to be tried yet."""
+        return self.etag == etag and monotonic() < self.again_at
+
+    def again(self, etag: str) -> Refused:
+        """After one more failure with a state."""
+        wait_s = min(2 * self.wait_s or FIRST_WAIT_S, MOST_WAIT_S) if self.etag == etag else FIRST_WAIT_S
+        return Refused(etag, wait_s, monotonic() + wait_s)
+
+
 @dataclass
 class Live:
     """The version that a channel points to, kept up to date by `follow`.
@@ -76,18 +98,25 @@ class Live:
     looked_at: float = field(default=0.0, init=False)
     n_swaps: int = field(default=0, init=False)
     n_failures: int = field(default=0, init=False)
+    _refused: Refused = field(default_factory=lambda: Refused(), init=False)
+    _remembered: str | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Load the last good version from disk, if there is one, then what the channel points to."""
-        claim(self.cache)
-        model_id = self._last()
-        if model_id is not None:
-            try:
-                self._swap(self._from_disk(model_id))
-                log.info("%s: %s was loaded from disk", self.channel, model_id)
-            except RecommenderError as error:
-                log.warning("%s: the version on disk is not usable: %s", self.channel, error)
+        self.resume()
         self.look()
+
+    def resume(self) -> None:
+        """Load the last good version from disk, if there is one. Never raises."""
+        model_id = None
+        try:
+            claim(self.cache)
+            model_id = self._last()
+            if model_id is not None:
+                self._swap(self._from_disk(model_id))
+                self._remembered = model_id
+        except Exception as error:  # noqa: BLE001  # whatever it is, the store may have a good version
+            log.warning("%s: the version on disk, %s, is not usable: %s", self.channel, model_id, error)
 
     def follow(self, stop: Flag, every_s: float) -> None:
         """Look again and again, until `stop` is set."""
@@ -95,21 +124,35 @@ class Live:
             self.look()
 
     def look(self) -> None:
-        """Look once where the channel points, and load that version if it is another one. Never raises."""
+        """Look once where the channel points, and load that version if it is another one. Never raises.
+
+        A version that could not be loaded is tried again ever more rarely: each time all of its files are read.
+        """
         try:
             state = self.registry.channels.read(self.channel)
             if state is None:
                 raise NotFound(self.registry.channels.unknown(self.channel))
             self.looked_at = time()
+            if self._refused.holds(state.etag):
+                return
             if self.current is None or self.current.manifest.model_id != state.model_id:
+                self._refused = self._refused.again(state.etag)
                 self._swap(self._from_store(state.model_id))
-                self._remember(state.model_id)
+            self._refused = Refused()
+            self._keep(state.model_id)
             self._report(None)
         except RecommenderError as error:
             self._report(str(error))
         except Exception as error:
             log.exception("%s: could not be followed", self.channel)
             self._report(f"{type(error).__name__}: {error}")
+
+    def _keep(self, model_id: str) -> None:
+        """Note the version as the last good one, and as used: a cache that is cleaned by age keeps it."""
+        if self._remembered != model_id:
+            self._remember(model_id)
+            self._remembered = model_id
+        used(entry_of(model_id, self.cache, str(self.cache)))
 
     def _report(self, problem: str | None) -> None:
         if problem is not None:
@@ -122,15 +165,22 @@ class Live:
     def _swap(self, recommender: Recommender) -> None:
         before, loaded = self.current, Loaded(recommender, self.channel, time())
         self.current = loaded
+        _used[self._entry(loaded)] += 1
         if before is not None:
             self.n_swaps += 1
-            # Requests that began with it keep its mapped files, also when they are removed.
-            release(self.cache, entry_of(before.manifest.model_id, self.cache, str(self.cache)))
+            _used[self._entry(before)] -= 1
+            if not _used[self._entry(before)]:
+                # Requests that began with it keep its mapped files, also when they are removed.
+                release(self.cache, self._entry(before))
             prune(self.cache)
         before_id = before.manifest.model_id if before else None
         log.info("%s: %s -> %s", self.channel, before_id, loaded.manifest.model_id)
 
+    def _entry(self, loaded: Loaded) -> Path:
+        return entry_of(loaded.manifest.model_id, self.cache, str(self.cache))
+
     def _from_store(self, model_id: str) -> Recommender:
+        claim(self.cache)
         manifest = self.registry.manifest(model_id)
         directory = local_copy(self.registry, model_id, self.cache, SERVED)
         with guarded(directory, "the manifest"), scratch_file(directory / MANIFEST) as path:
@@ -172,6 +222,7 @@ class Live:
 def warm(recommender: Recommender) -> Recommender:
     """Answer one request of each kind, so that whatever is computed once is there; return it."""
     first, version = np.zeros(1, dtype=np.int64), recommender.version
+    version.prepare()
     known = version.users.names(first)[0] if len(version.users) else None
     recommender.recommend([Request(), Request(user=known), Request(user=known, variety=0.5)])
     recommender.similar(version.items.names(first)[0], Filters(k=1))

@@ -28,10 +28,11 @@ from ..models.prior import ARRAYS as ARRAYS_OF_MODEL
 from ..models.prior import PriorAls
 from ..models.similar import Similarity
 from ..models.whitening import Grid
-from ..registry.bundle import Manifest, config_of
+from ..registry.bundle import Manifest, ModelPart, config_of
 from ..registry.code import code_of
 from ..registry.seen import ARRAYS as ARRAYS_OF_SEEN
 from ..registry.seen import Seen
+from ..storage.artifacts import canonical_hash
 from ..storage.digests import file_sha256
 from ..storage.disk import guarded
 from ..storage.scratch import scratch_directory
@@ -72,8 +73,8 @@ def mapped(manifest: Manifest, directory: Path) -> ServedVersion:
 
 def _fingerprint() -> str:
     """Of the code that makes the arrays, and of the library that computes them."""
-    codes = (code_of(module) for module in (PriorAls.__module__, Similarity.__module__))
-    return f"{'-'.join(code[:8] for code in codes)}-numpy{np.__version__}"
+    codes = [code_of(module.__module__) for module in (PriorAls, Similarity, ModelPart, Seen, ServedVersion, mapped)]
+    return f"{canonical_hash(codes)[:16]}-numpy{np.__version__}"
 
 
 @contextmanager
@@ -91,7 +92,8 @@ def _whole(folder: Path) -> bool:
     """Whether the folder is there and its files are those that were written."""
     try:
         found = msgspec.json.decode((folder / INDEX).read_bytes(), type=dict[str, str])
-        return all(file_sha256(folder / name) == digest for name, digest in found.items())
+        names = {*(f"{name}.npy" for name in (*ARRAYS_OF_MODEL, DIRECTIONS)), *(f"{name}.arrow" for name in IDS)}
+        return found.keys() == names and all(file_sha256(folder / name) == found[name] for name in names)
     except (OSError, msgspec.MsgspecError):
         return False
 

@@ -110,7 +110,7 @@ class Recommender:
             raise ConfigError(f"items: {len(items):,} ids, expected 1 to {MOST_ITEMS:,}")
         asked = replace(request, allow=frozenset(items), seen=True, k=len(items), offset=0, variety=0.0)
         (found,) = self.recommend([asked])
-        unknown = tuple(item for item in items if item not in self.version.items)
+        unknown = tuple(item for item in dict.fromkeys(items) if item not in self.version.items)
         return replace(found, unknown_items=found.unknown_items + unknown)
 
     def similar(self, item: str, filters: Filters = EVERYTHING) -> List:

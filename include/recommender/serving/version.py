@@ -83,3 +83,8 @@ class ServedVersion:
     def similarity(self) -> Similarity:
         """Cosines of items; computed when it is first asked for, and as large as the item factors."""
         return self.measure()
+
+    def prepare(self) -> None:
+        """Compute what is computed once, so that no request computes it while others wait for the one lock."""
+        model, directions = self.model, self.similarity.directions
+        _ = model.ordered_prior, model.reach, model.popularity_reach, model.als.whitened.longest, directions.longest

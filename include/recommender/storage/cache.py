@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from threading import RLock
 
 from ..errors import ConfigError
 from .disk import guarded
@@ -178,7 +179,7 @@ def _folders(parent: Path) -> list[Path]:
 
 def _remove(cache: Path, entry: Path, limit: float) -> bool:
     """Remove an entry unless it is locked or was used since it was listed."""
-    with _exclusive(cache, entry) as alone:
+    with _one_thread, _exclusive(cache, entry) as alone:
         if not alone or _used_at(entry) >= limit:
             return False
         try:
@@ -221,6 +222,8 @@ class _HeldLocks:
 
 
 _held: dict[str, _HeldLocks] = {}
+# A second handle of the file would, when it is closed, end all locks of this process.
+_one_thread = RLock()
 
 
 def _held_locks(cache: Path) -> _HeldLocks:
@@ -243,22 +246,24 @@ def _is_open(handle: int, path: Path) -> bool:
 
 def _lock_shared(cache: Path, entry: Path) -> None:
     """Keep an entry from being removed until this process ends."""
-    with guarded(cache, "locking an entry of the cache"):
-        held = _held_locks(cache)
-    name = str(entry.relative_to(cache))
-    if name not in held.names:
-        with suppress(OSError):  # no such locks here: then `_exclusive` gets none either
-            fcntl.lockf(held.handle, fcntl.LOCK_SH, 1, _offset(name))
-        held.names.add(name)
+    with _one_thread:
+        with guarded(cache, "locking an entry of the cache"):
+            held = _held_locks(cache)
+        name = str(entry.relative_to(cache))
+        if name not in held.names:
+            with suppress(OSError):  # no such locks here: then `_exclusive` gets none either
+                fcntl.lockf(held.handle, fcntl.LOCK_SH, 1, _offset(name))
+            held.names.add(name)
 
 
 def release(cache: Path, entry: Path) -> None:
     """Let an entry be removed that this process no longer uses."""
-    held, name = _held_locks(cache), str(entry.relative_to(cache))
-    if name in held.names:
-        held.names.discard(name)
-        with suppress(OSError):
-            fcntl.lockf(held.handle, fcntl.LOCK_UN, 1, _offset(name))
+    with _one_thread:
+        held, name = _held_locks(cache), str(entry.relative_to(cache))
+        if name in held.names:
+            held.names.discard(name)
+            with suppress(OSError):
+                fcntl.lockf(held.handle, fcntl.LOCK_UN, 1, _offset(name))
 
 
 @contextmanager

@@ -47,12 +47,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Child:
-    """A part that was started, and the log that its output goes to, by a thread."""
+    """A part that was started, and the log that its output goes to, by a thread; log_began : its bytes before that."""
 
     part: Part
     process: subprocess.Popen[bytes]
     log: Path
     logger: threading.Thread
+    log_began: int = 0
 
     @property
     def name(self) -> str:
@@ -68,7 +69,7 @@ class Child:
         """Raise ConfigError where it has ended."""
         if self.status is not None:
             self.logger.join(LAST_WORDS_S)
-            raise ConfigError(f"{self.name} {self.ended_how()}. {tail(self.log)}")
+            raise ConfigError(f"{self.name} {self.ended_how()}. {tail(self.log, since=self.log_began)}")
 
     def ended_how(self) -> str:
         """The exit status in words."""
@@ -94,9 +95,10 @@ def start(home: Home, part: Part) -> Child:
         extra_groups=[] if part.user else None,
     )
     log = home.logs / f"{part.name}.log"
+    began = log.stat().st_size if log.exists() else 0
     logger = threading.Thread(target=_keep, args=(process.stdout, log), name=part.name, daemon=True)
     logger.start()
-    return Child(part, process, log, logger)
+    return Child(part, process, log, logger, began)
 
 
 def stop(*children: Child) -> None:
@@ -131,9 +133,10 @@ def wait(whole: Sequence[Child], ready: Callable[[], bool], timeout_s: float, wh
         time.sleep(POLL_S)
 
 
-def tail(log: Path, size: int = 600) -> str:
-    """The end of a log, for an error message."""
-    text = log.read_bytes()[-size:].decode(errors="replace") if log.exists() else ""
+def tail(log: Path, size: int = 600, since: int = 0) -> str:
+    """The end of a log, for an error message; since : bytes at its beginning that an earlier process wrote."""
+    raw = log.read_bytes() if log.exists() else b""
+    text = (raw[since:] if len(raw) >= since else raw)[-size:].decode(errors="replace")
     return f"The end of {log}:\n{text}"
 
 

@@ -115,7 +115,7 @@ class Home:
     def _in_use(self, text: str) -> ConfigError:
         return ConfigError(
             f"{self.path} is in use by {_words(text)}. Wait for it to end, or end it: "
-            "`make down` for `make up`, Ctrl-C for `make run`."
+            "`make down` for `make up`, Ctrl-C for `make run` and `make serve`."
         )
 
     @contextmanager

@@ -222,7 +222,11 @@ def test_workers_end_with_a_parent_that_is_killed(server):
 
 @pytest.mark.parametrize(
     ("settings", "names"),
-    [({"queue": 0}, "queue=0"), ({"keys_file": "/nowhere", "open": ""}, "/nowhere"), ({"open": ""}, "keys_file")],
+    [
+        ({"queue": 0}, "RECOMMENDER_API_QUEUE=0"),
+        ({"keys_file": "/nowhere", "open": ""}, "/nowhere"),
+        ({"open": ""}, "RECOMMENDER_API_KEYS_FILE"),
+    ],
 )
 def test_it_does_not_start_with_wrong_settings(served, s3_endpoint, tmp_path, settings, names):
     started = Server(s3_endpoint, tmp_path / "server", tmp_path / "server.log", **settings)

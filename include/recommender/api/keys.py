@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 KEY_BYTES = 32
 LONGEST_KEY = 512
+_ADD = "`python -m include.recommender.api.keys add NAME --file {}`"
 Name = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 
 
@@ -51,7 +52,9 @@ class Keys:
         """Raises ConfigError if the file is not there, is damaged or has no key."""
         found = read_keys(self.path)
         if not found.keys:
-            raise ConfigError(f"{self.path}: holds no key. `python -m include.recommender.api.keys add NAME` makes one")
+            raise ConfigError(
+                f"{self.path}: holds no key. `python -m include.recommender.api.keys add NAME --file {self.path}` makes one"
+            )
         self._take(found, _state_of(self.path))
 
     @classmethod
@@ -97,9 +100,7 @@ def read_keys(path: Path) -> KeyFile:
     try:
         return msgspec.json.decode(path.read_bytes(), type=KeyFile)
     except OSError as error:
-        raise ConfigError(
-            f"{path}: {error.strerror}. `python -m include.recommender.api.keys add NAME` makes it"
-        ) from None
+        raise ConfigError(f"{path}: {error.strerror}. {_ADD.format(path)} makes it") from None
     except msgspec.MsgspecError as error:
         raise ConfigError(f"{path}: not a file of API keys ({error}). Make it anew, or restore it") from None
 

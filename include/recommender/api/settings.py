@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
 from ..parameters import Parameter, parameters_of
-from ..parameters.catalogue import unknown
 from ..parameters.kinds import Flag
 from ..parameters.of_api import ApiConfig
 from ..storage.cache import cache_of
@@ -39,7 +39,7 @@ class Settings:
             name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)
         }
         given = {name: _parse(known[name], text) for name, text in texts.items() if name in known and text}
-        problems = unknown(texts, known)
+        problems = [_unknown(name, known) for name in sorted(texts.keys() - known.keys())]
         root = environment.get("RECOMMENDER_ROOT", "")
         if not root:
             problems.append("RECOMMENDER_ROOT is not set: expected s3://bucket or s3://bucket/prefix, as for the DAGs")
@@ -47,9 +47,9 @@ class Settings:
             config = ApiConfig.read(given)
             problems += _together(config)
         except ConfigError as error:
-            problems += error.problems
+            problems += [_named(problem) for problem in error.problems]
         if problems:
-            raise ConfigError([f"{PREFIX}*: {problem}" for problem in problems])
+            raise ConfigError(problems)
         return cls(root, cache_of(environment), config)
 
 
@@ -57,12 +57,24 @@ def _parse(about: Parameter, text: str) -> Any:
     return FLAGS.get(text, text) if isinstance(about.kind, Flag) else about.kind.parse(text)
 
 
+def _named(problem: str) -> str:
+    """A problem of a parameter, with the name of its variable."""
+    name, _, rest = problem.partition("=")
+    return f"{PREFIX}{name.upper()}={rest}"
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    hint = f"did you mean {PREFIX}{near[0].upper()}? " if near else ""
+    return f"{PREFIX}{name.upper()}: there is no such setting; {hint}docs/api.md lists all"
+
+
 def _together(config: ApiConfig) -> list[str]:
     problems = []
     if config.open == (config.keys_file is not None):
-        problems.append("expected either keys_file, or open=1 for an API without keys")
+        problems.append(f"expected either {PREFIX}KEYS_FILE, or {PREFIX}OPEN=1 for an API without keys")
     if (config.second_channel is None) != (config.second_share == 0):
-        problems.append("expected second_channel and second_share above 0 together, or neither")
+        problems.append(f"expected {PREFIX}SECOND_CHANNEL and {PREFIX}SECOND_SHARE above 0 together, or neither")
     if config.second_channel == config.channel:
-        problems.append("second_channel is the channel that is served anyway; expected another one")
+        problems.append(f"{PREFIX}SECOND_CHANNEL is the channel that is served anyway; expected another one")
     return problems

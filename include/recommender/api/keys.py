@@ -52,9 +52,7 @@ class Keys:
         """Raises ConfigError if the file is not there, is damaged or has no key."""
         found = read_keys(self.path)
         if not found.keys:
-            raise ConfigError(
-                f"{self.path}: holds no key. `python -m include.recommender.api.keys add NAME --file {self.path}` makes one"
-            )
+            raise ConfigError(f"{self.path}: holds no key. {_ADD.format(self.path)} makes one")
         self._take(found, _state_of(self.path))
 
     @classmethod

@@ -149,3 +149,56 @@ def test_items_that_cannot_be_among_the_best_are_not_scored():
         best, _ = shortlist(scoring, seen, 2)
     assert len(scored) <= 4
     np.testing.assert_array_equal(best, by_scoring_all(model, seen, 2)[0])
+
+
+def singles(n_users, n_items, n_liked, seed):
+    """Users with one interaction each, many on the same item, with confidences from 1 to 101."""
+    rng = np.random.default_rng(seed)
+    liked = rng.integers(0, min(n_liked, n_items), n_users)
+    confidence = (1 + 100 * rng.random(n_users)).astype(np.float32)
+    return Histories(np.arange(n_users + 1), liked.astype(np.int32), confidence, n_items)
+
+
+@pytest.mark.parametrize("shortlist_items", [0, 10**9], ids=["by shortlist", "by scoring all"])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    n_items=st.sampled_from([1, 5, 30, 900]),
+    n_factors=st.sampled_from([1, 2, 24, 64]),
+    twins=st.booleans(),
+    power=st.sampled_from([0.0, 0.4, 4.0]),
+    scale=st.sampled_from([1e-12, 1.0, 1e6]),
+    k=st.sampled_from([1, 10]),
+    seed=st.integers(0, 99),
+)
+def test_users_of_one_item_who_share_a_search_get_their_own_lists(
+    monkeypatch, shortlist_items, n_items, n_factors, twins, power, scale, k, seed
+):
+    monkeypatch.setattr(ranking, "SHORTLIST_ITEMS", shortlist_items)
+    model = model_of(n_items, n_factors, twins=twins, power=power, seed=seed, scale=scale)
+    seen = singles(120, n_items, 9, seed)
+    expected = by_scoring_all(model, seen, k)
+    best, scores = ranking.best_of_all(model, seen, seen, k)
+    np.testing.assert_array_equal(best, expected[0])
+    np.testing.assert_array_equal(scores, expected[1].astype(np.float32))
+
+
+def test_most_of_them_need_no_search_of_their_own(monkeypatch):
+    searched = []
+    search = ranking._search
+    monkeypatch.setattr(ranking, "_search", lambda *given: searched.append(len(given[3])) or search(*given))
+    model, seen = model_of(2_000, 32), singles(3_000, 2_000, 20, 1)
+    ranking.best_of_all(model, seen, seen, 10)
+    assert searched[0] == 20
+    assert searched[1] < 60
+
+
+def test_no_item_beyond_the_list_of_a_leader_scores_more_than_what_follows_says():
+    model, seen = model_of(500, 16), singles(200, 500, 3, 2)
+    scoring, exact = model.scoring(seen), model.score(seen)
+    for item in range(3):
+        rows = np.flatnonzero(seen.items == item)
+        floor = np.sort(exact[rows[0]])[::-1][40]
+        below = exact[rows[0]] <= floor
+        limits = scoring.follows(rows, np.full(len(rows), rows[0]), np.full(len(rows), float(floor)))
+        assert (exact[rows][:, below].max(axis=1) <= limits).all()
+        assert (limits < exact[rows].max(axis=1)).mean() > 0.9

@@ -17,12 +17,13 @@ from .fold_in import fold_in
 from .histories import Histories, Ints
 from .memory import check_memory
 from .protocol import Rows, Scores
-from .whitening import Doubles, Factors, Grid, Whitened, suffix_max
+from .whitening import TINY, Doubles, Factors, Grid, Whitened, suffix_max
 
 log = logging.getLogger(__name__)
 
 LOSS_USERS = 2_000
 CHUNK_USERS = 8_192
+SLACK = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,20 @@ class AlsScoring:
     def exact(self, rows: Rows, items: Ints) -> Scores:
         """See `Scoring`."""
         return self.grid.scores_of(self.tastes, rows, items)
+
+    def follows(self, rows: Rows, leaders: Rows, floors: Doubles) -> Doubles:
+        """See `Scoring`: with x = r x_l + d, x . y is r (x_l . y) + d . y, and |d . y| is at most |d| |y|.
+
+        SLACK covers the roundings of both scores to float32, and those of this function.
+        """
+        own, leading = self.tastes[rows], self.tastes[leaders]
+        square = np.einsum("ij,ij->i", leading, leading)
+        ratio = np.einsum("ij,ij->i", own, leading) / np.where(square > 0, square, np.nan)
+        apart = own - ratio[:, None] * leading
+        away = np.sqrt(np.einsum("ij,ij->i", apart, apart)) * self.grid.longest
+        limit = ratio * (floors + np.abs(floors) * SLACK) + away * (1 + SLACK)
+        found: Doubles = np.where(ratio > 0, limit + np.abs(limit) * SLACK + TINY, np.inf)
+        return found
 
 
 @dataclass(frozen=True)

@@ -189,3 +189,9 @@ class PriorScoring:
         unknown = self.unknown[rows]
         scores[unknown] = self.model.prior.popularity[items[unknown]]
         return scores
+
+    def follows(self, rows: Rows, leaders: Rows, floors: Doubles) -> Doubles:
+        """See `Scoring`: both users have the same multipliers, of at most 1."""
+        found = self.of_taste.follows(rows, leaders, floors)
+        found[self.unknown[rows] | self.unknown[leaders]] = np.inf
+        return found

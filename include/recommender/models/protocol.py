@@ -57,6 +57,19 @@ class Scoring(Protocol):
         """
         ...
 
+    def follows(self, rows: Rows, leaders: Rows, floors: Doubles) -> Doubles:
+        """What other items score at most for users, if they score at most `floors` for their leaders; see `sharing`.
+
+        Parameters
+        ----------
+        rows, leaders, floors : of the same shape (n,); both users have equally long histories
+
+        Returns
+        -------
+        float64, shape (n,); infinity where nothing can be said
+        """
+        ...
+
 
 @runtime_checkable
 class Shortlisting(Protocol):

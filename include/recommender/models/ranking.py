@@ -15,6 +15,7 @@ import numpy as np
 from .histories import Histories, Ints
 from .popularity import Popularity
 from .protocol import Rows, Scores, ScoringModel, Shortlisting
+from .sharing import LONGER, LongLists, leaders_of
 from .shortlist import nothing, shortlist
 
 T = TypeVar("T")
@@ -57,22 +58,46 @@ def recommend_all(model: ScoringModel, histories: Histories, seen: Histories, k:
 def best_of_all(model: Shortlisting, histories: Histories, seen: Histories, k: int) -> tuple[Ints, Scores]:
     """The same with the scores, for a model that finds its best items by a shortlist.
 
+    Users with one interaction on the same item share a search; see `sharing`.
+
     Returns
     -------
     int32 and float32, shape (n, k), best first; -1 and -inf where there are no more
     """
+    leaders, every = leaders_of(histories, seen), np.arange(len(histories))
+    best, scores = nothing(len(histories), k)
+    heads = np.flatnonzero(leaders == every)
+    long = LongLists(heads, *_search(model, histories, seen, heads, LONGER * k))
+    best[heads], scores[heads] = long.items[:, :k], long.scores[:, :k]
 
-    def lists(rows: Rows) -> tuple[Ints, Scores]:
+    def followed(rows: Rows) -> tuple[Rows, tuple[Ints, Scores]]:
+        certain, items, found = long.followed(model, histories, leaders, rows, k)
+        return rows[certain], (items[certain], found[certain])
+
+    followers = np.flatnonzero((leaders >= 0) & (leaders != every))
+    left = leaders < 0
+    left[followers] = True
+    for rows, (found, found_scores) in in_blocks(followed, followers, LONGER * k) if len(followers) else ():
+        best[rows], scores[rows], left[rows] = found, found_scores, False
+    rest = np.flatnonzero(left)
+    best[rest], scores[rest] = _search(model, histories, seen, rest, k)
+    return best, scores
+
+
+def _search(model: Shortlisting, histories: Histories, seen: Histories, rows: Rows, k: int) -> tuple[Ints, Scores]:
+    """The best k of some users, each searched for."""
+
+    def lists(part: Rows) -> tuple[Ints, Scores]:
         if seen.n_items >= SHORTLIST_ITEMS:
-            return shortlist(model.scoring(histories.take(rows)), seen.take(rows), k)
-        scores = model.score(histories.take(rows))
-        best = best_unseen(scores, seen.take(rows), k)
+            return shortlist(model.scoring(histories.take(part)), seen.take(part), k)
+        scores = model.score(histories.take(part))
+        best = best_unseen(scores, seen.take(part), k)
         found = np.take_along_axis(scores, np.maximum(best, 0), axis=1)
         return best, np.where(best >= 0, found, np.float32(-np.inf))
 
-    if not len(histories):
+    if not len(rows):
         return nothing(0, k)
-    items, scores = zip(*in_blocks(lists, np.arange(len(histories)), seen.n_items), strict=True)
+    items, scores = zip(*in_blocks(lists, rows, seen.n_items), strict=True)
     return np.concatenate(items), np.concatenate(scores)
 
 

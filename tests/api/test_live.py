@@ -66,9 +66,14 @@ def damage(s3, registry, name):
     s3.put_object(Bucket=BUCKET, Key=key, Body=whole[:-1] + bytes([whole[-1] ^ 1]))
 
 
-@pytest.mark.parametrize("harm", [lose, damage])
 @pytest.mark.parametrize(
-    "name", ["published_item_factors.npy", "seen_times.npy", "published_items.parquet", "manifest.json"]
+    ("harm", "name"),
+    [
+        (lose, "published_item_factors.npy"),
+        (damage, "seen_times.npy"),
+        (damage, "published_items.parquet"),
+        (damage, "manifest.json"),
+    ],
 )
 def test_a_broken_version_is_refused_and_the_old_one_stays(api, registry, s3, harm, name):
     started = api()

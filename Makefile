@@ -104,11 +104,11 @@ lint: $(READY) ## ruff (with AIR3), mypy --strict, import contracts, declared de
 	$(BIN)/deptry --config deptry.toml --requirements-files requirements-local.txt .
 	deploy/check_compose.sh $(BIN)
 
-test: $(READY) ## The quick tests, two at a time
-	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+test: $(READY) ## The quick tests, three at a time: they wait as much as they compute
+	$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --durations=15
 
 test-slow: $(READY) ## The rest: whole stacks, long runs, every fault
-	$(BIN)/pytest -n 2 --dist worksteal -m slow
+	$(BIN)/pytest -n 2 --dist worksteal -m slow --durations=15
 
 clean: ## Remove the environment; .local (your data) stays
 	rm -rf $(VENV)

@@ -129,6 +129,7 @@ def ask(port, path, key=None):
         return 0, {}
 
 
+@pytest.mark.slow
 def test_a_server_runs_from_the_files_and_the_packages_of_the_image(image, workspace, s3_endpoint, tmp_path):
     keys, cache = tmp_path / "keys.json", tmp_path / "cache"
     assert run(image, "deploy.api_key", str(keys), API_KEY=KEY) == (0, f"{keys}: compose has the key API_KEY of .env\n")

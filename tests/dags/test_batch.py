@@ -65,6 +65,7 @@ def journal_of(run):
     return f"reports/{run_name(folder_id('recommender_batch', run.run_id))}"
 
 
+@pytest.mark.slow
 def test_the_manifest_is_written_though_the_version_was_retired_meanwhile(deployment, s3, workspace, monkeypatch):
     from include.orchestration import batch_tasks
 

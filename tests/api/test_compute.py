@@ -51,8 +51,8 @@ def run(compute, ask):
     return asyncio.run(whole())
 
 
-def test_all_that_wait_are_one_batch_with_the_lists_of_each(compute, sizes):
-    requests = [Request(user=f"U0000{number % 8}", k=1 + number) for number in range(MOST_TOGETHER + 6)]
+def answers(compute, requests):
+    """The lists of requests that all wait before the first is computed."""
 
     async def ask(gate):
         waiting = [asyncio.create_task(compute.lists(RECOMMENDER, [request])) for request in requests]
@@ -61,21 +61,20 @@ def test_all_that_wait_are_one_batch_with_the_lists_of_each(compute, sizes):
         gate.open.set()
         return [found for (found,) in await asyncio.gather(*waiting)]
 
-    assert run(compute, ask) == RECOMMENDER.recommend(requests)
+    return run(compute, ask)
+
+
+def test_all_that_wait_are_one_batch_with_the_lists_of_each(compute, sizes):
+    requests = [Request(user=f"U0000{number % 8}", k=1 + number) for number in range(MOST_TOGETHER + 6)]
+
+    assert answers(compute, requests) == RECOMMENDER.recommend(requests)
     assert sizes == [1, MOST_TOGETHER, 6]
 
 
 def test_a_wide_list_does_not_widen_the_others(compute, sizes):
     requests = [Request(k=k) for k in (5, 1_000, 5, 1_000, 5)]
 
-    async def ask(gate):
-        waiting = [asyncio.create_task(compute.lists(RECOMMENDER, [request])) for request in requests]
-        while len(compute) < len(requests):
-            await asyncio.sleep(0)
-        gate.open.set()
-        return [found for (found,) in await asyncio.gather(*waiting)]
-
-    assert run(compute, ask) == RECOMMENDER.recommend(requests)
+    assert answers(compute, requests) == RECOMMENDER.recommend(requests)
     assert sizes == [1, 3, 2]
 
 

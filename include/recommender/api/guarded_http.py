@@ -17,7 +17,7 @@ HEAD_BYTES = 64 * 1024
 # Until the whole head of a request is there; an idle connection is closed after as long. Load balancers keep theirs for
 # a minute, and have to be the first to close.
 HEAD_S = 75.0
-UNREAD_S = 10.0  # for a client to take what was written, once its connection is closed
+UNREAD_S = 10.0  # for a client to take what was written
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -32,6 +32,7 @@ class GuardedHttp(HttpToolsProtocol):
     head_bytes = 0
     n_messages = 0
     head_timer: TimerHandle | None = None
+    unread_timer: TimerHandle | None = None
     too_long = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -40,9 +41,21 @@ class GuardedHttp(HttpToolsProtocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timers."""
         self._stop_timer()
+        self._stop_unread_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not take what is written: it has a while for that."""
+        super().pause_writing()
+        self._stop_unread_timer()
+        self.unread_timer = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has taken most of it."""
+        self._stop_unread_timer()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Refuse a head that has no end."""
@@ -104,6 +117,11 @@ class GuardedHttp(HttpToolsProtocol):
         if self.head_timer is not None:
             self.head_timer.cancel()
             self.head_timer = None
+
+    def _stop_unread_timer(self) -> None:
+        if self.unread_timer is not None:
+            self.unread_timer.cancel()
+            self.unread_timer = None
 
     def _too_slow(self) -> None:
         self.head_timer = None

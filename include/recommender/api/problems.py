@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -98,23 +99,16 @@ def add_handlers(app: FastAPI) -> None:
     async def refused(request: Request, error: HTTPException) -> Response:
         return problem(request, HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
 
-    @app.exception_handler(Busy)
-    async def busy(request: Request, _error: Busy) -> Response:
-        request.state.refused = "busy"
-        detail = "Too many requests wait. Try again."
+    async def again(reason: str, detail: str, request: Request, _error: Exception) -> Response:
+        request.state.refused = reason
         return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=retry)
 
-    @app.exception_handler(TooSlow)
-    async def slow(request: Request, _error: TooSlow) -> Response:
-        request.state.refused = "timeout"
-        detail = "The answer did not come in time. Try again."
-        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=retry)
-
-    @app.exception_handler(NotReady)
-    async def not_ready(request: Request, _error: NotReady) -> Response:
-        request.state.refused = "not_ready"
-        detail = "No version is loaded yet. The log and /v1/model say why."
-        return problem(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=retry)
+    for kind, reason, detail in (
+        (Busy, "busy", "Too many requests wait. Try again."),
+        (TooSlow, "timeout", "The answer did not come in time. Try again."),
+        (NotReady, "not_ready", "No version is loaded yet. The log and /v1/model say why."),
+    ):
+        app.add_exception_handler(kind, partial(again, reason, detail))
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, _error: Exception) -> Response:

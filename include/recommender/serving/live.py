@@ -12,7 +12,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from threading import Event as Flag
 from time import monotonic, time
 from typing import Literal
 
@@ -82,7 +81,7 @@ class Refused:
 
 @dataclass
 class Live:
-    """The version that a channel points to, kept up to date by `follow`.
+    """The version that a channel points to, kept up to date by `look`, again and again.
 
     current : what answers now, None before the first load; whoever took it may finish with it after a swap
     problem : why the channel's version does not answer, or why the channel cannot be read; None is healthy
@@ -117,11 +116,6 @@ class Live:
                 self._remembered = model_id
         except Exception as error:  # noqa: BLE001  # whatever it is, the store may have a good version
             log.warning("%s: the version on disk, %s, is not usable: %s", self.channel, model_id, error)
-
-    def follow(self, stop: Flag, every_s: float) -> None:
-        """Look again and again, until `stop` is set."""
-        while not stop.wait(every_s):
-            self.look()
 
     def look(self) -> None:
         """Look once where the channel points, and load that version if it is another one. Never raises.

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := .tools
+SCANNERS := $(TOOLS)/.ready
 REVIEWS ?= #: run, tune, up: your review files, a path or glob; default: generated samples
 CONF ?= #: run, tune, up: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
 SNAPSHOT ?= #: run, tune, up: date of the snapshot, YYYY-MM-DD; default: the newest
@@ -62,9 +64,17 @@ $(READY): requirements.txt requirements-local.txt constraints.txt
 	  VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
 	@touch $@
 
+$(SCANNERS): requirements-tools.txt constraints-tools.txt | $(READY)
+	@echo "Installing the scanners of \`make lint\` into $(TOOLS): 100 packages, about 320 MB ..."
+	@$(PYTHON) -m venv --without-pip $(TOOLS)
+	@VIRTUAL_ENV="$$PWD/$(TOOLS)" $(BIN)/uv pip install --quiet --only-binary :all: -r requirements-tools.txt -c constraints-tools.txt
+	@touch $@
+
 constraints: ## Resolve the dependencies anew into constraints.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
 	  --upgrade -o constraints.txt requirements-local.txt requirements-build.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+	  --upgrade -o constraints-tools.txt requirements-tools.txt
 
 run: $(READY) ## Retrain on the sample snapshots, or on your own files: make run REVIEWS=path/or/glob
 	@$(BIN)/python -m local.run --s3-port='$(S3_PORT)'
@@ -93,7 +103,7 @@ compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow, online AP
 compose-down: ## Stop it; its data stays
 	docker compose down
 
-lint: $(READY) ## ruff (with AIR3), mypy --strict, import contracts, declared dependencies, the compose file
+lint: $(READY) $(SCANNERS) ## ruff (with AIR3), mypy --strict, import contracts, declared dependencies, the compose file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -110,5 +120,5 @@ test: $(READY) ## The quick tests, three at a time: they wait as much as they co
 test-slow: $(READY) ## The rest: whole stacks, long runs, every fault
 	$(BIN)/pytest -n 2 --dist worksteal -m slow --durations=15
 
-clean: ## Remove the environment; .local (your data) stays
-	rm -rf $(VENV)
+clean: ## Remove the environments; .local (your data) stays
+	rm -rf $(VENV) $(TOOLS)

@@ -26,6 +26,7 @@ from airflow.sdk import dag, task
 
 from include.orchestration.deployment import notifiers, training_pool
 from include.orchestration.form import batch_params
+from include.orchestration.remote.place import heavy_task, place_of
 from include.orchestration.schedule import MAIN_CHANNEL_MOVED, RECOMMENDATIONS
 from include.orchestration.task_defaults import task_defaults
 
@@ -45,7 +46,7 @@ def resolve_model() -> dict[str, Any]:
     return batch_tasks.resolve_model()
 
 
-@task(show_return_value_in_logs=False, **COMPUTING)
+@heavy_task(place_of(), **COMPUTING)
 def recommend_users() -> dict[str, Any]:
     """Writes the list of each user."""
     from include.orchestration import batch_tasks
@@ -53,7 +54,7 @@ def recommend_users() -> dict[str, Any]:
     return batch_tasks.recommend_users()
 
 
-@task(show_return_value_in_logs=False, **COMPUTING)
+@heavy_task(place_of(), **COMPUTING)
 def similar_items() -> dict[str, Any]:
     """Writes the most similar items of each item."""
     from include.orchestration import batch_tasks

@@ -34,6 +34,7 @@ The button **Report** on every task that has ended opens the run's report, and s
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from airflow.sdk import TaskGroup, dag, task
@@ -42,10 +43,12 @@ from include.orchestration.deployment import Deployment
 from include.orchestration.failures import RESULTS_ARE_FINAL
 from include.orchestration.form import retrain_params
 from include.orchestration.links import ReportLink
+from include.orchestration.remote.place import heavy_task
 from include.orchestration.schedule import CHANNELS
 from include.orchestration.task_defaults import task_defaults
 
 DEPLOYMENT = Deployment.from_environment()
+heavy = partial(heavy_task, DEPLOYMENT.place)
 
 # Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `learn_prior` fits on
 # an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration again.
@@ -80,7 +83,7 @@ def stop_if_unchanged() -> bool:
     return tasks.stop_if_unchanged()
 
 
-@task(show_return_value_in_logs=False)
+@heavy()
 def parse_reviews() -> dict[str, Any]:
     """Turns lines into columns. A damaged file, or more than `max_bad_share` bad lines, fails the task."""
     from include.orchestration import tasks
@@ -96,7 +99,7 @@ def check_snapshot() -> None:
     tasks.check_snapshot()
 
 
-@task(show_return_value_in_logs=False)
+@heavy()
 def encode_interactions() -> dict[str, Any]:
     """Drops reviews after as_of, keeps one interaction a (user, item), holds out the newest share."""
     from include.orchestration import tasks
@@ -104,7 +107,7 @@ def encode_interactions() -> dict[str, Any]:
     return tasks.encode_interactions()
 
 
-@task(show_return_value_in_logs=False, **TRAINING)
+@heavy(**TRAINING)
 def train_als() -> dict[str, Any]:
     """Fits the candidate. Fails at once, with the arithmetic, if it needs more than the free memory."""
     from include.orchestration import tasks
@@ -112,7 +115,7 @@ def train_als() -> dict[str, Any]:
     return tasks.train_als()
 
 
-@task(show_return_value_in_logs=False)
+@heavy()
 def fit_popularity() -> dict[str, Any]:
     """Counts the popularity lists that the candidate has to beat."""
     from include.orchestration import tasks
@@ -120,7 +123,7 @@ def fit_popularity() -> dict[str, Any]:
     return tasks.fit_popularity()
 
 
-@task(show_return_value_in_logs=False, **TRAINING)
+@heavy(**TRAINING)
 def learn_prior() -> dict[str, Any]:
     """Learns on an inner time split how much recent popularity weighs in the score, and how recent it is."""
     from include.orchestration import tasks
@@ -128,7 +131,7 @@ def learn_prior() -> dict[str, Any]:
     return tasks.learn_prior()
 
 
-@task(show_return_value_in_logs=False, **TRAINING)
+@heavy(**TRAINING)
 def evaluate() -> dict[str, Any]:
     """Ranks the whole catalogue for every judged user; seen items are excluded."""
     from include.orchestration import tasks
@@ -144,7 +147,7 @@ def recall_gate() -> dict[str, Any]:
     return tasks.recall_gate()
 
 
-@task(show_return_value_in_logs=False, **TRAINING)
+@heavy(**TRAINING)
 def refit() -> dict[str, Any]:
     """Fits again on everything before as_of, so that the published model knows the newest data."""
     from include.orchestration import tasks
@@ -152,7 +155,7 @@ def refit() -> dict[str, Any]:
     return tasks.refit()
 
 
-@task(show_return_value_in_logs=False)
+@heavy()
 def upload_model() -> dict[str, Any]:
     """Writes the bundle under `models/<model_id>/`, its manifest last."""
     from include.orchestration import tasks

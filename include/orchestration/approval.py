@@ -49,7 +49,7 @@ class Approve(ApprovalOperator):
 
     def execute(self, context: Context) -> dict[str, str]:
         """Request the approval and notify; continue at once if no approval is needed."""
-        from .run import run_task
+        from .running import run_task
 
         return dict(run_task(lambda run: self._ask(run, context)))
 
@@ -74,7 +74,7 @@ class Approve(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
         """Return who approved, or fail."""
-        from .run import run_task
+        from .running import run_task
 
         return dict(run_task(lambda run: self._conclude(run, context, event)))
 

@@ -13,6 +13,7 @@ from typing import Any
 from include.recommender.errors import ConfigError
 from include.recommender.parameters.kinds import Kind, Number, Text
 
+from .remote.place import AWS_BATCH, PLACE, Place
 from .schedule import Schedule, read_schedule
 
 TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
@@ -40,10 +41,11 @@ class NotifierSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """RECOMMENDER_SCHEDULE, _SCHEDULE_TIMEZONE, _TRAINING_POOL, _WAIT_HOURS, _APPROVAL, _APPROVAL_HOURS,
-    _SNS_TOPIC_ARN and _NOTIFIERS.
+    """RECOMMENDER_SCHEDULE, _SCHEDULE_TIMEZONE, _TRAINING_POOL, _AWS_BATCH, _WAIT_HOURS, _APPROVAL,
+    _APPROVAL_HOURS, _SNS_TOPIC_ARN and _NOTIFIERS.
 
     schedule : the value of `dag(schedule=...)`
+    place : where the heavy tasks run as jobs; None: in the worker
     wait : how long a run waits for the snapshot of its date; None: no waiting
     approval : how long a person has to approve a promotion; None: no approval
     notifiers : called for failed runs
@@ -51,6 +53,7 @@ class Deployment:
 
     schedule: Schedule
     training_pool: str
+    place: Place | None
     wait: timedelta | None
     approval: timedelta | None
     notifiers: tuple[NotifierSpec, ...]
@@ -70,6 +73,7 @@ class Deployment:
         found = cls(
             schedule=read.schedule(),
             training_pool=training_pool(environment),
+            place=read.place(),
             wait=wait or None,
             approval=approval if read.flag("RECOMMENDER_APPROVAL") else None,
             notifiers=read.all_notifiers(),
@@ -111,6 +115,10 @@ class _Reader:
         except ConfigError as error:
             self.problems += error.problems
             return None
+
+    def place(self) -> Place | None:
+        text = self._value(AWS_BATCH, PLACE, None)
+        return Place.parse(text) if text else None
 
     def _value(self, name: str, kind: Kind, default: Any) -> Any:
         """The value of a variable; if it is not allowed, its default and one more problem."""

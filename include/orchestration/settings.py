@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.recommender.errors import ConfigError
 from include.recommender.stages.workspace import Workspace
@@ -16,6 +16,7 @@ from include.recommender.storage.objects import ObjectStore
 from include.recommender.storage.uris import split_uri
 
 if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
     from mypy_boto3_s3.client import S3Client
 
 DEFAULT_CONNECTION = "aws_default"
@@ -56,9 +57,9 @@ class Settings:
         connection = environment.get("RECOMMENDER_AWS_CONN_ID", "").strip() or DEFAULT_CONNECTION
         return cls(root, snapshots, cache, connection)
 
-    def workspace(self) -> Workspace:
-        """The stores, with the credentials of the Airflow connection."""
-        client = s3_client(self.aws_conn_id)
+    def workspace(self, client: S3Client | None = None) -> Workspace:
+        """The stores, by default with the credentials of the Airflow connection."""
+        client = client or s3_client(self.aws_conn_id)
         return Workspace(ObjectStore.at(client, self.root), ObjectStore.at(client, self.snapshots), self.cache)
 
 
@@ -105,6 +106,14 @@ def _overlap(root: str, snapshots: str) -> list[str]:
 
 
 def s3_client(aws_conn_id: str) -> S3Client:
+    """A client of S3 through an Airflow connection. Raises ConfigError as `client_of` does."""
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    client: S3Client = client_of(S3Hook, aws_conn_id)
+    return client
+
+
+def client_of(hook: type[AwsGenericHook[Any]], aws_conn_id: str) -> Any:
     """A client with the credentials of an Airflow connection; what its extra sets overrides our timeouts.
 
     Raises
@@ -112,7 +121,6 @@ def s3_client(aws_conn_id: str) -> S3Client:
     ConfigError
         The connection does not exist, is not of type aws, or is not usable.
     """
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     from airflow.sdk.exceptions import AirflowException
 
     from include.recommender.storage.client import client_config
@@ -123,10 +131,9 @@ def s3_client(aws_conn_id: str) -> S3Client:
     check_connection(aws_conn_id)
     ours = client_config()
     try:
-        theirs = S3Hook(aws_conn_id=aws_conn_id).conn_config.botocore_config
-        client: S3Client = S3Hook(aws_conn_id=aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
+        theirs = hook(aws_conn_id=aws_conn_id).conn_config.botocore_config
+        return hook(aws_conn_id=aws_conn_id, config=ours.merge(theirs) if theirs else ours).get_conn()
     except STORE_ERRORS as error:  # of STS too, where the connection assumes a role
-        raise translate(error, "reach", f"S3 with the connection {aws_conn_id}") from error
+        raise translate(error, "reach", f"AWS with the connection {aws_conn_id}") from error
     except (TypeError, ValueError, KeyError, AttributeError, NotImplementedError, AirflowException) as error:
         raise unusable(aws_conn_id, error) from None
-    return client

@@ -12,7 +12,8 @@ from include.recommender.tuning.space import applied, differing
 from include.recommender.tuning.study import ask
 from include.recommender.tuning.tuned import write_tuned
 
-from .run import Run, XCom, run_task, task_output
+from .run import Run, XCom, task_output
+from .running import run_task
 
 
 def plan() -> XCom:
@@ -110,6 +111,6 @@ def write_report() -> str:
 
 def _results(run: Run, rounds: int) -> list[TrialResult]:
     """The results of the first rounds; a round that was skipped has none."""
-    rows = run.ti.xcom_pull(task_ids=[f"try_{number}" for number in range(1, rounds + 1)]) if rounds else []
+    rows = run.outputs.pull_all([f"try_{number}" for number in range(1, rounds + 1)])
     results = [task_output(row, TrialResult, "try") for row in rows if row]
     return sorted(results, key=lambda row: row.number)

@@ -40,7 +40,7 @@ class WaitForSnapshot(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Check once; defer if the snapshot has not landed."""
-        from .run import run_task
+        from .running import run_task
 
         began = context["dag_run"].start_date or datetime.now(UTC)
         deadline = began + self.patience
@@ -64,7 +64,7 @@ class WaitForSnapshot(BaseOperator):
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> None:
         """Continue, or fail without retries, according to the event."""
-        from .run import run_task
+        from .running import run_task
 
         run_task(lambda run: _conclude(run, event))
 

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.orchestration import run as run_module
+from include.orchestration import running as run_module
 from include.orchestration.approval import NOTE_CHARS
 from include.orchestration.approval import answer as answered
 from include.orchestration.approval_page import body, plain, reason_to_stay, subject
 from include.orchestration.failures import ResultReached
-from include.orchestration.run import open_run
+from include.orchestration.running import open_run
 from include.recommender.runs.journal import Journal
 from include.recommender.stages import judge
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import jsonschema
 import pytest
 
-from include.orchestration.run import open_run
+from include.orchestration.running import open_run
 from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.errors import ConfigError
 from include.recommender.parameters import REGISTRY, RETRAIN, RUN, TUNE, problems, shown_value

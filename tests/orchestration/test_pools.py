@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from include.orchestration import run as run_module
+from include.orchestration import running as run_module
 from include.orchestration import tasks
 from include.orchestration.pools import HOLDERS, KEY, check_pools, pool_problem
 

@@ -7,7 +7,7 @@ import pytest
 
 from include.orchestration.failures import RESULTS_ARE_FINAL, to_airflow
 from include.orchestration.form import retrain_params
-from include.orchestration.run import open_run
+from include.orchestration.running import open_run
 from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError, DataError, GateRejected, TransientError
 from include.recommender.parameters import RunConfig

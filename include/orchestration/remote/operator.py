@@ -14,7 +14,7 @@ from include.recommender.errors import NotFound, RecommenderError
 from include.recommender.runs.journal import Journal, run_name
 
 from .place import LONGEST, Place
-from .trigger import JobTrigger
+from .trigger import POLL_S, JobTrigger
 
 if TYPE_CHECKING:
     from ..run import Run, XCom
@@ -69,7 +69,9 @@ class AwsBatchTask(BaseOperator):
             files.write_ticket(Ticket(job_id, digest))
         run.note(job=job_id)
         deadline = datetime.now(UTC) + (self.execution_timeout or LONGEST)
-        trigger = JobTrigger(job_id=job_id, request=digest, aws_conn_id=_conn_id(), deadline=deadline.isoformat())
+        trigger = JobTrigger(
+            job_id=job_id, request=digest, aws_conn_id=_conn_id(), deadline=deadline.isoformat(), poll_s=POLL_S
+        )
         self.defer(trigger=trigger, method_name="resume")
 
     def _start(self, run: Run, jobs: Jobs, key: str, digest: str) -> str:

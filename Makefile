@@ -11,7 +11,7 @@ SNAPSHOT ?= #: run, tune, up: date of the snapshot, YYYY-MM-DD; default: the new
 PORT ?= 8080#: up: port of Airflow's UI; default 8080
 API_PORT ?= 8090#: serve: port of the online API; default 8090
 S3_PORT ?= 9010#: run, tune, up, serve, registry: port of the local S3; default 9010
-ARGS :=#: registry: its command, e.g. ARGS="list" or ARGS="history"
+ARGS :=#: registry: its command, e.g. ARGS="list"; bench: its options, e.g. ARGS="--reviews 200000"
 # Through the environment, so that the shell does not read them again.
 export REVIEWS CONF SNAPSHOT
 
@@ -24,6 +24,7 @@ READS_up := $(RUNS) PORT
 READS_down := PORT S3_PORT
 READS_serve := API_PORT S3_PORT RECOMMENDER_%
 READS_registry := ARGS S3_PORT RECOMMENDER_%
+READS_bench := ARGS
 READS_test := PYTEST_%
 READS_test-slow := PYTEST_%
 READS_compose-up := RECOMMENDER_% COMPOSE_%
@@ -45,7 +46,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune up down serve registry compose-up compose-down lint test test-slow clean constraints
+.PHONY: help setup run tune up down serve registry bench compose-up compose-down lint test test-slow clean constraints
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +94,9 @@ serve: $(READY) ## The online API on the production model of `make run` or `make
 
 registry: $(READY) ## A command of the registry on what ran last, e.g. make registry ARGS="list"
 	@$(BIN)/python -m local.registry --s3-port='$(S3_PORT)' -- $(ARGS)
+
+bench: $(READY) ## What each task of a run costs here: seconds, memory, and the memory that is predicted
+	@$(BIN)/python -m benchmarks.stages $(ARGS)
 
 compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow, online API (docs/docker.md)
 	@$(PYTHON) -m deploy.make_env

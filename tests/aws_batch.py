@@ -95,10 +95,10 @@ class LocalBatch:
         with self.changed:
             assert self.changed.wait_for(condition, seconds), self.jobs
 
-    def _set(self, job, status, reason="", **container):
+    def _set(self, job, status, reason="", container=None):
         with self.changed:
             job.update(status=status, statusReason=reason)
-            job["container"].update(container)
+            job["container"].update(container or {})
             self.changed.notify_all()
 
     def _attempts(self, job_id, body):
@@ -110,7 +110,7 @@ class LocalBatch:
                 return
             if status == "SUCCEEDED" or self._ends(strategy, reason):
                 break
-        self._set(job, status, reason, **container)
+        self._set(job, status, reason, container)
 
     @staticmethod
     def _ends(strategy, reason):

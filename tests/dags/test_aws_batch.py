@@ -54,7 +54,7 @@ def test_a_run_whose_heavy_tasks_are_jobs_makes_the_same_artifacts(deployment, s
     assert (record["state"], set(record["artifacts"])) == ("success", {"train_als"})
     assert record["facts"]["job"] in batch.jobs
     assert record["seconds"] > 0
-    assert report_of(s3, run)["verdict"] == "PROMOTE"
+    assert report_of(s3, run)["verdict"]["decision"] == "PROMOTE"
 
     promoted = workspace.registry.channels.read("production").model_id
     made = artifacts(s3)

@@ -1,0 +1,153 @@
+"""A run task by task: wall seconds and peak memory of each, and the memory that training predicts. `make bench`.
+
+    python -m benchmarks.stages [--reviews 1000000] [--lines-a-user 2] [--factors 64]
+
+Generated reviews of the 2018 layout, without any pattern to learn: this measures what a run costs, not what it finds.
+Each task runs in a process of its own, on a local S3 server, as a job on another machine does; so its peak is what that
+machine needs. The reference is the download: the same bytes, moved and hashed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from include.orchestration.heavy import HEAVY
+from include.orchestration.remote.documents import GivenOutputs
+from include.orchestration.run import Run, XCom
+from include.recommender.data.counts import FoldCounts
+from include.recommender.models.memory import needed_bytes
+from include.recommender.parameters import RETRAIN
+from include.recommender.runs.journal import RunFacts, TaskRecord
+from include.recommender.stages import prepare
+from include.recommender.stages.workspace import Workspace
+from include.recommender.storage.objects import ObjectStore
+
+from ._timing import ROOT, peak_bytes
+from .parse import LINE_BYTES, LINES_AN_ITEM, generate
+
+BUCKET, SNAPSHOT = "reviews", "2018-10-01"
+AS_OF = "2018-10-01T00:00:00+00:00"
+FIRST = ("resolve_snapshot", "download_reviews")
+TASKS = (
+    *FIRST,
+    *("parse_reviews", "encode_interactions", "train_als", "fit_popularity", "learn_prior", "evaluate", "refit"),
+)
+
+
+def client_at(endpoint: str) -> Any:
+    """A client of the local server."""
+    keys = {"aws_access_key_id": "bench", "aws_secret_access_key": "bench"}
+    return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **keys)
+
+
+def run_of(state: Mapping[str, Any], task: str) -> Run:
+    """The run, as a job opens it."""
+    client, cache = client_at(state["endpoint"]), Path(state["folder"]) / "cache"
+    cache.mkdir(exist_ok=True)
+    stores = (ObjectStore(client, BUCKET, "shop"), ObjectStore(client, BUCKET, "shop/snapshots"))
+    params = {name: each.default for name, each in RETRAIN.items()} | {"factors": state["factors"]}
+    facts = RunFacts(
+        dag_id="recommender_retrain",
+        run_id="bench",
+        run_type="manual",
+        run_date=AS_OF,
+        as_of=AS_OF,
+        snapshot=SNAPSHOT,
+        channel="production",
+        params=params,
+    )
+    record = TaskRecord(task=task, state="running", try_number=1, started_at=datetime.now(UTC).isoformat())
+    return Run.of(facts, Workspace(*stores, cache), record, GivenOutputs(state["outputs"]))
+
+
+def run_task(state: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """Run one task in this process: its output, wall seconds and peak bytes."""
+    run, started = run_of(state, task), time.perf_counter()
+    output = _first(run, task) if task in FIRST else HEAVY[task].body(run)
+    found: dict[str, Any] = {"seconds": time.perf_counter() - started, "peak_bytes": peak_bytes(), "output": output}
+    if task == "encode_interactions":
+        fold = run.workspace.artifacts.open(output["uri"]).counted(FoldCounts)
+        found["fold"] = {"shape": [fold.train_users, fold.train_items], "nnz": fold.train}
+    return found
+
+
+def _first(run: Run, task: str) -> XCom:
+    if task == "resolve_snapshot":
+        return run.record_output(prepare.resolve_snapshot(run.workspace, run.facts.snapshot, run.run_date))
+    return run.record_output(prepare.download_reviews(run.workspace, run.artifact("resolve_snapshot")))
+
+
+def in_process(state_file: Path, task: str) -> dict[str, Any]:
+    """`run_task` in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.stages", "--task", task, "--state", str(state_file)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def bench(reviews: int, lines_a_user: float, factors: int) -> None:
+    """Generate, run all tasks, print a line each."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for each request
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            state = {"endpoint": f"http://{host}:{port}", "folder": folder, "factors": factors, "outputs": {}}
+            client = client_at(str(state["endpoint"]))
+            client.create_bucket(Bucket=BUCKET)
+            path = Path(folder) / "reviews.jsonl.gz"
+            n_bytes = generate(path, reviews * LINE_BYTES, int(reviews / lines_a_user), reviews // LINES_AN_ITEM)
+            print(f"{n_bytes / 1e6:,.0f} MB of JSON, {path.stat().st_size / 1e6:,.0f} MB packed", flush=True)
+            client.upload_file(str(path), BUCKET, f"shop/snapshots/{SNAPSHOT}/{path.name}")
+            path.unlink()
+            _all(state, Path(folder) / "state.json")
+    finally:
+        server.stop()
+
+
+def _all(state: dict[str, Any], state_file: Path) -> None:
+    reference = 0.0
+    for task in TASKS:
+        state_file.write_text(json.dumps(state))
+        found = in_process(state_file, task)
+        state["outputs"][task] = found["output"]
+        reference = found["seconds"] if task == "download_reviews" else reference
+        ratio = f"{found['seconds'] / reference:8.2f} x download" if reference else " " * 19
+        print(f"{task:20} {found['seconds']:8.1f} s {ratio} {found['peak_bytes'] / 1e9:6.2f} GB", flush=True)
+        if "fold" in found:
+            shape, nnz = tuple(found["fold"]["shape"]), found["fold"]["nnz"]
+            predicted = needed_bytes(shape, nnz, state["factors"]) / 1e9
+            print(f"{'':20} train {shape[0]:,} x {shape[1]:,}, {nnz:,} interactions: ALS predicts {predicted:.2f} GB")
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--reviews", type=int, default=1_000_000, help="number of review lines (default 1,000,000)")
+    parser.add_argument("--lines-a-user", type=float, default=2.0, help="2: raw reviews; 9: a 5-core (default 2)")
+    parser.add_argument("--factors", type=int, default=64, help="size of the model (default 64)")
+    parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
+    parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.task:
+        print(json.dumps(run_task(json.loads(given.state.read_text()), given.task)))
+        return
+    bench(given.reviews, given.lines_a_user, given.factors)
+
+
+if __name__ == "__main__":
+    main()

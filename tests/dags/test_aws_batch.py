@@ -61,7 +61,8 @@ def test_a_run_whose_heavy_tasks_are_jobs_makes_the_same_artifacts(deployment, s
     monkeypatch.delenv("RECOMMENDER_AWS_BATCH")
     run, states = run_dag(force=True)
     assert run.state == "success", states
-    assert artifacts(s3) == made
+    # The version is judged against itself now, as the champion; all else is reused.
+    assert {key.split("/")[1] for key in artifacts(s3) - made} <= {"evaluate", "recall_gate"}
     assert workspace.registry.channels.read("production").model_id == promoted
 
     monkeypatch.setenv("RECOMMENDER_AWS_BATCH", "shop")

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from ...errors import ConfigError, NotFound
+from ...errors import ConfigError, NotFound, RecommenderError
 from ...runs.cron import PRESETS, UNTIMED, last_ticks, read_cron
 from ...runs.dag_names import RETRAIN_DAG
 from ...storage.redaction import printable
@@ -121,7 +121,11 @@ def api_server(about: Examined) -> Finding:
     """Whether it answers, and reaches its database."""
     if not about.airflow:
         return unchecked("no address of Airflow", GIVE)
-    found = _health(about)
+    try:
+        found = _health(about)
+    except RecommenderError as error:
+        fix = f"Start it: docker compose up --detach api-server (laptop: make up). Or {GIVE}"
+        return failed(str(error), "Airflow's API server, that answers within 5 s", fix)
     if found.metadatabase.status != "healthy":
         return failed(
             f"{about.airflow}: its metadata database is {found.metadatabase.status}",

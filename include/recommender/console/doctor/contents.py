@@ -69,5 +69,8 @@ def channel(about: Examined) -> Finding:
     return fine(f"{about.channel} -> {manifest.model_id}, {files}, knows until {manifest.known_until:%Y-%m-%d %H:%M}")
 
 
-SNAPSHOTS = Check("contents", "newest snapshot", snapshots, ("snapshots",))
-CHANNEL = Check("contents", "channel", channel, ("channels/", "models/"))
+LAID = "review files under YYYY-MM-DD/ of RECOMMENDER_SNAPSHOTS, whose upload has ended"
+UPLOAD = "aws s3 cp reviews.json.gz $RECOMMENDER_ROOT/snapshots/$(date -u +%F)/ (docs/data.md, What a snapshot is)"
+SNAPSHOTS = Check("contents", "newest snapshot", snapshots, ("snapshots",), LAID, UPLOAD)
+POINTER = "a pointer that can be read; docs/registry.md says how to restore one"
+CHANNEL = Check("contents", "channel", channel, ("channels/", "models/"), POINTER)

@@ -61,12 +61,15 @@ class Check(Generic[Subject]):
     """A check by its name.
 
     needs : names of checks before it without which it would only repeat their failure
+    expected, fix : of an error that is raised, whose text says what and where
     """
 
     group: str
     name: str
     run: Callable[[Subject], Finding]
     needs: tuple[str, ...] = ()
+    expected: str = ""
+    fix: str = "Do what the message says, then run doctor again."
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,11 +105,11 @@ def examine(checks: Iterable[Check[Subject]], subject: Subject) -> Iterator[Resu
 
 
 def _finding(check: Check[Subject], subject: Subject) -> Finding:
-    """Our errors name place, expectation and fix themselves; any other is a finding too, and the next checks go on."""
+    """Any error is a finding, and the next checks go on."""
     try:
         return check.run(subject)
     except RecommenderError as error:
-        return Finding(state=State.FAILED, seen=str(error))
+        return failed(str(error), check.expected, check.fix)
     except Exception as error:  # noqa: BLE001 a check that breaks must not hide the others
         return failed(
             f"the check itself broke: {type(error).__name__}: {printable(error)}",

@@ -98,6 +98,6 @@ def _of(snapshot: Snapshot, manifest: Manifest) -> str:
     return snapshot.name if snapshot.name == manifest.snapshot else f"{snapshot.name}, from {manifest.snapshot}'s"
 
 
-CACHE = Check("machine", "cache", cache)
+CACHE = Check("machine", "cache", cache, (), EXPECTED)
 DISK = Check("machine", "disk", disk, ("cache", "newest snapshot"))
 MEMORY = Check("machine", "memory", memory, ("channel", "newest snapshot"))

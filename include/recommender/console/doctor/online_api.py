@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ...errors import NotFound, TransientError
+from ...errors import NotFound, RecommenderError, TransientError
 from .asking import Address, Refused
 from .contents import live
 from .examined import Examined
@@ -48,7 +48,11 @@ def alive(about: Examined) -> Finding:
     """Whether the process answers."""
     if not about.api:
         return unchecked("no address of the online API", GIVE)
-    found = Address(about.api).get("/healthz", Alive)
+    try:
+        found = Address(about.api).get("/healthz", Alive)
+    except RecommenderError as error:
+        fix = f"Start it: docker compose up --detach api (laptop: make serve). Or {GIVE}"
+        return failed(str(error), "the online API, that answers within 5 s", fix)
     return fine(f"{about.api}: {found.status}")
 
 

@@ -21,6 +21,7 @@ SHOWN_OF_KEY = 4
 STS_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
 SLOW_S, WRONG_S = 5.0, 300.0  # S3 refuses a request whose time differs by more than 900 s
 NTP = "Set this machine's clock: timedatectl set-ntp true (in a container: that of its host)."
+ASK = "Correct what the message names. The same question: aws s3 ls $RECOMMENDER_ROOT/models/"
 KEYS = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role "
     "(docs/operations.md, First start on your bucket)."
@@ -122,7 +123,7 @@ def region(about: Examined) -> Finding:
 
 CHECKS = (
     Check("store", "credentials", credentials),
-    Check("store", "bucket", bucket, ("credentials",)),
+    Check("store", "bucket", bucket, ("credentials",), "a listing of models/ below RECOMMENDER_ROOT", ASK),
     Check("store", "region", region, ("bucket",)),
     Check("store", "clock", clock),
 )

@@ -14,7 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ...errors import ConfigError, PreconditionFailed
+from ...errors import ConfigError, NotFound, PreconditionFailed
 from ...registry.atomicity import ROUNDS, WRITERS, check_conditional_writes
 from ...storage.objects import ObjectStore
 from .examined import Examined, Role
@@ -30,6 +30,8 @@ READ = {
 }
 POLICIES = "The policies are in docs/operations.md and deploy/aws/policies."
 DENIED = "access denied"
+RACE = "of writers that race for one key, one wins"
+UPDATE = "Update the store, or use another: Amazon S3, or versitygw from 1.8.0 on."
 
 
 def on_prefix(folder: str, about: Examined) -> Finding:
@@ -88,7 +90,8 @@ def _read(store: ObjectStore, below: str, *, probe: bool) -> _Tried:
 
     def read() -> None:
         if probe:
-            store.read(f"{below}{PROBE}")
+            with suppress(NotFound):  # it could not be written, and that it is missing is said only to who may read
+                store.read(f"{below}{PROBE}")
         elif first := _first(store, below):
             store.head(first)
 
@@ -191,7 +194,7 @@ def checks(role: Role) -> tuple[Check[Examined], ...]:
     return (
         Check("rights", "snapshots", on_snapshots, needs),
         *found,
-        Check("rights", "conditional writes", conditional_writes, channels),
+        Check("rights", "conditional writes", conditional_writes, channels, RACE, UPDATE),
         Check("rights", "create-only models/", create_only, ("models/",)),
         Check("rights", "versioning", versioning, needs),
         Check("rights", "lifecycle", lifecycle, needs),

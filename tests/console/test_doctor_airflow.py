@@ -135,7 +135,7 @@ def test_a_paused_dag_with_a_schedule(airflow, found):
 def test_a_dag_file_with_a_wrong_setting(airflow, found):
     broken = {"filename": "recommender_retrain.py", "stack_trace": TRACE, "import_error_id": 1}
     rows = airflow({ERRORS: {"import_errors": [broken]}, DAG: None})
-    texts = ("recommender_retrain.py", "'on fridays'", "RECOMMENDER_WAIT_HOURS", "restart dag-processor")
+    texts = ("recommender_retrain.py", "'on fridays'", "RECOMMENDER_WAIT_HOURS", "docker compose up --detach")
     found(rows["import errors"], "FAILED", *texts)
     assert "Traceback" not in rows["import errors"]["seen"]
     found(rows["DAG"], "FAILED", "has no DAG recommender_retrain", "AIRFLOW__CORE__DAGS_FOLDER")

@@ -31,9 +31,7 @@ LOGIN = (
     f"docker compose exec -e {PASSWORD} scheduler python -m include.recommender.console doctor"
 )
 PARTS = {"scheduler": "runs start", "dag_processor": "changes of the DAGs are seen", "triggerer": "waiting tasks go on"}
-SCHEDULE_FIX = (
-    "Correct RECOMMENDER_SCHEDULE (docs/operations.md, Schedule) on all parts, and restart the dag-processor."
-)
+SCHEDULE_FIX = "Correct RECOMMENDER_SCHEDULE (docs/operations.md, Schedule) on all parts, and start them anew."
 OURS = re.compile(r"recommender_\w+\.py$")
 
 
@@ -198,7 +196,7 @@ def import_errors(about: Examined) -> Finding:
     ours = [row for row in rows if OURS.search(row.filename)]
     if ours:
         seen = "\n".join(f"{Path(row.filename).name}: {_reason(row.stack_trace)}" for row in ours)
-        fix = "Correct what is named where the dag-processor runs, and restart it: docker compose restart dag-processor"
+        fix = "Correct what is named where the dag-processor runs, and start it anew: docker compose up --detach"
         return failed(seen, "no import errors of this project's DAGs", fix)
     return fine(f"none of this project{f', {len(rows)} of other DAGs' if rows else ''}")
 

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from include.recommender.errors import ConfigError
-from include.recommender.parameters.kinds import Kind, Number, Text
+from include.recommender.parameters.kinds import Kind
+from include.recommender.parameters.of_deployment import HOURS, SWITCH, TOPIC
+from include.recommender.runs.notifiers import notifier_rows
 
 from .remote.place import AWS_BATCH, PLACE, Place
 from .schedule import Schedule, read_schedule
 
 TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
 SNS_NOTIFIER = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
-HOURS = Number(0, 24 * 31)
-SWITCH = Text(most=1, pattern="[01]", description="1 (on) or 0 (off)")
-TOPIC = Text(
-    most=512,
-    pattern=r"arn:aws[a-z0-9_-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]+",
-    description="the ARN of a topic, such as arn:aws:sns:eu-west-1:123456789012:recommender",
-)
-NOTIFIERS_EXPECTED = (
-    'expected a JSON list such as [{"class": "package.module.Notifier", "kwargs": {"text": "{{ alert.subject }}"}}]. '
-    "Its values are not shown, since tokens may be among them"
-)
 
 
 @dataclass(frozen=True)
@@ -151,45 +140,6 @@ class _Reader:
     def notifiers(self) -> list[NotifierSpec]:
         """The notifiers of the variable, which may hold tokens: a problem names positions and kinds, never values."""
         name = "RECOMMENDER_NOTIFIERS"
-        rows, problem = _rows(self._text(name) or "[]")
-        found: list[NotifierSpec] = []
-        problems = [problem] if problem else []
-        for number, row in enumerate(rows, 1):
-            wrong = _notifier_problem(row)
-            if wrong:
-                problems.append(f"entry {number} {wrong}")
-            else:
-                found.append(NotifierSpec(row["class"], row.get("kwargs", {})))
-        self.problems += [f"{name}: {each}; {NOTIFIERS_EXPECTED}" for each in problems]
-        return [] if problems else found
-
-
-def _rows(text: str) -> tuple[list[Any], str | None]:
-    """The entries of a JSON list, or the problem."""
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        # Not `from error`: the error keeps the whole text.
-        return [], f"not JSON (line {error.lineno}, column {error.colno})"
-    except RecursionError:
-        return [], "nested too deeply"
-    if not isinstance(rows, list):
-        return [], f"{_kind(rows)} in the place of a list"
-    return rows, None
-
-
-def _notifier_problem(row: Any) -> str | None:
-    if not isinstance(row, dict):
-        return f"is {_kind(row)} in the place of an object"
-    if sorted(row) not in (["class"], ["class", "kwargs"]):
-        return "does not have the keys class and, if need be, kwargs"
-    if not isinstance(row["class"], str) or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", row["class"]):
-        return "has no import path of a class in class"
-    if not isinstance(row.get("kwargs", {}), dict):
-        return f"has {_kind(row['kwargs'])} in kwargs, in the place of an object"
-    return None
-
-
-def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a text", bool: "a truth value", type(None): "null"}
-    return kinds.get(type(value), "a number")
+        rows, problems = notifier_rows(self._text(name))
+        self.problems += [f"{name}: {each}" for each in problems]
+        return [NotifierSpec(row["class"], row.get("kwargs", {})) for row in rows]

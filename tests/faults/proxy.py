@@ -155,10 +155,10 @@ def _flipped(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :]
 
 
-def serve(endpoint: str) -> tuple[ThreadingHTTPServer, Script]:
+def serve(endpoint: str, base: type[Handler] = Handler) -> tuple[ThreadingHTTPServer, Script]:
     """Start a server before an endpoint; `server.shutdown()` ends it."""
     script = Script()
-    handler = type("Bound", (Handler,), {"script": script, "upstream": urlsplit(endpoint).netloc})
+    handler = type("Bound", (base,), {"script": script, "upstream": urlsplit(endpoint).netloc})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()

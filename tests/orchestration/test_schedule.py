@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.orchestration import schedule
-from include.orchestration.schedule import PRESETS, SNAPSHOT_LANDED, cron_objection, planned, read_schedule
+from include.orchestration.schedule import SNAPSHOT_LANDED, planned, read_schedule
 from include.recommender.errors import ConfigError
+from include.recommender.runs.cron import PRESETS, cron_objection
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

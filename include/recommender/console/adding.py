@@ -15,11 +15,13 @@ from typing import Any
 from ..parameters import REGISTRY
 from ..parameters.of_registry import WHO_CHARS
 from ..parameters.options import add_option
+from ..registry.locate import connect
 from ..registry.moves import COMMAND
 from ..registry.registry import Registry
 from .commands import Answer
 
 Command = Callable[[Registry, argparse.Namespace], Answer]
+Alone = Callable[[argparse.Namespace], Answer]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Adder:
         self.examples: dict[str, str] = {}
 
     def __call__(self, name: str, command: Command, text: str, *typed: str) -> Adder:
+        """A command on the registry of `--root`."""
+        return self.alone(name, lambda args: command(connect(args.root, args.endpoint_url), args), text, *typed)
+
+    def alone(self, name: str, run: Alone, text: str, *typed: str) -> Adder:
+        """A command that connects by itself, so that it can report why it cannot."""
         self.parser = self.commands.add_parser(
             name,
             help=text,
@@ -76,7 +83,7 @@ class Adder:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             parents=[self.shared],
         )
-        self.parser.set_defaults(command=command)
+        self.parser.set_defaults(run=run)
         self.parsers[name], self.examples[name] = self.parser, typed[0]
         return self
 

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from ..errors import RecommenderError
 from ..parameters import MAIN_CHANNEL
 from ..plain_text import shown_lines
-from ..registry.locate import connect
 from ..registry.moves import COMMAND
 from . import commands, recommending
 from .adding import Adder, Typed, examples, shared
 from .commands import Answer
+from .doctor.command import add_command as add_doctor
 
 HELP_COLUMNS = 100
 
@@ -33,17 +33,17 @@ def main(argv: Sequence[str] | None = None, typed: Typed | None = None) -> int:
     args = parser(typed).parse_args(argv)
     _log_to_stderr(typed)
     try:
-        answer: Answer = args.command(connect(args.root, args.endpoint_url), args)
+        answer: Answer = args.run(args)
+        print(json.dumps(answer.data, indent=1) if args.json else shown_lines(answer.text), flush=True)
     except RecommenderError as error:
         print(shown_lines(typed.in_text(str(error))), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    try:
-        print(json.dumps(answer.data, indent=1) if args.json else shown_lines(answer.text), flush=True)
     except BrokenPipeError:
         # Whoever read has enough (`list | head`); Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return answer.status
 
 
@@ -78,6 +78,7 @@ def parser(typed: Typed | None = None) -> argparse.ArgumentParser:
     recommending.add_commands(add)
     _add_moving(add)
     _add_retire(add)
+    add_doctor(add)
     top.epilog = examples(typed, [*add.examples.values(), "COMMAND --help"]) + "\n\n" + NOTES
     if typed != Typed():
         for words, each in {"": top, **add.parsers}.items():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def needed_bytes(shape: tuple[int, int], nnz: int, factors: int, warm: bool = False) -> int:
@@ -53,26 +56,43 @@ def require_memory(needed: int, counted: str, advice: str) -> None:
         )
 
 
-def free_bytes(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+def free_bytes(proc: Path = PROC, cgroup: Path = CGROUP) -> int:
     """Memory that this process may still use: the available memory, or less if its control group allows less.
 
     Cached files of the control group count as free, for the kernel drops them first. If there is no /proc, the whole
     memory of the machine. The limits of all groups above the process count.
     """
-    try:
-        free = _table(proc / "meminfo")["MemAvailable:"] * 1024
-    except (OSError, KeyError):
-        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    # Version 2 of control groups, and version 1, whose limit is a huge number where there is none.
-    found = [(folder, ("max", "current"), "inactive_file") for folder in _groups(proc, cgroup)]
-    found.append((cgroup / "memory", ("limit_in_bytes", "usage_in_bytes"), "total_inactive_file"))
-    for folder, names, cached in found:
+    free = _of_machine(proc, "MemAvailable:")
+    for folder, names, cached in _limited(proc, cgroup):
         try:
             limit, used = (int((folder / f"memory.{name}").read_text()) for name in names)
             free = min(free, limit - used + _table(folder / "memory.stat").get(cached, 0))
         except (OSError, ValueError):  # not this version, or its limit is the word "max"
             continue
     return free
+
+
+def limit_bytes(proc: Path = PROC, cgroup: Path = CGROUP) -> int:
+    """Memory that this process may use if nothing else ran: that of the machine, or the limit of its control group."""
+    limit = _of_machine(proc, "MemTotal:")
+    for folder, names, _ in _limited(proc, cgroup):
+        with suppress(OSError, ValueError):
+            limit = min(limit, int((folder / f"memory.{names[0]}").read_text()))
+    return limit
+
+
+def _of_machine(proc: Path, row: str) -> int:
+    try:
+        return _table(proc / "meminfo")[row] * 1024
+    except (OSError, KeyError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limited(proc: Path, cgroup: Path) -> list[tuple[Path, tuple[str, str], str]]:
+    """The control groups of this process: folder, the files of limit and use, and the row of what is cached."""
+    # Version 2 of control groups, and version 1, whose limit is a huge number where there is none.
+    found = [(folder, ("max", "current"), "inactive_file") for folder in _groups(proc, cgroup)]
+    return [*found, (cgroup / "memory", ("limit_in_bytes", "usage_in_bytes"), "total_inactive_file")]
 
 
 def _groups(proc: Path, cgroup: Path) -> list[Path]:

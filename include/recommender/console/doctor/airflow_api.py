@@ -1,0 +1,336 @@
+"""Airflow, asked over its REST API: its parts, the DAG and its schedule, pool, connection. No Airflow is imported."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from ...errors import ConfigError, NotFound, RecommenderError
+from ...runs.cron import PRESETS, UNTIMED, last_ticks, read_cron
+from ...runs.dag_names import RETRAIN_DAG
+from ...storage.redaction import printable
+from .asking import Address
+from .examined import Examined
+from .findings import Check, Finding, failed, fine, unchecked, warning
+from .reach import access_key
+
+USER, PASSWORD, TOKEN = "AIRFLOW_USER", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_TOKEN"
+PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
+DEFAULT_USER = "admin"
+EXECUTION = "AIRFLOW__CORE__EXECUTION_API_SERVER_URL"
+BASE = "AIRFLOW__API__BASE_URL"
+GIVE = "give its address: doctor --airflow http://localhost:8080"
+LOGIN = (
+    f"give {PASSWORD} (and {USER}, if it is not {DEFAULT_USER}) or {TOKEN} as a variable: "
+    f"docker compose exec -e {PASSWORD} scheduler python -m include.recommender.console doctor"
+)
+PARTS = {"scheduler": "runs start", "dag_processor": "changes of the DAGs are seen", "triggerer": "waiting tasks go on"}
+SCHEDULE_FIX = "Correct RECOMMENDER_SCHEDULE (docs/operations.md, Schedule) on all parts, and start them anew."
+OURS = re.compile(r"recommender_\w+\.py$")
+
+
+class Part(msgspec.Struct):
+    """One part of Airflow in the answer about their health."""
+
+    status: str | None
+    latest_scheduler_heartbeat: str | None = None
+    latest_dag_processor_heartbeat: str | None = None
+    latest_triggerer_heartbeat: str | None = None
+
+    @property
+    def heartbeat(self) -> str:
+        """The newest, or "never"."""
+        found = (self.latest_scheduler_heartbeat, self.latest_dag_processor_heartbeat, self.latest_triggerer_heartbeat)
+        return next(filter(None, found), "never")
+
+
+class Health(msgspec.Struct):
+    """Of /api/v2/monitor/health."""
+
+    metadatabase: Part
+    scheduler: Part
+    triggerer: Part
+    dag_processor: Part | None = None
+
+
+class Token(msgspec.Struct):
+    """Of /auth/token."""
+
+    access_token: str
+
+
+class BrokenFile(msgspec.Struct):
+    """A DAG file that cannot be read."""
+
+    filename: str
+    stack_trace: str
+
+
+class ImportErrors(msgspec.Struct):
+    """Of /api/v2/importErrors."""
+
+    import_errors: list[BrokenFile]
+
+
+class Dag(msgspec.Struct):
+    """Of /api/v2/dags/<id>."""
+
+    is_paused: bool
+    timetable_summary: str | None
+    next_dagrun_run_after: datetime | None
+
+
+class DagRun(msgspec.Struct):
+    """A run of a DAG."""
+
+    dag_run_id: str
+    run_after: datetime
+
+
+class DagRuns(msgspec.Struct):
+    """Of /api/v2/dags/<id>/dagRuns."""
+
+    dag_runs: list[DagRun]
+
+
+class Pool(msgspec.Struct):
+    """Of /api/v2/pools/<name>."""
+
+    slots: int
+
+
+class Connection(msgspec.Struct):
+    """Of /api/v2/connections/<id>, or of a variable AIRFLOW_CONN_<ID> in JSON."""
+
+    conn_type: str = ""
+    login: str | None = None
+
+
+def address_of(given: str | None, environment: dict[str, str]) -> str:
+    """The API server's address: the given one, else the one that the tasks use, else the one for people."""
+    execution = environment.get(EXECUTION, "").rstrip("/").removesuffix("/execution")
+    return given or execution or environment.get(BASE, "")
+
+
+def api_server(about: Examined) -> Finding:
+    """Whether it answers, and reaches its database."""
+    if not about.airflow:
+        return unchecked("no address of Airflow", GIVE)
+    try:
+        found = _health(about)
+    except RecommenderError as error:
+        fix = f"Start it: docker compose up --detach api-server (laptop: make up). Or {GIVE}"
+        return failed(str(error), "Airflow's API server, that answers within 5 s", fix)
+    if found.metadatabase.status != "healthy":
+        return failed(
+            f"{about.airflow}: its metadata database is {found.metadatabase.status}",
+            "healthy",
+            "Start PostgreSQL, or correct AIRFLOW__DATABASE__SQL_ALCHEMY_CONN (docker compose up --detach postgres).",
+        )
+    return fine(f"{about.airflow} answers, its database too")
+
+
+def _health(about: Examined) -> Health:
+    return Address(about.airflow).get("/api/v2/monitor/health", Health)
+
+
+def part(name: str, about: Examined) -> Finding:
+    """Whether a part of Airflow lives."""
+    found: Part | None = getattr(_health(about), name)
+    service = name.replace("_", "-")
+    if found is None or found.status != "healthy":
+        state = found.status if found and found.status else "never seen"
+        return failed(
+            f"{about.airflow}: the {service} is {state}, last heartbeat {found.heartbeat if found else 'never'}",
+            f"healthy: without it {'no ' if not PARTS[name].startswith('no') else ''}{PARTS[name]}",
+            f"Start it, and read its log: docker compose up --detach {service}; docker compose logs {service}",
+        )
+    return fine(f"healthy, last heartbeat {found.heartbeat}")
+
+
+def login(about: Examined) -> Finding:
+    """Whether Airflow takes the login that doctor was given."""
+    given = _given(about)
+    if given is None:
+        return unchecked("no login of Airflow", LOGIN)
+    _server(about).get("/api/v2/dags?limit=1", msgspec.Raw)
+    return fine(given[0])
+
+
+def _given(about: Examined) -> tuple[str, str, str] | None:
+    """How it logs in: a text for people, user, and password; or the token as the last, with no user."""
+    env = about.environment
+    if env.get(TOKEN):
+        return f"with {TOKEN}", "", env[TOKEN]
+    user = env.get(USER) or DEFAULT_USER
+    if env.get(PASSWORD):
+        return f"as {user}, with {PASSWORD}", user, env[PASSWORD]
+    try:
+        password = str(json.loads(Path(env[PASSWORDS_FILE]).read_text())[user])
+    except (KeyError, OSError, ValueError, TypeError):
+        return None
+    return f"as {user}, with the file of {PASSWORDS_FILE}", user, password
+
+
+def _server(about: Examined) -> Address:
+    """The API with a login."""
+    given = _given(about)
+    if given is None:
+        raise ConfigError(f"no login of Airflow: {LOGIN}")
+    _, user, secret = given
+    if not user:
+        return Address(about.airflow, {"Authorization": f"Bearer {secret}"})
+    token = Address(about.airflow).ask("/auth/token", Token, {"username": user, "password": secret})
+    return Address(about.airflow, {"Authorization": f"Bearer {token.access_token}"})
+
+
+def import_errors(about: Examined) -> Finding:
+    """Whether the DAG files can be read; a wrong setting shows there."""
+    rows = _server(about).get("/api/v2/importErrors?limit=100", ImportErrors).import_errors
+    ours = [row for row in rows if OURS.search(row.filename)]
+    if ours:
+        seen = "\n".join(f"{Path(row.filename).name}: {_reason(row.stack_trace)}" for row in ours)
+        fix = "Correct what is named where the dag-processor runs, and start it anew: docker compose up --detach"
+        return failed(seen, "no import errors of this project's DAGs", fix)
+    return fine(f"none of this project{f', {len(rows)} of other DAGs' if rows else ''}")
+
+
+def _reason(trace: str) -> str:
+    """The error at the end of a traceback, with its message of perhaps several lines."""
+    rows = trace.rstrip().split("\n")
+    starts = [number for number, row in enumerate(rows) if re.match(r"[\w.]+(Error|Exception|NotFound)\b", row)]
+    return " ".join(map(printable, rows[starts[-1] if starts else -1 :]))
+
+
+def dag(about: Examined) -> Finding:
+    """Whether the DAG is there and runs."""
+    try:
+        found = _server(about).get(f"/api/v2/dags/{RETRAIN_DAG}", Dag)
+    except NotFound:
+        fix = "Look for import errors; set AIRFLOW__CORE__DAGS_FOLDER to the folder dags/ of the project."
+        return failed(f"{about.airflow} has no DAG {RETRAIN_DAG}", "the DAG, once the dag-processor has read it", fix)
+    scheduled = found.timetable_summary not in (None, "None", "")
+    if found.is_paused:
+        verdict = failed if scheduled else warning
+        expected = "a DAG that runs" + (f": its schedule {found.timetable_summary} starts nothing now" * scheduled)
+        return verdict(f"{RETRAIN_DAG} is paused", expected, f"airflow dags unpause {RETRAIN_DAG} -y")
+    following = f", next run {found.next_dagrun_run_after:%Y-%m-%d %H:%M}" if found.next_dagrun_run_after else ""
+    return fine(f"{RETRAIN_DAG} is not paused{following}")
+
+
+def schedule(about: Examined) -> Finding:
+    """Whether the DAG has the schedule of this environment."""
+    text, zone = read_cron(about.environment)
+    try:
+        found = _server(about).get(f"/api/v2/dags/{RETRAIN_DAG}", Dag).timetable_summary
+    except NotFound:
+        return unchecked(f"{text} in {zone} is valid; Airflow has no DAG to compare with")
+    expected = PRESETS.get(text, text)
+    if text not in UNTIMED and found != expected:
+        return warning(
+            f"{RETRAIN_DAG} has the schedule {found}",
+            f"{expected} ({zone}), of RECOMMENDER_SCHEDULE in this environment",
+            "Give all parts of Airflow the same variables, and restart the dag-processor.",
+        )
+    return fine(f"{text} in {zone}")
+
+
+def last_success(about: Examined) -> Finding:
+    """Whether runs succeed as often as the schedule starts them."""
+    query = urlencode({"state": "success", "order_by": "-run_after", "limit": 1})
+    runs = _server(about).get(f"/api/v2/dags/{RETRAIN_DAG}/dagRuns?{query}", DagRuns).dag_runs
+    logs = f"Read the log of the newest runs: {about.airflow}/dags/{RETRAIN_DAG}/runs"
+    if not runs:
+        return warning(
+            f"no run of {RETRAIN_DAG} has succeeded yet", "one", f"airflow dags trigger {RETRAIN_DAG}. {logs}"
+        )
+    newest = runs[0]
+    seen = f"{newest.dag_run_id} of {newest.run_after:%Y-%m-%d %H:%M}"
+    ticks = last_ticks(*read_cron(about.environment), about.now)
+    if ticks and newest.run_after < ticks[0]:
+        expected = f"one since {ticks[0]:%Y-%m-%d %H:%M %Z}: the schedule has started two since then"
+        return failed(f"the last success is {seen}", expected, logs)
+    return fine(seen)
+
+
+def pool(about: Examined) -> Finding:
+    """Whether the training pool can start a task."""
+    name = about.environment.get("RECOMMENDER_TRAINING_POOL", "").strip() or "default_pool"
+    make = f'airflow pools set {name} 1 "One training at a time"'
+    expected = f"the pool {name} of RECOMMENDER_TRAINING_POOL, with at least one slot; its tasks wait for ever else"
+    try:
+        slots = _server(about).get(f"/api/v2/pools/{quote(name, safe='')}", Pool).slots
+    except NotFound:
+        return failed(f"{about.airflow}: the pool {name} does not exist", expected, make)
+    if slots == 0:
+        return failed(f"{about.airflow}: the pool {name} has no slots", expected, make)
+    return fine(f"{name}, {'slots without limit' if slots < 0 else f'{slots} slot' + 's' * (slots > 1)}")
+
+
+def connection(about: Examined) -> Finding:
+    """Whether the DAG's connection exists and is of type aws; from the environment, where Airflow looks first."""
+    name = about.environment.get("RECOMMENDER_AWS_CONN_ID", "").strip() or "aws_default"
+    variable = f"AIRFLOW_CONN_{name.upper()}"
+    text = about.environment.get(variable, "")
+    add = f'airflow connections add {name} --conn-type aws --conn-extra \'{{"region_name": "eu-west-1"}}\''
+    if text.startswith("aws://"):
+        return fine(f"{variable} is a URI; its key was not compared with doctor's")
+    try:
+        if text:
+            found = msgspec.json.decode(text, type=Connection)
+        elif not about.airflow or not _given(about):
+            return unchecked(
+                f"{variable} is not set here, and Airflow cannot be asked", LOGIN if about.airflow else GIVE
+            )
+        else:
+            found = _server(about).get(f"/api/v2/connections/{quote(name, safe='')}", Connection)
+    except NotFound:
+        return warning(
+            f"the database of {about.airflow} has no connection {name}, and {variable} is not set here",
+            "one of type aws; one from a secrets backend, or from the environment of the workers alone, is not seen",
+            add,
+        )
+    except msgspec.MsgspecError:
+        return failed(
+            f"{variable} is neither JSON nor a URI aws://", '{"conn_type": "aws", ...}', f"Correct {variable}."
+        )
+    if found.conn_type not in ("aws", ""):
+        return failed(f"the connection {name} is of type {printable(found.conn_type)}", "aws", add)
+    return _same_key(name, found.login or "")
+
+
+def _same_key(name: str, login: str) -> Finding:
+    """The checks of the store went with boto3's key; the DAG has that of the connection."""
+    ours = access_key()
+    if login and login != ours:
+        return warning(
+            f"the connection {name} has another access key (...{login[-4:]}) than doctor (...{ours[-4:]})",
+            "the same: the rights above are those of doctor's key",
+            "Run doctor with the connection's keys as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+        )
+    return fine(f"{name}, {'with the key that doctor used' if login else 'with the role of the machine'}")
+
+
+def _checks() -> tuple[Check[Examined], ...]:
+    group, needs = "Airflow", ("Airflow login",)
+    parts = [Check(group, name.replace("_", "-"), partial(part, name), ("API server",)) for name in PARTS]
+    return (
+        Check(group, "API server", api_server),
+        *parts,
+        Check(group, "connection", connection),
+        Check(group, "Airflow login", login, ("API server",), "a login that Airflow takes", LOGIN),
+        Check(group, "import errors", import_errors, needs),
+        Check(group, "DAG", dag, needs),
+        Check(group, "schedule", schedule, needs, "a schedule that Airflow can plan", SCHEDULE_FIX),
+        Check(group, "last success", last_success, ("DAG", "schedule")),
+        Check(group, "pool", pool, needs),
+    )
+
+
+CHECKS = _checks()

@@ -1,0 +1,66 @@
+"""The command `doctor`: the checks of a role in their order, printed as they end."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+
+import msgspec
+
+from ...parameters import MAIN_CHANNEL
+from ...plain_text import shown_lines
+from ..adding import Adder, Typed
+from ..commands import Answer
+from . import airflow_api, contents, machine, online_api, reach, rights, variables
+from .examined import Examined, Role
+from .findings import Check, Result, State, examine, lines, summary
+
+ABOUT = "check a deployment from inside: what is wrong, and how to fix it"
+
+
+def checks(role: Role) -> tuple[Check[Examined], ...]:
+    """The checks of a role, each after those that it needs."""
+    first = (*variables.CHECKS, *reach.CHECKS, *rights.checks(role))
+    if role is Role.READER:
+        return (*first, contents.CHANNEL)
+    if role is Role.API:
+        return (*first, contents.CHANNEL, machine.CACHE, *online_api.CHECKS)
+    store = (contents.SNAPSHOTS, contents.CHANNEL, machine.CACHE, machine.DISK, machine.MEMORY)
+    return (*first, *store, *airflow_api.CHECKS, *online_api.CHECKS)
+
+
+def doctor(args: argparse.Namespace, typed: Typed) -> Answer:
+    """Run the checks. The status is 1 where one failed, and with `--strict` also where one warns."""
+    environment = dict(os.environ) | ({"RECOMMENDER_ROOT": args.root} if args.root else {})
+    examined = Examined(
+        environment=environment,
+        endpoint_url=args.endpoint_url,
+        role=Role(args.role),
+        channel=args.channel,
+        airflow=airflow_api.address_of(args.airflow, environment),
+        api=args.api or "",
+    )
+    results: list[Result] = []
+    for result in examine(checks(examined.role), examined):
+        if not args.json:
+            text = "\n".join(lines(result, results[-1] if results else None))
+            print(shown_lines(typed.in_text(text)), flush=True)
+        results.append(result)
+    bad = {State.FAILED, State.WARNING} if args.strict else {State.FAILED}
+    status = 1 if any(row.state in bad for row in results) else 0
+    return Answer(msgspec.to_builtins(results), f"\n{summary(results)}", status)
+
+
+def add_command(add: Adder) -> None:
+    """Add `doctor`."""
+    examples = ("doctor", "doctor --airflow http://localhost:8080 --api http://localhost:8090", "doctor --role api")
+    parser = add.alone("doctor", partial(doctor, typed=add.typed), ABOUT, *examples).parser
+    roles = [role.value for role in Role]
+    about = "whose credentials these are: of the DAGs, of the online API, of a person who reads (default: %(default)s)"
+    parser.add_argument("--role", choices=roles, default=Role.DAG.value, help=about)
+    add.option("channel", default=MAIN_CHANNEL)
+    about = f"of Airflow's API server (default: {airflow_api.EXECUTION} or {airflow_api.BASE}, if set)"
+    parser.add_argument("--airflow", metavar="URL", help=about)
+    parser.add_argument("--api", metavar="URL", help="of the online API; without it that is not checked")
+    parser.add_argument("--strict", action="store_true", help="a warning counts as a failure")

@@ -1,0 +1,103 @@
+"""This machine: the disk of the cache, and the memory that training takes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+
+from ...config import TrainConfig
+from ...data.snapshots import Snapshot
+from ...errors import NotFound
+from ...models.memory import free_bytes, limit_bytes, needed_bytes
+from ...registry.bundle import Manifest
+from ...registry.listing import fold_counts
+from ...storage.cache import TAG, cache_of
+from ...storage.disk import guarded
+from ..text import size
+from .contents import live, newest_snapshot, size_bytes
+from .examined import Examined
+from .findings import Check, Finding, failed, fine, unchecked, warning
+
+SPACE_RATIO = 5  # of stages.prepare: the review files, and the parsed rows
+EXPECTED = "a folder of this user that can be written, on a local disk"
+
+
+def cache(about: Examined) -> Finding:
+    """Whether the cache can be used; it is not made here, as this may be another user than the worker."""
+    folder = cache_of(about.environment)
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    elsewhere = f"Give it to the user of the worker (chown -R {os.geteuid()} {place}), or set RECOMMENDER_CACHE."
+    if os.path.lexists(folder):
+        status = folder.lstat()
+        if stat.S_ISLNK(status.st_mode) or not stat.S_ISDIR(status.st_mode):
+            return failed(f"{folder} is a link or a file", EXPECTED, f"rm {folder}")
+        if status.st_uid != os.geteuid():
+            return failed(f"{folder} belongs to user {status.st_uid}, this is user {os.geteuid()}", EXPECTED, elsewhere)
+        if not (folder / TAG).exists() and any(folder.iterdir()):
+            return failed(
+                f"{folder} is there, and is not a cache of this project", EXPECTED, f"mv {folder} {folder}.old"
+            )
+    with guarded(place, "the cache"), tempfile.NamedTemporaryFile(dir=place, prefix=".recommender-doctor-"):
+        return fine(f"{folder}{'' if place == folder else f' will be made in {place}'}")
+
+
+def disk(about: Examined) -> Finding:
+    """Free space against what the newest snapshot takes while it is read."""
+    folder = cache_of(about.environment)
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        snapshot = newest_snapshot(about)
+    except NotFound:
+        return unchecked("there is no snapshot to compare with")
+    free, needed = shutil.disk_usage(place).free, SPACE_RATIO * size_bytes(snapshot)
+    seen = f"{place}: {size(free)} are free"
+    expected = f"{size(needed)}: {SPACE_RATIO} times the snapshot {snapshot.name}"
+    if free < needed:
+        return failed(seen, expected, "Free some space there, or point RECOMMENDER_CACHE to a larger disk.")
+    return fine(f"{seen}, {size(needed)} are needed")
+
+
+def memory(about: Examined) -> Finding:
+    """What ALS would take for the newest snapshot, with the default and with the live version's factors."""
+    state = live(about)
+    if state is None:
+        return unchecked("no version yet to count from; train_als checks it before it starts")
+    manifest = about.registry.manifest(state.model_id)
+    growth, named = _growth(about, manifest)
+    factors = max(TrainConfig().factors, int(str(manifest.config["train"]["factors"])))
+    counts = {name: int(growth * n) for name, n in fold_counts(about.registry, manifest).items()}
+    needed = needed_bytes((counts["users"], counts["items"]), counts["interactions"], factors, warm=False)
+    limit, free = limit_bytes(), free_bytes()
+    counted = (
+        f"factors={factors} needs about {size(needed)} ({counts['users']:,} users, {counts['items']:,} items, "
+        f"{counts['interactions']:,} interactions, {named})"
+    )
+    seen = f"{counted}; {size(free)} of {size(limit)} are free"
+    if needed > limit:
+        return failed(
+            seen,
+            "the memory of the machine, or of this container's limit, above that",
+            "A larger machine, a higher limit (compose: SCHEDULER_MEMORY), fewer factors, or higher minimum counts.",
+        )
+    if needed > free:
+        return warning(seen, "that much free when a run starts", "Look what else takes memory: a run, or another job.")
+    return fine(seen)
+
+
+def _growth(about: Examined, manifest: Manifest) -> tuple[float, str]:
+    """By how much the newest snapshot is larger than the one that the version was made from, at least 1; its name."""
+    snapshot = newest_snapshot(about)
+    rows = [row for row in about.snapshots.walk(f"{manifest.snapshot}/")] if manifest.snapshot else []
+    before = sum(row.size_bytes for row in rows)
+    return max(1.0, size_bytes(snapshot) / before if before else 1.0), f"as of {_of(snapshot, manifest)}"
+
+
+def _of(snapshot: Snapshot, manifest: Manifest) -> str:
+    return snapshot.name if snapshot.name == manifest.snapshot else f"{snapshot.name}, from {manifest.snapshot}'s"
+
+
+CACHE = Check("machine", "cache", cache, (), EXPECTED)
+DISK = Check("machine", "disk", disk, ("cache", "newest snapshot"))
+MEMORY = Check("machine", "memory", memory, ("channel", "newest snapshot"))

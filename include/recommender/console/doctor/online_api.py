@@ -1,0 +1,106 @@
+"""The online API, as its callers and its load balancer see it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ...errors import NotFound, RecommenderError, TransientError
+from .asking import Address, Refused
+from .contents import live
+from .examined import Examined
+from .findings import Check, Finding, failed, fine, unchecked, warning
+
+GIVE = "give its address: doctor --api http://localhost:8090"
+KEY = "API_KEY"
+HINT = (
+    "Make one: python -m include.recommender.api.keys (docs/api.md, Keys). In the containers API_KEY of .env is one.\n"
+    "Give it to doctor as the variable API_KEY, not as an option: options can be read by every user of the machine."
+)
+
+
+class Alive(msgspec.Struct):
+    """Of /healthz."""
+
+    status: str
+
+
+class Served(msgspec.Struct):
+    """One channel of /readyz."""
+
+    channel: str
+    model_id: str | None
+    following: bool
+
+
+class Ready(msgspec.Struct):
+    """Of /readyz."""
+
+    channels: list[Served]
+
+
+class Models(msgspec.Struct):
+    """Of /v1/model."""
+
+    channels: list[msgspec.Raw]
+
+
+def alive(about: Examined) -> Finding:
+    """Whether the process answers."""
+    if not about.api:
+        return unchecked("no address of the online API", GIVE)
+    try:
+        found = Address(about.api).get("/healthz", Alive)
+    except RecommenderError as error:
+        fix = f"Start it: docker compose up --detach api (laptop: make serve). Or {GIVE}"
+        return failed(str(error), "the online API, that answers within 5 s", fix)
+    return fine(f"{about.api}: {found.status}")
+
+
+def version(about: Examined) -> Finding:
+    """Whether the API answers from the version that the channel points to."""
+    restart = "Look into its log for `problem`; then restart it: docker compose restart api"
+    try:
+        channels = {row.channel: row for row in Address(about.api).get("/readyz", Ready).channels}
+    except TransientError as error:
+        return failed(str(error), "200: a version is loaded", f"Promote a version, if there is none. {restart}")
+    state, served = live(about), channels.get(about.channel)
+    if served is None:
+        return failed(
+            f"{about.api} serves {', '.join(channels)}",
+            f"the channel {about.channel}",
+            f"Set RECOMMENDER_API_CHANNEL={about.channel} there, or pass --channel {next(iter(channels), 'NAME')}",
+        )
+    expected = f"{state.model_id if state else 'no version'}, to which {about.objects.uri('channels/')} points"
+    if state is None or served.model_id != state.model_id:
+        return failed(
+            f"{about.api} answers from {served.model_id} for {about.channel}",
+            expected,
+            f"It follows a move within seconds; RECOMMENDER_ROOT there has to be this one. {restart}",
+        )
+    if not served.following:
+        return failed(f"{about.api} no longer follows {about.channel}", "following: true", restart)
+    return fine(f"{about.channel} -> {served.model_id}")
+
+
+def key(about: Examined) -> Finding:
+    """Whether a key is asked for, and the given one is known."""
+    given = about.environment.get(KEY, "")
+    headers = {"Authorization": f"Bearer {given}"} if given else {}
+    try:
+        Address(about.api, headers).get("/v1/model", Models)
+    except Refused:
+        if given:
+            return failed(f"{about.api} does not know the key in {KEY}", "a known key", HINT)
+        return fine(f"asked for; none is given to doctor in {KEY}, so that no list was asked for")
+    except NotFound:
+        return failed(f"{about.api}/v1/model: 404", "the online API of this release", "Correct --api.")
+    if given:
+        return fine(f"the key in {KEY} is known")
+    return warning(f"{about.api} answers everybody, without a key", "keys, but behind a part that checks", HINT)
+
+
+CHECKS = (
+    Check("online API", "API alive", alive),
+    Check("online API", "API version", version, ("API alive", "channels/")),
+    Check("online API", "API key", key, ("API alive",)),
+)

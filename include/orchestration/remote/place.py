@@ -11,17 +11,10 @@ from typing import Any
 from airflow.sdk import task
 
 from include.recommender.errors import ConfigError
-from include.recommender.parameters.kinds import Text
+from include.recommender.parameters.of_deployment import AWS_BATCH
 
-AWS_BATCH = "RECOMMENDER_AWS_BATCH"
+SETTING = "RECOMMENDER_AWS_BATCH"
 LONGEST = timedelta(hours=12)
-_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
-PLACE = Text(
-    most=280,
-    pattern=rf"{_NAME}(/{_NAME}(:[1-9][0-9]{{0,5}})?)?",
-    description="the name of a job queue of AWS Batch that is also that of the job definition, or queue/definition, or "
-    "queue/definition:revision",
-)
 
 
 @dataclass(frozen=True)
@@ -34,9 +27,9 @@ class Place:
     @classmethod
     def parse(cls, text: str) -> Place:
         """Read the value of RECOMMENDER_AWS_BATCH. Raises ConfigError."""
-        problem = PLACE.problem(text)
+        problem = AWS_BATCH.problem(text)
         if problem:
-            raise ConfigError(f"{AWS_BATCH}={problem}")
+            raise ConfigError(f"{SETTING}={problem}")
         queue, _, definition = text.partition("/")
         return cls(queue, definition or queue)
 
@@ -46,7 +39,7 @@ class Place:
 
 def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
     """The place of RECOMMENDER_AWS_BATCH; None without one. Raises ConfigError."""
-    text = environment.get(AWS_BATCH, "").strip()
+    text = environment.get(SETTING, "").strip()
     return Place.parse(text) if text else None
 
 

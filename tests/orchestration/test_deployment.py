@@ -14,7 +14,7 @@ ARN = "arn:aws:sns:eu-west-1:123456789012:recommender"
 
 def test_an_empty_environment_runs_weekly_waits_for_nobody_and_notifies_nobody():
     defaults = Deployment(
-        schedule=read_schedule({}), training_pool="default_pool", wait=None, approval=None, notifiers=()
+        schedule=read_schedule({}), training_pool="default_pool", place=None, wait=None, approval=None, notifiers=()
     )
     assert Deployment.from_environment({}) == defaults
 

@@ -66,12 +66,12 @@ def stocked(workspace, tmp_path, monkeypatch):
 
 @pytest.fixture
 def doctor(run, monkeypatch):
-    """Run `doctor --json`; return the status and the results by name."""
+    """Run `doctor --json`, all checks or some with what they need; return the status and the results by name."""
 
-    def one(*argv):
+    def one(*argv, only=()):
         # boto3's own session would keep the keys of the first call in this process.
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        status, out, _ = run("doctor", *argv, "--json")
+        status, out, _ = run("doctor", *argv, *(f"--only={name}" for name in only), "--json")
         return status, {row["name"]: row for row in json.loads(out)}
 
     return one

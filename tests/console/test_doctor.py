@@ -101,3 +101,11 @@ def test_a_check_that_breaks_is_a_failure_and_the_others_go_on():
     assert rows[2].seen == "no such thing. Make it."
     assert (rows[4].seen, rows[4].state) == ("subject", State.OK)
     assert summary(rows) == "5 checks: 1 ok, 0 warnings, 2 FAILED, 2 not checked"
+
+
+def test_some_checks_bring_what_they_need(stocked, doctor, run):
+    status, rows = doctor(only=["channel", "clock"])
+    assert (status, set(rows)) == (0, {"credentials", "bucket", "clock", "models/", "channels/", "channel"})
+    status, out, err = run("doctor", "--only", "chanel")
+    assert (status, out) == (1, "")
+    assert "--only chanel: there is no such check. There are: settings, variable names, credentials" in err

@@ -1,5 +1,6 @@
 """`make registry`: the registry's commands after `make run` has ended, and while somebody serves."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,9 +9,13 @@ from dataclasses import replace
 import pytest
 
 from include.recommender.errors import ConfigError
+from include.recommender.registry.registry import Registry
+from include.recommender.storage.objects import ObjectStore
 from local import registry, shell, store
 from local.airflow_env import airflow_environment
 from local.environment import PROJECT
+
+from ..registry.makers import M1, line
 
 
 def remember(home, endpoint):
@@ -58,6 +63,20 @@ def test_a_command_does_not_wait_for_another_kind_of_owner(home, port):
     remember(home, "http://127.0.0.1:1")
     with home.own("make up"), pytest.raises(ConfigError, match="in use by make up"):
         registry.registry(home, port, ["list"])
+
+
+def test_doctor_finds_a_laptop_in_order_but_for_what_its_store_lacks(home, port, capfd):
+    with home.own("make up"), store.serve(home, port) as server:
+        remember(home, server.endpoint)
+        root = ObjectStore(server.client(), store.BUCKET, "it's mine")
+        root.write("snapshots/2018-09-01/reviews.json", b"{}")
+        line(Registry(root), M1)
+        assert registry.registry(home, port, ["doctor", "--json"]) == 0
+    rows = {row["name"]: row["state"] for row in json.loads(capfd.readouterr().out)}
+    assert "FAILED" not in rows.values()
+    lacking = {"create-only models/", "versioning", "lifecycle"}
+    assert {name for name, state in rows.items() if state == "warning"} - {"newest snapshot"} == lacking
+    assert rows["bucket"] == rows["conditional writes"] == rows["connection"] == rows["channel"] == "ok"
 
 
 def test_before_any_run_it_says_what_comes_first(home, port):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from functools import partial
 
 import msgspec
 
+from ...errors import ConfigError
 from ...parameters import MAIN_CHANNEL
 from ...plain_text import shown_lines
 from ..adding import Adder, Typed
@@ -30,6 +32,20 @@ def checks(role: Role) -> tuple[Check[Examined], ...]:
     return (*first, *store, *airflow_api.CHECKS, *online_api.CHECKS)
 
 
+def chosen(found: Sequence[Check[Examined]], only: Sequence[str]) -> list[Check[Examined]]:
+    """The named checks and those that they need; all where none is named. Raises ConfigError for an unknown name."""
+    by_name = {check.name: check for check in found}
+    unknown = [name for name in only if name not in by_name]
+    if unknown:
+        raise ConfigError(f"--only {unknown[0]}: there is no such check. There are: {', '.join(by_name)}")
+    wanted, todo = set(), list(only or by_name)
+    while todo:
+        name = todo.pop()
+        wanted.add(name)
+        todo += [need for need in by_name[name].needs if need not in wanted]
+    return [check for check in found if check.name in wanted]
+
+
 def doctor(args: argparse.Namespace, typed: Typed) -> Answer:
     """Run the checks. The status is 1 where one failed, and with `--strict` also where one warns."""
     environment = dict(os.environ) | ({"RECOMMENDER_ROOT": args.root} if args.root else {})
@@ -42,7 +58,7 @@ def doctor(args: argparse.Namespace, typed: Typed) -> Answer:
         api=args.api or "",
     )
     results: list[Result] = []
-    for result in examine(checks(examined.role), examined):
+    for result in examine(chosen(checks(examined.role), args.only), examined):
         if not args.json:
             text = "\n".join(lines(result, results[-1] if results else None))
             print(shown_lines(typed.in_text(text)), flush=True)
@@ -63,4 +79,6 @@ def add_command(add: Adder) -> None:
     about = f"of Airflow's API server (default: {airflow_api.EXECUTION} or {airflow_api.BASE}, if set)"
     parser.add_argument("--airflow", metavar="URL", help=about)
     parser.add_argument("--api", metavar="URL", help="of the online API; without it that is not checked")
+    about = "only these checks and what they need; may be repeated"
+    parser.add_argument("--only", metavar="CHECK", action="append", default=[], help=about)
     parser.add_argument("--strict", action="store_true", help="a warning counts as a failure")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -12,6 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ...errors import RecommenderError
 from ...storage.faults import STORE_ERRORS, translate
 from ...storage.redaction import printable
 from .examined import Examined, Heard
@@ -90,6 +92,9 @@ def _hear(about: Examined, answer: Mapping[str, Any], asked_at: datetime) -> Non
 
 def clock(about: Examined) -> Finding:
     """The clock of this machine against the Date header of the store's answer, which has whole seconds."""
+    if about.heard is None:
+        with suppress(RecommenderError):  # what a refusal means is said by the check of the bucket
+            bucket(about)
     if about.heard is None:
         return unchecked("no answer of the store with a Date")
     try:

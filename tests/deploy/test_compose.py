@@ -31,8 +31,8 @@ OWN_VARIABLES = {"AIRFLOW_PORT", "API_PORT", "OBJECT_STORE_PORT", "SCHEDULER_MEM
 def settings_that_are_read():
     """Names of the settings that the code of Airflow's side reads from its environment."""
     texts = [path.read_text() for folder in ("dags", "include", "plugins") for path in (ROOT / folder).rglob("*.py")]
-    # How `make registry` says what a person typed, in the help of a command; and what those of the API begin with.
-    internal = {"RECOMMENDER_REGISTRY_TYPED_AS", PREFIX}
+    # What `make registry` says of itself, and what those of the API begin with.
+    internal = {"RECOMMENDER_REGISTRY_TYPED_AS", "RECOMMENDER_LOCAL_OWNER", PREFIX}
     return set(re.findall(r"""["'](RECOMMENDER_[A-Z_]+)["']""", "\n".join(texts))) - internal
 
 

@@ -132,7 +132,7 @@ def create_only(about: Examined) -> Finding:
     return warning(
         f"{about.objects.uri(key)} was overwritten",
         "a bucket policy that refuses to overwrite anything below models/",
-        "Put the policy of deploy/aws/policies on the bucket; where a store has no policies, let nothing else write.",
+        "Put deploy/aws/policies/bucket.json on the bucket; where a store has no policies, let nothing else write.",
     )
 
 

@@ -33,6 +33,7 @@ resource "aws_ssm_parameter" "settings" {
 }
 
 resource "aws_instance" "machine" {
+  # checkov:skip=CKV_AWS_126:The alarms use status checks and measures of the machine itself, which come each minute and each five
   # checkov:skip=CKV_AWS_88:The address is the way out where there is no NAT; the security group lets nothing in
   ami                         = coalesce(var.ami_id, try(data.aws_ssm_parameter.ubuntu[0].insecure_value, null))
   instance_type               = var.instance_type
@@ -40,8 +41,8 @@ resource "aws_instance" "machine" {
   vpc_security_group_ids      = [aws_security_group.machine.id]
   associate_public_ip_address = var.public_address
   iam_instance_profile        = aws_iam_instance_profile.machine.name
-  monitoring                  = true
-  ebs_optimized               = true
+
+  ebs_optimized = true
 
   user_data = templatefile("${path.module}/user_data.sh.tftpl", {
     log_group = aws_cloudwatch_log_group.machine.name

@@ -145,9 +145,9 @@ variable "subnet_id" {
 }
 
 variable "public_address" {
-  description = "Whether the machine has a public address, its way out where the subnet has no NAT; no port is open either way"
+  description = "Whether the machine has a public address, its way out where the subnet has no NAT; null: as the subnet has it. No port is open either way"
   type        = bool
-  default     = true
+  default     = null
 }
 
 variable "notice_emails" {

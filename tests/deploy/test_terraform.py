@@ -1,0 +1,186 @@
+"""deploy/aws, applied to a local AWS, planned again without differences, and destroyed."""
+
+import json
+
+import pytest
+
+from .policies import FOLDER, text
+from .terraform import REQUIRED, ROOT, local_aws, prepared
+
+pytestmark = pytest.mark.slow
+
+ACCOUNT = "123456789012"
+IMAGE = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/recommender@sha256:{'0' * 64}"
+VARIABLES = {
+    **REQUIRED,
+    "prefix": "shop",
+    "notice_emails": ["ann@example.org"],
+    "monthly_budget_usd": 200,
+    "training_enabled": True,
+    "training_image": IMAGE,
+    "settings": {"RECOMMENDER_SCHEDULE": "@monthly"},
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    with local_aws(tmp_path_factory.mktemp("aws") / "log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def terraform(endpoint, tmp_path_factory):
+    return prepared(tmp_path_factory.mktemp("terraform") / "aws", endpoint)
+
+
+@pytest.fixture(scope="module")
+def applied(terraform):
+    """Resources and outputs; at the end all of it is destroyed."""
+    terraform.done("apply", "-auto-approve", "-input=false", "-no-color", **VARIABLES)
+    yield terraform.shown()
+    destroyed = terraform.done("destroy", "-auto-approve", "-input=false", "-no-color", **VARIABLES)
+    assert "Destroy complete!" in destroyed.stdout
+    assert json.loads(terraform.done("show", "-json").stdout).get("values", {}) == {}
+
+
+@pytest.fixture(scope="module")
+def resources(applied):
+    return applied[0]
+
+
+def test_a_second_plan_has_nothing_to_do(terraform, applied):
+    process = terraform.run("plan", "-detailed-exitcode", "-input=false", "-no-color", **VARIABLES)
+    assert process.returncode == 0, process.stdout[-4000:]
+
+
+def test_outputs_say_the_next_steps(applied):
+    resources, outputs = applied
+    machine = resources["aws_instance.machine"]["id"]
+    assert outputs["bucket"] == "s3://shop-recommender/shop"
+    assert outputs["shell"] == f"aws ssm start-session --region us-east-1 --target {machine}"
+    assert "portNumber=8080,localPortNumber=8080" in outputs["airflow"]
+    assert "portNumber=8090,localPortNumber=8090" in outputs["api"]
+    assert outputs["upload_a_snapshot"].endswith(" s3://shop-recommender/shop/snapshots/2018-10-01/")
+    assert outputs["recommender_aws_batch"] == "recommender"
+    assert outputs["image_repository"] == IMAGE.partition("@")[0]
+    assert set(outputs["policies"]) == {"api", "operator", "reader", "retire"}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
+def test_rendered_policies_are_the_files(resources, name):
+    expected = json.loads(text(name, bucket="shop-recommender", kms_key="none"))
+    held = {
+        "bucket": ("aws_s3_bucket_policy.store", "policy"),
+        "notices": ("aws_sns_topic_policy.notices", "policy"),
+    }
+    address, field = held.get(name, (f'aws_iam_policy.of["{name}"]', "policy"))
+    if name == "encryption":
+        assert address not in resources  # only with a key
+        return
+    assert json.loads(resources[address][field]) == expected
+
+
+def test_the_machine_is_closed_and_encrypted(resources):
+    machine = resources["aws_instance.machine"]
+    (options,) = machine["metadata_options"]
+    assert (options["http_tokens"], options["http_put_response_hop_limit"]) == ("required", 2)
+    (disk,) = machine["root_block_device"]
+    assert (disk["encrypted"], disk["volume_type"], disk["volume_size"]) == (True, "gp3", 100)
+    assert machine["key_name"] in ("", None)
+    group = resources["aws_security_group.machine"]
+    assert machine["vpc_security_group_ids"] == [group["id"]]
+    assert group["ingress"] == []
+    assert not any("ingress_rule" in address for address in resources)
+
+
+def test_the_bucket_is_closed_versioned_and_cleaned(resources):
+    block = resources["aws_s3_bucket_public_access_block.store"]
+    assert all(value is True for name, value in block.items() if name.startswith(("block_", "ignore_", "restrict_")))
+    assert resources["aws_s3_bucket_versioning.store"]["versioning_configuration"][0]["status"] == "Enabled"
+    rules = {rule["id"]: rule for rule in resources["aws_s3_bucket_lifecycle_configuration.store"]["rule"]}
+    expected = json.loads((ROOT / "deploy/aws/lifecycle.json").read_text().replace("${prefix}", "shop/"))["Rules"]
+    assert list(rules) == [rule["ID"] for rule in expected]
+    for rule in expected:
+        assert rules[rule["ID"]]["filter"][0]["prefix"] == rule["Filter"]["Prefix"]
+        days = [row["days"] for row in rules[rule["ID"]]["expiration"] if row["days"]]
+        assert days == [row["Days"] for row in [rule.get("Expiration", {})] if "Days" in row]
+    # What must never expire by age: versions, channels, tombstones, profiles of snapshots.
+    expiring = [rule["Filter"]["Prefix"] for rule in expected if "Days" in rule.get("Expiration", {})]
+    for kept in ("models/a", "channels/production.json", "retired/a", "artifacts/profiles/a", "snapshots/a", "tuned/a"):
+        assert not any(f"shop/{kept}".startswith(prefix) for prefix in expiring)
+
+
+def test_training_runs_the_image_as_the_task_would(resources):
+    definition = resources["aws_batch_job_definition.training[0]"]
+    container = json.loads(definition["container_properties"])
+    assert container["image"] == IMAGE
+    assert container["command"] == ["python", "-m", "include.orchestration.job"]
+    assert (container["user"], container["readonlyRootFilesystem"]) == ("50000", True)
+    assert container["jobRoleArn"] == resources["aws_iam_role.job[0]"]["arn"]
+    environment = {row["name"]: row["value"] for row in container["environment"]}
+    assert environment["OPENBLAS_NUM_THREADS"] == "1"
+    written = {row["containerPath"] for row in container["mountPoints"] if not row.get("readOnly")}
+    assert written == {"/tmp", environment["RECOMMENDER_CACHE"]}
+    assert container["logConfiguration"]["options"]["awslogs-group"] == "/recommender/training"
+    assert definition["timeout"][0]["attempt_duration_seconds"] == 43200
+    (retry,) = definition["retry_strategy"]
+    assert retry["attempts"] == 3
+    first, second = retry["evaluate_on_exit"]
+    assert (first["action"].upper(), first["on_status_reason"]) == ("RETRY", "Host EC2*")
+    assert (second["action"].upper(), second["on_reason"]) == ("EXIT", "*")
+    assert definition["name"] == resources["aws_batch_job_queue.training[0]"]["name"] == "recommender"
+    (compute,) = resources["aws_batch_compute_environment.training[0]"]["compute_resources"]
+    assert (compute["type"], compute["min_vcpus"]) == ("SPOT", 0)
+
+
+def test_roles_have_their_policies_and_no_others(resources):
+    attached = {}
+    for address, row in resources.items():
+        if address.startswith("aws_iam_role_policy_attachment."):
+            attached.setdefault(row["role"], set()).add(row["policy_arn"].rpartition("/")[2])
+    names = {
+        "machine": {"dag", "machine", "submit"},
+        "job": {"dag"},
+        "worker": {"worker"},
+    }
+    assert attached == {
+        f"recommender-{role}": {f"recommender-{each}" for each in found} for role, found in names.items()
+    }
+
+
+def test_the_machine_reads_what_terraform_says(resources):
+    said = json.loads(resources["aws_ssm_parameter.settings"]["value"])
+    assert (said["ref"], said["commit"]) == (REQUIRED["release_ref"], REQUIRED["release_commit"])
+    assert said["settings"] == {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_LOG_GROUP": "/recommender/machine",
+        "COMPOSE_FILE": "docker-compose.yaml:deploy/compose/aws.yaml",
+        "RECOMMENDER_AWS_BATCH": "recommender",
+        "RECOMMENDER_ROOT": "s3://shop-recommender/shop",
+        "RECOMMENDER_SCHEDULE": "@monthly",
+        "RECOMMENDER_SNS_TOPIC_ARN": f"arn:aws:sns:us-east-1:{ACCOUNT}:recommender-notices",
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"name": "Shop"}, "lower-case letters"),
+        ({"bucket": "no_underscores"}, "Expected 3 to 63"),
+        ({"prefix": "/shop/"}, "with a slash between two of them"),
+        ({"repository_url": "git@github.com:example/x"}, "https:// address"),
+        ({"release_commit": "v0.1.0"}, "40 hexadecimal digits"),
+        ({"settings": {"PATH": "/tmp"}}, "Expected names RECOMMENDER_"),
+        ({"settings": {"RECOMMENDER_NOTIFIERS": "it's"}}, "without single quotes"),
+        ({"settings": {"RECOMMENDER_ROOT": "s3://x"}}, "Terraform sets the root"),
+        ({"training_enabled": True}, "needs training_image"),
+        ({"training_image": "recommender:latest"}, "@sha256:DIGEST"),
+        ({"monthly_budget_usd": 10}, "an address in notice_emails"),
+        ({"log_days": 31}, "periods of CloudWatch Logs"),
+        ({"region": "Europe"}, "Expected a region"),
+    ],
+)
+def test_a_wrong_variable_is_refused(terraform, variables, expected):
+    process = terraform.run("plan", "-input=false", "-no-color", **{**REQUIRED, **variables})
+    assert process.returncode == 1
+    assert expected in " ".join(process.stderr.replace("│", " ").split())

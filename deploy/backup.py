@@ -1,6 +1,7 @@
 """Back the metadata database up: `python3 -m deploy.backup` dumps it to RECOMMENDER_ROOT/backups/, each day by a timer.
 
-The bucket's lifecycle removes old dumps. It needs boto3 alone, and the running containers.
+`--fetch FILE` downloads the newest dump, to restore it (docs/aws.md). The bucket's lifecycle removes old ones. It needs
+boto3 alone, and the running containers.
 """
 
 from __future__ import annotations
@@ -45,15 +46,25 @@ def back_up(root: Root, command: Sequence[str], now: datetime) -> str:
     return f"s3://{root.bucket}/{key} ({size_bytes:,} bytes)"
 
 
+def fetch(root: Root, path: Path) -> str:
+    """Download the newest dump; return its URI. Raises LookupError where there is none."""
+    rows = root.newest_first("backups/", ".dump")
+    if not rows:
+        raise LookupError(f"s3://{root.bucket}/{root.prefix}backups/: there is no backup")
+    root.s3.download_file(root.bucket, rows[0]["Key"], str(path))
+    return f"s3://{root.bucket}/{rows[0]['Key']} -> {path}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m deploy.backup", description="Back the metadata database up.")
     parser.add_argument("--command", default=DUMP, help="what writes the dump to its output: %(default)s")
+    parser.add_argument("--fetch", type=Path, metavar="FILE", help="download the newest dump instead")
     asked = parser.parse_args(arguments)
     try:
         root = Root.at(boto3.client("s3"), os.environ.get("RECOMMENDER_ROOT", ""))
-        print(back_up(root, asked.command.split(), datetime.now(UTC)))
-    except (Boto3Error, BotoCoreError, ClientError, OSError, ValueError) as error:
+        print(fetch(root, asked.fetch) if asked.fetch else back_up(root, asked.command.split(), datetime.now(UTC)))
+    except (Boto3Error, BotoCoreError, ClientError, LookupError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

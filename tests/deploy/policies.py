@@ -2,11 +2,12 @@
 
 import fnmatch
 import json
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
-FOLDER = Path(__file__).parents[2] / "deploy" / "aws" / "policies"
+from deploy.policies import FOLDER as ALL
+from deploy.policies import fill
+
+FOLDER = ALL / "policies"
 # What stands between ${ and } in a file, for a root s3://reviews/shop.
 FILLED = {
     "account": "123456789012",
@@ -20,7 +21,7 @@ FILLED = {
 
 def text(name, **values):
     """A policy's file with its placeholders replaced."""
-    return re.sub(r"\$\{(\w+)\}", lambda found: {**FILLED, **values}[found[1]], (FOLDER / f"{name}.json").read_text())
+    return fill((FOLDER / f"{name}.json").read_text(), {**FILLED, **values})
 
 
 def statements(name, **values):
@@ -75,11 +76,20 @@ def grants(policy):
 
 
 def used(grant, rights):
-    """Whether one of the rights that were needed is of this pattern."""
+    """Whether one of the rights that were needed is of this pattern.
+
+    Where objects are read, the right to list is used too: without it S3 answers 403 for an object that does not exist.
+    """
     _, action, resource, prefix = grant
-    return any(
+    return any(_is_of(right, action, resource, prefix) for right in rights) or (
+        action == "s3:ListBucket"
+        and any(_is_of(right, "s3:GetObject", f"{resource}/{prefix}", None) for right in rights)
+    )
+
+
+def _is_of(right, action, resource, prefix):
+    return (
         right.action == action
         and fnmatch.fnmatchcase(right.resource, resource)
         and (prefix is None or (right.prefix is not None and fnmatch.fnmatchcase(right.prefix, prefix)))
-        for right in rights
     )

@@ -127,7 +127,6 @@ def test_people_who_look_have_the_rights_that_they_need(two_versions, console, m
         two_versions.objects.read("reports/a/report.json")
         list(two_versions.objects.walk("reports/"))
         two_versions.objects.read(f"recommendations/{makers.M2}/p/manifest.json")
-        list(two_versions.objects.walk("retired/"))
     assert refused("reader", recorder) == {}
     assert unused("reader", recorder.rights) == []
 
@@ -136,7 +135,7 @@ def test_an_operator_has_the_rights_that_promotions_and_rollbacks_need(two_versi
     with recorded(monkeypatch) as recorder:
         console("promote", makers.M3, "--why", "a test of rights")
         console("rollback", "--why", "a test of rights")
-        list(two_versions.objects.walk("retired/"))
+        assert main(["promote", makers.M4, "--why", "a test of rights"]) == 1  # neither there nor retired
     assert refused("operator", recorder) == {}
     assert unused("operator", recorder.rights) == []
 
@@ -146,7 +145,6 @@ def test_retiring_needs_the_rights_of_its_policy(two_versions, console, monkeypa
     with recorded(monkeypatch) as recorder:
         console("retire", "--keep-newest", "1", "--keep-moves", "0", "--yes")
         assert main(["show", makers.M1]) == 0
-        list(two_versions.objects.walk("retired/"))
         # Where a channel came to point to a version meanwhile, its manifest is written again.
         restored = two_versions.tombstone(makers.M1).manifest
         two_versions.objects.write(f"models/{makers.M1}/manifest.json", write_document(restored), create_only=True)

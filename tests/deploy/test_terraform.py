@@ -182,7 +182,6 @@ WRONG = {
     "notice_emails": (["ann"], "Expected e-mail addresses"),
     "success_days": (0, "Expected 1 to 366 days"),
     "log_days": (31, "periods of CloudWatch Logs"),
-    "monthly_budget_usd": (-1, "an address in notice_emails"),
     "training_image": ("recommender:latest", "@sha256:DIGEST"),
     "training_instance_types": ([], "one type or more"),
     "training_max_vcpus": (1, "at least training_vcpus"),
@@ -202,9 +201,10 @@ def test_wrong_variables_are_refused(terraform):
     assert [name for name, (_, expected) in WRONG.items() if expected not in said] == []
 
 
-def test_wrong_settings_are_refused(terraform):
+def test_what_does_not_go_together_is_refused(terraform):
     settings = {"PATH": "/tmp", "RECOMMENDER_NOTIFIERS": "it's", "RECOMMENDER_ROOT": "s3://x"}
-    said = refusals(terraform, {"settings": settings, "training_enabled": True})
+    said = refusals(terraform, {"settings": settings, "training_enabled": True, "monthly_budget_usd": 10})
     for expected in ("Expected names RECOMMENDER_", "without single quotes", "Terraform sets the root"):
         assert expected in said
     assert "needs training_image" in said
+    assert "an address in notice_emails" in said

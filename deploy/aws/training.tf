@@ -133,14 +133,13 @@ resource "aws_batch_job_definition" "training" {
       { name = "OPENBLAS_NUM_THREADS", value = "1" },
       { name = "RECOMMENDER_CACHE", value = "/var/cache/recommender" },
     ]
-    volumes = [
-      { name = "cache" },
-      { name = "scratch" },
-    ]
-    mountPoints = [
-      { sourceVolume = "cache", containerPath = "/var/cache/recommender", readOnly = false },
-      { sourceVolume = "scratch", containerPath = "/tmp", readOnly = false },
-    ]
+    # An empty volume on the machine's disk begins as the image's directory, which belongs to the user.
+    volumes     = [{ name = "cache" }]
+    mountPoints = [{ sourceVolume = "cache", containerPath = "/var/cache/recommender", readOnly = false }]
+    linuxParameters = {
+      initProcessEnabled = true
+      tmpfs              = [{ containerPath = "/tmp", size = 4096 }]
+    }
     logConfiguration = {
       logDriver = "awslogs"
       options = {

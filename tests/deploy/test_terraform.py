@@ -59,6 +59,23 @@ def test_a_budget_is_one_resource_more(terraform, applied):
     assert "Plan: 1 to add, 0 to change, 0 to destroy." in process.stdout
 
 
+def test_a_key_of_yours_encrypts_everything(terraform, applied):
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/0123"
+    planned = terraform.directory / "with-key"
+    terraform.done("plan", "-input=false", "-no-color", f"-out={planned}", **VARIABLES, kms_key_arn=key)
+    changes = json.loads(terraform.done("show", "-json", str(planned)).stdout)["resource_changes"]
+    after = {row["address"]: row["change"]["after"] for row in changes}
+    assert after["aws_sns_topic.notices"]["kms_master_key_id"] == key
+    assert after["aws_cloudwatch_log_group.machine"]["kms_key_id"] == key
+    (rule,) = after["aws_s3_bucket_server_side_encryption_configuration.store"]["rule"]
+    assert (rule["bucket_key_enabled"], rule["apply_server_side_encryption_by_default"][0]["sse_algorithm"]) == (
+        True,
+        "aws:kms",
+    )
+    assert json.loads(after['aws_iam_policy.of["encryption"]']["policy"])["Statement"][0]["Resource"] == key
+    assert {f'aws_iam_role_policy_attachment.{role}["encryption"]' for role in ("machine", "job")} <= set(after)
+
+
 def test_outputs_say_the_next_steps(applied):
     resources, outputs = applied
     machine = resources["aws_instance.machine"]["id"]
@@ -125,8 +142,8 @@ def test_training_runs_the_image_as_the_task_would(resources):
     assert container["jobRoleArn"] == resources["aws_iam_role.job[0]"]["arn"]
     environment = {row["name"]: row["value"] for row in container["environment"]}
     assert environment["OPENBLAS_NUM_THREADS"] == "1"
-    written = {row["containerPath"] for row in container["mountPoints"] if not row.get("readOnly")}
-    assert written == {"/tmp", environment["RECOMMENDER_CACHE"]}
+    assert [row["containerPath"] for row in container["mountPoints"]] == [environment["RECOMMENDER_CACHE"]]
+    assert [row["containerPath"] for row in container["linuxParameters"]["tmpfs"]] == ["/tmp"]
     assert container["logConfiguration"]["options"]["awslogs-group"] == "/recommender/training"
     assert definition["timeout"][0]["attempt_duration_seconds"] == 43200
     (retry,) = definition["retry_strategy"]

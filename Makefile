@@ -107,7 +107,7 @@ compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow, online AP
 compose-down: ## Stop it; its data stays
 	docker compose down
 
-lint: $(READY) $(SCANNERS) ## ruff (with AIR3), mypy --strict, import contracts, declared dependencies, the compose file
+lint: $(READY) $(SCANNERS) ## ruff (with AIR3), mypy --strict, import contracts, declared dependencies, the compose file, Terraform
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -117,6 +117,7 @@ lint: $(READY) $(SCANNERS) ## ruff (with AIR3), mypy --strict, import contracts,
 	  $(addprefix include/recommender/,api data models parameters registry serving storage)
 	$(BIN)/deptry --config deptry.toml --requirements-files requirements-local.txt .
 	deploy/check_compose.sh $(BIN)
+	deploy/aws/check.sh $(TOOLS)/bin $(BIN)
 
 test: $(READY) ## The quick tests, three at a time: they wait as much as they compute
 	$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --durations=15

@@ -48,10 +48,39 @@ def test_a_file_that_a_version_lost_is_written_again_by_who_makes_it_anew(worksp
     registry, manifest = workspace.registry, bundle(tmp_path / "made")
     registry.publish(tmp_path / "made", manifest)
     workspace.root.delete([f"models/{M1}/judged_prior.npy"])
-    workspace.root.write(f"models/{M1}/fold.json", b"short")
-    assert set(registry.wrong_files(manifest)) == {"judged_prior.npy", "fold.json"}
+    assert set(registry.wrong_files(manifest)) == {"judged_prior.npy"}
     assert not registry.publish(tmp_path / "made", manifest)
     assert registry.whole(M1, verify=True) == manifest
+
+
+@pytest.mark.parametrize("found", ["short", "other"])
+@pytest.mark.parametrize("with_manifest", [True, False])
+def test_a_file_of_a_version_is_never_overwritten(workspace, tmp_path, found, with_manifest):
+    registry, manifest = workspace.registry, bundle(tmp_path / "made")
+    registry.publish(tmp_path / "made", manifest)
+    key = f"models/{M1}/fold.json"
+    foreign = b"short" if found == "short" else b"x" * manifest.files["fold.json"].size_bytes
+    workspace.root.write(key, foreign)
+    if not with_manifest:
+        workspace.root.delete([f"models/{M1}/manifest.json"])
+    if found == "short" or not with_manifest:
+        with pytest.raises(DataError, match=f"{key}: .*[Dd]elete it"):
+            registry.publish(tmp_path / "made", manifest)
+    assert workspace.root.read(key) == foreign
+    workspace.root.delete([key])
+    registry.publish(tmp_path / "made", manifest)
+    assert registry.whole(M1, verify=True) == manifest
+
+
+def test_files_of_a_killed_upload_are_kept(workspace, tmp_path):
+    registry, manifest = workspace.registry, bundle(tmp_path / "made")
+    registry.publish(tmp_path / "made", manifest)
+    files = {row.key: row.modified_at for row in workspace.root.walk(f"models/{M1}/")}
+    workspace.root.delete([f"models/{M1}/manifest.json"])
+    assert registry.publish(tmp_path / "made", manifest)
+    again = {row.key: row.modified_at for row in workspace.root.walk(f"models/{M1}/")}
+    del files[f"models/{M1}/manifest.json"]
+    assert {key: again[key] for key in files} == files
 
 
 def test_a_flipped_byte_in_any_file_is_refused_by_name(workspace, s3, tmp_path):

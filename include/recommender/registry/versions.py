@@ -84,19 +84,20 @@ class Versions:
     def publish(self, directory: Path, manifest: Manifest) -> bool:
         """Write a version, manifest last; return False if it already exists.
 
-        Files of a killed upload are overwritten with the same bytes, and files that a version has lost are restored.
+        Files of a killed upload stay if they are the same, and files that a version has lost are restored. Every write
+        is create-only, so a policy of the bucket may demand that.
         Two runs of one model store their texts under different names; the first manifest lists those of its run.
 
         Raises
         ------
         DataError
-            The id exists with other content.
+            The id or a file of it exists with other content.
         """
         model_id = manifest.model_id
         existing = self.manifests([model_id]).get(model_id)
         if existing is None:
             for name, entry in manifest.files.items():
-                self.objects.upload(directory / name, file_key(model_id, entry))
+                self._upload(directory / name, model_id, entry)
             try:
                 self.objects.write(manifest_key(model_id), write_document(manifest), create_only=True)
                 return True
@@ -117,7 +118,27 @@ class Versions:
         for name in self.wrong_files(existing):
             if rebuilt.files.get(name) == existing.files[name]:
                 log.warning("%s had lost its %s; it is written again", existing.model_id, name)
-                self.objects.upload(directory / name, file_key(existing.model_id, existing.files[name]))
+                self._upload(directory / name, existing.model_id, existing.files[name])
+
+    def _upload(self, path: Path, model_id: str, entry: BundleFile) -> None:
+        """Write a file where there is none; one that is there must be the same. Raises DataError."""
+        key = file_key(model_id, entry)
+        try:
+            self.objects.upload(path, key, create_only=True)
+        except PreconditionFailed:
+            self._require_same(key, entry)
+
+    def _require_same(self, key: str, entry: BundleFile) -> None:
+        """Raise DataError where an object has another size or SHA-256."""
+        info = self.objects.head(key)
+        if info.size_bytes == entry.size_bytes:
+            with tempfile.TemporaryDirectory(prefix="recommender-verify-") as directory:
+                self.objects.download(info, Path(directory) / "same", sha256=entry.sha256)
+            return
+        raise DataError(
+            f"{self.objects.uri(key)}: {info.size_bytes:,} bytes, this run made {entry.size_bytes:,}. Files of "
+            "versions are never overwritten: delete it, then clear upload_model."
+        )
 
     def wrong_files(self, manifest: Manifest) -> dict[str, str]:
         """Return file -> problem, for files that are missing or have another size. It lists, and reads no file."""

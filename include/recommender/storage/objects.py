@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -148,12 +148,36 @@ class ObjectStore:
             )
         return self._etag("write", key, answer)
 
-    def upload(self, path: Path, key: str, metadata: Mapping[str, str] | None = None) -> None:
-        """Write a file of any size with metadata, short ASCII texts. It is visible only when complete."""
+    def upload(
+        self, path: Path, key: str, metadata: Mapping[str, str] | None = None, *, create_only: bool = False
+    ) -> None:
+        """Write a file of any size with metadata, short ASCII texts. It is visible only when complete.
+
+        Raises PreconditionFailed when `create_only` and it exists.
+        """
         about = {"ContentType": content_type(key), "Metadata": dict(metadata or {})}
+        condition = self._if_new(key) if create_only else nullcontext()
         # KeyError: of a first answer that names no upload: no S3 service.
-        with self._named("write", key, KeyError), guarded(path, f"the upload to {self._shown(key)}"):
+        with self._named("write", key, KeyError), guarded(path, f"the upload to {self._shown(key)}"), condition:
             self.client.upload_file(str(path), self.bucket, self._full(key), ExtraArgs=about)
+
+    @contextmanager
+    def _if_new(self, key: str) -> Iterator[None]:
+        """Add If-None-Match to the request that makes an object visible: `upload_file` has no argument for it."""
+        full, events = self._full(key), self.client.meta.events
+
+        def condition(params: dict[str, Any], **_: Any) -> None:
+            if params.get("Key") == full and params.get("Bucket") == self.bucket:
+                params["IfNoneMatch"] = "*"
+
+        names = [f"provide-client-params.s3.{each}" for each in ("PutObject", "CompleteMultipartUpload")]
+        for name in names:
+            events.register(name, condition)
+        try:
+            yield
+        finally:
+            for name in names:
+                events.unregister(name, condition)
 
     def exists(self, key: str) -> bool:
         """Whether the object exists."""

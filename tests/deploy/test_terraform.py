@@ -1,14 +1,22 @@
 """deploy/aws, applied to a local AWS, planned again without differences, and destroyed."""
 
 import json
+from datetime import timedelta
 
+import boto3
 import pytest
+
+from include.orchestration.remote.jobs import RETRIES, Jobs
+from include.orchestration.remote.operator import ENTRY
+from include.orchestration.remote.place import Place
 
 from .policies import FOLDER, text
 from .terraform import REQUIRED, ROOT, local_aws, prepared
 
 pytestmark = pytest.mark.slow
 
+HOUR = timedelta(hours=1)
+STATUSES = {"SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"}
 ACCOUNT = "123456789012"
 IMAGE = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/recommender@sha256:{'0' * 64}"
 VARIABLES = {
@@ -137,7 +145,7 @@ def test_training_runs_the_image_as_the_task_would(resources):
     definition = resources["aws_batch_job_definition.training[0]"]
     container = json.loads(definition["container_properties"])
     assert container["image"] == IMAGE
-    assert container["command"] == ["python", "-m", "include.orchestration.job"]
+    assert container["command"] == list(ENTRY)
     assert (container["user"], container["readonlyRootFilesystem"]) == ("50000", True)
     assert container["jobRoleArn"] == resources["aws_iam_role.job[0]"]["arn"]
     environment = {row["name"]: row["value"] for row in container["environment"]}
@@ -147,13 +155,25 @@ def test_training_runs_the_image_as_the_task_would(resources):
     assert container["logConfiguration"]["options"]["awslogs-group"] == "/recommender/training"
     assert definition["timeout"][0]["attempt_duration_seconds"] == 43200
     (retry,) = definition["retry_strategy"]
-    assert retry["attempts"] == 3
+    assert retry["attempts"] == RETRIES["attempts"]
+    ours = [{name: value.casefold() for name, value in rule.items()} for rule in RETRIES["evaluateOnExit"]]
     first, second = retry["evaluate_on_exit"]
-    assert (first["action"].upper(), first["on_status_reason"]) == ("RETRY", "Host EC2*")
-    assert (second["action"].upper(), second["on_reason"]) == ("EXIT", "*")
+    assert ours == [
+        {"onStatusReason": first["on_status_reason"].casefold(), "action": first["action"].casefold()},
+        {"onReason": second["on_reason"].casefold(), "action": second["action"].casefold()},
+    ]
     assert definition["name"] == resources["aws_batch_job_queue.training[0]"]["name"] == "recommender"
     (compute,) = resources["aws_batch_compute_environment.training[0]"]["compute_resources"]
     assert (compute["type"], compute["min_vcpus"]) == ("SPOT", 0)
+
+
+def test_a_task_can_submit_follow_and_end_a_job_of_this_queue_and_definition(endpoint, resources):
+    session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    jobs = Jobs(session.client("batch", endpoint_url=endpoint))
+    place = Place.parse(resources["aws_batch_job_queue.training[0]"]["name"])
+    job_id = jobs.submit(place, "train_als-r1", [*ENTRY, "key", "0" * 64, "1"], {"RECOMMENDER_ROOT": "s3://b"}, HOUR)
+    assert jobs.describe(job_id).status in STATUSES
+    jobs.terminate(job_id, "no more")
 
 
 def test_roles_have_their_policies_and_no_others(resources):

@@ -129,8 +129,8 @@ def _translated(error: BaseException, call: str, where: str) -> RecommenderError
         return TransientError(f"{heard}; try again")
     if status in {401, 403} or "AccessDenied" in code:
         return ConfigError(
-            f"{heard}. The credentials of the Airflow connection need the right batch:{call}; deploy/aws/policies has "
-            "the policy."
+            f"{heard}. The credentials of the Airflow connection need the right batch:{call}; "
+            "deploy/aws/policies/submit.json has it."
         )
     return ConfigError(
         f"{heard}. RECOMMENDER_AWS_BATCH names a job queue and a job definition of the connection's account and "

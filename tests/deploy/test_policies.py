@@ -72,7 +72,7 @@ def unproven(monkeypatch):
     monkeypatch.setattr("include.recommender.registry.atomicity._proven", set())
 
 
-SMALL = {"factors": 8, "iterations": 2, "resamples": 10_000}
+SMALL = {"factors": 8, "iterations": 2}
 SEARCH = {**SMALL, "search": ["alpha"], "trials": 2, "splits": 2, "fit_prior": False, "min_coverage": 0}
 
 

@@ -38,13 +38,13 @@ def refused(name, recorder):
 
 @pytest.fixture
 def first_parts(monkeypatch):
-    """Uploads above 64 kB go in parts, as those above 8 MB do otherwise, so that few reviews are enough."""
+    """Uploads above 2 kB go in parts, as those above 8 MB do otherwise, so that few reviews are enough."""
     from boto3.s3 import transfer
 
     config = transfer.TransferConfig.__init__
 
     def small(self, *args, **kwargs):
-        config(self, *args, **{"multipart_threshold": 1 << 16, "multipart_chunksize": 5 << 20, **kwargs})
+        config(self, *args, **{"multipart_threshold": 2_000, "multipart_chunksize": 5 << 20, **kwargs})
 
     monkeypatch.setattr(transfer.TransferConfig, "__init__", small)
 

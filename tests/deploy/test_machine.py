@@ -269,3 +269,13 @@ def test_the_machine_needs_boto3_alone(module):
     code = f"import sys, deploy.{module}; print({{name.partition('.')[0] for name in sys.modules}})"
     process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"msgspec", "include", "airflow", "numpy", "pyarrow", "tenacity"} & eval(process.stdout)
+
+
+def test_the_overlay_of_compose_gets_its_variables():
+    overlay = ROOT / "deploy" / "compose" / "aws.yaml"
+    if not overlay.exists():
+        pytest.skip("NOT TESTED: deploy/compose/aws.yaml is not there")
+    wanted = set(re.findall(r"\$\{(\w+):?\?", overlay.read_text()))
+    block = re.search(r"settings = merge\(var\.settings, \{(.*?)\n  \}\)", (AWS / "machine.tf").read_text(), re.DOTALL)
+    assert wanted <= {*re.findall(r"^ +([A-Z_]+) += ", block[1], re.MULTILINE), *SECRETS}
+    assert '"docker-compose.yaml:deploy/compose/aws.yaml"' in block[1]

@@ -45,7 +45,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune up down serve registry compose-up compose-down lint test test-slow clean constraints locks
+.PHONY: help setup run tune up down serve registry compose-up compose-try compose-down lint test test-slow clean constraints locks
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -108,6 +108,9 @@ compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow, online AP
 	IMAGE_REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" docker compose up --build --detach --wait
 	@docker compose ps api-server api
 	@echo "Airflow: user admin, password: AIRFLOW_ADMIN_PASSWORD in .env. Online API: key API_KEY in .env"
+
+compose-try: ## Try the started stack: retrain, batch, online API, roles (docs/docker.md)
+	@$(PYTHON) -m deploy.compose.trial
 
 compose-down: ## Stop it; its data stays
 	docker compose down

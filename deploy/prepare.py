@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from deploy.stack import SAMPLES
 from include.orchestration.settings import Settings
@@ -21,8 +20,6 @@ from include.recommender.storage.faults import STORE_ERRORS, translate
 from include.recommender.storage.objects import ObjectStore
 from samples.generated import snapshot_dates, write_snapshots
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
 
 def wants_samples(environment: Mapping[str, str]) -> bool:
     """Whether an empty bucket gets the generated snapshots: RECOMMENDER_SAMPLES is 1 or not set. Raises ConfigError."""

@@ -29,8 +29,9 @@ COPY dags dags
 COPY plugins plugins
 COPY samples samples
 COPY deploy/__init__.py deploy/health.py deploy/login.py deploy/prepare.py deploy/stack.py deploy/
-# The code stays root's, so no task can change it; what is written lies in volumes that begin as these directories.
-RUN python -m compileall -q --invalidation-mode unchecked-hash . \
+# Whoever checked the code out with another umask gets the same image. The code stays root's, so no task can change it; what is written lies in volumes that begin as these directories.
+RUN chmod -R a+rX . \
+ && python -m compileall -q --invalidation-mode unchecked-hash . \
  && install --directory --owner 50000 --group 0 --mode 0750 /opt/airflow /opt/airflow/logs /var/cache/recommender
 
 ENV PATH=/opt/venv/bin:$PATH \

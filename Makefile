@@ -46,7 +46,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune up down serve registry bench compose-up compose-down lint test test-slow clean constraints
+.PHONY: help setup run tune up down serve registry bench compose-up compose-try compose-down lint test test-slow clean constraints locks
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,9 +73,18 @@ $(SCANNERS): requirements-tools.txt constraints-tools.txt | $(READY)
 
 constraints: ## Resolve the dependencies anew into constraints.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
-	  --upgrade -o constraints.txt requirements-local.txt requirements-build.txt
+	  --upgrade -o constraints.txt requirements-local.txt requirements-build.txt deploy/requirements.txt
+	$(MAKE) locks
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
 	  --upgrade -o constraints-tools.txt requirements-tools.txt
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+  --generate-hashes --only-binary :all: -c constraints.txt
+
+locks: ## Write the locks of the images, with hashes, from constraints.txt
+	$(LOCK) -o deploy/installer.lock requirements-build.txt
+	$(LOCK) -o deploy/requirements.lock deploy/requirements.txt
+	$(LOCK) -o deploy/api/requirements.lock deploy/api/requirements.txt
 
 run: $(READY) ## Retrain on the sample snapshots, or on your own files: make run REVIEWS=path/or/glob
 	@$(BIN)/python -m local.run --s3-port='$(S3_PORT)'
@@ -100,9 +109,12 @@ bench: $(READY) ## What each task of a run costs here: seconds, memory, and the 
 
 compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow, online API (docs/docker.md)
 	@$(PYTHON) -m deploy.make_env
-	docker compose up --build --detach --wait
+	IMAGE_REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" docker compose up --build --detach --wait
 	@docker compose ps api-server api
 	@echo "Airflow: user admin, password: AIRFLOW_ADMIN_PASSWORD in .env. Online API: key API_KEY in .env"
+
+compose-try: ## Try the started stack: retrain, batch, online API, roles (docs/docker.md)
+	@$(PYTHON) -m deploy.compose.trial
 
 compose-down: ## Stop it; its data stays
 	docker compose down

@@ -1,6 +1,7 @@
 """Write the secrets of the Docker stack: `python3 -m deploy.make_env` makes `.env` once, readable by its owner only.
 
-An existing file is never changed: the database and the object store already hold what it says.
+An existing file is changed by `--renew NAME` and `--forget-old` alone: the database and the object store already hold
+what it says (docs/recovery.md).
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ from .stack import API_PORT, FERNET_BYTES, OF_CONTAINERS, SETTINGS, SIGNING_BYTE
 
 TOKEN_BYTES = 32
 ROOT = Path(__file__).resolve().parents[1]
+FERNET = "AIRFLOW_FERNET_KEY"
 
 HEADER = f"""\
 # Secrets of docker-compose.yaml, made by deploy.make_env. Keep this file out of git and out of images.
 # Ports on this machine, if the defaults are taken: AIRFLOW_PORT={UI_PORT}, API_PORT={API_PORT}, OBJECT_STORE_PORT=9000
 # Memory of the container that trains, and of the online API: SCHEDULER_MEMORY=8g, API_MEMORY=1g
+# No samples in an empty bucket: RECOMMENDER_SAMPLES=0. On a machine in AWS, with the settings of docs/docker.md:
+# COMPOSE_FILE=docker-compose.yaml:deploy/compose/aws.yaml
 # Settings go in here too (docs/operations.md, docs/api.md): RECOMMENDER_SCHEDULE=@monthly; JSON between single quotes.
 """
 
@@ -116,11 +120,59 @@ def complaints(path: Path) -> list[str]:
     return found
 
 
+def renew(path: Path, name: str) -> None:
+    """Give one secret of the file a fresh value. Raises ValueError where the file does not hold it.
+
+    Airflow encrypts with the first key of a list, and decrypts with any of them. So the old Fernet key stays behind
+    the new one, until all was encrypted anew.
+    """
+    old = given(path).get(name)
+    if old is None:
+        raise ValueError(f"{path} has no {name}: add it, or move the file away to get a new one")
+    fresh = SECRETS[name]()
+    _set(path, name, f"{fresh},{old}" if name == FERNET else fresh)
+
+
+def forget_old(path: Path) -> None:
+    """Leave only the newest Fernet key. Raises ValueError where the file has none."""
+    keys = given(path).get(FERNET)
+    if keys is None:
+        raise ValueError(f"{path} has no {FERNET}")
+    _set(path, FERNET, keys.partition(",")[0])
+
+
+def _set(path: Path, name: str, value: str) -> None:
+    text = re.sub(rf"(?m)^((?:export )?{name}=).*$", rf"\g<1>{value}", path.read_text(encoding="utf-8"))
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def change(path: Path, name: str | None) -> int:
+    """Renew a secret, or forget the old Fernet key where none is named. Returns the exit status."""
+    try:
+        renew(path, name) if name else forget_old(path)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{path}: {f'{name} is new' if name else f'{FERNET} has one key'}; docs/recovery.md says what to do next")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Make the file, or check the one that is there. Returns the exit status."""
     parser = argparse.ArgumentParser(description="Make the secrets of the Docker stack, once.")
     parser.add_argument("path", nargs="?", type=Path, default=ROOT / ".env", help="the file (default: .env)")
-    path = parser.parse_args(arguments).path
+    parser.add_argument(
+        "--renew", choices=SECRETS, metavar="NAME", help=f"give one a fresh value: {', '.join(SECRETS)}"
+    )
+    parser.add_argument("--forget-old", action="store_true", help=f"leave only the newest key of {FERNET}")
+    options = parser.parse_args(arguments)
+    path = options.path
+    if options.renew or options.forget_old:
+        return change(path, options.renew)
     try:
         made, wrong = create(path), complaints(path)
     except OSError as error:

@@ -1,56 +1,55 @@
-"""What the Docker stack needs before Airflow starts: login, bucket, a store that is safe, samples in an empty bucket.
+"""What the Docker stack needs before Airflow starts: a bucket, a store that is safe, samples in an empty bucket.
 
-Runs in the service `init`, after the database was migrated. It may run any number of times: what is there is kept,
-but for the login, which follows AIRFLOW_ADMIN_PASSWORD.
+Runs in the service `init`, after the database was migrated. It may run any number of times: what is there is kept.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from deploy.stack import USER
+from deploy.stack import SAMPLES
 from include.orchestration.settings import Settings
 from include.recommender.errors import ConfigError, RecommenderError
+from include.recommender.parameters import shown_value
 from include.recommender.registry.channels import Channels
 from include.recommender.storage.faults import STORE_ERRORS, translate
 from include.recommender.storage.objects import ObjectStore
 from samples.generated import snapshot_dates, write_snapshots
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.client import S3Client
 
-PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
-ADMIN_PASSWORD = "AIRFLOW_ADMIN_PASSWORD"  # noqa: S105 the name of a variable
-
-
-def write_login(environment: Mapping[str, str]) -> Path:
-    """Write the file that the simple auth manager reads, with mode 600. Raises ConfigError."""
-    absent = [name for name in (PASSWORDS_FILE, ADMIN_PASSWORD) if not environment.get(name)]
-    if absent:
-        raise ConfigError(f"{', '.join(absent)} not set in the service init: make .env with python3 -m deploy.make_env")
-    path = Path(environment[PASSWORDS_FILE])
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump({USER: environment[ADMIN_PASSWORD]}, file)
-    return part.replace(path)
+def wants_samples(environment: Mapping[str, str]) -> bool:
+    """Whether an empty bucket gets the generated snapshots: RECOMMENDER_SAMPLES is 1 or not set. Raises ConfigError."""
+    given = environment.get(SAMPLES, "").strip()
+    if given not in {"", "0", "1"}:
+        raise ConfigError(f"{SAMPLES}={shown_value(given)}: expected 1 (samples in an empty bucket) or 0 (none)")
+    return given != "0"
 
 
-def ensure_bucket(client: S3Client, bucket: str) -> bool:
-    """Create the bucket. Returns False where it exists. Raises what `translate` makes of a refusal."""
+def ensure_bucket(place: ObjectStore, folder: str) -> bool:
+    """Create the bucket of a place. Returns False where it exists.
+
+    It lists a folder that the DAG's role may list: in AWS that role can neither list the buckets nor create one.
+
+    Raises
+    ------
+    RecommenderError
+        What `translate` makes of a refusal.
+    """
+    client, bucket = place.client, place.bucket
+    prefix = f"{place.prefix}/{folder}/" if place.prefix else f"{folder}/"
     try:
-        if any(found["Name"] == bucket for found in client.list_buckets()["Buckets"]):
-            return False
-        client.create_bucket(Bucket=bucket)
+        try:
+            client.list_objects_v2(Bucket=bucket, Prefix=prefix if folder else place.prefix, MaxKeys=1)
+        except client.exceptions.NoSuchBucket:
+            client.create_bucket(Bucket=bucket)
+            return True
     except STORE_ERRORS as error:
         raise translate(error, "create", f"s3://{bucket}", client.meta.endpoint_url) from error
-    return True
+    return False
 
 
 def load_samples(snapshots: ObjectStore) -> int:
@@ -69,16 +68,14 @@ def load_samples(snapshots: ObjectStore) -> int:
 
 def prepare(environment: Mapping[str, str]) -> None:
     """Do all of it, and say what was done. Raises RecommenderError."""
-    settings = Settings.from_environment(environment)
+    settings, samples = Settings.from_environment(environment), wants_samples(environment)
     workspace = settings.workspace()
-    write_login(environment)
-    print(f"login: user {USER}, password: {ADMIN_PASSWORD} in .env")
-    for bucket in sorted({workspace.root.bucket, workspace.snapshots.bucket}):
-        made = ensure_bucket(workspace.root.client, bucket)
-        print(f"bucket {bucket}: {'created' if made else 'kept'}")
+    for place, folder in ((workspace.root, "channels"), (workspace.snapshots, "")):
+        made = ensure_bucket(place, folder)
+        print(f"bucket {place.bucket}: {'created' if made else 'kept'}")
     Channels(workspace.root).probe()
     print(f"{settings.root}: of writers that race for one key, one wins")
-    n_files = load_samples(workspace.snapshots)
+    n_files = load_samples(workspace.snapshots) if samples else 0
     print(f"{settings.snapshots}: {f'{n_files} generated sample files loaded' if n_files else 'kept as it is'}")
 
 

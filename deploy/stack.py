@@ -34,7 +34,9 @@ API_SETTINGS = (
     *("RECOMMENDER_API_QUEUE", "RECOMMENDER_API_TIMEOUT_S", "RECOMMENDER_API_CACHE", "RECOMMENDER_API_BODY_BYTES"),
     *("RECOMMENDER_API_LOG_LISTS", "RECOMMENDER_API_WORKERS"),
 )
-SETTINGS = (*AIRFLOW_SETTINGS, *API_SETTINGS)
+# Read by deploy/prepare.py alone: 0 leaves the samples out.
+SAMPLES = "RECOMMENDER_SAMPLES"
+SETTINGS = (*AIRFLOW_SETTINGS, *API_SETTINGS, SAMPLES)
 # What docker-compose.yaml sets itself: a volume, and the file of keys in another one.
 OF_CONTAINERS = frozenset({"RECOMMENDER_CACHE", "RECOMMENDER_API_KEYS_FILE", "RECOMMENDER_API_OPEN"})
 
@@ -116,12 +118,10 @@ class Server:
     """An Airflow with an API server.
 
     ui, api : its address for people, and for the other parts
-    passwords : the file of logins
     """
 
     ui: str
     api: str
-    passwords: PurePath
     parallelism: int
 
     def environment(self) -> dict[str, str]:
@@ -130,8 +130,6 @@ class Server:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__PARALLELISM": str(self.parallelism),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.api}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.passwords),
             "AIRFLOW__API__BASE_URL": self.ui,
             "RECOMMENDER_TRAINING_POOL": POOL,
         }

@@ -46,7 +46,9 @@ def serving_environment(home: Home, port: int) -> dict[str, str]:
     """What the parts of `make up` need besides: where they listen, and who may log in."""
     address = f"http://{HOST}:{port}"
     password(home)
-    return stack.Server(address, address, _passwords(home), parallelism=4).environment() | {
+    return stack.Server(address, address, parallelism=4).environment() | {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{stack.USER}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(home)),
         "AIRFLOW__API__HOST": HOST,
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",

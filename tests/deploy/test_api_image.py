@@ -216,9 +216,8 @@ def test_the_image_is_built_in_stages_from_wheels_on_the_base_of_the_other_image
     assert re.findall(r"^FROM (.*)$", TEXT, re.MULTILINE) == ["${PYTHON_IMAGE} AS dependencies", "${PYTHON_IMAGE}"]
     base = re.compile(r"^ARG PYTHON_IMAGE=(\S+)$", re.MULTILINE)
     assert base.findall(TEXT) == base.findall((ROOT / "Dockerfile").read_text())
-    assert re.search(
-        r"uv pip install .*--only-binary :all:(.|\\\n)*-r deploy/api/requirements.txt -c constraints.txt", TEXT
-    )
+    assert re.search(r"uv pip install .*--require-hashes --only-binary :all: -r requirements.lock", TEXT)
+    assert re.search(r"^COPY .*deploy/api/requirements.lock \./$", TEXT, re.MULTILINE)
     assert "apt-get" not in TEXT
 
 

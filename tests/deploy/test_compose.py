@@ -6,26 +6,30 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.make_env import SECRETS
-from deploy.stack import OF_CONTAINERS
+from deploy.stack import OF_CONTAINERS, SAMPLES
 from include.recommender.api.settings import PREFIX, Settings
 from include.recommender.parameters import parameters_of
 from include.recommender.parameters.of_api import ApiConfig
 
 ROOT = Path(__file__).parents[2]
+AWS = "deploy/compose/aws.yaml"
 TEXT = (ROOT / "docker-compose.yaml").read_text()
 COMPOSE = yaml.safe_load(TEXT)
 SERVICES = COMPOSE["services"]
 AIRFLOW = {"init", "api-server", "scheduler", "dag-processor", "triggerer"}
 API = {"api-keys", "api"}
 ONE_SHOT = {"init", "api-keys"}
+COPIED = re.compile(r"^COPY (?!--from)(.*) \S+$", re.MULTILINE)
 VARIABLE = re.compile(r"\$\{(\w+)(:\?|:-)?([^}]*)\}")
 OWN_VARIABLES = {"AIRFLOW_PORT", "API_PORT", "OBJECT_STORE_PORT", "SCHEDULER_MEMORY", "API_MEMORY"}
+OWN_VARIABLES |= {"IMAGE_REVISION", SAMPLES}
 
 
 def settings_that_are_read():
@@ -64,7 +68,7 @@ def test_the_lint_step_accepts_the_file():
 
 def test_the_lint_step_refuses_what_compose_does_not_know(tmp_path):
     (tmp_path / "deploy").mkdir()
-    for name in ("check_compose.sh", "make_env.py", "stack.py"):
+    for name in ("__init__.py", "check_compose.sh", "make_env.py", "stack.py"):
         shutil.copy(ROOT / "deploy" / name, tmp_path / "deploy" / name)
     (tmp_path / "docker-compose.yaml").write_text(TEXT.replace("healthcheck:", "healthchek:", 1))
     done = check(tmp_path)
@@ -148,12 +152,14 @@ def test_only_the_database_has_capabilities_to_become_its_own_user():
 
 
 def test_one_service_builds_the_image_that_all_of_airflow_runs():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    labels = {"VERSION": version, "REVISION": "${IMAGE_REVISION:-unknown}"}
     assert {name: service["build"] for name, service in SERVICES.items() if "build" in service} == {
-        "init": ".",
-        "api-keys": {"context": ".", "dockerfile": "deploy/api/Dockerfile"},
+        "init": {"context": ".", "args": labels},
+        "api-keys": {"context": ".", "dockerfile": "deploy/api/Dockerfile", "args": labels},
     }
-    assert {SERVICES[name]["image"] for name in AIRFLOW} == {"recommender-airflow:0.1.0"}
-    assert {SERVICES[name]["image"] for name in API} == {"recommender-api:0.1.0"}
+    assert {SERVICES[name]["image"] for name in AIRFLOW} == {f"recommender-airflow:{version}"}
+    assert {SERVICES[name]["image"] for name in API} == {f"recommender-api:{version}"}
     assert all(SERVICES[name]["pull_policy"] == "never" for name in (AIRFLOW | API) - ONE_SHOT)
 
 
@@ -216,7 +222,8 @@ def test_code_is_in_the_image_and_only_named_volumes_are_mounted():
 def test_airflow_services_share_one_configuration():
     shared = environment("scheduler")
     assert all(environment(name) == shared for name in AIRFLOW - ONE_SHOT)
-    assert environment("init") == shared | {"AIRFLOW_ADMIN_PASSWORD": "AIRFLOW_ADMIN_PASSWORD"}
+    assert environment("init") == shared | {"AIRFLOW_ADMIN_PASSWORD": "AIRFLOW_ADMIN_PASSWORD", SAMPLES: ""}
+    assert shared["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".FabAuthManager")
     assert shared["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert shared["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://api-server:8080/execution/"
     assert shared["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith("postgresql+psycopg2://")
@@ -241,36 +248,97 @@ def test_the_training_pool_is_made_with_one_slot_and_used():
     assert environment("scheduler")["RECOMMENDER_TRAINING_POOL"] == "recommender_training"
 
 
-def test_the_image_gets_only_what_it_is_made_of():
+def test_the_images_get_only_what_they_are_made_of():
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
     assert rules[0] == "*"
     allowed = {rule[1:] for rule in rules if rule.startswith("!")}
-    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    sources = [source for line in copied for source in line.split()]
+    texts = [(ROOT / name).read_text() for name in ("Dockerfile", "deploy/api/Dockerfile")]
+    sources = [source for text in texts for line in COPIED.findall(text) for source in line.split()]
     assert all((ROOT / source).exists() for source in sources)
     assert {source.split("/")[0] for source in sources} == allowed
+    refused = [rule for rule in rules[1:] if not rule.startswith("!")]
+    assert not any(source.startswith(rule) for source in sources for rule in refused)
+    assert "**/.*" in refused
+
+
+def client(*files):
+    """The command `docker compose` for these files. Skips where it is not installed."""
+    try:
+        subprocess.run(["docker", "compose", "version"], capture_output=True, check=True)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("NOT CHECKED: no docker compose on this machine")
+    return ["docker", "compose", *(word for file in files for word in ("--file", str(ROOT / file)))]
+
+
+def clean():
+    """This environment without what the file reads."""
+    read = {*SECRETS, "AWS_DEFAULT_REGION", "AWS_LOG_GROUP", "COMPOSE_FILE"}
+    return {
+        name: value for name, value in os.environ.items() if name not in read and not name.startswith("RECOMMENDER_")
+    }
+
+
+def config(command, text, folder, **options):
+    """What compose makes of the files with an `.env` of this text."""
+    (folder / ".env").write_text(text)
+    words = [*command, "--env-file", str(folder / ".env"), "config", "--format", "json"]
+    return subprocess.run(words, capture_output=True, text=True, env=clean(), **options)
 
 
 def test_compose_resolves_the_file_where_a_client_is_installed(tmp_path):
-    client = ["docker", "compose", "--file", str(ROOT / "docker-compose.yaml"), "--env-file", str(tmp_path / ".env")]
-    try:
-        subprocess.run([*client[:2], "version"], capture_output=True, check=True)
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        pytest.skip("no docker compose on this machine")
-    clean = {
-        key: value for key, value in os.environ.items() if key not in SECRETS and not key.startswith("RECOMMENDER_")
-    }
-    (tmp_path / ".env").touch()
-    refused = subprocess.run([*client, "config", "--quiet"], capture_output=True, text=True, env=clean, check=False)
+    command = client("docker-compose.yaml")
+    refused = config(command, "", tmp_path, check=False)
     assert refused.returncode != 0
     assert "run python3 -m deploy.make_env" in refused.stderr
     notifiers = '[{"class": "a.b.C", "kwargs": {"text": "{{ alert.subject }}"}}]'
     settings = f"RECOMMENDER_SCHEDULE=@monthly\nRECOMMENDER_NOTIFIERS='{notifiers}'\n"
-    (tmp_path / ".env").write_text("".join(f"{name}=x\n" for name in SECRETS) + settings)
-    done = subprocess.run(
-        [*client, "config", "--format", "json"], check=True, env=clean, capture_output=True, text=True
-    )
+    done = config(command, "".join(f"{name}=x\n" for name in SECRETS) + settings, tmp_path, check=True)
     for name in AIRFLOW:
         given = json.loads(done.stdout)["services"][name]["environment"]
         assert (given["RECOMMENDER_SCHEDULE"], given["RECOMMENDER_NOTIFIERS"]) == ("@monthly", notifiers)
+
+
+SECRET_LINES = "".join(f"{name}=x\n" for name in SECRETS)
+ON_AWS = {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_LOG_GROUP": "/shop", "RECOMMENDER_ROOT": "s3://bucket/shop"}
+
+
+def on_aws(folder, **settings):
+    lines = "".join(f"{name}={value}\n" for name, value in settings.items())
+    done = config(client("docker-compose.yaml", AWS), SECRET_LINES + lines, folder, check=False)
+    return done.stderr if done.returncode else json.loads(done.stdout)
+
+
+def test_a_machine_in_aws_uses_its_role_and_a_bucket_of_s3(tmp_path):
+    found = on_aws(tmp_path, **ON_AWS)
+    assert set(found["services"]) == set(SERVICES) - {"object-store"}
+    assert set(found["volumes"]) == set(COMPOSE["volumes"]) - {"objects"}
+    for name in AIRFLOW | {"api"}:
+        given = found["services"][name]["environment"]
+        assert {key: given[key] for key in given if key.startswith("AWS_")} == {
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_EC2_METADATA_DISABLED": "false",
+        }
+        assert given["RECOMMENDER_ROOT"] == "s3://bucket/shop"
+        assert "x" not in {value for key, value in given.items() if key.startswith(("AWS", "OBJECT"))}
+    connection = json.loads(found["services"]["scheduler"]["environment"]["AIRFLOW_CONN_AWS_DEFAULT"])
+    assert connection == {"conn_type": "aws", "extra": {"region_name": "eu-west-1"}}
+    assert found["services"]["init"]["environment"][SAMPLES] == "0"
+    assert set(found["services"]["init"]["depends_on"]) == {"postgres"}
+    assert set(found["services"]["api"]["depends_on"]) == {"api-keys"}
+
+
+def test_a_machine_in_aws_differs_in_nothing_else(tmp_path):
+    lines = SECRET_LINES + "".join(f"{name}={value}\n" for name, value in ON_AWS.items())
+    plain = json.loads(config(client("docker-compose.yaml"), lines, tmp_path, check=True).stdout)["services"]
+    for name, service in on_aws(tmp_path, **ON_AWS)["services"].items():
+        assert service["logging"]["driver"] == "awslogs"
+        assert service["logging"]["options"]["awslogs-group"] == "/shop"
+        changed = {key for key in service.keys() | plain[name].keys() if service.get(key) != plain[name].get(key)}
+        assert changed <= {"logging", "environment", "depends_on"}
+
+
+@pytest.mark.parametrize("name", ON_AWS)
+def test_a_machine_in_aws_needs_its_settings(name, tmp_path):
+    refused = on_aws(tmp_path, **{key: value for key, value in ON_AWS.items() if key != name})
+    assert name in refused

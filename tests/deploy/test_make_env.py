@@ -118,3 +118,41 @@ def test_settings_may_stand_beside_the_secrets_and_a_misspelt_one_is_named(tmp_p
         file.write("RECOMMENDER_SHEDULE=@daily\nexport RECOMMENDER_CACHE=/tmp\n")
     assert main([str(path)]) == 1
     assert "RECOMMENDER_SHEDULE, RECOMMENDER_CACHE reaches no container" in capsys.readouterr().err
+
+
+def test_one_secret_is_renewed_and_the_rest_of_the_file_stays(tmp_path, capsys):
+    path = tmp_path / ".env"
+    create(path)
+    with path.open("a") as file:
+        file.write("RECOMMENDER_SCHEDULE=@monthly\n")
+    before = path.read_text()
+    assert main([str(path), "--renew", "API_KEY"]) == 0
+    after = path.read_text()
+    assert values(path)["API_KEY"] not in before
+    assert values(path)["API_KEY"] not in capsys.readouterr().out
+    assert [line for line in after.splitlines() if not line.startswith("API_KEY=")] == [
+        line for line in before.splitlines() if not line.startswith("API_KEY=")
+    ]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_old_fernet_key_is_kept_until_it_is_forgotten(tmp_path):
+    path = tmp_path / ".env"
+    create(path)
+    old = values(path)["AIRFLOW_FERNET_KEY"]
+    assert main([str(path), "--renew", "AIRFLOW_FERNET_KEY"]) == 0
+    new, kept = values(path)["AIRFLOW_FERNET_KEY"].split(",")
+    assert kept == old != new
+    assert main([str(path)]) == 0
+    assert main([str(path), "--forget-old"]) == 0
+    assert values(path)["AIRFLOW_FERNET_KEY"] == new
+
+
+def test_what_a_file_does_not_hold_is_not_renewed(tmp_path, capsys):
+    path = tmp_path / ".env"
+    path.write_text("A=1\n")
+    assert main([str(path), "--renew", "API_KEY"]) == 1
+    assert main([str(path), "--forget-old"]) == 1
+    assert main([str(tmp_path / "none"), "--renew", "API_KEY"]) == 1
+    assert path.read_text() == "A=1\n"
+    assert "has no API_KEY" in capsys.readouterr().err

@@ -1,8 +1,6 @@
-"""What the service `init` prepares: login, bucket, samples; and that it may run again."""
+"""What the service `init` prepares: bucket, samples; and that it may run again."""
 
-import json
 import os
-import stat
 
 import pytest
 
@@ -12,8 +10,6 @@ from include.recommender.registry.channels import Channels
 from include.recommender.storage.objects import ObjectStore
 from samples.generated import snapshot_dates
 
-LOGIN = "login.json"
-
 
 @pytest.fixture
 def environment(deployment, tmp_path):
@@ -21,8 +17,6 @@ def environment(deployment, tmp_path):
     return {
         "RECOMMENDER_ROOT": "s3://brand-new/shop",
         "RECOMMENDER_CACHE": str(tmp_path / "cache"),
-        prepare.PASSWORDS_FILE: str(tmp_path / LOGIN),
-        prepare.ADMIN_PASSWORD: "first",
     }
 
 
@@ -30,19 +24,23 @@ def listing(s3):
     return {row["Key"]: row["ETag"] for row in s3.list_objects_v2(Bucket="brand-new").get("Contents", [])}
 
 
-def test_prepares_once_and_may_run_again(environment, s3, tmp_path, capsys):
+def test_prepares_once_and_may_run_again(environment, s3, capsys):
     prepare.prepare(environment)
     first = listing(s3)
     assert len(first) == len(snapshot_dates())
     assert all(key.startswith("shop/snapshots/2") for key in first)
-    assert "first" not in capsys.readouterr().out
+    assert "bucket brand-new: created" in capsys.readouterr().out
 
-    prepare.prepare(environment | {prepare.ADMIN_PASSWORD: "second"})
+    prepare.prepare(environment)
     assert listing(s3) == first
     assert "kept as it is" in capsys.readouterr().out
-    path = tmp_path / LOGIN
-    assert json.loads(path.read_text()) == {"admin": "second"}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_no_samples_where_the_setting_says_so(environment, s3):
+    prepare.prepare(environment | {prepare.SAMPLES: "0"})
+    assert listing(s3) == {}
+    with pytest.raises(ConfigError, match="RECOMMENDER_SAMPLES='no': expected 1"):
+        prepare.prepare(environment | {prepare.SAMPLES: "no"})
 
 
 @pytest.mark.slow
@@ -61,20 +59,22 @@ def test_no_samples_beside_somebodys_own_snapshots(workspace, s3):
     assert workspace.snapshots.folders() == ["2018-10-02"]
 
 
-def test_a_missing_password_is_named(environment):
-    del environment[prepare.ADMIN_PASSWORD]
-    with pytest.raises(ConfigError, match=r"AIRFLOW_ADMIN_PASSWORD.*make_env"):
-        prepare.prepare(environment)
-
-
 def test_a_refusal_of_the_store_names_the_bucket(s3):
     with pytest.raises(RecommenderError, match=r"s3://ab: .*InvalidBucketName"):
-        prepare.ensure_bucket(s3, "ab")
+        prepare.ensure_bucket(ObjectStore(s3, "ab"), "channels")
 
 
 def test_an_existing_bucket_is_kept(s3):
-    assert prepare.ensure_bucket(s3, "another") is True
-    assert prepare.ensure_bucket(s3, "another") is False
+    assert prepare.ensure_bucket(ObjectStore(s3, "another"), "channels") is True
+    assert prepare.ensure_bucket(ObjectStore(s3, "another", "shop"), "") is False
+
+
+def test_a_role_that_may_only_list_its_prefixes_is_enough_where_the_bucket_is_there(s3):
+    asked = []
+    s3.create_bucket(Bucket="narrow")
+    s3.meta.events.register("before-parameter-build.s3", lambda params, model, **_: asked.append((model.name, params)))
+    assert prepare.ensure_bucket(ObjectStore(s3, "narrow", "shop"), "channels") is False
+    assert [(name, params["Prefix"]) for name, params in asked] == [("ListObjectsV2", "shop/channels/")]
 
 
 def test_the_store_of_the_samples_is_below_the_root(environment, s3):

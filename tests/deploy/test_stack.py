@@ -26,7 +26,6 @@ CONTAINERS = stack.Airflow(
 SERVER = stack.Server(
     ui=f"http://localhost:{stack.UI_PORT}",
     api=f"http://api-server:{stack.UI_PORT}",
-    passwords=INSIDE / "login" / "passwords.json",
     parallelism=8,
 )
 
@@ -48,7 +47,7 @@ def test_every_container_of_airflow_has_the_environment_of_the_description():
     described = CONTAINERS.environment() | SERVER.environment() | STORE.boto3()
     assert plain(written) | plain(described) == plain(written)
     other = written.keys() - described.keys() - {*stack.AIRFLOW_SETTINGS}
-    assert other == {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED"}
+    assert other == {"PATH", "PYTHONPATH", "PYTHONUNBUFFERED", "AIRFLOW__CORE__AUTH_MANAGER"}
     assert all(written[name] == "" for name in {*stack.AIRFLOW_SETTINGS} - described.keys())
 
 
@@ -95,6 +94,7 @@ def test_the_settings_are_those_that_the_code_reads_and_the_file_passes_on():
     assert {*stack.API_SETTINGS} == settings_of_the_api()
     passed = {name for name, _, _ in VARIABLE.findall((ROOT / "docker-compose.yaml").read_text())}
     assert {name for name in passed if name.startswith("RECOMMENDER_")} == {*stack.SETTINGS} - stack.OF_CONTAINERS
+    assert {*stack.SETTINGS} == {*stack.AIRFLOW_SETTINGS, *stack.API_SETTINGS, stack.SAMPLES}
 
 
 def test_generated_secrets_have_the_sizes_of_the_description():

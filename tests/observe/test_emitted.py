@@ -21,8 +21,13 @@ from .files import MAPPINGS, QUERIES
 RUN = """
 import sys
 from datetime import UTC, datetime
+from airflow.configuration import conf
 from airflow.dag_processing.dagbag import DagBag
+from airflow.observability import stats
+from airflow.observability.metrics.stats_utils import get_stats_factory
 
+# As the scheduler does, whose part `dag.test` plays here.
+stats.initialize(factory=get_stats_factory(), export_legacy_names=conf.getboolean("metrics", "legacy_names_on"))
 dag = DagBag(dag_folder=sys.argv[1]).dags["recommender_retrain"]
 print(dag.test(logical_date=datetime(2018, 9, 1, int(sys.argv[2]), tzinfo=UTC)).state)
 """
@@ -87,8 +92,9 @@ def sent(deployment, s3, tmp_path):
     put_snapshot(s3, "2018-08-27", worlds.packed(worlds.reviews()))
     assert run("-c", RUN, str(ROOT / "dags"), "12").endswith("success\n")
     run("-m", "airflow", "dag-processor", "--num-runs", "1")
-    run("-m", "airflow", "scheduler", "--num-runs", "30")
-    with subprocess.Popen([sys.executable, "-m", "airflow", "triggerer"], env=environment, cwd=ROOT) as triggerer:
+    run("-m", "airflow", "scheduler", "--skip-serve-logs", "--num-runs", "30")
+    command = [sys.executable, "-m", "airflow", "triggerer", "--skip-serve-logs"]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) as triggerer:
         wait(lambda: "airflow.triggerer_heartbeat" in listener.kinds)
         triggerer.send_signal(signal.SIGTERM)
     yield listener

@@ -101,7 +101,7 @@ def sent(deployment, s3, tmp_path):
     listener.socket.close()
 
 
-def wait(done, most_s=90):
+def wait(done, most_s=300):
     end = time.monotonic() + most_s
     while not done() and time.monotonic() < end:
         time.sleep(0.2)

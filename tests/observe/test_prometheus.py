@@ -97,7 +97,7 @@ def ask(url, **parameters):
         return json.load(answer)["data"]
 
 
-def wait(done, most_s=120):
+def wait(done, most_s=300):
     end = time.monotonic() + most_s
     while time.monotonic() < end:
         try:

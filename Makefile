@@ -46,7 +46,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune up down serve registry bench compose-up compose-try compose-down lint test test-slow clean constraints locks
+.PHONY: help setup run tune up down serve registry bench compose-up compose-try compose-down lint audit sbom test test-slow clean constraints locks
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,17 +119,29 @@ compose-try: ## Try the started stack: retrain, batch, online API, roles (docs/d
 compose-down: ## Stop it; its data stays
 	docker compose down
 
-lint: $(READY) $(SCANNERS) ## ruff (with AIR3), mypy --strict, import contracts, declared dependencies, the compose file, Terraform
+lint: $(READY) $(SCANNERS) ## Style, types, imports, dependencies, compose, Terraform, workflow, licences, vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/deptry --config deptry.toml --requirements-files deploy/requirements.txt include dags plugins samples deploy
+	$(BIN)/deptry --config deptry.toml --requirements-files deploy/requirements.txt --extend-exclude deploy/supply include dags plugins samples deploy
 	$(BIN)/deptry --config deptry.toml --requirements-files deploy/api/requirements.txt --per-rule-ignores 'DEP002=httptools|uvloop,DEP003=implicit' \
 	  $(addprefix include/recommender/,api data models parameters registry serving storage)
 	$(BIN)/deptry --config deptry.toml --requirements-files requirements-local.txt .
 	deploy/check_compose.sh $(BIN)
 	deploy/aws/check.sh $(TOOLS)/bin $(BIN)
+	$(TOOLS)/bin/hadolint Dockerfile deploy/api/Dockerfile
+	$(TOOLS)/bin/zizmor --offline --pedantic --quiet .github
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/python -m deploy.supply.licences
+	$(BIN)/python -m deploy.supply.audit
+
+audit: $(READY) $(SCANNERS) ## Known vulnerabilities of the locked packages; needs the network, and fails without it (docs/supply-chain.md)
+	$(BIN)/python -m deploy.supply.audit --required
+
+sbom: $(READY) $(SCANNERS) ## A bill of materials of each image, in dist/
+	$(BIN)/python -m deploy.supply.sbom
 
 test: $(READY) ## The quick tests, three at a time: they wait as much as they compute
 	$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --durations=15

@@ -1,4 +1,4 @@
-"""Reports in Airflow's UI, and a check of the training pool when a run begins.
+"""Reports in Airflow's UI, a check of the training pool when a run begins, and a metric when it ends.
 
 Every process of Airflow imports this file, tasks too, so imports are lazy.
 """
@@ -39,6 +39,24 @@ class Pools:
         check_pools(dag_run)
 
 
+class Ends:
+    """Listens in the scheduler."""
+
+    @hookimpl
+    def on_dag_run_success(self, dag_run: Any, msg: str) -> None:
+        """Say when a run succeeded."""
+        from include.orchestration.metrics import run_ended
+
+        run_ended(dag_run.dag_id, "success")
+
+    @hookimpl
+    def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:
+        """Say when a run failed."""
+        from include.orchestration.metrics import run_ended
+
+        run_ended(dag_run.dag_id, "failed")
+
+
 class RecommenderPlugin(AirflowPlugin):
     """The plugin that Airflow loads."""
 
@@ -52,4 +70,4 @@ class RecommenderPlugin(AirflowPlugin):
             "url_route": "recommender_report",
         }
     ]
-    listeners = [Pools()]
+    listeners = [Pools(), Ends()]

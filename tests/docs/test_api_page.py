@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from prometheus_client import Metric
 
 from include.recommender.api.app import create
@@ -70,16 +69,8 @@ def _scraped(family: Metric):
 
 
 def test_the_table_of_metrics_is_complete():
-    table = TEXT.split("## Metrics and alerts")[1].split("These alerts matter")[0]
+    table = TEXT.split("## Metrics and alerts")[1].split("## Access log")[0]
     assert set(re.findall(r"`(recommender_\w+)`", table)) == families()
-
-
-def test_alerts_are_rules_on_metrics_that_exist():
-    (block,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
-    rules = yaml.safe_load(block)["groups"][0]["rules"]
-    named = [name for rule in rules for name in re.findall(r"recommender_\w+", rule["expr"])]
-    assert len(named) >= len(rules) > 4
-    assert {re.sub("_(bucket|count|sum)$", "", name) for name in named} <= families()
 
 
 @pytest.fixture(scope="module")

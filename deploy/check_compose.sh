@@ -15,7 +15,7 @@ fi
 scratch="$(mktemp -d)"
 trap 'rm -rf "$scratch"' EXIT
 "$tools/python" -m deploy.make_env "$scratch/env" >/dev/null
-printf '%s\n' AWS_DEFAULT_REGION=eu-west-1 AWS_LOG_GROUP=recommender RECOMMENDER_ROOT=s3://bucket/shop >>"$scratch/env"
+printf '%s\n' GRAFANA_PASSWORD=none AWS_DEFAULT_REGION=eu-west-1 AWS_LOG_GROUP=recommender RECOMMENDER_ROOT=s3://bucket/shop >>"$scratch/env"
 docker compose --file docker-compose.yaml --env-file "$scratch/env" config --quiet
 echo "docker compose reads docker-compose.yaml without complaint"
 for overlay in "${overlays[@]}"; do

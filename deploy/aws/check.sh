@@ -18,6 +18,9 @@ else
   terraform fmt -check -diff deploy/aws 2>&1
   mkdir "$scratch/aws"
   cp -R deploy/aws/*.tf deploy/aws/*.json deploy/aws/*.tftpl deploy/aws/policies "$scratch/aws"
+  if "$python" -m deploy.aws_provider >"$scratch/terraformrc"; then
+    export TF_CLI_CONFIG_FILE="$scratch/terraformrc"
+  fi
   if CHECKPOINT_DISABLE=1 terraform -chdir="$scratch/aws" init -backend=false -input=false -no-color >"$scratch/init" 2>&1; then
     terraform -chdir="$scratch/aws" validate -no-color
   else

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.aws_provider import cli_configuration, configured
+
 ROOT = Path(__file__).parents[2]
 AMI = "ami-12c6146b"  # one of those that moto has
 OVERRIDE = 'provider "aws" {\n  s3_use_path_style = true\n  max_retries       = 2\n}\n'
@@ -65,6 +67,9 @@ def prepared(directory, endpoint):
     (directory / "override.tf").write_text(OVERRIDE)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
     aws = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    if not configured() and (text := cli_configuration()):
+        aws["TF_CLI_CONFIG_FILE"] = str(directory / "terraformrc")
+        (directory / "terraformrc").write_text(text)
     terraform = Terraform(directory, {**kept, **aws, "AWS_EC2_METADATA_DISABLED": "true", "CHECKPOINT_DISABLE": "1"})
     process = terraform.run("init", "-input=false", "-no-color")
     if process.returncode != 0:

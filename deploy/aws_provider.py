@@ -28,8 +28,8 @@ provider_installation {{
 
 def configured(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether Terraform has a CLI configuration of somebody's, which is then not touched."""
-    home = Path(environment.get("HOME") or "/nonexistent")
-    return bool(environment.get("TF_CLI_CONFIG_FILE")) or (home / ".terraformrc").exists()
+    usual = Path(environment.get("HOME") or "/nonexistent") / ".terraformrc"
+    return Path(environment.get("TF_CLI_CONFIG_FILE") or usual).is_file()
 
 
 def mirror(places: Iterable[Path] = PLACES) -> Path | None:

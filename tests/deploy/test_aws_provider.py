@@ -15,6 +15,9 @@ def test_a_mirror_right_in_a_place_or_in_a_folder_of_it_is_found(tmp_path):
 
 def test_a_configuration_of_somebodys_is_not_touched(tmp_path):
     assert not configured({"HOME": str(tmp_path)})
-    assert configured({"HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": "/x"})
     (tmp_path / ".terraformrc").write_text("")
     assert configured({"HOME": str(tmp_path)})
+    named = tmp_path / "mine"
+    assert not configured({"HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(named)})  # Terraform would stop there
+    named.write_text("")
+    assert configured({"HOME": "", "TF_CLI_CONFIG_FILE": str(named)})

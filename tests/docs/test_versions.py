@@ -16,8 +16,8 @@ PINS = dict(
     re.findall(r"^([a-z0-9-]+)==([^ ;\n]+)(?: ;.*)?$", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)
 )
 AIRFLOW = PINS["apache-airflow"]
-BASES = set(re.findall(r"^ARG \w+_IMAGE=(\S+)", DOCKERFILE, re.M))
-IMAGES = {service["image"] for service in SERVICES.values()} | BASES
+BASES = re.findall(r"^ARG \w+_IMAGE=(\S+)", DOCKERFILE, re.M)
+IMAGES = {service["image"] for service in SERVICES.values()} | set(BASES)
 
 
 def python_range():

@@ -1,6 +1,6 @@
 """Back the metadata database up: `python3 -m deploy.backup` dumps it to RECOMMENDER_ROOT/backups/, each day by a timer.
 
-`--fetch FILE` downloads the newest dump, to restore it (docs/aws.md). The bucket's lifecycle removes old ones. It needs
+`--fetch FILE` downloads a dump, to restore it (docs/aws.md). The bucket's lifecycle removes old ones. It needs
 boto3 alone, and the running containers.
 """
 
@@ -46,28 +46,48 @@ def back_up(root: Root, command: Sequence[str], now: datetime) -> str:
     return f"s3://{root.bucket}/{key} ({size_bytes:,} bytes)"
 
 
-def fetch(root: Root, path: Path) -> str:
-    """Download the newest dump; return its URI. Raises LookupError where there is none."""
+def listing(root: Root) -> str:
+    """All dumps, the newest first: name and size. Raises LookupError where there is none."""
     rows = root.newest_first("backups/", ".dump")
     if not rows:
         raise LookupError(f"s3://{root.bucket}/{root.prefix}backups/: there is no backup")
-    root.s3.download_file(root.bucket, rows[0]["Key"], str(path))
-    return f"s3://{root.bucket}/{rows[0]['Key']} -> {path}"
+    return "\n".join(f"{row['Key'].rpartition('/')[2]}  {row['Size']:,} bytes" for row in rows)
+
+
+def fetch(root: Root, path: Path, name: str | None) -> str:
+    """Download a dump, the newest where none is named; return its URI. Raises LookupError where there is none."""
+    known = [line.split()[0] for line in listing(root).splitlines()]
+    wanted = name or known[0]
+    if wanted not in known:
+        raise LookupError(f"there is no backup {wanted}; --list names them all")
+    key = f"{root.prefix}backups/{wanted}"
+    root.s3.download_file(root.bucket, key, str(path))
+    return f"s3://{root.bucket}/{key} -> {path}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m deploy.backup", description="Back the metadata database up.")
     parser.add_argument("--command", default=DUMP, help="what writes the dump to its output: %(default)s")
-    parser.add_argument("--fetch", type=Path, metavar="FILE", help="download the newest dump instead")
+    parser.add_argument("--list", action="store_true", help="name all dumps instead, the newest first")
+    parser.add_argument("--fetch", type=Path, metavar="FILE", help="download a dump instead")
+    parser.add_argument("--name", help="of the dump to download; default: the newest")
     asked = parser.parse_args(arguments)
     try:
         root = Root.at(boto3.client("s3"), os.environ.get("RECOMMENDER_ROOT", ""))
-        print(fetch(root, asked.fetch) if asked.fetch else back_up(root, asked.command.split(), datetime.now(UTC)))
+        print(_done(root, asked))
     except (Boto3Error, BotoCoreError, ClientError, LookupError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _done(root: Root, asked: argparse.Namespace) -> str:
+    if asked.list:
+        return listing(root)
+    if asked.fetch:
+        return fetch(root, asked.fetch, asked.name)
+    return back_up(root, asked.command.split(), datetime.now(UTC))
 
 
 if __name__ == "__main__":

@@ -150,14 +150,19 @@ def _set(path: Path, name: str, value: str) -> None:
     part.replace(path)
 
 
-def change(path: Path, name: str | None) -> int:
-    """Renew a secret, or forget the old Fernet key where none is named. Returns the exit status."""
+def change(path: Path, names: list[str]) -> int:
+    """Renew secrets, or forget the old Fernet key where none is named. Returns the exit status."""
     try:
-        renew(path, name) if name else forget_old(path)
+        for name in names:
+            renew(path, name)
+        if not names:
+            forget_old(path)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{path}: {f'{name} is new' if name else f'{FERNET} has one key'}; docs/recovery.md says what to do next")
+    new = " and ".join(names)
+    said = f"{new} {'are' if len(names) > 1 else 'is'} new" if names else f"{FERNET} has one key"
+    print(f"{path}: {said}; docs/recovery.md says what to do next")
     return 0
 
 
@@ -166,7 +171,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Make the secrets of the Docker stack, once.")
     parser.add_argument("path", nargs="?", type=Path, default=ROOT / ".env", help="the file (default: .env)")
     parser.add_argument(
-        "--renew", choices=SECRETS, metavar="NAME", help=f"give one a fresh value: {', '.join(SECRETS)}"
+        "--renew",
+        action="append",
+        default=[],
+        choices=SECRETS,
+        metavar="NAME",
+        help=f"give one a fresh value, may be repeated: {', '.join(SECRETS)}",
     )
     parser.add_argument("--forget-old", action="store_true", help=f"leave only the newest key of {FERNET}")
     options = parser.parse_args(arguments)

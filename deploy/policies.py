@@ -1,4 +1,4 @@
-"""Fill in deploy/aws/policies: `python3 -m deploy.policies DIRECTORY --bucket BUCKET --prefix PREFIX` writes them.
+"""Fill in deploy/aws/policies: `python3 -m deploy.policies --help` says how.
 
 Terraform fills in the same files. This is for those who make roles by other means, and for scanners.
 """
@@ -13,6 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "aws"
+PATTERNS = {
+    "bucket": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+    "account": r"[0-9]{12}",
+    "region": r"[a-z]{2}(-[a-z]+)+-[0-9]",
+}
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
 
 
@@ -44,18 +49,26 @@ def values_of(asked: argparse.Namespace) -> dict[str, str]:
     }
 
 
+def _check(asked: argparse.Namespace) -> None:
+    """Raise ValueError where a value is none that AWS has."""
+    for name, pattern in PATTERNS.items():
+        if not re.fullmatch(pattern, getattr(asked, name)):
+            raise ValueError(f"--{name} {getattr(asked, name)!r}: expected {pattern}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python3 -m deploy.policies", description="Fill in the IAM policies.")
     parser.add_argument("directory", type=Path, help="where the filled-in files are written")
-    parser.add_argument("--bucket", default="shop-recommender", help="%(default)s")
+    parser.add_argument("--bucket", required=True)
     parser.add_argument("--prefix", default="", help="of the root in the bucket; default: the whole bucket")
-    parser.add_argument("--name", default="recommender", help="of the deployment: %(default)s")
-    parser.add_argument("--region", default="us-east-1", help="%(default)s")
-    parser.add_argument("--account", default="123456789012", help="%(default)s")
-    parser.add_argument("--kms-key", default="arn:aws:kms:us-east-1:123456789012:key/KEY", help="%(default)s")
+    parser.add_argument("--name", default="recommender", help="of the deployment; default: %(default)s")
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--account", required=True, help="12 digits")
+    parser.add_argument("--kms-key", default="KMS_KEY_ARN", help="its ARN, for encryption.json; default: %(default)s")
     asked = parser.parse_args(arguments)
     try:
+        _check(asked)
         asked.directory.mkdir(parents=True, exist_ok=True)
         for path in files():
             (asked.directory / path.name).write_text(fill(path.read_text(), values_of(asked)))

@@ -13,6 +13,7 @@ from include.recommender.errors import ConfigError
 PROJECT = Path(__file__).resolve().parents[1]
 MARK = "RECOMMENDER_LOCAL_OWNER"
 PREFIX = "RECOMMENDER_"
+OURS = frozenset({"RECOMMENDER_ROOT", "RECOMMENDER_SNAPSHOTS", "RECOMMENDER_CACHE"})  # what the stack sets itself
 KEPT = {
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLUMNS", "NO_COLOR", "TZ", "LANG", "LANGUAGE"),
     *("TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "LD_LIBRARY_PATH", "LD_PRELOAD", "DYLD_LIBRARY_PATH"),
@@ -58,6 +59,16 @@ def check_settings(environment: Mapping[str, str] = os.environ) -> None:
     unknown = sorted(settings(environment).keys() - {*SETTINGS})
     if unknown:
         raise ConfigError("\n".join(_unknown(name) for name in unknown))
+
+
+def unused(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """A line for each setting that is given and that the laptop's stack sets itself."""
+    return [
+        f"{name} of your environment is not used here: this works on .local. The command line of your bucket is "
+        "python -m include.recommender.console"
+        for name in sorted(OURS)
+        if environment.get(name)
+    ]
 
 
 def _unknown(name: str) -> str:

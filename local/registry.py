@@ -13,11 +13,12 @@ from deploy.stack import LAPTOP_STORE_PORT
 from include.recommender.errors import RecommenderError
 
 from . import shell, store
-from .environment import isolate
+from .environment import isolate, unused
 from .home import Home, fail
 from .run import INTERRUPTED, stop_like_ctrl_c
 
 PURPOSE, WAIT_S = "make registry", 600.0
+FOR_DOCTOR = ("API_KEY", "AIRFLOW_ADMIN_PASSWORD")
 TYPED_AS = "make registry ARGS='{}'"  # in the command's help and messages
 
 
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     words = given.words[1:] if given.words[:1] == ["--"] else given.words
     stop_like_ctrl_c()
+    for line in unused():
+        print(line, file=sys.stderr)
     try:
         return registry(Home(given.local), store.read_port(given.s3_port, "S3_PORT"), words or ["--help"])
     except RecommenderError as error:
@@ -64,5 +67,7 @@ def _call(about: Mapping[str, str], words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    asked_with = {name: os.environ[name] for name in FOR_DOCTOR if name in os.environ}
     isolate()
+    os.environ.update(asked_with)
     sys.exit(main())

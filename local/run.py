@@ -22,7 +22,7 @@ from include.recommender.storage.objects import ObjectStore
 
 from . import logs, shell, store
 from .airflow_env import airflow_environment
-from .environment import check_settings, isolate
+from .environment import check_settings, isolate, unused
 from .home import Home, fail, say
 from .processes import kill_tree
 from .published import Published, left_behind
@@ -93,6 +93,8 @@ def _check_run_settings(dag: str, environment: Mapping[str, str]) -> None:
     for name in IGNORED:
         if environment.get(name):
             say(f"{name} changes nothing in a single run; `make up` obeys it", "settings")
+    for line in unused(environment):
+        say(line, "settings")
 
 
 def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], dag: str) -> int:
@@ -102,7 +104,7 @@ def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], d
     database = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}"
     say(f"Starting {dag} on snapshot {conf['snapshot']}; Airflow's own log: {log}", "airflow")
     environment = airflow_environment(home, server.store, source.root, database)
-    environment |= dict.fromkeys(IGNORED, "")
+    environment |= {"RECOMMENDER_SCHEDULE": "none", "RECOMMENDER_TRAINING_POOL": ""}
     shell.write(home, server.store, environment)
     root, channel = ObjectStore.at(server.client(), source.root), str(conf.get("channel") or MAIN_CHANNEL)
     before = Published.read(root, channel)

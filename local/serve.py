@@ -27,7 +27,7 @@ from . import children, shell, store
 from .airflow_env import HOST
 from .children import Child, Part
 from .ending import HARMLESS
-from .environment import isolate, settings
+from .environment import isolate, settings, unused
 from .home import Home, fail, kept, say
 from .run import stop_like_ctrl_c
 
@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop_like_ctrl_c()
     try:
         ports = store.read_port(given.port, "API_PORT"), store.read_port(given.s3_port, "S3_PORT")
+        for line in unused():
+            say(line, "settings")
         serve(Home(given.local), *ports)
     except RecommenderError as error:
         return fail(error)

@@ -21,7 +21,7 @@ from include.recommender.runs.dag_names import RETRAIN_DAG
 from . import children, logs, processes, shell, store
 from .airflow_env import HOST, airflow_environment, password, serving_environment
 from .children import Child, Part
-from .environment import check_settings, isolate, settings
+from .environment import OURS, check_settings, isolate, settings, unused
 from .home import Home, fail, say
 from .postgres import database
 from .rest import Airflow
@@ -31,7 +31,6 @@ from .wanted import Wanted
 # Their log servers would listen on all interfaces; the UI reads the same disk.
 OPTIONS = {"scheduler": ["--skip-serve-logs"], "triggerer": ["--skip-serve-logs"]}
 # Of settings, what the stack itself decides.
-OURS = {"RECOMMENDER_ROOT", "RECOMMENDER_SNAPSHOTS", "RECOMMENDER_CACHE"}
 EXPANDED = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TMPDIR", "PYTHONPATH")
 READY_S = 240.0
 WATCH_S = 1.0
@@ -56,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return down(home)
         ports = store.read_port(given.port, "PORT"), store.read_port(given.s3_port, "S3_PORT")
         check_settings()
+        for line in unused():
+            say(line, "settings")
         _check_path(home)
         home.check_free()
         wanted = Wanted.read(given.reviews, given.conf, given.snapshot)

@@ -29,7 +29,7 @@ else
 fi
 
 "$tools/checkov" --directory deploy/aws --framework terraform --compact --quiet --skip-download
-"$python" -m deploy.policies "$scratch/policies" >/dev/null
+"$python" -m deploy.policies "$scratch/policies" --bucket shop-recommender --region us-east-1 --account 123456789012 >/dev/null
 rm "$scratch/policies/lifecycle.json" "$scratch/policies/bucket.json" "$scratch/policies/notices.json" # not of IAM's identities
 for policy in "$scratch"/policies/*.json; do
   "$tools/cloudsplaining" scan-policy-file --input-file "$policy" --exclusions-file deploy/aws/exclusions.yaml >"$scratch/found" 2>&1 || true

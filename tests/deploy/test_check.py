@@ -12,11 +12,12 @@ from deploy import policies
 
 from .terraform import ROOT
 
+OURS = ["--bucket", "shop", "--region", "eu-west-1", "--account", "123456789012"]
 TOOLS = ROOT / ".tools" / "bin"
 
 
 def test_filled_in_files_name_the_bucket(tmp_path, capsys):
-    assert policies.main([str(tmp_path), "--bucket", "shop", "--prefix", "/a/b/"]) == 0
+    assert policies.main([str(tmp_path), *OURS, "--prefix", "/a/b/"]) == 0
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {path.name for path in policies.files()}
     dag = json.loads((tmp_path / "dag.json").read_text())["Statement"]
@@ -26,8 +27,16 @@ def test_filled_in_files_name_the_bucket(tmp_path, capsys):
 
 
 def test_the_root_may_be_the_bucket_itself(tmp_path):
-    policies.main([str(tmp_path), "--bucket", "shop"])
+    policies.main([str(tmp_path), *OURS])
     assert "arn:aws:s3:::shop/models/*" in (tmp_path / "api.json").read_text()
+
+
+@pytest.mark.parametrize(("name", "value"), [("bucket", "BAD_Bucket"), ("account", "12"), ("region", "Ireland")])
+def test_a_value_that_aws_does_not_have_is_named_and_nothing_is_written(tmp_path, capsys, name, value):
+    given = [*OURS, f"--{name}", value]
+    assert policies.main([str(tmp_path / "made"), *given]) == 1
+    assert f"--{name} '{value}': expected" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_placeholder_without_a_value_is_named():

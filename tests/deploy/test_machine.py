@@ -170,10 +170,15 @@ def test_alarms_are_about_what_is_measured():
     assert f'namespace           = "{watch.NAMESPACE}"' in text
 
 
-def test_a_dump_is_uploaded_and_fetched_again(machine, s3, tmp_path):
+def test_a_dump_is_uploaded_and_fetched_again(machine, s3, tmp_path, capsys):
     (tmp_path / "dump").write_bytes(b"PGDMP and the rest")
     assert backup.main(["--command", f"cat {tmp_path / 'dump'}"]) == 0
     assert backup.main(["--fetch", str(tmp_path / "again")]) == 0
+    assert backup.main(["--list"]) == 0
+    name = capsys.readouterr().out.splitlines()[-1].split()[0]
+    assert backup.main(["--fetch", str(tmp_path / "named"), "--name", name]) == 0
+    assert (tmp_path / "named").read_bytes() == (tmp_path / "again").read_bytes()
+    assert backup.main(["--fetch", str(tmp_path / "named"), "--name", "other.dump"]) == 1
     assert (tmp_path / "again").read_bytes() == b"PGDMP and the rest"
 
 

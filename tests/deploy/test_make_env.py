@@ -136,6 +136,16 @@ def test_one_secret_is_renewed_and_the_rest_of_the_file_stays(tmp_path, capsys):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_several_secrets_are_renewed_at_once(tmp_path, capsys):
+    path = tmp_path / ".env"
+    create(path)
+    before = values(path)
+    assert main([str(path), "--renew", "API_KEY", "--renew", "POSTGRES_PASSWORD"]) == 0
+    changed = {name for name, value in values(path).items() if value != before[name]}
+    assert changed == {"API_KEY", "POSTGRES_PASSWORD"}
+    assert "API_KEY and POSTGRES_PASSWORD are new" in capsys.readouterr().out
+
+
 def test_the_old_fernet_key_is_kept_until_it_is_forgotten(tmp_path):
     path = tmp_path / ".env"
     create(path)

@@ -173,7 +173,7 @@ def lifecycle(about: Examined) -> Finding:
     return warning(
         f"{about.objects.bucket}: no rule ends the uploads that were killed below {about.objects.uri('')}",
         "AbortIncompleteMultipartUpload: their parts are billed, and invisible",
-        "aws s3api put-bucket-lifecycle-configuration ... with lifecycle.json of docs/operations.md",
+        "docs/operations.md (Disk, cache, store) has the two commands: deploy.policies, and put-bucket-lifecycle-configuration",
     )
 
 

@@ -173,7 +173,7 @@ def lifecycle(about: Examined) -> Finding:
     return warning(
         f"{about.objects.bucket}: no rule ends the uploads that were killed below {about.objects.uri('')}",
         "AbortIncompleteMultipartUpload: their parts are billed, and invisible",
-        "docs/operations.md (Disk, cache, store) has the two commands: deploy.policies, and put-bucket-lifecycle-configuration",
+        "docs/operations.md (Disk, cache, store): deploy.policies, then aws s3api put-bucket-lifecycle-configuration",
     )
 
 

@@ -1,8 +1,8 @@
 """A heavy task as a job on another machine: `python -m include.orchestration.job KEY SHA256 TRY`.
 
 `remote.operator` submits it. It needs no Airflow: RECOMMENDER_ROOT, RECOMMENDER_SNAPSHOTS and RECOMMENDER_CACHE say
-where it works, and boto3 finds the credentials of the job's role. Exit status: 0 done, 1 failed; the outcome is in the
-store.
+where it works, and boto3 finds the credentials of the job's role. Exit status: 0 done, 1 failed, 78
+failed without an outcome in the store, where another try does not help.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from types import FrameType
 
 from msgspec.structs import replace
 
-from include.recommender.errors import ConfigError, DataError, RecommenderError
+from include.recommender.errors import ConfigError, DataError, RecommenderError, TransientError
 from include.recommender.runs.journal import Journal, TaskRecord
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.cache import claim
@@ -28,7 +28,7 @@ from include.recommender.storage.client import s3_client
 
 from .heavy import HEAVY, HeavyTask
 from .recording import failed, recorded
-from .remote.documents import GivenOutputs, JobFiles, JobOutcome, JobRequest, Made, read_request
+from .remote.documents import FOR_A_PERSON, GivenOutputs, JobFiles, JobOutcome, JobRequest, Made, read_request
 from .run import Run
 from .settings import Settings
 
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
         files.write_outcome(job_id, replace(outcome, log=list(tail.lines)))
     except RecommenderError as error:
         log.error("%s: %s", type(error).__name__, error)
-        return 1
+        return 1 if isinstance(error, TransientError) else FOR_A_PERSON
     return 0 if outcome.record.error is None else 1
 
 

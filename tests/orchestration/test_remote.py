@@ -17,7 +17,7 @@ from include.orchestration.remote import client as batch_client
 from include.orchestration.remote.documents import JobFiles, JobOutcome, JobRequest, Made, Ticket
 from include.orchestration.remote.ending import outcome_error, without_outcome
 from include.orchestration.remote.jobs import Jobs
-from include.orchestration.remote.operator import _left_running
+from include.orchestration.remote.operator import _keep, _left_running
 from include.orchestration.remote.place import Place
 from include.orchestration.remote.trigger import JobTrigger
 from include.recommender.errors import ConfigError, DataError, GateRejected, NotFound, RecommenderError, TransientError
@@ -136,7 +136,7 @@ def test_batch_that_cannot_be_reached_is_a_passing_fault(jobs, batch):
 def trigger_of(jobs, monkeypatch, job_id, after=HOUR):
     monkeypatch.setattr(batch_client, "jobs_of", lambda conn_id: jobs)
     deadline = (datetime.now(UTC) + after).isoformat()
-    made = JobTrigger(job_id=job_id, request=DIGEST, aws_conn_id="shop", deadline=deadline, poll_s=0.01)
+    made = JobTrigger(job_id=job_id, request=DIGEST, aws_conn_id="shop", deadline=deadline, adopted=False, poll_s=0.01)
     path, arguments = made.serialize()
     assert path == "include.orchestration.remote.trigger.JobTrigger"
     return JobTrigger(**json.loads(json.dumps(arguments)))
@@ -188,7 +188,49 @@ def test_a_passing_fault_of_batch_does_not_end_the_waiting(batch, jobs, monkeypa
     assert not failures
 
 
-EVENT = {"job_id": "j", "request": DIGEST, "status": "FAILED", "late": False, "stopped": False}
+def test_a_job_that_cannot_be_followed_is_ended(batch, jobs, monkeypatch):
+    job_id = waiting(batch, jobs)
+    monkeypatch.setattr(batch, "describe", lambda body: (403, {"code": "AccessDeniedException", "message": "no"}))
+    event = event_of(trigger_of(jobs, monkeypatch, job_id))
+    assert batch.jobs[job_id]["isTerminated"]
+    assert "batch:DescribeJobs" in event["error"]
+    assert "The job was ended." in str(without_outcome(event, "shop"))
+
+
+def test_a_job_that_can_neither_be_followed_nor_ended_is_named(batch, jobs, monkeypatch):
+    job_id, refused = waiting(batch, jobs), (403, {"code": "ExpiredTokenException", "message": "no"})
+    monkeypatch.setattr(batch, "describe", lambda body: refused)
+    monkeypatch.setattr(batch, "terminate", lambda body: refused)
+    assert "may still run" in event_of(trigger_of(jobs, monkeypatch, job_id))["error"]
+
+
+def test_the_waiting_ends_though_batch_cannot_be_reached(batch, jobs, monkeypatch):
+    job_id = waiting(batch, jobs)
+    monkeypatch.setattr(batch, "describe", lambda body: (500, {"code": "ServerException", "message": "no"}))
+    event = event_of(trigger_of(jobs, monkeypatch, job_id, after=-HOUR))
+    assert "its time is over, and it may still run" in event["error"]
+
+
+def test_while_nobody_knows_whether_a_job_runs_no_other_is_submitted(batch, jobs, files, monkeypatch):
+    files.write_ticket(Ticket(waiting(batch, jobs), DIGEST))
+    monkeypatch.setattr(batch, "describe", lambda body: (403, {"code": "AccessDeniedException", "message": "no"}))
+    with pytest.raises(ConfigError, match="batch:DescribeJobs"):
+        _left_running(files, jobs, DIGEST)
+
+
+def test_a_job_whose_ticket_cannot_be_stored_is_ended(batch, jobs, files, monkeypatch):
+    job_id = waiting(batch, jobs)
+
+    def refuse(self, ticket):
+        raise TransientError("no store")
+
+    monkeypatch.setattr(JobFiles, "write_ticket", refuse)
+    with pytest.raises(TransientError, match="no store"):
+        _keep(files, jobs, Ticket(job_id, DIGEST))
+    assert jobs.describe(job_id).stopped
+
+
+EVENT = {"job_id": "j", "request": DIGEST, "status": "FAILED", "late": False, "stopped": False, "adopted": False}
 
 
 @pytest.mark.parametrize(
@@ -197,9 +239,17 @@ EVENT = {"job_id": "j", "request": DIGEST, "status": "FAILED", "late": False, "s
         ({"reason": "Host EC2 (instance i-1) terminated."}, TransientError, "The machine was taken away"),
         ({"reason": "x", "container_reason": "OutOfMemoryError: killed"}, ConfigError, "needs more memory"),
         ({"reason": "x", "exit_code": 137}, ConfigError, "needs more memory"),
+        ({"reason": "mine", "exit_code": 137, "stopped": True}, RecommenderError, "mine.*Somebody ended it"),
+        ({"reason": "mine", "exit_code": 137, "stopped": True, "adopted": True}, TransientError, "of an earlier try"),
+        ({"reason": "Job attempt duration exceeded timeout", "exit_code": 137}, ConfigError, "longer than the task"),
+        ({"reason": "x", "exit_code": 78}, ConfigError, "its role lacks a right on the bucket"),
         ({"container_reason": "CannotPullContainerError: no"}, ConfigError, "Push the image"),
         ({"reason": "mine", "stopped": True}, RecommenderError, "mine.*Somebody ended it"),
-        ({"reason": "x", "exit_code": 1, "log_stream": "s/1"}, TransientError, "stream s/1"),
+        (
+            {"reason": "x", "log_stream": "s/1", "log_group": "/g"},
+            TransientError,
+            "--log-group-name /g --log-stream-name s/1",
+        ),
         ({}, TransientError, "no reason given"),
     ],
 )
@@ -321,7 +371,7 @@ def test_a_job_needs_no_airflow_and_says_what_it_lacks():
         check=False,
         cwd=ROOT,
     )
-    assert done.returncode == 1
+    assert done.returncode == 78
     assert "AWS_BATCH_JOB_ID is ''" in done.stdout
 
 
@@ -351,7 +401,7 @@ def test_the_record_of_a_job_keeps_its_time():
     assert _timed(record, 0.0) == record
 
 
-def test_every_heavy_task_is_one_of_the_dags(monkeypatch):
+def test_every_heavy_task_is_one_of_the_dags():
     text = "".join((ROOT / "dags" / f"recommender_{name}.py").read_text() for name in ("retrain", "batch"))
     assert all(f"\ndef {name}()" in text for name in HEAVY)
     assert text.count("@heavy(") + text.count("@heavy_task(") == len(HEAVY)
@@ -362,3 +412,25 @@ def test_an_outcome_without_result_and_error_is_damaged(files):
     files.write_outcome("j-1", JobOutcome(request=DIGEST, record=record))
     with pytest.raises(DataError, match="neither a result nor an error"):
         files.outcome("j-1", DIGEST)
+
+
+@pytest.mark.parametrize(
+    ("extra", "works"),
+    [
+        ({}, True),
+        ({"service_config": {"s3": {"endpoint_url": "http://127.0.0.1:9"}}}, True),
+        ({"endpoint_url": "http://127.0.0.1:9"}, False),
+        (
+            {"endpoint_url": "http://127.0.0.1:9", "service_config": {"batch": {"endpoint_url": "http://127.0.0.1:8"}}},
+            True,
+        ),
+    ],
+)
+def test_calls_to_batch_do_not_go_to_the_store(monkeypatch, extra, works):
+    about = {"conn_type": "aws", "login": "test", "password": "tests", "extra": {"region_name": "us-east-1", **extra}}
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", json.dumps(about))
+    if works:
+        assert batch_client.jobs_of("shop").client.meta.endpoint_url != "http://127.0.0.1:9"
+    else:
+        with pytest.raises(ConfigError, match=r"service_config\.s3\.endpoint_url"):
+            batch_client.jobs_of("shop")

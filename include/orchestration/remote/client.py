@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from include.recommender.errors import ConfigError
+
 if TYPE_CHECKING:
     from .jobs import Jobs
 
@@ -15,4 +17,12 @@ def jobs_of(aws_conn_id: str) -> Jobs:
     from ..settings import client_of
     from .jobs import Jobs
 
-    return Jobs(client_of(BatchClientHook, aws_conn_id))
+    jobs = Jobs(client_of(BatchClientHook, aws_conn_id))
+    extra = BatchClientHook(aws_conn_id=aws_conn_id).conn_config.extra_config
+    if extra.get("endpoint_url") and "batch" not in extra.get("service_config", {}):
+        raise ConfigError(
+            f"RECOMMENDER_AWS_BATCH is set, and the Airflow connection {aws_conn_id} has an endpoint_url, which would "
+            "get the calls to AWS Batch too. Put the address of the store into service_config.s3.endpoint_url of its "
+            "extra, or leave RECOMMENDER_AWS_BATCH out."
+        )
+    return jobs

@@ -20,6 +20,7 @@ from include.recommender.storage.documents import Origin, Sha256, decode, to_jso
 from include.recommender.storage.objects import ObjectStore
 
 FOLDER = "jobs"
+FOR_A_PERSON = 78  # exit status, EX_CONFIG of sysexits.h: another try does not help, and there is no outcome
 REMEDY = "Clear the task: it then submits another job."
 
 

@@ -16,6 +16,7 @@ from include.recommender.errors import (
 )
 from include.recommender.runs.journal import TaskError
 
+from .documents import FOR_A_PERSON
 from .jobs import SPOT_LOSS
 
 KILLED = 137  # 128 + SIGKILL
@@ -40,23 +41,48 @@ def without_outcome(event: Mapping[str, Any], place: str) -> RecommenderError:
     if event.get("error"):
         return RecommenderError(f"{job}: {event['error']}")
     reason = "; ".join(filter(None, [event.get("reason"), event.get("container_reason")])) or "no reason given"
-    where = f" Its log: `aws logs tail` with the stream {event['log_stream']}." if event.get("log_stream") else ""
-    said = f"{job} ended: {reason}.{where}"
+    said = f"{job} ended: {reason}.{_log_of(event)}"
     if event.get("late"):
         return ConfigError(
-            f"{job} was {event['status']} when its time was over, and was ended.{where} RUNNABLE: no machine of the "
-            "compute environment has the memory and the CPUs of the job definition, or there was no spot capacity. "
-            "RUNNING: take a larger machine, or a smaller model."
+            f"{job} was {event['status']} when its time was over, and was ended.{_log_of(event)} RUNNABLE: no machine "
+            "of the compute environment has the memory and the CPUs of the job definition, or there was no spot "
+            "capacity. RUNNING: take a larger machine, or a smaller model."
         )
     if SPOT_LOSS in reason:
         return TransientError(f"{said} The machine was taken away, more often than Batch tries by itself; try again.")
-    if "OutOfMemory" in reason or event.get("exit_code") == KILLED:
+    if "exceeded timeout" in reason:
+        return ConfigError(f"{said} It took longer than the task may. Take a larger machine, or a smaller model.")
+    if event.get("stopped"):
+        return _stopped(said, adopted=bool(event.get("adopted")))
+    return _by_exit(said, reason, event.get("exit_code"))
+
+
+def _stopped(said: str, *, adopted: bool) -> RecommenderError:
+    """A job that somebody ended; one of an earlier try was ended with that try, and not with this one."""
+    if adopted:
+        return TransientError(f"{said} It was of an earlier try, which somebody ended; try again.")
+    return RecommenderError(f"{said} Somebody ended it. Clear the task to submit another.")
+
+
+def _by_exit(said: str, reason: str, exit_code: int | None) -> RecommenderError:
+    if "OutOfMemory" in reason or exit_code == KILLED:
         return ConfigError(
-            f"{said} It was killed: it needs more memory than the job definition gives it. Raise that, or set fewer "
-            "factors; docs/bigger-machine.md has the arithmetic."
+            f"{said} It was killed, as a job is that needs more memory than its definition gives it. Raise that, or "
+            "set fewer factors; docs/bigger-machine.md has the arithmetic."
         )
     if "CannotPull" in reason:
         return ConfigError(f"{said} Push the image that the job definition names, or correct the name.")
-    if event.get("stopped"):
-        return RecommenderError(f"{said} Somebody ended it. Clear the task to submit another.")
+    if exit_code == FOR_A_PERSON:
+        return ConfigError(
+            f"{said} It could not store what came of it. Its log says why; most often its role lacks a right on the "
+            "bucket (deploy/aws/policies/dag.json)."
+        )
     return TransientError(f"{said} Try again.")
+
+
+def _log_of(event: Mapping[str, Any]) -> str:
+    """How to read the log of a job, if there is one."""
+    stream, group = event.get("log_stream"), event.get("log_group")
+    if not stream:
+        return ""
+    return f" Its log: aws logs get-log-events --log-group-name {group or '/aws/batch/job'} --log-stream-name {stream}."

@@ -45,6 +45,7 @@ class JobState:
     container_reason: str = ""
     exit_code: int | None = None
     log_stream: str = ""
+    log_group: str = ""
     stopped: bool = False
 
     @property
@@ -107,6 +108,7 @@ class Jobs:
             container_reason=printable(container.get("reason", "")),
             exit_code=container.get("exitCode"),
             log_stream=printable(container.get("logStreamName", "")),
+            log_group=printable(container.get("logConfiguration", {}).get("options", {}).get("awslogs-group", "")),
             stopped=bool(job.get("isTerminated") or job.get("isCancelled")),
         )
 

@@ -18,7 +18,7 @@ from .trigger import POLL_S, JobTrigger
 
 if TYPE_CHECKING:
     from ..run import Run, XCom
-    from .documents import JobFiles, JobRequest
+    from .documents import JobFiles, JobRequest, Ticket
     from .jobs import Jobs
 
 log = logging.getLogger(__name__)
@@ -63,14 +63,20 @@ class AwsBatchTask(BaseOperator):
 
         files, jobs = self._files(run), self._jobs()
         key, digest = files.write_request(self._request(run))
-        job_id = _left_running(files, jobs, digest)
-        if job_id is None:
-            job_id = self._submitted = self._start(run, jobs, key, digest)
-            files.write_ticket(Ticket(job_id, digest))
+        left = _left_running(files, jobs, digest)
+        job_id = left or self._start(run, jobs, key, digest)
+        if left is None:
+            self._submitted = job_id
+            _keep(files, jobs, Ticket(job_id, digest))
         run.note(job=job_id)
         deadline = datetime.now(UTC) + (self.execution_timeout or LONGEST)
         trigger = JobTrigger(
-            job_id=job_id, request=digest, aws_conn_id=_conn_id(), deadline=deadline.isoformat(), poll_s=POLL_S
+            job_id=job_id,
+            request=digest,
+            aws_conn_id=_conn_id(),
+            deadline=deadline.isoformat(),
+            adopted=left is not None,
+            poll_s=POLL_S,
         )
         self.defer(trigger=trigger, method_name="resume")
 
@@ -123,17 +129,24 @@ def _conn_id() -> str:
     return Settings.from_environment().aws_conn_id
 
 
+def _keep(files: JobFiles, jobs: Jobs, ticket: Ticket) -> None:
+    """Store the ticket; a job that no later try could find is ended."""
+    try:
+        files.write_ticket(ticket)
+    except RecommenderError:
+        jobs.terminate(ticket.job_id, "its ticket could not be stored")
+        raise
+
+
 def _left_running(files: JobFiles, jobs: Jobs, digest: str) -> str | None:
-    """The job of an earlier try of the same request, if it still runs."""
+    """The job of an earlier try of the same request, if it still runs. Raises what `Jobs.describe` does: while nobody
+    knows whether that job runs, no other is submitted."""
     ticket = files.ticket()
     if ticket is None or ticket.request != digest:
         return None
     try:
         state = jobs.describe(ticket.job_id)
     except NotFound:
-        return None
-    except RecommenderError as error:
-        log.warning("Whether the job of an earlier try still runs is not known: %s", error)
         return None
     if state.ended or state.stopped:
         return None

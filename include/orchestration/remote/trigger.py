@@ -10,13 +10,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from include.recommender.errors import RecommenderError, TransientError
+from include.recommender.errors import NotFound, RecommenderError, TransientError
 
 if TYPE_CHECKING:
     from .jobs import Jobs, JobState
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 POLL_S = 15.0
+GRACE = timedelta(minutes=10)  # after the deadline, for a Batch that cannot be reached
 
 
 class JobTrigger(BaseTrigger):
@@ -33,38 +34,53 @@ class JobTrigger(BaseTrigger):
     ----------
     request : SHA-256 of the job's request
     deadline : ISO 8601, with its offset: the job is ended then
+    adopted : it is the job of an earlier try
     """
 
-    def __init__(self, *, job_id: str, request: str, aws_conn_id: str, deadline: str, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, *, job_id: str, request: str, aws_conn_id: str, deadline: str, adopted: bool, poll_s: float = POLL_S
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.job_id, self.request, self.aws_conn_id = job_id, request, aws_conn_id
-        self.deadline, self.poll_s = deadline, poll_s
+        self.about: dict[str, Any] = {
+            "job_id": job_id,
+            "request": request,
+            "aws_conn_id": aws_conn_id,
+            "deadline": deadline,
+            "adopted": adopted,
+            "poll_s": poll_s,
+        }
+        self._batch: Jobs | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Import path and arguments, for the triggerer."""
-        names = ("job_id", "request", "aws_conn_id", "deadline", "poll_s")
-        return f"{type(self).__module__}.{type(self).__name__}", {name: getattr(self, name) for name in names}
+        return f"{type(self).__module__}.{type(self).__name__}", self.about
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event: the state of the job, and `late` or `error`."""
-        told, deadline = "", datetime.fromisoformat(self.deadline)
+        shown, deadline = "", datetime.fromisoformat(self.about["deadline"])
         while True:
-            late = datetime.now(UTC) >= deadline
+            overdue = datetime.now(UTC) - deadline
+            late = overdue >= timedelta()
             try:
                 state = await sync_to_async(self._look)(end=late)
             except TransientError as error:
                 log.warning("%s", error)
+                if overdue >= GRACE:
+                    yield self._event(error=f"its time is over, and it may still run, for {error}")
+                    return
             except RecommenderError as error:
-                yield self._event(error=str(error))
+                yield self._event(error=await sync_to_async(self._give_up)(error))
                 return
             else:
                 if state.ended or late:
                     yield self._event(**asdict(state), late=late and not state.ended)
                     return
-                if state.status != told:
-                    told = state.status
-                    log.info("Job %s is %s%s", self.job_id, told, f" ({state.reason})" if state.reason else "")
-            await asyncio.sleep(self.poll_s)
+                if state.status != shown:
+                    shown = state.status
+                    log.info(
+                        "Job %s is %s%s", self.about["job_id"], shown, f" ({state.reason})" if state.reason else ""
+                    )
+            await asyncio.sleep(self.about["poll_s"])
 
     async def on_kill(self) -> None:
         """End the job when a person fails, clears or passes the task."""
@@ -72,21 +88,33 @@ class JobTrigger(BaseTrigger):
 
     def _look(self, *, end: bool) -> JobState:
         """The state of the job; with `end`, one that has not ended is ended."""
-        jobs = self._jobs()
-        state = jobs.describe(self.job_id)
+        state = self._jobs().describe(self.about["job_id"])
         if end and not state.ended:
-            jobs.terminate(self.job_id, "the time of the task is over")
+            self._terminate("the time of the task is over")
         return state
 
+    def _give_up(self, error: RecommenderError) -> str:
+        """Why the job cannot be followed, and what became of it."""
+        if isinstance(error, NotFound):
+            return str(error)
+        try:
+            self._terminate("its task cannot follow it any more")
+        except RecommenderError:
+            return (
+                f"{error} The job may still run: end it in the console of AWS Batch, or clear the task to wait for it."
+            )
+        return f"{error} The job was ended."
+
     def _terminate(self, reason: str) -> None:
-        self._jobs().terminate(self.job_id, reason)
-        log.info("Ended job %s: %s", self.job_id, reason)
+        self._jobs().terminate(self.about["job_id"], reason)
+        log.info("Ended job %s: %s", self.about["job_id"], reason)
 
     def _jobs(self) -> Jobs:
         from .client import jobs_of
 
-        return jobs_of(self.aws_conn_id)
+        self._batch = self._batch or jobs_of(self.about["aws_conn_id"])
+        return self._batch
 
-    def _event(self, **about: Any) -> TriggerEvent:
-        event = {"job_id": self.job_id, "request": self.request, **about}
-        return TriggerEvent(event)  # type: ignore[no-untyped-call]
+    def _event(self, **state: Any) -> TriggerEvent:
+        known = {name: self.about[name] for name in ("job_id", "request", "adopted")}
+        return TriggerEvent(known | state)  # type: ignore[no-untyped-call]

@@ -40,10 +40,10 @@ def ensure_bucket(place: ObjectStore, folder: str) -> bool:
         What `translate` makes of a refusal.
     """
     client, bucket = place.client, place.bucket
-    prefix = f"{place.prefix}/{folder}/" if place.prefix else f"{folder}/"
+    prefix = "".join(f"{name}/" for name in (place.prefix, folder) if name)
     try:
         try:
-            client.list_objects_v2(Bucket=bucket, Prefix=prefix if folder else place.prefix, MaxKeys=1)
+            client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
         except client.exceptions.NoSuchBucket:
             client.create_bucket(Bucket=bucket)
             return True

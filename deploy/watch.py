@@ -23,7 +23,8 @@ from .stack import API_PORT
 
 NAMESPACE = "Recommender"
 HOUR_S = 3600
-REPORTS_READ = 50
+REPORTS_READ = 200
+DAG, CHANNEL = "recommender_retrain", "production"  # what scheduled runs are of
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Root:
 
 
 def succeeded(report: Mapping[str, Any]) -> bool:
-    """Whether the run of a report ended well: it published a version, or found nothing new. HOLD and REJECT are not."""
+    """Whether a retraining for the main channel ended well: a published version, or nothing new. HOLD is neither."""
+    run = report.get("run") or {}
     done = report.get("model") or report.get("unchanged")
-    return report.get("error") is None and bool(done)
+    return (run.get("dag_id"), run.get("channel")) == (DAG, CHANNEL) and report.get("error") is None and bool(done)
 
 
 def success_age_hours(root: Root) -> float:
@@ -64,7 +66,7 @@ def success_age_hours(root: Root) -> float:
     for row in root.newest_first("reports/", "/report.json")[:REPORTS_READ]:
         if succeeded(json.loads(root.read(row["Key"]))):
             return _age_hours(row)
-    raise LookupError("no run has succeeded yet")
+    raise LookupError(f"no run of {DAG} for {CHANNEL} has succeeded among the newest {REPORTS_READ}")
 
 
 def backup_age_hours(root: Root) -> float:

@@ -99,5 +99,36 @@ def test_a_policy_that_grants_too_much_fails_the_check(tmp_path):
     assert "cloudsplaining: dag.json" in process.stderr
 
 
+NO_FINDING = "echo 'There were no results found.'"
+
+
+def checked(tmp_path, scan, **variables):
+    """check.sh without Terraform, with a checkov that finds nothing and a cloudsplaining that runs a command."""
+    for name, command in {"checkov": "true", "cloudsplaining": scan}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{command}\n")
+        (tmp_path / name).chmod(0o755)
+    return subprocess.run(
+        [str(ROOT / "deploy/aws/check.sh"), str(tmp_path), str(ROOT / ".venv/bin")],
+        env={**os.environ, "PATH": os.pathsep.join(_without_terraform()), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("scan", ["echo Traceback >&2; exit 1", f"{NO_FINDING}; exit 3", "true", "echo 'Issue found'"])
+def test_a_scanner_that_does_not_say_that_it_found_nothing_fails_the_check(tmp_path, scan):
+    process = checked(tmp_path, scan)
+    assert process.returncode == 1
+    assert "cloudsplaining: api.json" in process.stderr
+
+
+def test_where_terraform_is_required_its_absence_fails_the_check(tmp_path):
+    assert checked(tmp_path, NO_FINDING, REQUIRE_TERRAFORM="0").returncode == 0
+    process = checked(tmp_path, NO_FINDING, REQUIRE_TERRAFORM="1")
+    assert process.returncode == 1
+    assert "NOT CHECKED: deploy/aws was not validated by Terraform" in process.stderr
+
+
 def _without_terraform():
     return [each for each in os.environ["PATH"].split(os.pathsep) if not (Path(each) / "terraform").exists()]

@@ -16,7 +16,10 @@ import pytest
 
 from deploy import backup, machine_env, watch
 from deploy.make_env import SECRETS, given
+from include.recommender.parameters import MAIN_CHANNEL
 from include.recommender.reporting.report import Report, Stop
+from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
+from include.recommender.runs.journal import RunFacts
 from include.recommender.storage.documents import to_json
 
 from ..conftest import BUCKET
@@ -114,8 +117,14 @@ def answering(status):
     server.server_close()
 
 
-def put_report(s3, run, **fields):
-    body = to_json(Report(finished=True, **fields))
+def facts(dag_id=RETRAIN_DAG, channel=MAIN_CHANNEL):
+    """What a run of a DAG for a channel was asked for."""
+    dates = {"run_date": "2018-10-01", "as_of": "2018-10-01", "snapshot": None}
+    return RunFacts(dag_id=dag_id, run_id="a", run_type="manual", channel=channel, params={}, **dates)
+
+
+def put_report(s3, run, asked=None, **fields):
+    body = to_json(Report(run=asked or facts(), finished=True, **fields))
     s3.put_object(Bucket=BUCKET, Key=f"shop/reports/{run}/report.json", Body=body)
 
 
@@ -154,13 +163,20 @@ def test_measures_reach_cloudwatch(machine, s3):
 
 def test_what_cannot_be_measured_is_left_out_and_said(machine, s3, capsys):
     put_report(s3, "held")  # neither a version nor unchanged: HOLD
+    done = {"unchanged": "20180930-8cfb30c76700"}
+    put_report(s3, "tried", facts(channel="trial"), **done)
+    put_report(s3, "searched", facts(dag_id=TUNE_DAG), **done)
     with answering(503) as port:
         assert watch.main(["recommender", "--api-port", str(port)]) == 0
     assert set(found := sent_metrics()) == {"DiskUsedPercent", "ApiDown"}
     assert found["ApiDown"] == 1
     captured = capsys.readouterr().err
-    assert "SuccessAgeHours: no run has succeeded yet" in captured
+    assert "SuccessAgeHours: no run of recommender_retrain for production has succeeded" in captured
     assert "BackupAgeHours: there is no backup yet" in captured
+
+
+def test_a_success_is_one_of_the_retraining_on_its_main_channel():
+    assert (watch.DAG, watch.CHANNEL) == (RETRAIN_DAG, MAIN_CHANNEL)
 
 
 def test_alarms_are_about_what_is_measured():

@@ -10,6 +10,10 @@ from include.recommender.registry.channels import Channels
 from include.recommender.storage.objects import ObjectStore
 from samples.generated import snapshot_dates
 
+from ..conftest import BUCKET
+from .calls import recorded
+from .policies import granted, statements
+
 
 @pytest.fixture
 def environment(deployment, tmp_path):
@@ -75,6 +79,17 @@ def test_a_role_that_may_only_list_its_prefixes_is_enough_where_the_bucket_is_th
     s3.meta.events.register("before-parameter-build.s3", lambda params, model, **_: asked.append((model.name, params)))
     assert prepare.ensure_bucket(ObjectStore(s3, "narrow", "shop"), "channels") is False
     assert [(name, params["Prefix"]) for name, params in asked] == [("ListObjectsV2", "shop/channels/")]
+
+
+def test_on_aws_the_rights_of_the_machine_are_enough(deployment, tmp_path, monkeypatch):
+    monkeypatch.setattr("include.recommender.registry.atomicity._proven", set())
+    cache = {"RECOMMENDER_CACHE": str(tmp_path / "cache")}
+    with recorded(monkeypatch) as recorder:
+        prepare.prepare({"RECOMMENDER_ROOT": f"s3://{BUCKET}/shop", prepare.SAMPLES: "0", **cache})
+    refused = {right for right in recorder.rights if not granted(statements("dag"), right)}
+    # The race of the store removes its objects where it may.
+    assert {(right.action, "/channels/.probe-" in right.resource) for right in refused} == {("s3:DeleteObject", True)}
+    assert {"PutObject", "ListObjectsV2"} <= recorder.calls
 
 
 def test_the_store_of_the_samples_is_below_the_root(environment, s3):

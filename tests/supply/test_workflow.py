@@ -53,6 +53,15 @@ def test_commands_read_values_from_the_environment_not_from_a_template():
     assert not any("${{" in step.get("run", "") for step in steps())
 
 
+def test_lint_cannot_skip_terraform_which_is_installed_by_its_checksum():
+    (install,) = [step for step in JOBS["lint"]["steps"] if "releases.hashicorp.com" in step.get("run", "")]
+    (lint,) = [step for step in JOBS["lint"]["steps"] if step.get("run") == "make lint"]
+    assert lint["env"] == {"REQUIRE_TERRAFORM": "1"}
+    assert "sha256sum --check --strict" in install["run"]
+    assert re.fullmatch(r"[0-9a-f]{64}", install["env"]["SHA256"])
+    assert subprocess.run(["bash", "-n", "-c", install["run"]], check=False).returncode == 0
+
+
 @needs_scanners
 def test_zizmor_finds_nothing_and_finds_what_is_planted(tmp_path):
     command = [TOOLS / "zizmor", "--offline", "--pedantic", "--quiet"]

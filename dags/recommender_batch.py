@@ -26,7 +26,8 @@ from airflow.sdk import dag, task
 
 from include.orchestration.deployment import notifiers, training_pool
 from include.orchestration.form import batch_params
-from include.orchestration.remote.place import heavy_task, place_of
+from include.orchestration.remote.decorator import heavy_task
+from include.orchestration.remote.place import place_of
 from include.orchestration.schedule import MAIN_CHANNEL_MOVED, RECOMMENDATIONS
 from include.orchestration.task_defaults import task_defaults
 

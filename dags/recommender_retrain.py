@@ -43,7 +43,7 @@ from include.orchestration.deployment import Deployment
 from include.orchestration.failures import RESULTS_ARE_FINAL
 from include.orchestration.form import retrain_params
 from include.orchestration.links import ReportLink
-from include.orchestration.remote.place import heavy_task
+from include.orchestration.remote.decorator import heavy_task
 from include.orchestration.schedule import CHANNELS
 from include.orchestration.task_defaults import task_defaults
 

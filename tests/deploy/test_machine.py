@@ -299,6 +299,24 @@ def test_a_release_with_another_commit_is_not_started(tmp_path):
     assert fetch(commit.stdout.strip()).stdout == f"release v1, commit {commit.stdout.strip()}\n"
 
 
+def test_images_that_the_machine_builds_name_their_commit(tmp_path):
+    (tmp_path / "deploy" / "aws").mkdir(parents=True)
+    shutil.copy(AWS / "start.sh", tmp_path / "deploy" / "aws")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "-m", "a"]):
+        subprocess.run([*git, *command], check=True)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("python3", "install", "systemctl", "docker"):
+        (programs / name).write_text(f'#!/bin/sh\necho "{name} $1 $IMAGE_REVISION"\n')
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    script = [str(tmp_path / "deploy" / "aws" / "start.sh"), "recommender"]
+    started = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert f"docker compose {commit}" in started.stdout.splitlines()
+
+
 def test_units_start_what_is_there():
     units = {path.name: path.read_text() for path in (AWS / "units").iterdir()}
     assert set(units) == {f"recommender-{name}.{kind}" for name in ("watch", "backup") for kind in ("service", "timer")}

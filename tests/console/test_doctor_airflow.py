@@ -75,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answers):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"answers": answers}))
+def serving(answers, base=Handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (base,), {"answers": answers}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:

@@ -78,7 +78,7 @@ def test_an_api_that_takes_any_key(found):
     """As behind a part that only looks whether there is one."""
 
     class AnyKey(Handler):
-        def do_GET(self):
+        def do_GET(self):  # noqa: N802
             if self.path == "/healthz" or self.headers["Authorization"]:
                 return self._send(200, {"channels": [], "status": "ok"})
             return self._send(401, {})

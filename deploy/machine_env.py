@@ -1,7 +1,8 @@
 """Write `.env` on the machine of deploy/aws: `python3 -m deploy.machine_env NAME .env`.
 
 Settings come from the parameter /NAME/settings, which Terraform writes. Secrets come from /NAME/secrets/...; those that
-are not there yet are made and stored, so a machine that replaces a lost one has the same. It needs boto3 alone.
+are not there yet are made and stored, so a machine that replaces a lost one has the same. Those of OPTIONAL are there if
+a person made them. It needs boto3 alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from .make_env import SECRETS, complaints
 
+OPTIONAL = ("RECOMMENDER_NOTIFIERS",)  # tokens may be in it
 HEADER = "# Made by deploy.machine_env at each start; change variables of Terraform or parameters of SSM instead.\n"
 
 
@@ -45,9 +47,20 @@ def _read(ssm: Any, path: str) -> str:
     return str(ssm.get_parameter(Name=path, WithDecryption=True)["Parameter"]["Value"])
 
 
+def optional(ssm: Any, path: str) -> str:
+    """The stored secret without white space around it; empty where there is none."""
+    try:
+        return _read(ssm, path).strip()
+    except ssm.exceptions.ParameterNotFound:
+        return ""
+
+
 def render(secrets: Mapping[str, str], given: Mapping[str, str]) -> str:
-    """The file. Compose expands a dollar sign, except between single quotes."""
-    return HEADER + "".join(f"{name}='{value}'\n" for name, value in {**given, **secrets}.items())
+    """The file. Compose expands a dollar sign, except between single quotes. Raises ValueError, without the value."""
+    rows = {**given, **secrets}
+    if wrong := [name for name, value in rows.items() if set(value) & set("'\r\n")]:
+        raise ValueError(f"{', '.join(wrong)}: expected one line without single quotes")
+    return HEADER + "".join(f"{name}='{value}'\n" for name, value in rows.items())
 
 
 def write(path: Path, text: str) -> None:
@@ -63,7 +76,8 @@ def make(ssm: Any, name: str, path: Path) -> list[str]:
     """Write the file. Returns what is wrong with it."""
     given = settings(ssm, name)
     secrets = {each: secret(ssm, f"/{name}/secrets/{each}", new) for each, new in SECRETS.items()}
-    write(path, render(secrets, given))
+    by_hand = {each: optional(ssm, f"/{name}/secrets/{each}") for each in OPTIONAL}
+    write(path, render(secrets | {each: value for each, value in by_hand.items() if value}, given))
     return complaints(path)
 
 

@@ -86,8 +86,9 @@ def create(path: Path) -> bool:
 
 
 def given(path: Path) -> dict[str, str]:
-    """The variables that a file sets, but for empty ones."""
-    return dict(re.findall(r"(?m)^(?:export )?(\w+)=(\S.*?)\s*$", path.read_text(encoding="utf-8")))
+    """The variables that a file sets, without quotes around a value, but for empty ones."""
+    rows = re.findall(r"(?m)^(?:export )?(\w+)=[ \t]*(.*?)\s*$", path.read_text(encoding="utf-8"))
+    return {name: value for name, raw in rows if (value := re.sub(r"""^(['"])(.*)\1$""", r"\2", raw))}
 
 
 def missing(path: Path) -> list[str]:

@@ -18,7 +18,7 @@ locals {
 
 # The machine reads it at each start, so a changed setting or release needs no new machine.
 resource "aws_ssm_parameter" "settings" {
-  # checkov:skip=CKV2_AWS_34:No secret is in it; secrets are SecureStrings that the machine makes
+  # checkov:skip=CKV2_AWS_34:The variable settings takes no secret; secrets are SecureStrings that the machine or a person makes
   # checkov:skip=CKV_AWS_337:The same
   name        = "/${var.name}/settings"
   description = "Release and settings of ${var.name}"

@@ -83,7 +83,7 @@ variable "release_commit" {
 }
 
 variable "settings" {
-  description = "Settings of docs/operations.md and docs/api.md, and limits of memory (SCHEDULER_MEMORY, API_MEMORY)"
+  description = "Settings of docs/operations.md and docs/api.md, and limits of memory (SCHEDULER_MEMORY, API_MEMORY); no secrets: the state holds them in plain text"
   type        = map(string)
   default     = {}
 
@@ -102,6 +102,16 @@ variable "settings" {
       "RECOMMENDER_ROOT", "RECOMMENDER_CACHE", "RECOMMENDER_SNS_TOPIC_ARN", "RECOMMENDER_AWS_BATCH", "RECOMMENDER_AWS_CONN_ID",
     ])) == 0
     error_message = "Terraform sets the root, the cache, the topic, the batch queue and the connection."
+  }
+
+  validation {
+    condition     = !contains(keys(var.settings), "RECOMMENDER_NOTIFIERS")
+    error_message = "Tokens of RECOMMENDER_NOTIFIERS would lie in the state: make it the SecureString /NAME/secrets/RECOMMENDER_NOTIFIERS (docs/aws.md)."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.settings), ["RECOMMENDER_SNAPSHOTS", "RECOMMENDER_SAMPLES"])) == 0
+    error_message = "The roles may read snapshots below the root only, and write none: leave RECOMMENDER_SNAPSHOTS and RECOMMENDER_SAMPLES out."
   }
 }
 

@@ -56,7 +56,7 @@ def test_the_text_ends_with_the_counts_and_holds_no_secret(stocked, run, monkeyp
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE0001")
     status, out, err = run("doctor")
     assert (status, err) == (0, "")
-    assert out.endswith("\n37 checks: 19 ok, 3 warnings, 0 FAILED, 15 not checked\n")
+    assert out.endswith("\n38 checks: 20 ok, 3 warnings, 0 FAILED, 15 not checked\n")
     assert "access key ...0001 from env" in out
     for secret in ("wJalr", "AKIDEXAMPLE"):
         assert secret not in out

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from include.recommender.console.doctor import airflow_api
+from include.recommender.console.doctor import airflow_api, airflow_connection
 from include.recommender.console.doctor.examined import Examined, Role
 from include.recommender.console.doctor.findings import examine
 
@@ -75,8 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answers):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"answers": answers}))
+def serving(answers, base=Handler):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (base,), {"answers": answers}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
     try:
@@ -189,6 +189,42 @@ def test_a_schedule_that_the_dag_processor_does_not_have(airflow, found):
     found(row, "FAILED", "RECOMMENDER_SCHEDULE='on fridays'", "cron has five")
 
 
+@pytest.mark.parametrize(
+    ("here", "there", "state"),
+    [
+        ("none", "0 0 * * 0", "warning"),
+        ("asset", "0 0 * * 0", "warning"),
+        ("asset", None, "warning"),
+        ("0 6 * * 1", "None", "warning"),
+        ("none", None, "ok"),
+        ("none", "None", "ok"),
+        ("asset", "Asset", "ok"),
+    ],
+)
+def test_schedules_without_a_clock_are_compared_too(airflow, here, there, state):
+    changes = {DAG: {"timetable_summary": there, "next_dagrun_run_after": None}}
+    assert airflow(changes, {"RECOMMENDER_SCHEDULE": here})["schedule"]["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("zone", "following", "state"),
+    [
+        ("Asia/Tokyo", "2026-11-29T00:00:00Z", "warning"),
+        ("Asia/Tokyo", "2026-11-28T15:00:00Z", "ok"),
+        ("UTC", "2026-11-28T15:00:00Z", "warning"),
+        ("UTC", None, "ok"),
+    ],
+)
+def test_the_time_zone_is_that_of_the_next_run(airflow, found, zone, following, state):
+    environment = {"RECOMMENDER_SCHEDULE_TIMEZONE": zone}
+    row = airflow({DAG: {"next_dagrun_run_after": following}}, environment)["schedule"]
+    assert row["state"] == state
+    if state == "warning":
+        found(row, state, f"{following[:10]} {following[11:16]} UTC", zone, "RECOMMENDER_SCHEDULE_TIMEZONE")
+    if following is None:
+        assert "time zone was not compared" in row["seen"]
+
+
 def test_without_a_login_the_public_part_is_checked(airflow, found):
     rows = airflow(environment={"AIRFLOW_ADMIN_PASSWORD": ""})
     assert rows["scheduler"]["state"] == "ok"
@@ -213,11 +249,20 @@ def test_a_login_from_a_token_or_the_file_of_the_simple_auth_manager(airflow, tm
 @pytest.mark.parametrize(
     ("text", "state", "about"),
     [
-        ('{"conn_type": "aws", "login": "AKOTHER1234"}', "warning", "another access key (...1234)"),
-        ('{"conn_type": "aws"}', "ok", "with the role of the machine"),
-        ('{"conn_type": "http"}', "FAILED", "of type http"),
+        ('{"conn_type": "aws", "login": "AKOTHER1234", "password": "x"}', "warning", "another access key (...1234)"),
+        ('{"conn_type": "aws"}', "warning", "has no login"),
+        ('{"conn_type": "aws", "login": "test"}', "FAILED", "password (the secret key) is not"),
+        ('{"conn_type": "aws", "login": "test", "password": "x", "extra": "{nope"}', "FAILED", "extra is not JSON"),
+        ('{"conn_type": "aws", "login": "test", "password": "x", "extra": "[1]"}', "FAILED", "not a JSON object"),
+        ('{"conn_type": "aws", "login": "test", "password": "x", "extra": {"endpoint_url": "x"}}', "FAILED", "address"),
+        ('{"conn_type": "aws", "login": "test", "password": "x", "extra": {"role_arn": "r"}}', "warning", "assumes"),
+        ('{"conn_type": "http"}', "FAILED", "its type is http"),
         ("{", "FAILED", "neither JSON nor a URI"),
-        ("aws://", "ok", "is a URI"),
+        ("aws://", "warning", "has no login"),
+        ("aws://test:x%2Fy@/?region_name=eu-west-1", "ok", "with the key"),
+        ("aws://test@/?region_name=eu-west-1", "FAILED", "password (the secret key) is not"),
+        ("aws://AKOTHER1234:x@/", "warning", "another access key (...1234)"),
+        ("aws://test:x@/?__extra__=%7Bnope", "FAILED", "extra is not JSON"),
     ],
 )
 def test_the_connection_of_the_environment(airflow, text, state, about):
@@ -225,11 +270,15 @@ def test_the_connection_of_the_environment(airflow, text, state, about):
     assert (row["state"], about in row["seen"]) == (state, True)
 
 
-def test_a_connection_that_is_missing(airflow, found):
+def test_a_connection_that_is_missing_and_one_without_keys(airflow, found, monkeypatch):
     found(airflow()["connection"], "warning", "no connection aws_default", "airflow connections add aws_default")
     path = "/api/v2/connections/shop"
     body = json.dumps({"connection_id": "shop", "conn_type": "aws", "login": None, "extra": "{}"}).encode()
-    assert airflow({path: body}, {"RECOMMENDER_AWS_CONN_ID": "shop"})["connection"]["state"] == "ok"
+    row = airflow({path: body}, {"RECOMMENDER_AWS_CONN_ID": "shop"})["connection"]
+    found(row, "warning", "shop has no login", "access key ...test", "AWS_ACCESS_KEY_ID")
+    monkeypatch.setattr(airflow_connection, "key_source", lambda: "iam-role")
+    row = airflow({path: body}, {"RECOMMENDER_AWS_CONN_ID": "shop"})["connection"]
+    assert (row["state"], "with the role of the machine" in row["seen"]) == ("ok", True)
 
 
 def test_something_else_that_answers_and_nothing_at_all(airflow, found, free_port):

@@ -12,6 +12,7 @@ from ..api.conftest import api, cache, keys, served  # noqa: F401 fixtures of th
 from ..api.published import publish
 from ..conftest import BUCKET
 from ..registry.makers import M1, M2, move
+from .test_doctor_airflow import Handler, serving
 
 
 def look(address, channel="production", **environment):
@@ -64,8 +65,28 @@ def test_an_api_that_does_not_know_the_key(api, keys, found):  # noqa: F811
     assert "not-a-known-key-1" not in str(row)
 
 
-def test_an_api_that_answers_everybody(api, found):  # noqa: F811
-    found(look(address_of(api()))["API key"], "warning", "answers everybody", "include.recommender.api.keys")
+@pytest.mark.parametrize("given", [{}, {"API_KEY": "any-key-at-all"}])
+def test_an_api_that_answers_everybody(api, found, given):  # noqa: F811
+    address = address_of(api())
+    row = found(look(address, **given)["API key"], "FAILED", "without a key", "include.recommender.api.keys")
+    assert "RECOMMENDER_API_OPEN=1" in row["fix"]
+    meant = look(address, RECOMMENDER_API_OPEN="1", **given)["API key"]
+    found(meant, "warning", "without a key", "RECOMMENDER_API_OPEN")
+
+
+def test_an_api_that_takes_any_key(found):
+    """As behind a part that only looks whether there is one."""
+
+    class AnyKey(Handler):
+        def do_GET(self):  # noqa: N802
+            if self.path == "/healthz" or self.headers["Authorization"]:
+                return self._send(200, {"channels": [], "status": "ok"})
+            return self._send(401, {})
+
+    with serving({}, AnyKey) as address:
+        for given in ({}, {"API_KEY": "one-key"}, {"API_KEY": "one-key", "RECOMMENDER_API_OPEN": "1"}):
+            state = "warning" if "RECOMMENDER_API_OPEN" in given else "FAILED"
+            found(look(address, **given)["API key"], state, "a made-up key", "include.recommender.api.keys")
 
 
 def test_nobody_listens(free_port, found):

@@ -201,3 +201,28 @@ def test_a_bucket_in_another_region(stocked, doctor, found, before_store):
 
     before_store(Elsewhere)
     found(doctor(only=["region"])[1]["region"], "warning", BUCKET, "eu-west-1", "AWS_DEFAULT_REGION")
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_the_right_to_read_an_empty_prefix_is_tried_too(stocked, doctor, found, before_store, denied):
+    if denied:
+        before_store().faults.append(Fault("", r"/shop/retired/", "403", times=ALWAYS))
+    status, rows = doctor(only=["retired/"])
+    if denied:
+        assert status == 1
+        found(rows["retired/"], "FAILED", "access denied", "may read", "s3:GetObject", "shop/retired/")
+    else:
+        assert (rows["retired/"]["state"], rows["retired/"]["seen"]) == ("ok", "list, read")
+
+
+def test_a_root_with_nothing_below_it_is_named_before_anything_is_written(stocked, doctor, found, s3):
+    status, rows = doctor("--root", f"s3://{BUCKET}/shpo", only=["root", "models/"])
+    assert status == 0
+    found(rows["root"], "warning", f"s3://{BUCKET}/shpo/", "nothing is there", "RECOMMENDER_ROOT", "prefix")
+    assert list(rows).index("root") < list(rows).index("models/")
+    assert doctor(only=["root"])[1]["root"]["state"] == "ok"
+
+
+def test_a_root_that_only_doctor_has_written_to_is_still_empty(stocked, doctor):
+    for _ in range(2):
+        assert doctor("--root", f"s3://{BUCKET}/shpo", only=["root", "models/"])[1]["root"]["state"] == "warning"

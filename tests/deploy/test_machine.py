@@ -28,7 +28,8 @@ from .policies import granted, grants, statements, used
 from .terraform import ROOT
 
 AWS = ROOT / "deploy" / "aws"
-SETTINGS = {"RECOMMENDER_ROOT": f"s3://{BUCKET}/shop", "RECOMMENDER_NOTIFIERS": '[{"class": "a.B", "x": "$y"}]'}
+SETTINGS = {"RECOMMENDER_ROOT": f"s3://{BUCKET}/shop", "RECOMMENDER_SCHEDULE": "0 6 * * 1"}
+NOTIFIERS = '[{"class": "a.B", "x": "$y"}]'
 # Rights of the machine that these tests do not use, sid: who does.
 OF_OTHERS = {
     "Session": "the agent of Systems Manager",
@@ -52,13 +53,20 @@ def machine(s3, s3_endpoint, monkeypatch):
     boto3.client("ssm").put_parameter(Name="/recommender/settings", Value=json.dumps(release), Type="String")
 
 
+def put_secret(name, value):
+    """A SecureString of the deployment, as a person makes or changes it."""
+    path = f"/recommender/secrets/{name}"
+    boto3.client("ssm").put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
+
+
 def test_secrets_are_made_once_and_outlive_the_machine(machine, tmp_path):
     first, second = tmp_path / "first.env", tmp_path / "second.env"
     assert machine_env.main(["recommender", str(first)]) == 0
     assert stat.S_IMODE(first.stat().st_mode) == 0o600
     assert machine_env.main(["recommender", str(second)]) == 0
     assert first.read_text() == second.read_text()
-    made = {name: value.strip("'") for name, value in given(first).items()}
+    made = given(first)
+    assert "RECOMMENDER_NOTIFIERS" not in made
     assert {name: made[name] for name in SETTINGS} == SETTINGS
     assert len({made[name] for name in SECRETS}) == len(SECRETS)
     stored = boto3.client("ssm").get_parameter(Name="/recommender/secrets/API_KEY", WithDecryption=True)["Parameter"]
@@ -68,11 +76,26 @@ def test_secrets_are_made_once_and_outlive_the_machine(machine, tmp_path):
 def test_a_rotated_secret_arrives_with_the_next_start(machine, tmp_path):
     path = tmp_path / ".env"
     machine_env.main(["recommender", str(path)])
-    boto3.client("ssm").put_parameter(
-        Name="/recommender/secrets/API_KEY", Value="f" * 64, Type="SecureString", Overwrite=True
-    )
+    put_secret("API_KEY", "f" * 64)
     machine_env.main(["recommender", str(path)])
-    assert given(path)["API_KEY"] == f"'{'f' * 64}'"
+    assert given(path)["API_KEY"] == "f" * 64
+
+
+def test_notifiers_are_a_secret_that_a_person_may_make(machine, tmp_path):
+    path = tmp_path / ".env"
+    put_secret("RECOMMENDER_NOTIFIERS", f"{NOTIFIERS}\n")
+    assert machine_env.main(["recommender", str(path)]) == 0
+    assert given(path)["RECOMMENDER_NOTIFIERS"] == NOTIFIERS
+
+
+@pytest.mark.parametrize("value", ["it's", "[\n{}]"])
+def test_a_secret_that_the_file_cannot_hold_is_named_and_not_shown(machine, tmp_path, capsys, value):
+    put_secret("RECOMMENDER_NOTIFIERS", value)
+    assert machine_env.main(["recommender", str(tmp_path / ".env")]) == 1
+    error = capsys.readouterr().err
+    assert "RECOMMENDER_NOTIFIERS: expected one line without single quotes" in error
+    assert value not in error
+    assert not (tmp_path / ".env").exists()
 
 
 def test_a_deployment_without_settings_is_named(machine, tmp_path, capsys):
@@ -83,17 +106,19 @@ def test_a_deployment_without_settings_is_named(machine, tmp_path, capsys):
 
 @pytest.mark.skipif(shutil.which("docker") is None, reason="NOT TESTED: compose reads .env: there is no docker")
 def test_compose_reads_the_values_as_they_were_given(machine, tmp_path):
+    put_secret("RECOMMENDER_NOTIFIERS", NOTIFIERS)
     machine_env.main(["recommender", str(tmp_path / ".env")])
-    service = {"image": "a", "environment": {name: f"${{{name}}}" for name in (*SETTINGS, *SECRETS)}}
+    names = (*SETTINGS, *SECRETS, "RECOMMENDER_NOTIFIERS")
+    service = {"image": "a", "environment": {name: f"${{{name}}}" for name in names}}
     (tmp_path / "docker-compose.yaml").write_text(json.dumps({"services": {"a": service}}))
     command = ["docker", "compose", "config", "--format", "json"]
-    plain = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    plain = {name: value for name, value in os.environ.items() if name not in names}
     process = subprocess.run(command, cwd=tmp_path, env=plain, capture_output=True, text=True, check=False)
     if "is not a docker command" in process.stderr:
         pytest.skip("NOT TESTED: compose reads .env: docker has no compose")
     assert process.returncode == 0, process.stderr
     read = json.loads(process.stdout)["services"]["a"]["environment"]
-    assert read["RECOMMENDER_NOTIFIERS"].replace("$$", "$") == SETTINGS["RECOMMENDER_NOTIFIERS"]
+    assert read["RECOMMENDER_NOTIFIERS"].replace("$$", "$") == NOTIFIERS
 
 
 @contextmanager
@@ -272,6 +297,24 @@ def test_a_release_with_another_commit_is_not_started(tmp_path):
     assert refused.returncode == 1
     assert "nothing was started" in refused.stderr
     assert fetch(commit.stdout.strip()).stdout == f"release v1, commit {commit.stdout.strip()}\n"
+
+
+def test_images_that_the_machine_builds_name_their_commit(tmp_path):
+    (tmp_path / "deploy" / "aws").mkdir(parents=True)
+    shutil.copy(AWS / "start.sh", tmp_path / "deploy" / "aws")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "-m", "a"]):
+        subprocess.run([*git, *command], check=True)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("python3", "install", "systemctl", "docker"):
+        (programs / name).write_text(f'#!/bin/sh\necho "{name} $1 $IMAGE_REVISION"\n')
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    script = [str(tmp_path / "deploy" / "aws" / "start.sh"), "recommender"]
+    started = subprocess.run(script, env=environment, capture_output=True, text=True, check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert f"docker compose {commit}" in started.stdout.splitlines()
 
 
 def test_units_start_what_is_there():

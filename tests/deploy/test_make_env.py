@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.make_env import SECRETS, create, main, missing
+from deploy.make_env import SECRETS, create, given, main, missing
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,6 +66,20 @@ def test_an_incomplete_file_is_named_and_not_touched(tmp_path, capsys):
     error = capsys.readouterr().err
     assert str(path) in error
     assert "AIRFLOW_JWT_SECRET" in error
+
+
+def test_quotes_are_no_part_of_a_value_and_an_empty_one_counts_as_missing(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("A='b c'\nexport B=\"d\"\nC=''\nD=\"\"\nE='\nF=it's\nG=\nAPI_KEY=''\nPOSTGRES_PASSWORD='a'\n")
+    assert given(path) == {"A": "b c", "B": "d", "E": "'", "F": "it's", "POSTGRES_PASSWORD": "a"}
+    assert missing(path) == [name for name in SECRETS if name != "POSTGRES_PASSWORD"]
+
+
+def test_a_quoted_fernet_key_is_kept_without_its_quotes(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text("AIRFLOW_FERNET_KEY='old'\n")
+    assert main([str(path), "--renew", "AIRFLOW_FERNET_KEY"]) == 0
+    assert given(path)["AIRFLOW_FERNET_KEY"].endswith(",old")
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path, capsys):

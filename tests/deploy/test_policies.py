@@ -202,6 +202,13 @@ def test_the_bucket_refuses_what_is_not_encrypted_and_overwritten_versions():
     assert versions["Resource"] == "arn:aws:s3:::reviews/shop/models/*"
 
 
+def test_only_what_publishes_to_the_topic_may_do_so():
+    """Alarms of CloudWatch do. Budgets send mail by themselves."""
+    (statement,) = statements("notices")
+    assert statement["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert "subscriber_sns_topic_arns" not in (FOLDER.parent / "notices.tf").read_text()
+
+
 def test_a_right_that_is_not_there_is_noticed():
     key = "arn:aws:s3:::reviews/shop/models/a/manifest.json"
     assert granted(statements("dag"), Right("s3:PutObject", key))

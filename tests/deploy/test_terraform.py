@@ -239,9 +239,16 @@ def test_wrong_variables_are_refused(terraform):
 
 
 def test_what_does_not_go_together_is_refused(terraform):
-    settings = {"PATH": "/tmp", "RECOMMENDER_NOTIFIERS": "it's", "RECOMMENDER_ROOT": "s3://x"}
+    settings = {
+        "PATH": "/tmp",
+        "RECOMMENDER_NOTIFIERS": "it's",
+        "RECOMMENDER_ROOT": "s3://x",
+        "RECOMMENDER_SNAPSHOTS": "s3://other",
+    }
     said = refusals(terraform, {"settings": settings, "training_enabled": True, "monthly_budget_usd": 10})
     for expected in ("Expected names RECOMMENDER_", "without single quotes", "Terraform sets the root"):
         assert expected in said
+    assert "make it the SecureString /NAME/secrets/RECOMMENDER_NOTIFIERS" in said
+    assert "leave RECOMMENDER_SNAPSHOTS and RECOMMENDER_SAMPLES out" in said
     assert "needs training_image" in said
     assert "an address in notice_emails" in said

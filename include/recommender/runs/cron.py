@@ -47,6 +47,13 @@ def last_ticks(text: str, zone: str, now: datetime) -> tuple[datetime, datetime]
     return older, newer
 
 
+def is_tick(text: str, zone: str, instant: datetime) -> bool:
+    """Whether a schedule with a clock starts a run at an instant, to the minute."""
+    from croniter import croniter
+
+    return bool(croniter.match(PRESETS.get(text, text), instant.astimezone(ZoneInfo(zone))))
+
+
 def is_zone(name: str) -> bool:
     """Whether a time zone is in the IANA database of this machine."""
     return name == "UTC" or name in available_timezones()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -82,3 +83,5 @@ class Connection(msgspec.Struct):
 
     conn_type: str = ""
     login: str | None = None
+    password: str | None = None
+    extra: str | dict[str, Any] | None = None

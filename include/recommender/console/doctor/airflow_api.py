@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote, urlencode
@@ -11,14 +12,14 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from ...errors import ConfigError, NotFound, RecommenderError
-from ...runs.cron import PRESETS, UNTIMED, last_ticks, read_cron
+from ...runs.cron import PRESETS, UNTIMED, is_tick, last_ticks, read_cron
 from ...runs.dag_names import RETRAIN_DAG
 from ...storage.redaction import printable
 from .airflow_answers import Connection, Dag, DagRuns, Health, ImportErrors, Part, Pool, Token
+from .airflow_connection import judge, read_variable
 from .asking import Address
 from .examined import Examined
 from .findings import Check, Finding, failed, fine, unchecked, warning
-from .reach import access_key
 
 USER, PASSWORD, TOKEN = "AIRFLOW_USER", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_TOKEN"
 PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
@@ -30,8 +31,10 @@ LOGIN = (
     f"give {PASSWORD} (and {USER}, if it is not {DEFAULT_USER}) or {TOKEN} as a variable: "
     f"docker compose exec -e {PASSWORD} scheduler python -m include.recommender.console doctor"
 )
-PARTS = {"scheduler": "runs start", "dag_processor": "changes of the DAGs are seen", "triggerer": "waiting tasks go on"}
+PARTS = {"scheduler": "run starts", "dag_processor": "change of a DAG is seen", "triggerer": "waiting task goes on"}
 SCHEDULE_FIX = "Correct RECOMMENDER_SCHEDULE (docs/operations.md, Schedule) on all parts, and start them anew."
+NO_CLOCK, BY_ASSET = "None", "Asset"  # as Airflow's timetables name themselves
+SAME_EVERYWHERE = "Give all parts of Airflow the same variables, and restart the dag-processor."
 OURS = re.compile(r"recommender_\w+\.py$")
 
 
@@ -71,7 +74,7 @@ def part(name: str, about: Examined) -> Finding:
         state = found.status if found and found.status else "never seen"
         return failed(
             f"{about.airflow}: the {service} is {state}, last heartbeat {found.heartbeat if found else 'never'}",
-            f"healthy: without it {'no ' if not PARTS[name].startswith('no') else ''}{PARTS[name]}",
+            f"healthy: without it no {PARTS[name]}",
             f"Start it, and read its log: docker compose up --detach {service}; docker compose logs {service}",
         )
     return fine(f"healthy, last heartbeat {found.heartbeat}")
@@ -148,20 +151,31 @@ def dag(about: Examined) -> Finding:
 
 
 def schedule(about: Examined) -> Finding:
-    """Whether the DAG has the schedule of this environment."""
+    """Whether the DAG has the schedule and the time zone of this environment."""
     text, zone = read_cron(about.environment)
     try:
-        found = _server(about).get(f"/api/v2/dags/{RETRAIN_DAG}", Dag).timetable_summary
+        found = _server(about).get(f"/api/v2/dags/{RETRAIN_DAG}", Dag)
     except NotFound:
         return unchecked(f"{text} in {zone} is valid; Airflow has no DAG to compare with")
-    expected = PRESETS.get(text, text)
-    if text not in UNTIMED and found != expected:
+    expected = {"none": NO_CLOCK, "asset": BY_ASSET}.get(text, PRESETS.get(text, text))
+    theirs, following = found.timetable_summary or NO_CLOCK, found.next_dagrun_run_after
+    if theirs != expected:
         return warning(
-            f"{RETRAIN_DAG} has the schedule {found}",
-            f"{expected} ({zone}), of RECOMMENDER_SCHEDULE in this environment",
-            "Give all parts of Airflow the same variables, and restart the dag-processor.",
+            f"{RETRAIN_DAG} has the schedule {printable(theirs)}",
+            f"{expected} ({zone}), of RECOMMENDER_SCHEDULE={text} in this environment",
+            SAME_EVERYWHERE,
         )
-    return fine(f"{text} in {zone}")
+    if text in UNTIMED:
+        return fine(text)
+    if following is None:
+        return fine(f"{text}; Airflow plans no run now, so the time zone was not compared with {zone}")
+    if not is_tick(text, zone, following):
+        return warning(
+            f"the next run of {RETRAIN_DAG} is at {following.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            f"a tick of {text} in {zone}, of RECOMMENDER_SCHEDULE_TIMEZONE in this environment",
+            SAME_EVERYWHERE,
+        )
+    return fine(f"{text} in {zone}, as is the next run")
 
 
 def last_success(about: Examined) -> Finding:
@@ -202,11 +216,9 @@ def connection(about: Examined) -> Finding:
     variable = f"AIRFLOW_CONN_{name.upper()}"
     text = about.environment.get(variable, "")
     add = f'airflow connections add {name} --conn-type aws --conn-extra \'{{"region_name": "eu-west-1"}}\''
-    if text.startswith("aws://"):
-        return fine(f"{variable} is a URI; its key was not compared with doctor's")
     try:
         if text:
-            found = msgspec.json.decode(text, type=Connection)
+            found = read_variable(text)
         elif not about.airflow or not _given(about):
             return unchecked(
                 f"{variable} is not set here, and Airflow cannot be asked", LOGIN if about.airflow else GIVE
@@ -219,25 +231,11 @@ def connection(about: Examined) -> Finding:
             "one of type aws; one from a secrets backend, or from the environment of the workers alone, is not seen",
             add,
         )
-    except msgspec.MsgspecError:
+    except ValueError:
         return failed(
             f"{variable} is neither JSON nor a URI aws://", '{"conn_type": "aws", ...}', f"Correct {variable}."
         )
-    if found.conn_type not in ("aws", ""):
-        return failed(f"the connection {name} is of type {printable(found.conn_type)}", "aws", add)
-    return _same_key(name, found.login or "")
-
-
-def _same_key(name: str, login: str) -> Finding:
-    """The checks of the store went with boto3's key; the DAG has that of the connection."""
-    ours = access_key()
-    if login and login != ours:
-        return warning(
-            f"the connection {name} has another access key (...{login[-4:]}) than doctor (...{ours[-4:]})",
-            "the same: the rights above are those of doctor's key",
-            "Run doctor with the connection's keys as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-        )
-    return fine(f"{name}, {'with the key that doctor used' if login else 'with the role of the machine'}")
+    return judge(name, found, add)
 
 
 def _checks() -> tuple[Check[Examined], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import msgspec
 
 from ...errors import NotFound, RecommenderError, TransientError
@@ -11,7 +13,7 @@ from .examined import Examined
 from .findings import Check, Finding, failed, fine, unchecked, warning
 
 GIVE = "give its address: doctor --api http://localhost:8090"
-KEY = "API_KEY"
+KEY, OPEN = "API_KEY", "RECOMMENDER_API_OPEN"
 HINT = (
     "Make one: python -m include.recommender.api.keys (docs/api.md, Keys). In the containers API_KEY of .env is one.\n"
     "Give it to doctor as the variable API_KEY, not as an option: options can be read by every user of the machine."
@@ -83,20 +85,37 @@ def version(about: Examined) -> Finding:
 
 
 def key(about: Examined) -> Finding:
-    """Whether a key is asked for, and the given one is known."""
+    """Whether a key is asked for, a made-up one is refused, and the given one is known."""
     given = about.environment.get(KEY, "")
-    headers = {"Authorization": f"Bearer {given}"} if given else {}
     try:
-        Address(about.api, headers).get("/v1/model", Models)
-    except Refused:
-        if given:
+        for bearer, named in (("", "without a key"), (secrets.token_urlsafe(), "with a made-up key")):
+            if _answers(about, bearer):
+                return _open(about, named)
+        if given and not _answers(about, given):
             return failed(f"{about.api} does not know the key in {KEY}", "a known key", HINT)
-        return fine(f"asked for; none is given to doctor in {KEY}, so that no list was asked for")
     except NotFound:
         return failed(f"{about.api}/v1/model: 404", "the online API of this release", "Correct --api.")
     if given:
-        return fine(f"the key in {KEY} is known")
-    return warning(f"{about.api} answers everybody, without a key", "keys, but behind a part that checks", HINT)
+        return fine(f"the key in {KEY} is known; no key and a made-up one are refused")
+    return fine(f"asked for; none is given to doctor in {KEY}, so that no list was asked for")
+
+
+def _answers(about: Examined, bearer: str) -> bool:
+    """Whether a request with this key, "" for none, is answered."""
+    try:
+        Address(about.api, {"Authorization": f"Bearer {bearer}"} if bearer else {}).get("/v1/model", Models)
+    except Refused:
+        return False
+    return True
+
+
+def _open(about: Examined, named: str) -> Finding:
+    """A server that answers everybody: a failure, unless this environment says that it should."""
+    seen = f"{about.api} answers everybody, also {named}"
+    if about.environment.get(OPEN, "") == "1":
+        return warning(seen, f"a part before it that checks, as {OPEN}=1 is set here", HINT)
+    fix = f"Unset {OPEN} there, and give it keys. If it should be open, set {OPEN}=1 for doctor too.\n{HINT}"
+    return failed(seen, "an answer to known keys only", fix)
 
 
 CHECKS = (

@@ -50,6 +50,12 @@ def access_key() -> str:
     return (found.get_frozen_credentials().access_key or "") if found else ""
 
 
+def key_source() -> str:
+    """Where boto3 finds the key, in its own words, such as "env" or "iam-role". Raises BotoCoreError."""
+    found = boto3.Session().get_credentials()
+    return str(found.method) if found else ""
+
+
 def _identity(about: Examined, session: boto3.Session) -> str:
     """Who that is; not asked where the store is not Amazon's, whose STS does not know the key."""
     endpoint = about.environment.get("AWS_ENDPOINT_URL_STS") or about.environment.get("AWS_ENDPOINT_URL")

@@ -6,7 +6,7 @@ it. It is written create-only, so that a second look writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from ...errors import ConfigError, NotFound, PreconditionFailed
 from ...registry.atomicity import ROUNDS, WRITERS, check_conditional_writes
-from ...storage.objects import ObjectStore
+from ...storage.objects import ObjectInfo, ObjectStore
 from .examined import Examined, Role
 from .findings import Check, Finding, failed, fine, unchecked, warning
 
@@ -32,6 +32,32 @@ POLICIES = "The policies are in docs/operations.md and deploy/aws/policies."
 DENIED = "access denied"
 RACE = "of writers that race for one key, one wins"
 UPDATE = "Update the store, or use another: Amazon S3, or versitygw from 1.8.0 on."
+
+
+def root(about: Examined) -> Finding:
+    """Whether anything is below the root; looked at before probes are written there."""
+    where = about.objects.uri("")
+    with suppress(ConfigError):  # a right that is missing is said by the check of the prefix
+        if all(_of_doctor(row.key) for row in _below(about)):
+            return warning(
+                f"{where}: nothing is there, neither snapshots nor what a run writes",
+                "snapshots, artifacts, versions or a channel, unless this is a new deployment",
+                "Check the prefix in RECOMMENDER_ROOT. Doctor has now written objects .probe-doctor below this one.",
+            )
+    return fine(where)
+
+
+def _below(about: Examined) -> Iterator[ObjectInfo]:
+    """What is below the root; snapshots only where they are kept there."""
+    for folder in (*WRITTEN, "retired"):
+        yield from about.objects.walk(f"{folder}/")
+    if about.snapshots.uri("").startswith(about.objects.uri("")):
+        yield from about.snapshots.walk()
+
+
+def _of_doctor(key: str) -> bool:
+    """Whether doctor wrote an object, or its race."""
+    return key.rpartition("/")[2].startswith(".probe-")
 
 
 def on_prefix(folder: str, about: Examined) -> Finding:
@@ -86,17 +112,16 @@ def _list(store: ObjectStore, below: str) -> _Tried:
 
 
 def _read(store: ObjectStore, below: str, *, probe: bool) -> _Tried:
-    """Read the probe, or ask for the head of what is there, which takes the same right."""
+    """Read the probe, or ask for the head of what is there or could be, which takes the same right."""
 
     def read() -> None:
-        if probe:
-            with suppress(NotFound):  # it could not be written, and that it is missing is said only to who may read
+        with suppress(NotFound):  # that it is missing is said only to who may read
+            if probe:
                 store.read(f"{below}{PROBE}")
-        elif first := _first(store, below):
-            store.head(first)
+            else:
+                store.head(_first(store, below) or f"{below}{PROBE}")
 
-    empty = not probe and _first(store, below) is None
-    return _tried("read (nothing is there)" if empty else "read", "s3:GetObject", read)
+    return _tried("read", "s3:GetObject", read)
 
 
 def _first(store: ObjectStore, below: str) -> str | None:
@@ -192,6 +217,7 @@ def checks(role: Role) -> tuple[Check[Examined], ...]:
         return tuple(found)
     channels = ("channels/",)
     return (
+        Check("rights", "root", root, needs),
         Check("rights", "snapshots", on_snapshots, needs),
         *found,
         Check("rights", "conditional writes", conditional_writes, channels, RACE, UPDATE),

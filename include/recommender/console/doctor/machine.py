@@ -20,8 +20,14 @@ from .contents import live, newest_snapshot, size_bytes
 from .examined import Examined
 from .findings import Check, Finding, failed, fine, unchecked, warning
 
-SPACE_RATIO = 5  # of stages.prepare: the review files, and the parsed rows
+SPACE_RATIO = 5  # download_reviews wants that, also where jobs parse the files
+OF_JOBS = "Compare it with the memory of the job definition: aws batch describe-job-definitions --status ACTIVE"
 EXPECTED = "a folder of this user that can be written, on a local disk"
+
+
+def _batch(about: Examined) -> str:
+    """The queue and the definition of the jobs, "" where the worker does everything."""
+    return about.environment.get("RECOMMENDER_AWS_BATCH", "").strip()
 
 
 def cache(about: Examined) -> Finding:
@@ -69,11 +75,13 @@ def memory(about: Examined) -> Finding:
     factors = max(TrainConfig().factors, int(str(manifest.config["train"]["factors"])))
     counts = {name: int(growth * n) for name, n in fold_counts(about.registry, manifest).items()}
     needed = needed_bytes((counts["users"], counts["items"]), counts["interactions"], factors, warm=False)
-    limit, free = limit_bytes(), free_bytes()
     counted = (
         f"factors={factors} needs about {size(needed)} ({counts['users']:,} users, {counts['items']:,} items, "
         f"{counts['interactions']:,} interactions, {named})"
     )
+    if place := _batch(about):
+        return unchecked(f"training runs as jobs of AWS Batch ({place}); {counted}", OF_JOBS)
+    limit, free = limit_bytes(), free_bytes()
     seen = f"{counted}; {size(free)} of {size(limit)} are free"
     if needed > limit:
         return failed(

@@ -18,7 +18,7 @@ from ...storage.disk import guarded
 from ..text import size
 from .contents import live, newest_snapshot, size_bytes
 from .examined import Examined
-from .findings import Check, Finding, failed, fine, unchecked, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, unchecked, warning
 
 SPACE_RATIO = 5  # download_reviews wants that, also where jobs parse the files
 OF_JOBS = "Compare it with the memory of the job definition: aws batch describe-job-definitions --status ACTIVE"
@@ -30,7 +30,7 @@ def _batch(about: Examined) -> str:
     return about.environment.get("RECOMMENDER_AWS_BATCH", "").strip()
 
 
-def cache(about: Examined) -> Finding:
+def cache(about: Examined) -> DoctorFinding:
     """Whether the cache can be used; it is not made here, as this may be another user than the worker."""
     folder = cache_of(about.environment)
     place = next(path for path in (folder, *folder.parents) if path.exists())
@@ -49,7 +49,7 @@ def cache(about: Examined) -> Finding:
         return fine(f"{folder}{'' if place == folder else f' will be made in {place}'}")
 
 
-def disk(about: Examined) -> Finding:
+def disk(about: Examined) -> DoctorFinding:
     """Free space against what the newest snapshot takes while it is read."""
     folder = cache_of(about.environment)
     place = next(path for path in (folder, *folder.parents) if path.exists())
@@ -65,7 +65,7 @@ def disk(about: Examined) -> Finding:
     return fine(f"{seen}, {size(needed)} are needed")
 
 
-def memory(about: Examined) -> Finding:
+def memory(about: Examined) -> DoctorFinding:
     """What ALS would take for the newest snapshot, with the default and with the live version's factors."""
     state = live(about)
     if state is None:
@@ -106,6 +106,6 @@ def _of(snapshot: Snapshot, manifest: Manifest) -> str:
     return snapshot.name if snapshot.name == manifest.snapshot else f"{snapshot.name}, from {manifest.snapshot}'s"
 
 
-CACHE = Check("machine", "cache", cache, (), EXPECTED)
-DISK = Check("machine", "disk", disk, ("cache", "newest snapshot"))
-MEMORY = Check("machine", "memory", memory, ("channel", "newest snapshot"))
+CACHE = DoctorCheck("machine", "cache", cache, (), EXPECTED)
+DISK = DoctorCheck("machine", "disk", disk, ("cache", "newest snapshot"))
+MEMORY = DoctorCheck("machine", "memory", memory, ("channel", "newest snapshot"))

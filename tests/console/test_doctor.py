@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from include.recommender.console.doctor.findings import Check, State, examine, fine, summary, unchecked
+from include.recommender.console.doctor.findings import DoctorCheck, State, examine, fine, summary, unchecked
 from include.recommender.errors import ConfigError
 
 from ..conftest import ROOT
@@ -88,11 +88,11 @@ def test_a_check_that_breaks_is_a_failure_and_the_others_go_on():
         raise ConfigError("no such thing. Make it.")
 
     checks = [
-        Check("a", "broken", broken),
-        Check("a", "after it", lambda _: fine("x"), ("broken",)),
-        Check("a", "refused", refused),
-        Check("b", "unknown", lambda _: unchecked("y")),
-        Check("b", "alone", lambda subject: fine(subject)),
+        DoctorCheck("a", "broken", broken),
+        DoctorCheck("a", "after it", lambda _: fine("x"), ("broken",)),
+        DoctorCheck("a", "refused", refused),
+        DoctorCheck("b", "unknown", lambda _: unchecked("y")),
+        DoctorCheck("b", "alone", lambda subject: fine(subject)),
     ]
     rows = list(examine(checks, "subject"))
     assert [row.state for row in rows] == ["FAILED", "not checked", "FAILED", "not checked", "ok"]

@@ -4,7 +4,7 @@ import pytest
 
 from include.recommender.console.doctor import online_api
 from include.recommender.console.doctor.examined import Examined, Role
-from include.recommender.console.doctor.findings import Check, examine, fine
+from include.recommender.console.doctor.findings import DoctorCheck, examine, fine
 from include.recommender.registry.registry import Registry
 from include.recommender.storage.objects import ObjectStore
 
@@ -24,7 +24,7 @@ def look(address, channel="production", **environment):
         airflow="",
         api=address,
     )
-    checks = [Check("rights", "channels/", lambda _: fine("")), *online_api.CHECKS]
+    checks = [DoctorCheck("rights", "channels/", lambda _: fine("")), *online_api.CHECKS]
     rows = {row.name: row for row in examine(checks, about)}
     return {
         name: {"state": row.state, "seen": row.seen, "expected": row.expected, "fix": row.fix}

@@ -166,6 +166,12 @@ def test_a_version_that_is_too_large_for_this_machine(stocked, doctor, found):
     assert "are free" in row["seen"]
 
 
+def test_training_on_aws_batch_takes_no_memory_here(stocked, doctor, found, monkeypatch):
+    monkeypatch.setenv("RECOMMENDER_AWS_BATCH", "shop/retrain:3")
+    rows = doctor(only=["memory"])[1]
+    found(rows["memory"], "not checked", "jobs of AWS Batch (shop/retrain:3)", "about", "users", "job definition")
+
+
 def test_a_larger_snapshot_counts_in_proportion(stocked, doctor):
     def users():
         return doctor(only=["memory"])[1]["memory"]["seen"]

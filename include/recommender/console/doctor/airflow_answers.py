@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 
-class Part(msgspec.Struct):
+class AirflowPart(msgspec.Struct):
     """One part of Airflow in the answer about their health."""
 
     status: str | None
@@ -26,10 +26,10 @@ class Part(msgspec.Struct):
 class Health(msgspec.Struct):
     """Of /api/v2/monitor/health."""
 
-    metadatabase: Part
-    scheduler: Part
-    triggerer: Part
-    dag_processor: Part | None = None
+    metadatabase: AirflowPart
+    scheduler: AirflowPart
+    triggerer: AirflowPart
+    dag_processor: AirflowPart | None = None
 
 
 class Token(msgspec.Struct):

@@ -15,11 +15,11 @@ from ...errors import ConfigError, NotFound, RecommenderError
 from ...runs.cron import PRESETS, UNTIMED, is_tick, last_ticks, read_cron
 from ...runs.dag_names import RETRAIN_DAG
 from ...storage.redaction import printable
-from .airflow_answers import Connection, Dag, DagRuns, Health, ImportErrors, Part, Pool, Token
+from .airflow_answers import AirflowPart, Connection, Dag, DagRuns, Health, ImportErrors, Pool, Token
 from .airflow_connection import judge, read_variable
-from .asking import Address
+from .asking import ServerAddress
 from .examined import Examined
-from .findings import Check, Finding, failed, fine, unchecked, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, unchecked, warning
 
 USER, PASSWORD, TOKEN = "AIRFLOW_USER", "AIRFLOW_ADMIN_PASSWORD", "AIRFLOW_TOKEN"
 PASSWORDS_FILE = "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"
@@ -44,7 +44,7 @@ def address_of(given: str | None, environment: dict[str, str]) -> str:
     return given or execution or environment.get(BASE, "")
 
 
-def api_server(about: Examined) -> Finding:
+def api_server(about: Examined) -> DoctorFinding:
     """Whether it answers, and reaches its database."""
     if not about.airflow:
         return unchecked("no address of Airflow", GIVE)
@@ -63,12 +63,12 @@ def api_server(about: Examined) -> Finding:
 
 
 def _health(about: Examined) -> Health:
-    return Address(about.airflow).get("/api/v2/monitor/health", Health)
+    return ServerAddress(about.airflow).get("/api/v2/monitor/health", Health)
 
 
-def part(name: str, about: Examined) -> Finding:
+def part(name: str, about: Examined) -> DoctorFinding:
     """Whether a part of Airflow lives."""
-    found: Part | None = getattr(_health(about), name)
+    found: AirflowPart | None = getattr(_health(about), name)
     service = name.replace("_", "-")
     if found is None or found.status != "healthy":
         state = found.status if found and found.status else "never seen"
@@ -80,7 +80,7 @@ def part(name: str, about: Examined) -> Finding:
     return fine(f"healthy, last heartbeat {found.heartbeat}")
 
 
-def login(about: Examined) -> Finding:
+def login(about: Examined) -> DoctorFinding:
     """Whether Airflow takes the login that doctor was given."""
     given = _given(about)
     if given is None:
@@ -104,19 +104,19 @@ def _given(about: Examined) -> tuple[str, str, str] | None:
     return f"as {user}, with the file of {PASSWORDS_FILE}", user, password
 
 
-def _server(about: Examined) -> Address:
+def _server(about: Examined) -> ServerAddress:
     """The API with a login."""
     given = _given(about)
     if given is None:
         raise ConfigError(f"no login of Airflow: {LOGIN}")
     _, user, secret = given
     if not user:
-        return Address(about.airflow, {"Authorization": f"Bearer {secret}"})
-    token = Address(about.airflow).ask("/auth/token", Token, {"username": user, "password": secret})
-    return Address(about.airflow, {"Authorization": f"Bearer {token.access_token}"})
+        return ServerAddress(about.airflow, {"Authorization": f"Bearer {secret}"})
+    token = ServerAddress(about.airflow).ask("/auth/token", Token, {"username": user, "password": secret})
+    return ServerAddress(about.airflow, {"Authorization": f"Bearer {token.access_token}"})
 
 
-def import_errors(about: Examined) -> Finding:
+def import_errors(about: Examined) -> DoctorFinding:
     """Whether the DAG files can be read; a wrong setting shows there."""
     rows = _server(about).get("/api/v2/importErrors?limit=100", ImportErrors).import_errors
     ours = [row for row in rows if OURS.search(row.filename)]
@@ -134,7 +134,7 @@ def _reason(trace: str) -> str:
     return " ".join(map(printable, rows[starts[-1] if starts else -1 :]))
 
 
-def dag(about: Examined) -> Finding:
+def dag(about: Examined) -> DoctorFinding:
     """Whether the DAG is there and runs."""
     try:
         found = _server(about).get(f"/api/v2/dags/{RETRAIN_DAG}", Dag)
@@ -150,7 +150,7 @@ def dag(about: Examined) -> Finding:
     return fine(f"{RETRAIN_DAG} is not paused{following}")
 
 
-def schedule(about: Examined) -> Finding:
+def schedule(about: Examined) -> DoctorFinding:
     """Whether the DAG has the schedule and the time zone of this environment."""
     text, zone = read_cron(about.environment)
     try:
@@ -178,7 +178,7 @@ def schedule(about: Examined) -> Finding:
     return fine(f"{text} in {zone}, as is the next run")
 
 
-def last_success(about: Examined) -> Finding:
+def last_success(about: Examined) -> DoctorFinding:
     """Whether runs succeed as often as the schedule starts them."""
     query = urlencode({"state": "success", "order_by": "-run_after", "limit": 1})
     runs = _server(about).get(f"/api/v2/dags/{RETRAIN_DAG}/dagRuns?{query}", DagRuns).dag_runs
@@ -196,7 +196,7 @@ def last_success(about: Examined) -> Finding:
     return fine(seen)
 
 
-def pool(about: Examined) -> Finding:
+def pool(about: Examined) -> DoctorFinding:
     """Whether the training pool can start a task."""
     name = about.environment.get("RECOMMENDER_TRAINING_POOL", "").strip() or "default_pool"
     make = f'airflow pools set {name} 1 "One training at a time"'
@@ -210,7 +210,7 @@ def pool(about: Examined) -> Finding:
     return fine(f"{name}, {'slots without limit' if slots < 0 else f'{slots} slot' + 's' * (slots > 1)}")
 
 
-def connection(about: Examined) -> Finding:
+def connection(about: Examined) -> DoctorFinding:
     """Whether the DAG's connection exists and is of type aws; from the environment, where Airflow looks first."""
     name = about.environment.get("RECOMMENDER_AWS_CONN_ID", "").strip() or "aws_default"
     variable = f"AIRFLOW_CONN_{name.upper()}"
@@ -238,19 +238,19 @@ def connection(about: Examined) -> Finding:
     return judge(name, found, add)
 
 
-def _checks() -> tuple[Check[Examined], ...]:
+def _checks() -> tuple[DoctorCheck[Examined], ...]:
     group, needs = "Airflow", ("Airflow login",)
-    parts = [Check(group, name.replace("_", "-"), partial(part, name), ("API server",)) for name in PARTS]
+    parts = [DoctorCheck(group, name.replace("_", "-"), partial(part, name), ("API server",)) for name in PARTS]
     return (
-        Check(group, "API server", api_server),
+        DoctorCheck(group, "API server", api_server),
         *parts,
-        Check(group, "connection", connection),
-        Check(group, "Airflow login", login, ("API server",), "a login that Airflow takes", LOGIN),
-        Check(group, "import errors", import_errors, needs),
-        Check(group, "DAG", dag, needs),
-        Check(group, "schedule", schedule, needs, "a schedule that Airflow can plan", SCHEDULE_FIX),
-        Check(group, "last success", last_success, ("DAG", "schedule")),
-        Check(group, "pool", pool, needs),
+        DoctorCheck(group, "connection", connection),
+        DoctorCheck(group, "Airflow login", login, ("API server",), "a login that Airflow takes", LOGIN),
+        DoctorCheck(group, "import errors", import_errors, needs),
+        DoctorCheck(group, "DAG", dag, needs),
+        DoctorCheck(group, "schedule", schedule, needs, "a schedule that Airflow can plan", SCHEDULE_FIX),
+        DoctorCheck(group, "last success", last_success, ("DAG", "schedule")),
+        DoctorCheck(group, "pool", pool, needs),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from ...storage.aws_connection import connection_problems
 from ...storage.redaction import printable
 from .airflow_answers import Connection
-from .findings import Finding, failed, fine, warning
+from .findings import DoctorFinding, failed, fine, warning
 from .reach import access_key, key_source
 
 OWN_KEYS = frozenset({"env", "explicit", "shared-credentials-file", "config-file", "custom-process"})
@@ -27,7 +27,7 @@ def read_variable(text: str) -> Connection:
     return Connection("aws", unquote(parts.username or ""), unquote(parts.password or ""), extra)
 
 
-def judge(name: str, found: Connection, add: str) -> Finding:
+def judge(name: str, found: Connection, add: str) -> DoctorFinding:
     """As the DAGs judge it before they use it; then against the credentials that doctor used."""
     extra = found.extra if isinstance(found.extra, str | None) else json.dumps(found.extra)
     problems = connection_problems(found.conn_type, found.login, found.password, extra)
@@ -44,7 +44,7 @@ def judge(name: str, found: Connection, add: str) -> Finding:
     return _same_key(name, found.login or "")
 
 
-def _same_key(name: str, login: str) -> Finding:
+def _same_key(name: str, login: str) -> DoctorFinding:
     """The checks of the store went with boto3's key; the DAG has that of the connection."""
     ours = access_key()
     if login and login != ours:

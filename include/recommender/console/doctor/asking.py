@@ -21,12 +21,12 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 Answer = TypeVar("Answer")
 
 
-class Refused(ConfigError):
+class LoginRefused(ConfigError):
     """The server refuses this login, or wants one."""
 
 
 @dataclass(frozen=True)
-class Address:
+class ServerAddress:
     """A server by its address.
 
     headers : of every request; a token may be among them
@@ -45,7 +45,7 @@ class Address:
         Raises
         ------
         ConfigError
-            The address is none; Refused: 401 or 403.
+            The address is none; LoginRefused: 401 or 403.
         NotFound
             404.
         DataError
@@ -74,5 +74,5 @@ class Address:
 def _of_status(url: str, error: urllib.error.HTTPError) -> ConfigError | NotFound | TransientError:
     heard = f"{url}: {error.code} {printable(error.read(2_000).decode(errors='replace'))}"
     if error.code in {401, 403}:
-        return Refused(heard)
+        return LoginRefused(heard)
     return NotFound(heard) if error.code == 404 else TransientError(heard)

@@ -16,12 +16,12 @@ from ..adding import Adder, Typed
 from ..commands import Answer
 from . import airflow_api, contents, machine, online_api, reach, rights, variables
 from .examined import Examined, Role
-from .findings import Check, Result, State, examine, lines, summary
+from .findings import DoctorCheck, Result, State, examine, lines, summary
 
 ABOUT = "check a deployment from inside: what is wrong, and how to fix it"
 
 
-def checks(role: Role) -> tuple[Check[Examined], ...]:
+def checks(role: Role) -> tuple[DoctorCheck[Examined], ...]:
     """The checks of a role, each after those that it needs."""
     first = (*variables.CHECKS, *reach.CHECKS, *rights.checks(role))
     if role is Role.READER:
@@ -32,7 +32,7 @@ def checks(role: Role) -> tuple[Check[Examined], ...]:
     return (*first, *store, *airflow_api.CHECKS, *online_api.CHECKS)
 
 
-def chosen(found: Sequence[Check[Examined]], only: Sequence[str]) -> list[Check[Examined]]:
+def chosen(found: Sequence[DoctorCheck[Examined]], only: Sequence[str]) -> list[DoctorCheck[Examined]]:
     """The named checks and those that they need; all where none is named. Raises ConfigError for an unknown name."""
     by_name = {check.name: check for check in found}
     unknown = [name for name in only if name not in by_name]

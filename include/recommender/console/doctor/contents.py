@@ -10,7 +10,7 @@ from ...registry.channels import ChannelState
 from ...runs.cron import last_ticks, read_cron
 from ..text import size
 from .examined import Examined
-from .findings import Check, Finding, failed, fine, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, warning
 
 
 def newest_snapshot(about: Examined) -> Snapshot:
@@ -23,7 +23,7 @@ def size_bytes(snapshot: Snapshot) -> int:
     return sum(row.size_bytes for row in snapshot.objects)
 
 
-def snapshots(about: Examined) -> Finding:
+def snapshots(about: Examined) -> DoctorFinding:
     """Whether there is one, and whether new ones arrive as often as runs start."""
     found = newest_snapshot(about)
     age = (about.now.date() - date.fromisoformat(found.name)).days
@@ -47,7 +47,7 @@ def live(about: Examined) -> ChannelState | None:
     return about.registry.channels.read(about.channel)
 
 
-def channel(about: Examined) -> Finding:
+def channel(about: Examined) -> DoctorFinding:
     """Whether the channel points to a version whose files are all there, with the right sizes."""
     state, where = live(about), about.objects.uri(f"channels/{about.channel}.json")
     if state is None:
@@ -71,6 +71,6 @@ def channel(about: Examined) -> Finding:
 
 LAID = "review files under YYYY-MM-DD/ of RECOMMENDER_SNAPSHOTS, whose upload has ended"
 UPLOAD = "aws s3 cp reviews.json.gz $RECOMMENDER_ROOT/snapshots/$(date -u +%F)/ (docs/data.md, What a snapshot is)"
-SNAPSHOTS = Check("contents", "newest snapshot", snapshots, ("snapshots",), LAID, UPLOAD)
+SNAPSHOTS = DoctorCheck("contents", "newest snapshot", snapshots, ("snapshots",), LAID, UPLOAD)
 POINTER = "a pointer that can be read; docs/registry.md says how to restore one"
-CHANNEL = Check("contents", "channel", channel, ("channels/", "models/"), POINTER)
+CHANNEL = DoctorCheck("contents", "channel", channel, ("channels/", "models/"), POINTER)

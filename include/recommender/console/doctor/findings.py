@@ -24,7 +24,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class DoctorFinding:
     """What one check saw, what was expected there, and the fix: a command, or a sentence."""
 
     state: State
@@ -33,31 +33,31 @@ class Finding:
     fix: str = ""
 
 
-def fine(seen: str) -> Finding:
+def fine(seen: str) -> DoctorFinding:
     """Nothing to do."""
-    return Finding(state=State.OK, seen=seen)
+    return DoctorFinding(state=State.OK, seen=seen)
 
 
-def warning(seen: str, expected: str, fix: str) -> Finding:
+def warning(seen: str, expected: str, fix: str) -> DoctorFinding:
     """Runs go on, and a person should look."""
-    return Finding(state=State.WARNING, seen=seen, expected=expected, fix=fix)
+    return DoctorFinding(state=State.WARNING, seen=seen, expected=expected, fix=fix)
 
 
-def failed(seen: str, expected: str, fix: str) -> Finding:
+def failed(seen: str, expected: str, fix: str) -> DoctorFinding:
     """Something does not work."""
-    return Finding(state=State.FAILED, seen=seen, expected=expected, fix=fix)
+    return DoctorFinding(state=State.FAILED, seen=seen, expected=expected, fix=fix)
 
 
-def unchecked(why: str, fix: str = "") -> Finding:
+def unchecked(why: str, fix: str = "") -> DoctorFinding:
     """Nothing is known."""
-    return Finding(state=State.UNCHECKED, seen=why, fix=fix)
+    return DoctorFinding(state=State.UNCHECKED, seen=why, fix=fix)
 
 
 Subject = TypeVar("Subject")
 
 
 @dataclass(frozen=True)
-class Check(Generic[Subject]):
+class DoctorCheck(Generic[Subject]):
     """A check by its name.
 
     needs : names of checks before it without which it would only repeat their failure
@@ -66,7 +66,7 @@ class Check(Generic[Subject]):
 
     group: str
     name: str
-    run: Callable[[Subject], Finding]
+    run: Callable[[Subject], DoctorFinding]
     needs: tuple[str, ...] = ()
     expected: str = ""
     fix: str = "Do what the message says, then run doctor again."
@@ -84,7 +84,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def examine(checks: Iterable[Check[Subject]], subject: Subject) -> Iterator[Result]:
+def examine(checks: Iterable[DoctorCheck[Subject]], subject: Subject) -> Iterator[Result]:
     """Run the checks in their order; yield each result as soon as it is there."""
     usable: set[str] = set()
     for check in checks:
@@ -104,7 +104,7 @@ def examine(checks: Iterable[Check[Subject]], subject: Subject) -> Iterator[Resu
         )
 
 
-def _finding(check: Check[Subject], subject: Subject) -> Finding:
+def _finding(check: DoctorCheck[Subject], subject: Subject) -> DoctorFinding:
     """Any error is a finding, and the next checks go on."""
     try:
         return check.run(subject)

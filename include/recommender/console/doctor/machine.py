@@ -18,13 +18,19 @@ from ...storage.disk import guarded
 from ..text import size
 from .contents import live, newest_snapshot, size_bytes
 from .examined import Examined
-from .findings import Check, Finding, failed, fine, unchecked, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, unchecked, warning
 
-SPACE_RATIO = 5  # of stages.prepare: the review files, and the parsed rows
+SPACE_RATIO = 5  # download_reviews wants that, also where jobs parse the files
+OF_JOBS = "Compare it with the memory of the job definition: aws batch describe-job-definitions --status ACTIVE"
 EXPECTED = "a folder of this user that can be written, on a local disk"
 
 
-def cache(about: Examined) -> Finding:
+def _batch(about: Examined) -> str:
+    """The queue and the definition of the jobs, "" where the worker does everything."""
+    return about.environment.get("RECOMMENDER_AWS_BATCH", "").strip()
+
+
+def cache(about: Examined) -> DoctorFinding:
     """Whether the cache can be used; it is not made here, as this may be another user than the worker."""
     folder = cache_of(about.environment)
     place = next(path for path in (folder, *folder.parents) if path.exists())
@@ -43,7 +49,7 @@ def cache(about: Examined) -> Finding:
         return fine(f"{folder}{'' if place == folder else f' will be made in {place}'}")
 
 
-def disk(about: Examined) -> Finding:
+def disk(about: Examined) -> DoctorFinding:
     """Free space against what the newest snapshot takes while it is read."""
     folder = cache_of(about.environment)
     place = next(path for path in (folder, *folder.parents) if path.exists())
@@ -59,7 +65,7 @@ def disk(about: Examined) -> Finding:
     return fine(f"{seen}, {size(needed)} are needed")
 
 
-def memory(about: Examined) -> Finding:
+def memory(about: Examined) -> DoctorFinding:
     """What ALS would take for the newest snapshot, with the default and with the live version's factors."""
     state = live(about)
     if state is None:
@@ -69,11 +75,13 @@ def memory(about: Examined) -> Finding:
     factors = max(TrainConfig().factors, int(str(manifest.config["train"]["factors"])))
     counts = {name: int(growth * n) for name, n in fold_counts(about.registry, manifest).items()}
     needed = needed_bytes((counts["users"], counts["items"]), counts["interactions"], factors, warm=False)
-    limit, free = limit_bytes(), free_bytes()
     counted = (
         f"factors={factors} needs about {size(needed)} ({counts['users']:,} users, {counts['items']:,} items, "
         f"{counts['interactions']:,} interactions, {named})"
     )
+    if place := _batch(about):
+        return unchecked(f"training runs as jobs of AWS Batch ({place}); {counted}", OF_JOBS)
+    limit, free = limit_bytes(), free_bytes()
     seen = f"{counted}; {size(free)} of {size(limit)} are free"
     if needed > limit:
         return failed(
@@ -98,6 +106,6 @@ def _of(snapshot: Snapshot, manifest: Manifest) -> str:
     return snapshot.name if snapshot.name == manifest.snapshot else f"{snapshot.name}, from {manifest.snapshot}'s"
 
 
-CACHE = Check("machine", "cache", cache, (), EXPECTED)
-DISK = Check("machine", "disk", disk, ("cache", "newest snapshot"))
-MEMORY = Check("machine", "memory", memory, ("channel", "newest snapshot"))
+CACHE = DoctorCheck("machine", "cache", cache, (), EXPECTED)
+DISK = DoctorCheck("machine", "disk", disk, ("cache", "newest snapshot"))
+MEMORY = DoctorCheck("machine", "memory", memory, ("channel", "newest snapshot"))

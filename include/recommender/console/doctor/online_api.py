@@ -7,10 +7,10 @@ import secrets
 import msgspec
 
 from ...errors import NotFound, RecommenderError, TransientError
-from .asking import Address, Refused
+from .asking import LoginRefused, ServerAddress
 from .contents import live
 from .examined import Examined
-from .findings import Check, Finding, failed, fine, unchecked, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, unchecked, warning
 
 GIVE = "give its address: doctor --api http://localhost:8090"
 KEY, OPEN = "API_KEY", "RECOMMENDER_API_OPEN"
@@ -46,23 +46,23 @@ class Models(msgspec.Struct):
     channels: list[msgspec.Raw]
 
 
-def alive(about: Examined) -> Finding:
+def alive(about: Examined) -> DoctorFinding:
     """Whether the process answers."""
     if not about.api:
         return unchecked("no address of the online API", GIVE)
     try:
-        found = Address(about.api).get("/healthz", Alive)
+        found = ServerAddress(about.api).get("/healthz", Alive)
     except RecommenderError as error:
         fix = f"Start it: docker compose up --detach api (laptop: make serve). Or {GIVE}"
         return failed(str(error), "the online API, that answers within 5 s", fix)
     return fine(f"{about.api}: {found.status}")
 
 
-def version(about: Examined) -> Finding:
+def version(about: Examined) -> DoctorFinding:
     """Whether the API answers from the version that the channel points to."""
     restart = "Look into its log for `problem`; then restart it: docker compose restart api"
     try:
-        channels = {row.channel: row for row in Address(about.api).get("/readyz", Ready).channels}
+        channels = {row.channel: row for row in ServerAddress(about.api).get("/readyz", Ready).channels}
     except TransientError as error:
         return failed(str(error), "200: a version is loaded", f"Promote a version, if there is none. {restart}")
     state, served = live(about), channels.get(about.channel)
@@ -84,7 +84,7 @@ def version(about: Examined) -> Finding:
     return fine(f"{about.channel} -> {served.model_id}")
 
 
-def key(about: Examined) -> Finding:
+def key(about: Examined) -> DoctorFinding:
     """Whether a key is asked for, a made-up one is refused, and the given one is known."""
     given = about.environment.get(KEY, "")
     try:
@@ -103,13 +103,13 @@ def key(about: Examined) -> Finding:
 def _answers(about: Examined, bearer: str) -> bool:
     """Whether a request with this key, "" for none, is answered."""
     try:
-        Address(about.api, {"Authorization": f"Bearer {bearer}"} if bearer else {}).get("/v1/model", Models)
-    except Refused:
+        ServerAddress(about.api, {"Authorization": f"Bearer {bearer}"} if bearer else {}).get("/v1/model", Models)
+    except LoginRefused:
         return False
     return True
 
 
-def _open(about: Examined, named: str) -> Finding:
+def _open(about: Examined, named: str) -> DoctorFinding:
     """A server that answers everybody: a failure, unless this environment says that it should."""
     seen = f"{about.api} answers everybody, also {named}"
     if about.environment.get(OPEN, "") == "1":
@@ -119,7 +119,7 @@ def _open(about: Examined, named: str) -> Finding:
 
 
 CHECKS = (
-    Check("online API", "API alive", alive),
-    Check("online API", "API version", version, ("API alive", "channels/")),
-    Check("online API", "API key", key, ("API alive",)),
+    DoctorCheck("online API", "API alive", alive),
+    DoctorCheck("online API", "API version", version, ("API alive", "channels/")),
+    DoctorCheck("online API", "API key", key, ("API alive",)),
 )

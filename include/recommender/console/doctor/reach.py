@@ -17,7 +17,7 @@ from ...errors import RecommenderError
 from ...storage.faults import STORE_ERRORS, translate
 from ...storage.redaction import printable
 from .examined import Examined, Heard
-from .findings import Check, Finding, failed, fine, unchecked, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, unchecked, warning
 
 SHOWN_OF_KEY = 4
 STS_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
@@ -30,7 +30,7 @@ KEYS = (
 )
 
 
-def credentials(about: Examined) -> Finding:
+def credentials(about: Examined) -> DoctorFinding:
     """Whether there are credentials, and whose they are where STS can be asked."""
     session = boto3.Session()
     try:
@@ -74,7 +74,7 @@ def _is_amazon(about: Examined) -> bool:
     return not given or (urlsplit(given).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
-def bucket(about: Examined) -> Finding:
+def bucket(about: Examined) -> DoctorFinding:
     """One listing: address, bucket, key and signature at once. Raises what the store's refusal means."""
     objects = about.objects
     asked_at, uri = datetime.now(UTC), objects.uri("models/")
@@ -96,7 +96,7 @@ def _hear(about: Examined, answer: Mapping[str, Any], asked_at: datetime) -> Non
         about.heard = Heard(str(headers["date"]), asked_at, datetime.now(UTC))
 
 
-def clock(about: Examined) -> Finding:
+def clock(about: Examined) -> DoctorFinding:
     """The clock of this machine against the Date header of the store's answer, which has whole seconds."""
     if about.heard is None:
         with suppress(RecommenderError):  # what a refusal means is said by the check of the bucket
@@ -118,7 +118,7 @@ def clock(about: Examined) -> Finding:
     return fine(f"within {max(off, 1.0):.0f} s of the store's")
 
 
-def region(about: Examined) -> Finding:
+def region(about: Examined) -> DoctorFinding:
     """The region of the bucket against that of the client."""
     ours = about.objects.client.meta.region_name
     if not about.region:
@@ -133,8 +133,8 @@ def region(about: Examined) -> Finding:
 
 
 CHECKS = (
-    Check("store", "credentials", credentials),
-    Check("store", "bucket", bucket, ("credentials",), "a listing of models/ below RECOMMENDER_ROOT", ASK),
-    Check("store", "region", region, ("bucket",)),
-    Check("store", "clock", clock),
+    DoctorCheck("store", "credentials", credentials),
+    DoctorCheck("store", "bucket", bucket, ("credentials",), "a listing of models/ below RECOMMENDER_ROOT", ASK),
+    DoctorCheck("store", "region", region, ("bucket",)),
+    DoctorCheck("store", "clock", clock),
 )

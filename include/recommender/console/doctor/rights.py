@@ -18,7 +18,7 @@ from ...errors import ConfigError, NotFound, PreconditionFailed
 from ...registry.atomicity import ROUNDS, WRITERS, check_conditional_writes
 from ...storage.objects import ObjectInfo, ObjectStore
 from .examined import Examined, Role
-from .findings import Check, Finding, failed, fine, unchecked, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, unchecked, warning
 
 PROBE = ".probe-doctor"
 PROBE_TEXT = b"Written by `doctor` to see whether it may. It may be deleted.\n"
@@ -34,7 +34,7 @@ RACE = "of writers that race for one key, one wins"
 UPDATE = "Update the store, or use another: Amazon S3, or versitygw from 1.8.0 on."
 
 
-def root(about: Examined) -> Finding:
+def root(about: Examined) -> DoctorFinding:
     """Whether anything is below the root; looked at before probes are written there."""
     where = about.objects.uri("")
     with suppress(ConfigError):  # a right that is missing is said by the check of the prefix
@@ -60,17 +60,17 @@ def _of_doctor(key: str) -> bool:
     return key.rpartition("/")[2].startswith(".probe-")
 
 
-def on_prefix(folder: str, about: Examined) -> Finding:
+def on_prefix(folder: str, about: Examined) -> DoctorFinding:
     """List, write where the role does, read."""
     return _rights(about.objects, folder, about.role)
 
 
-def on_snapshots(about: Examined) -> Finding:
+def on_snapshots(about: Examined) -> DoctorFinding:
     """List and read; the DAGs write nothing there."""
     return _rights(about.snapshots, "", about.role)
 
 
-def _rights(store: ObjectStore, folder: str, role: Role) -> Finding:
+def _rights(store: ObjectStore, folder: str, role: Role) -> DoctorFinding:
     below = f"{folder}/" if folder else ""
     where, writes = store.uri(below), role is Role.DAG and folder in WRITTEN
     tried = [_list(store, below), *([_write(store, below)] if writes else []), _read(store, below, probe=writes)]
@@ -139,13 +139,13 @@ def _write(store: ObjectStore, below: str) -> _Tried:
     return _tried("write", "s3:PutObject", write)
 
 
-def conditional_writes(about: Examined) -> Finding:
+def conditional_writes(about: Examined) -> DoctorFinding:
     """Writers that race for one key. Raises ConfigError where two win."""
     check_conditional_writes(about.objects)
     return fine(f"of {WRITERS} writers that raced for a key, one won, in {2 * ROUNDS} races")
 
 
-def create_only(about: Examined) -> Finding:
+def create_only(about: Examined) -> DoctorFinding:
     """Whether the bucket refuses to overwrite a version, whoever asks."""
     key = f"models/{PROBE}"
     try:
@@ -169,7 +169,7 @@ def _asked(about: Examined, call: Callable[..., Mapping[str, Any]]) -> Mapping[s
         return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def versioning(about: Examined) -> Finding:
+def versioning(about: Examined) -> DoctorFinding:
     """Whether what is overwritten or deleted can be had back."""
     answer, bucket = _asked(about, about.objects.client.get_bucket_versioning), about.objects.bucket
     if isinstance(answer, str):
@@ -184,7 +184,7 @@ def versioning(about: Examined) -> Finding:
     )
 
 
-def lifecycle(about: Examined) -> Finding:
+def lifecycle(about: Examined) -> DoctorFinding:
     """Whether a rule ends uploads that were killed."""
     answer = _asked(about, about.objects.client.get_bucket_lifecycle_configuration)
     if isinstance(answer, str) and answer != "NoSuchLifecycleConfiguration":
@@ -209,19 +209,19 @@ def _ends_uploads(rule: Mapping[str, Any], root: str) -> bool:
     return rule.get("Status") == "Enabled" and "AbortIncompleteMultipartUpload" in rule and covers
 
 
-def checks(role: Role) -> tuple[Check[Examined], ...]:
+def checks(role: Role) -> tuple[DoctorCheck[Examined], ...]:
     """Those of a role."""
     needs = ("bucket",)
-    found = [Check("rights", f"{name}/", partial(on_prefix, name), needs) for name in READ[role]]
+    found = [DoctorCheck("rights", f"{name}/", partial(on_prefix, name), needs) for name in READ[role]]
     if role is not Role.DAG:
         return tuple(found)
     channels = ("channels/",)
     return (
-        Check("rights", "root", root, needs),
-        Check("rights", "snapshots", on_snapshots, needs),
+        DoctorCheck("rights", "root", root, needs),
+        DoctorCheck("rights", "snapshots", on_snapshots, needs),
         *found,
-        Check("rights", "conditional writes", conditional_writes, channels, RACE, UPDATE),
-        Check("rights", "create-only models/", create_only, ("models/",)),
-        Check("rights", "versioning", versioning, needs),
-        Check("rights", "lifecycle", lifecycle, needs),
+        DoctorCheck("rights", "conditional writes", conditional_writes, channels, RACE, UPDATE),
+        DoctorCheck("rights", "create-only models/", create_only, ("models/",)),
+        DoctorCheck("rights", "versioning", versioning, needs),
+        DoctorCheck("rights", "lifecycle", lifecycle, needs),
     )

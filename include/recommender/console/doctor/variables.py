@@ -15,7 +15,7 @@ from ...runs.notifiers import notifier_rows
 from ...storage.cache import cache_of
 from ...storage.places import read_places
 from .examined import Examined, Role
-from .findings import Check, Finding, failed, fine, warning
+from .findings import DoctorCheck, DoctorFinding, failed, fine, warning
 
 PREFIX, API_PREFIX = "RECOMMENDER_", "RECOMMENDER_API_"
 API_NAMES = tuple(f"{API_PREFIX}{each.name.upper()}" for each in parameters_of(ApiConfig))
@@ -24,7 +24,7 @@ INTERNAL = frozenset({"RECOMMENDER_REGISTRY_TYPED_AS", "RECOMMENDER_LOCAL_OWNER"
 SWITCHES = {"0": False, "1": True}
 
 
-def settings(about: Examined) -> Finding:
+def settings(about: Examined) -> DoctorFinding:
     """Every variable with a value that is not allowed."""
     found = [*_of_place(about.environment), *_of_api(about.environment)]
     if about.role is Role.DAG:
@@ -72,7 +72,7 @@ def _of_api(environment: Mapping[str, str]) -> Iterator[str]:
             yield f"{name}={problem}"
 
 
-def names(about: Examined) -> Finding:
+def names(about: Examined) -> DoctorFinding:
     """Variables with our prefix that nothing reads."""
     known = {*NAMES, *API_NAMES}
     strange = sorted(name for name in about.environment if name.startswith(PREFIX))
@@ -95,4 +95,4 @@ def _near(name: str) -> str | None:
     return known[found[0]] if found else None
 
 
-CHECKS = (Check("environment", "settings", settings), Check("environment", "variable names", names))
+CHECKS = (DoctorCheck("environment", "settings", settings), DoctorCheck("environment", "variable names", names))

@@ -1,8 +1,8 @@
 """Write `.env` on the machine of deploy/aws: `python3 -m deploy.machine_env NAME .env`.
 
 Settings come from the parameter /NAME/settings, which Terraform writes. Secrets come from /NAME/secrets/...; those that
-are not there yet are made and stored, so a machine that replaces a lost one has the same. Those of OPTIONAL are there
-if a person made them. It needs boto3 alone.
+are not there yet are made and stored, so a machine that replaces a lost one has the same. Those of OPTIONAL exist if
+a person made them. It needs boto3 alone.
 """
 
 from __future__ import annotations

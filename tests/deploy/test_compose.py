@@ -37,7 +37,7 @@ def settings_that_are_read():
     texts = [path.read_text() for folder in ("dags", "include", "plugins") for path in (ROOT / folder).rglob("*.py")]
     # What `make registry` says of itself, and what those of the API begin with.
     internal = {"RECOMMENDER_REGISTRY_TYPED_AS", "RECOMMENDER_LOCAL_OWNER", PREFIX}
-    return set(re.findall(r"""["'](RECOMMENDER_[A-Z_]+)["']""", "\n".join(texts))) - internal
+    return set(re.findall(r"""["'](RECOMMENDER_[A-Z_]+)["']""", "\n".join(texts))) - internal - settings_of_the_api()
 
 
 def settings_of_the_api():

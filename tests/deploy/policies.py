@@ -56,8 +56,10 @@ def allows(statement, right):
 def _meets(kind, wanted, right):
     ((key, values),) = wanted.items()
     found = {"s3:prefix": right.prefix, "cloudwatch:namespace": right.namespace}[key]
-    match = {"StringLike": fnmatch.fnmatchcase, "StringEquals": str.__eq__}[kind]
-    return found is not None and any(match(found, value) for value in listed(values))
+    match = {"StringLike": fnmatch.fnmatchcase, "StringEquals": str.__eq__}[kind.removesuffix("IfExists")]
+    if found is None:
+        return kind.endswith("IfExists")
+    return any(match(found, value) for value in listed(values))
 
 
 def granted(policy, right):
@@ -68,7 +70,8 @@ def granted(policy, right):
 def grants(policy):
     """Every (action, resource) pattern that a policy grants, apart: (sid, action, resource, prefix pattern)."""
     for statement in policy:
-        prefixes = statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", [None])
+        conditions = statement.get("Condition", {}).values()
+        prefixes = next((each["s3:prefix"] for each in conditions if "s3:prefix" in each), [None])
         for action in listed(statement["Action"]):
             for resource in listed(statement["Resource"]):
                 for prefix in listed(prefixes):

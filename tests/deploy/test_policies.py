@@ -216,3 +216,13 @@ def test_a_right_that_is_not_there_is_noticed():
     assert not granted(statements("dag"), Right("s3:GetObject", "arn:aws:s3:::reviews/other/models/a"))
     assert not granted(statements("dag"), Right("s3:ListBucket", "arn:aws:s3:::reviews", "shop/backups/"))
     assert unused("api", {Right("s3:GetObject", key): "GetObject"}) != []
+
+
+@pytest.mark.parametrize("name", ["dag", "api", "reader", "operator", "retire"])
+def test_a_missing_object_is_answered_404_and_foreign_folders_are_not_listed(name):
+    # S3 asks for the right to list before it says that an object does not exist, and such a request has no prefix.
+    policy, bucket = statements(name), f"arn:aws:s3:::{BUCKET}"
+    assert granted(policy, Right("s3:ListBucket", bucket))
+    assert granted(policy, Right("s3:ListBucket", bucket, prefix="shop/models/x"))
+    assert not granted(policy, Right("s3:ListBucket", bucket, prefix="elsewhere/"))
+    assert not granted(policy, Right("s3:GetObject", f"{bucket}/elsewhere/x"))

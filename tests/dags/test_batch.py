@@ -11,6 +11,7 @@ from include.recommender.models import memory
 from include.recommender.registry.versions import manifest_key
 
 from .. import worlds
+from ..conftest import BUCKET
 from .harness import NOON, keys, load_dag, put_snapshot, read_json, run_dag
 from .test_runs import REVIEWS, SNAPSHOT
 
@@ -36,7 +37,10 @@ def sent(monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_a_promotion_is_followed_by_lists_of_everybody(deployment, s3, workspace, monkeypatch):
+    from include.orchestration import batch_tasks
+
     run, states = run_batch()
     assert (run.state, states["resolve_model"], states["write_manifest"]) == ("failed", "failed", "upstream_failed")
 
@@ -51,6 +55,14 @@ def test_a_promotion_is_followed_by_lists_of_everybody(deployment, s3, workspace
     assert sum(part["rows"] for part in manifest["users"]) == 5 * sum(part["lists"] for part in manifest["users"])
     assert manifest["similar"]
 
+    # The manifest is written though the version was retired meanwhile.
+    with monkeypatch.context() as patched:
+        patched.setattr(batch_tasks, "finish", retiring(model_id, batch_tasks.finish))
+        run, _ = run_batch(list_size=6)
+    assert run.state == "success"
+    assert len([key for key in keys(s3, f"recommendations/{model_id}/") if key.endswith("manifest.json")]) == 2
+
+    s3.copy_object(Bucket=BUCKET, Key=f"shop/{manifest_key(model_id)}", CopySource=f"{BUCKET}/kept")
     monkeypatch.setattr(memory, "free_bytes", lambda: 1)
     run, states = run_batch(list_size=7)
     assert (states["recommend_users"], states["write_manifest"]) == ("failed", "upstream_failed")
@@ -65,23 +77,15 @@ def journal_of(run):
     return f"reports/{run_name(folder_id('recommender_batch', run.run_id))}"
 
 
-@pytest.mark.slow
-def test_the_manifest_is_written_though_the_version_was_retired_meanwhile(deployment, s3, workspace, monkeypatch):
-    from include.orchestration import batch_tasks
+def retiring(model_id, finish):
+    """`finish` of a batch whose version is retired before its manifest is written."""
 
-    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
-    run_dag()
-    model_id = workspace.registry.channels.read("production").model_id
-    written = batch_tasks.finish
-
-    def retired(objects, plan, **parts):
+    def finish_late(objects, plan, **parts):
+        objects.client.copy_object(Bucket=BUCKET, Key="kept", CopySource=f"{BUCKET}/shop/{manifest_key(model_id)}")
         objects.delete([manifest_key(model_id)])
-        return written(objects, plan, **parts)
+        return finish(objects, plan, **parts)
 
-    monkeypatch.setattr(batch_tasks, "finish", retired)
-    run, _ = run_batch()
-    assert run.state == "success"
-    assert [key for key in keys(s3, f"recommendations/{model_id}/") if key.endswith("manifest.json")]
+    return finish_late
 
 
 def test_a_failed_batch_sends_the_error_of_its_task(deployment, airflow_database, sent):

@@ -74,7 +74,7 @@ def test_a_run_whose_heavy_tasks_are_jobs_makes_the_same_artifacts(deployment, s
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [(LocalBatch.OUT_OF_MEMORY, "needs more memory than the job definition"), (None, "truncated")],
+    [(LocalBatch.OUT_OF_MEMORY, "needs more memory than its definition"), (None, "truncated")],
 )
 def test_a_job_that_fails_fails_its_task_with_its_reason(deployment, s3, batch, fault, words):
     packed = worlds.packed(REVIEWS)

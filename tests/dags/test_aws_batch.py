@@ -9,6 +9,7 @@ from include.orchestration.remote import operator
 
 from .. import worlds
 from ..aws_batch import LocalBatch
+from ..conftest import BUCKET
 from .harness import keys, put_snapshot, read_json, report_of, run_dag
 from .test_batch import run_batch
 from .test_runs import REVIEWS, SNAPSHOT
@@ -56,14 +57,17 @@ def test_a_run_whose_heavy_tasks_are_jobs_makes_the_same_artifacts(deployment, s
     assert record["seconds"] > 0
     assert report_of(s3, run)["verdict"]["decision"] == "PROMOTE"
 
-    promoted = workspace.registry.channels.read("production").model_id
-    made = artifacts(s3)
+    # A run in the worker reuses everything; but the version is judged again, against itself as the champion.
+    promoted, made = workspace.registry.channels.read("production").model_id, written(s3)
     monkeypatch.delenv("RECOMMENDER_AWS_BATCH")
     run, states = run_dag(force=True)
-    assert run.state == "success", states
-    # The version is judged against itself now, as the champion; all else is reused.
-    assert {key.split("/")[1] for key in artifacts(s3) - made} <= {"evaluate", "recall_gate"}
-    assert workspace.registry.channels.read("production").model_id == promoted
+    assert (run.state, states["promote_model"]) == ("success", "skipped")
+    again = report_of(s3, run)
+    reused = {row["task"]: row["reused"] for row in again["tasks"] if row["artifacts"]}
+    assert reused.pop("evaluate") is False
+    assert set(reused.values()) == {True}
+    assert again["model"]["model_id"] == promoted
+    assert {key: tag for key, tag in written(s3).items() if key in made} == made
 
     monkeypatch.setenv("RECOMMENDER_AWS_BATCH", "shop")
     batch.calls.clear()
@@ -92,5 +96,6 @@ def submitted(batch):
     return [body for path, body in batch.calls if path == "/v1/submitjob"]
 
 
-def artifacts(s3):
-    return {key for key in keys(s3, "artifacts/") if key.endswith("manifest.json")}
+def written(s3):
+    """Key -> ETag of every file of artifacts."""
+    return {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in keys(s3, "artifacts/")}

@@ -26,23 +26,6 @@ def test_reviews_become_a_promoted_model(deployment, s3):
 
 
 @pytest.mark.slow
-def test_a_second_run_reuses_everything(deployment, s3):
-    put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
-    run_dag()
-    pointer = read_json(s3, "channels/production.json")
-    objects = {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in keys(s3, "artifacts/")}
-    second, states = run_dag(force=True)
-    assert second.state == "success"
-    assert states["promote_model"] == "skipped"
-    again = report_of(s3, second)
-    reused = {row["task"]: row["reused"] for row in again["tasks"] if row["artifacts"]}
-    assert reused.pop("evaluate") is False  # there is a champion now, which is this very model
-    assert set(reused.values()) == {True}
-    assert again["model"]["model_id"] == pointer["to_model"]
-    assert {key: s3.head_object(Bucket=BUCKET, Key=f"shop/{key}")["ETag"] for key in objects} == objects
-
-
-@pytest.mark.slow
 def test_a_run_over_unchanged_reviews_stops_early_as_a_success(deployment, s3):
     put_snapshot(s3, "2018-08-29", worlds.packed(REVIEWS))
     put_snapshot(s3, "2018-08-31", worlds.packed(REVIEWS))

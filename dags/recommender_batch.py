@@ -27,7 +27,7 @@ from airflow.sdk import dag, task
 from include.orchestration.deployment import notifiers, training_pool
 from include.orchestration.form import batch_params
 from include.orchestration.remote.decorator import heavy_task
-from include.orchestration.remote.place import place_of
+from include.orchestration.remote.place import read_place
 from include.orchestration.schedule import MAIN_CHANNEL_MOVED, RECOMMENDATIONS
 from include.orchestration.task_defaults import task_defaults
 
@@ -47,7 +47,7 @@ def resolve_model() -> dict[str, Any]:
     return batch_tasks.resolve_model()
 
 
-@heavy_task(place_of(), **COMPUTING)
+@heavy_task(read_place(), **COMPUTING)
 def recommend_users() -> dict[str, Any]:
     """Writes the list of each user."""
     from include.orchestration import batch_tasks
@@ -55,7 +55,7 @@ def recommend_users() -> dict[str, Any]:
     return batch_tasks.recommend_users()
 
 
-@heavy_task(place_of(), **COMPUTING)
+@heavy_task(read_place(), **COMPUTING)
 def similar_items() -> dict[str, Any]:
     """Writes the most similar items of each item."""
     from include.orchestration import batch_tasks

@@ -10,10 +10,10 @@ from typing import Any
 
 from include.recommender.errors import ConfigError
 from include.recommender.parameters.kinds import Kind
-from include.recommender.parameters.of_deployment import AWS_BATCH, HOURS, SWITCH, TOPIC
+from include.recommender.parameters.of_deployment import HOURS, SWITCH, TOPIC
 from include.recommender.runs.notifiers import notifier_rows
 
-from .remote.place import SETTING, Place
+from .remote.place import Place, read_place
 from .schedule import Schedule, read_schedule
 
 TRAINING_POOL = "RECOMMENDER_TRAINING_POOL"
@@ -106,8 +106,11 @@ class _Reader:
             return None
 
     def place(self) -> Place | None:
-        text = self._value(SETTING, AWS_BATCH, None)
-        return Place.parse(text) if text else None
+        try:
+            return read_place(self.environment)
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
 
     def _value(self, name: str, kind: Kind, default: Any) -> Any:
         """The value of a variable; if it is not allowed, its default and one more problem."""

@@ -34,7 +34,7 @@ class Place:
         return f"{self.queue}/{self.definition}"
 
 
-def place_of(environment: Mapping[str, str] = os.environ) -> Place | None:
+def read_place(environment: Mapping[str, str] = os.environ) -> Place | None:
     """The place of RECOMMENDER_AWS_BATCH; None without one. Raises ConfigError."""
     text = environment.get(SETTING, "").strip()
     return Place.parse(text) if text else None

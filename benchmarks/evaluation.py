@@ -19,7 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from include.recommender.config import EvaluateConfig, PopularityConfig, PriorConfig, TrainConfig
 from include.recommender.evaluation.evaluate import Task, judge, make_task
-from include.recommender.models.als import Als, fit_als, user_factors
+from include.recommender.models.als.reference import user_factors
+from include.recommender.models.als.taste import Als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.histories import Histories
 from include.recommender.models.popularity import ItemInteractions, fit_popularity
 from include.recommender.models.ranking import BLOCK_SCORES, MAX_BLOCK_ROWS, recommend_all

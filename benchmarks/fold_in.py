@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from include.recommender.models.fold_in import fold_in
+from include.recommender.models.als.fold_in import fold_in
 from include.recommender.models.histories import Histories
 from include.recommender.models.whitening import Factors, Whitened
 

@@ -20,7 +20,8 @@ from scipy import sparse
 
 from include.recommender.config import EvaluateConfig, PopularityConfig, TrainConfig
 from include.recommender.evaluation.evaluate import Task, judge, make_task
-from include.recommender.models.als import Als, fit_als
+from include.recommender.models.als.taste import Als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.histories import Histories
 from include.recommender.models.popularity import ItemInteractions, fit_popularity
 from include.recommender.models.protocol import ScoringModel

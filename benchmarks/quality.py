@@ -27,7 +27,8 @@ from include.recommender.evaluation.evaluate import ModelEvaluation, Task, fold_
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interval
 from include.recommender.evaluation.learned_prior import LearnedPrior
-from include.recommender.models.als import Als, fit_als
+from include.recommender.models.als.taste import Als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import ScoringModel
 from include.recommender.parameters import RETRAIN, RUN

@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from include.recommender.config import PriorConfig
-from include.recommender.models.als import Als
+from include.recommender.models.als.taste import Als
 from include.recommender.models.histories import Histories
 from include.recommender.models.prior import ItemPrior, PriorAls
 from include.recommender.models.ranking import best_unseen

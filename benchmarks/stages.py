@@ -27,8 +27,9 @@ from moto.server import ThreadedMotoServer
 from include.orchestration.heavy import HEAVY
 from include.orchestration.remote.documents import GivenOutputs
 from include.orchestration.run import Run, XCom
+from include.recommender.config import TrainConfig
 from include.recommender.data.counts import FoldCounts
-from include.recommender.models.memory import needed_bytes
+from include.recommender.models.memory import MatrixSize, needed_bytes
 from include.recommender.parameters import RETRAIN
 from include.recommender.runs.journal import RunFacts, TaskRecord
 from include.recommender.stages import prepare
@@ -131,7 +132,9 @@ def _all(state: dict[str, Any], state_file: Path) -> None:
         print(f"{task:20} {found['seconds']:8.1f} s {ratio} {found['peak_bytes'] / 1e9:6.2f} GB", flush=True)
         if "fold" in found:
             shape, nnz = tuple(found["fold"]["shape"]), found["fold"]["nnz"]
-            predicted = needed_bytes(shape, nnz, state["factors"]) / 1e9
+            predicted = (
+                needed_bytes(MatrixSize.at_most(shape[0], shape[1], nnz), TrainConfig(factors=state["factors"])) / 1e9
+            )
             print(f"{'':20} train {shape[0]:,} x {shape[1]:,}, {nnz:,} interactions: ALS predicts {predicted:.2f} GB")
 
 

@@ -19,8 +19,8 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from include.recommender.config import TrainConfig
-from include.recommender.models.als import fit_als
-from include.recommender.models.memory import needed_bytes
+from include.recommender.models.als.training import fit_als
+from include.recommender.models.memory import MatrixSize, needed_bytes
 
 from .generated import interactions
 from .pairs import compare
@@ -104,7 +104,7 @@ def _print_memory(matrix: sparse.csr_matrix, factors: int) -> None:
     turned = matrix.T.tocsr()
     wide = interactions(3 * matrix.nnz, n_users, n_items) if matrix.nnz < np.prod(matrix.shape) / 10 else matrix
     for each, width in ((matrix, factors), (turned, factors), (matrix, 2 * factors), (wide, max(1, factors // 4))):
-        predicted, measured = needed_bytes(each.shape, each.nnz, width), measure_memory(each, width)
+        predicted, measured = needed_bytes(MatrixSize.of(each), TrainConfig(factors=width)), measure_memory(each, width)
         print(
             f"{each.shape[0]:>10,}{each.shape[1]:>10,}{each.nnz:>12,}{width:>9}{predicted / 1e6:>14.1f}"
             f"{measured / 1e6:>13.1f}{predicted / measured:>8.2f}"

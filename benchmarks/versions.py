@@ -14,7 +14,7 @@ from scipy import sparse
 from include.recommender.config import RetrainConfig
 from include.recommender.data.counts import FoldCounts
 from include.recommender.ids import Vocabulary
-from include.recommender.models.als import fit_als
+from include.recommender.models.als.training import fit_als
 from include.recommender.registry.bundle import Manifest, ModelPart, describe, model_id
 from include.recommender.registry.listing import FOLD, FoldFile
 from include.recommender.registry.moves import Move, moved_now

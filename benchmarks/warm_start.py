@@ -22,7 +22,8 @@ from include.recommender.data.reviews import ITEMS, Reviews, load_vocabulary, pa
 from include.recommender.evaluation.evaluate import Task, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
 from include.recommender.ids import Vocabulary
-from include.recommender.models.als import Als, fit_als
+from include.recommender.models.als.taste import Als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.whitening import Factors
 from include.recommender.stages.warm import ItemFactors, joined_factors
 

@@ -22,7 +22,7 @@ from include.recommender.evaluation.learn_prior import (
     learn_prior,
     nearest,
 )
-from include.recommender.models.als import fit_als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.prior import BYTES_AN_ITEM, fit_prior
 from include.recommender.models.scoring import model_of

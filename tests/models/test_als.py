@@ -1,5 +1,7 @@
 """ALS against bare implicit, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from implicit.cpu.als import AlternatingLeastSquares
@@ -8,10 +10,14 @@ from threadpoolctl import threadpool_limits
 
 from include.recommender.config import TrainConfig
 from include.recommender.errors import ConfigError, DataError
-from include.recommender.models.als import LOSS_USERS, Als, fit_als, initial_factors
+from include.recommender.models.als.loss import SAMPLE_USERS
+from include.recommender.models.als.taste import Als
+from include.recommender.models.als.training import fit_als, initial_factors
 from include.recommender.models.histories import Histories
 
 CONFIG = TrainConfig(factors=8, iterations=4)
+BY_IMPLICIT = TrainConfig(factors=8, iterations=4, solver="implicit")
+both_solvers = pytest.mark.parametrize("solver", ["whitened", "implicit"])
 
 
 def random_matrix(n_users=300, n_items=90, density=0.05, seed=0) -> sparse.csr_matrix:
@@ -39,16 +45,17 @@ def scores_of(factors, matrix):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-def test_factors_are_those_of_bare_implicit(exact):
+def test_the_reference_gives_the_factors_of_bare_implicit(exact):
     matrix = random_matrix()
-    ours, _ = fit_als(matrix, CONFIG, exact=exact)
-    np.testing.assert_array_equal(ours, bare(matrix, CONFIG, use_cg=not exact).item_factors)
+    ours, _ = fit_als(matrix, BY_IMPLICIT, exact=exact)
+    np.testing.assert_array_equal(ours, bare(matrix, BY_IMPLICIT, use_cg=not exact).item_factors)
 
 
-def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads():
+@both_solvers
+def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(solver):
     # More users than the loss samples, so that the sample is drawn too.
-    matrix = random_matrix(n_users=LOSS_USERS + 500)
-    fits = [fit_als(matrix, CONFIG, threads=threads) for threads in (1, 2, 2, 4)]
+    matrix, config = random_matrix(n_users=SAMPLE_USERS + 500), replace(CONFIG, solver=solver)
+    fits = [fit_als(matrix, config, threads=threads) for threads in (1, 2, 2, 4)]
     first, curve = fits[0]
     for factors, again in fits[1:]:
         assert factors.tobytes() == first.tobytes()
@@ -63,26 +70,30 @@ def test_another_seed_gives_other_factors():
 
 def test_loss_is_that_of_the_objective_and_falls():
     matrix = random_matrix()
-    _, curve = fit_als(matrix, CONFIG)
+    _, curve = fit_als(matrix, BY_IMPLICIT)
     assert curve.loss == sorted(curve.loss, reverse=True)
     assert len(curve.seconds) == CONFIG.iterations
-    # Hu et al. 2008, eq. 3, in full; implicit divides by the sum of all confidences, 1 for each unknown.
-    confidence = np.where(matrix.toarray() > 0, matrix.toarray(), 1).astype(np.float64)
-    wanted = (matrix.toarray() > 0).astype(np.float64)
-    model = bare(matrix, CONFIG)  # the same fit, which keeps its users
-    X, Y = model.user_factors.astype(np.float64), model.item_factors.astype(np.float64)
+    model = bare(matrix, BY_IMPLICIT)  # the same fit, which keeps its users
+    assert curve.loss[-1] == pytest.approx(objective(matrix, model.user_factors, model.item_factors), rel=1e-4)
+
+
+def objective(matrix, users, items) -> float:
+    """Hu et al. 2008, eq. 3, in full, divided by the sum of all confidences."""
+    known = matrix.toarray()
+    confidence = np.where(known > 0, known, 1).astype(np.float64)
+    X, Y = users.astype(np.float64), items.astype(np.float64)
     penalty = CONFIG.regularization * ((X**2).sum() + (Y**2).sum())
-    expected = ((confidence * (wanted - X @ Y.T) ** 2).sum() + penalty) / confidence.sum()
-    assert curve.loss[-1] == pytest.approx(expected, rel=1e-4)
+    return float(((confidence * ((known > 0) - X @ Y.T) ** 2).sum() + penalty) / confidence.sum())
 
 
-def test_users_and_items_without_interactions_score_zero():
+@both_solvers
+def test_users_and_items_without_interactions_score_zero(solver):
     matrix = random_matrix().tolil()
     matrix[7] = 0
     matrix[:, 11] = 0
     matrix = matrix.tocsr()
     matrix.eliminate_zeros()
-    factors, _ = fit_als(matrix, CONFIG)
+    factors, _ = fit_als(matrix, replace(CONFIG, solver=solver))
     assert not factors[11].any()
     scores = scores_of(factors, matrix)
     assert not scores[7].any()
@@ -90,10 +101,13 @@ def test_users_and_items_without_interactions_score_zero():
     assert np.isfinite(scores).all()
 
 
+@both_solvers
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1)])
-def test_odd_shapes_fit(shape):
+def test_odd_shapes_fit(shape, solver):
     matrix = sparse.csr_matrix(np.full(shape, 3, dtype=np.float32))
-    assert scores_of(fit_als(matrix, CONFIG)[0], matrix).shape == shape
+    scores = scores_of(fit_als(matrix, replace(CONFIG, solver=solver))[0], matrix)
+    assert scores.shape == shape
+    assert (scores > 0).all()
 
 
 def test_the_input_is_not_changed():
@@ -126,17 +140,36 @@ def test_a_confidence_below_one_is_refused(value):
         fit_als(matrix, CONFIG)
 
 
-def test_overflowing_factors_are_refused():
+@both_solvers
+def test_overflowing_factors_are_refused(solver):
     matrix = random_matrix()
     matrix.data[:] = np.float32(3e38)
     with pytest.raises(ConfigError, match="diverged"):
-        fit_als(matrix, CONFIG)
+        fit_als(matrix, replace(CONFIG, solver=solver))
 
 
-def test_a_warm_start_goes_on_where_a_fit_ended_without_its_users():
+@both_solvers
+def test_a_pair_named_twice_is_refused(solver):
+    twice = sparse.csr_matrix((np.full(3, 2, np.float32), np.array([1, 1, 0]), np.array([0, 2, 3])), shape=(2, 3))
+    with pytest.raises(DataError, match="names a pair of user and item twice"):
+        fit_als(twice, replace(CONFIG, solver=solver))
+
+
+def test_the_order_of_a_users_interactions_does_not_matter():
     matrix = random_matrix()
-    longer = TrainConfig(factors=8, iterations=12, warm_iterations=8)
-    start, first = fit_als(matrix, CONFIG)
+    turned = matrix.copy()
+    for row in range(turned.shape[0]):
+        span = slice(turned.indptr[row], turned.indptr[row + 1])
+        turned.indices[span], turned.data[span] = turned.indices[span][::-1].copy(), turned.data[span][::-1].copy()
+    turned.has_sorted_indices = False
+    assert fit_als(turned, CONFIG)[0].tobytes() == fit_als(matrix, CONFIG)[0].tobytes()
+
+
+@both_solvers
+def test_a_warm_start_goes_on_where_a_fit_ended_without_its_users(solver):
+    matrix, config = random_matrix(), replace(CONFIG, solver=solver)
+    longer = replace(config, iterations=12, warm_iterations=8)
+    start, first = fit_als(matrix, config)
     before = start.copy()
     _, warm = fit_als(matrix, longer, start=start)
     _, cold = fit_als(matrix, longer)

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from include.recommender.evaluation.alignment import aligned, rows_in
 from include.recommender.ids import Vocabulary
-from include.recommender.models.als import Als
+from include.recommender.models.als.taste import Als
 from include.recommender.models.columns import InColumns
 
 from ..tables import Table

@@ -11,9 +11,11 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from include.recommender.config import TrainConfig
-from include.recommender.models import fold_in as folding
-from include.recommender.models.als import Als, fit_als, user_factors
-from include.recommender.models.fold_in import fold_in
+from include.recommender.models.als import fold_in as folding
+from include.recommender.models.als.fold_in import fold_in
+from include.recommender.models.als.reference import user_factors
+from include.recommender.models.als.taste import Als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.histories import Histories
 from include.recommender.models.whitening import Whitened, on_grid
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from include.recommender.config import PriorConfig
-from include.recommender.models.als import Als
+from include.recommender.models.als.taste import Als
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.histories import Histories
 from include.recommender.models.popularity import ItemInteractions

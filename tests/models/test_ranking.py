@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from include.recommender.models import ranking
-from include.recommender.models.als import Als
+from include.recommender.models.als.taste import Als
 from include.recommender.models.histories import Histories
 from include.recommender.models.popularity import Popularity
 from include.recommender.models.ranking import first_unseen, recommend_all, top_k

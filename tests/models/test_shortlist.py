@@ -9,7 +9,7 @@ from scipy import sparse
 from include.recommender.config import PriorConfig
 from include.recommender.models import ranking, whitening
 from include.recommender.models import shortlist as shortlist_module
-from include.recommender.models.als import Als
+from include.recommender.models.als.taste import Als
 from include.recommender.models.histories import Histories
 from include.recommender.models.prior import ItemPrior, PriorAls
 from include.recommender.models.ranking import best_unseen, recommend_all

@@ -13,7 +13,7 @@ ORIGINAL = code.LIBRARY
 BASE = '''
 """What it is."""
 import logging
-from ..models.als import fit_als
+from ..models.als.training import fit_als
 log = logging.getLogger(__name__)
 
 def double(value: int) -> int:

@@ -23,7 +23,7 @@ from moto.server import ThreadedMotoServer
 
 from benchmarks.generated import interactions
 from include.recommender.config import RetrainConfig
-from include.recommender.models.als import fit_als
+from include.recommender.models.als.training import fit_als
 from include.recommender.parameters.of_batch import BatchConfig
 from include.recommender.registry.bundle import ModelPart, describe
 from include.recommender.registry.listing import FOLD, FoldFile

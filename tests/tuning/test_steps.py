@@ -7,7 +7,7 @@ import pytest
 
 from include.recommender.config import RetrainConfig, TuneConfig
 from include.recommender.evaluation.evaluate import fold_task, judge
-from include.recommender.models.als import fit_als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.prior import fit_prior
 from include.recommender.models.scoring import model_of
 from include.recommender.registry.verdict import Interval

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
-from ..models.als import TrainingCurve, fit_als
+from ..models.als.training import TrainingCurve, fit_als
 from ..models.prior import ItemPopularity, PriorAls, fit_prior
 from ..models.scoring import model_of
 from .learn_prior import learn_prior

@@ -11,7 +11,8 @@ import numpy as np
 from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
-from ..models.als import Als, KeptScoring, fit_als
+from ..models.als.taste import Als, KeptScoring
+from ..models.als.training import fit_als
 from ..models.prior import BYTES_AN_ITEM, ItemPrior, PriorAls, fit_prior
 from ..models.protocol import Rows
 from ..models.ranking import in_blocks

@@ -5,38 +5,99 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from scipy import sparse
+
+from ..config import TrainConfig
 from ..errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+# Of the own solver: the gathered vectors of a row on each of two cores.
+BUFFER_BYTES = 16 << 20
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
-def needed_bytes(shape: tuple[int, int], nnz: int, factors: int, warm: bool = False) -> int:
-    """Peak memory of a fit in bytes.
+@dataclass(frozen=True, kw_only=True)
+class MatrixSize:
+    """Size of a confidence matrix.
 
-    The matrix and its transpose take 8 bytes an entry each and 4 a row; factors 4 bytes a number, and those of the side
-    that is initialized twice that, for implicit scales a second array. A warm start whitens its items, in float64,
-    while users are folded in.
+    n_several, several_nnz : users with two interactions or more, and their interactions
     """
-    n_users, n_items = shape
-    rows = n_users + 3 * n_items if warm else max(2 * n_users, n_users + 2 * n_items)
-    return 2 * (nnz * 8 + (n_users + n_items) * 4) + rows * factors * 4
+
+    n_users: int
+    n_items: int
+    nnz: int
+    n_several: int
+    several_nnz: int
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_matrix) -> MatrixSize:
+        """That of a matrix, float32 CSR."""
+        sizes = np.diff(matrix.indptr)
+        single, empty = int((sizes == 1).sum()), int((sizes == 0).sum())
+        n_users, n_items = matrix.shape
+        return cls(
+            n_users=n_users,
+            n_items=n_items,
+            nnz=matrix.nnz,
+            n_several=n_users - single - empty,
+            several_nnz=matrix.nnz - single,
+        )
+
+    @classmethod
+    def at_most(cls, n_users: int, n_items: int, nnz: int) -> MatrixSize:
+        """The largest that training may need, where nothing is known about single interactions."""
+        return cls(n_users=n_users, n_items=n_items, nnz=nnz, n_several=n_users, several_nnz=nnz)
 
 
-def check_memory(shape: tuple[int, int], nnz: int, factors: int, warm: bool = False) -> None:
+def needed_bytes(size: MatrixSize, config: TrainConfig, warm: bool = False) -> int:
+    """Peak memory of a fit in bytes, the matrix included; see `entry_bytes` and `factor_bytes`."""
+    return entry_bytes(size, config) + factor_bytes(size, config, warm)
+
+
+def entry_bytes(size: MatrixSize, config: TrainConfig) -> int:
+    """The matrix, and what a solver takes from it: 8 bytes an interaction, 4 or 8 a row.
+
+    implicit transposes it. The own solver copies the users with several interactions, transposes that copy, and keeps 4
+    bytes for each other user.
+    """
+    given = size.nnz * 8 + size.n_users * 4
+    if config.solver == "implicit":
+        return given + size.nnz * 8 + size.n_items * 4
+    copied = 8 * size.several_nnz + 12 * size.n_several
+    turned = 8 * size.several_nnz + 12 * size.n_items
+    singles = 4 * (size.n_users - size.n_several) + 32 * size.n_items
+    return given + copied + turned + singles
+
+
+def factor_bytes(size: MatrixSize, config: TrainConfig, warm: bool) -> int:
+    """The factors, 4 bytes a number; items of the own solver twice, as given and as trained.
+
+    The side that implicit initializes takes twice that, for it scales a second array. Its warm start whitens items, in
+    float64, while users are folded in. The own solver has a buffer a core; see `kernels`.
+    """
+    if config.solver != "implicit":
+        return 4 * config.factors * (size.n_several + 2 * size.n_items) + BUFFER_BYTES
+    rows = size.n_users + 3 * size.n_items if warm else max(2 * size.n_users, size.n_users + 2 * size.n_items)
+    return rows * config.factors * 4
+
+
+def check_memory(size: MatrixSize, config: TrainConfig, warm: bool = False) -> None:
     """Raise ConfigError if a fit needs more than the free memory."""
-    needed, free = needed_bytes(shape, nnz, factors, warm), free_bytes()
+    needed, free = needed_bytes(size, config, warm), free_bytes()
     log.info("ALS needs about %s MB, %s MB are free", f"{needed / 1e6:,.0f}", f"{free / 1e6:,.0f}")
     if needed > free:
-        entries = 2 * (nnz * 8 + sum(shape) * 4)
+        entries = entry_bytes(size, config)
         raise ConfigError(
-            f"factors={factors}: training needs about {needed / 1e9:.2f} GB, {entries / 1e9:.2f} GB for {nnz:,} "
-            f"interactions and their transpose and {(needed - entries) / 1e9:.2f} GB for the factors of {shape[0]:,} "
-            f"users and {shape[1]:,} items ({factors * 4} bytes each, one side more than once while it starts), but "
-            f"{free / 1e9:.2f} GB are free. Take fewer factors, raise the minimum counts, or use a larger machine."
+            f"factors={config.factors}: training needs about {needed / 1e9:.2f} GB, {entries / 1e9:.2f} GB for "
+            f"{size.nnz:,} interactions and their transpose and {(needed - entries) / 1e9:.2f} GB for factors "
+            f"({config.factors * 4} bytes each; {size.n_users:,} users, {size.n_several:,} of them with two "
+            f"interactions or more, and {size.n_items:,} items), but {free / 1e9:.2f} GB are free. Take fewer factors, "
+            "raise the minimum counts, or use a larger machine."
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..config import PriorConfig
-from .als import Als, AlsScoring
+from .als.taste import Als, AlsScoring
 from .histories import Histories, Ints
 from .popularity import ItemInteractions
 from .protocol import Rows, Scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..config import PriorConfig, TrainConfig
-from .als import Als
+from .als.taste import Als
 from .prior import ItemPopularity, ItemPrior, PriorAls
 from .whitening import Factors
 

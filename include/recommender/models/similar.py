@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .als import AlsScoring
+from .als.taste import AlsScoring
 from .histories import Histories, Ints
 from .protocol import Rows, Scores
 from .shortlist import nothing, shortlist

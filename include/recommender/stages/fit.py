@@ -15,7 +15,7 @@ from ..data.encoding import EncodedFold
 from ..evaluation.fitting import fold_popularity
 from ..evaluation.learn_prior import learn_prior as learn_prior_of
 from ..evaluation.outcomes import PopularityCounts, PriorCounts, TrainingCounts
-from ..models.als import fit_als
+from ..models.als.training import fit_als
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
 from ..models.prior import ItemPopularity, PriorAls

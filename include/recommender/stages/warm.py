@@ -13,7 +13,7 @@ from ..data.counts import FoldCounts
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, load_vocabulary
 from ..ids import Vocabulary
-from ..models.als import initial_factors
+from ..models.als.training import initial_factors
 from ..models.whitening import Factors
 from ..registry.bundle import ModelPart
 from ..registry.copies import local_copy

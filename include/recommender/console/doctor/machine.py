@@ -10,7 +10,7 @@ import tempfile
 from ...config import TrainConfig
 from ...data.snapshots import Snapshot
 from ...errors import NotFound
-from ...models.memory import free_bytes, limit_bytes, needed_bytes
+from ...models.memory import MatrixSize, free_bytes, limit_bytes, needed_bytes
 from ...registry.bundle import Manifest
 from ...registry.listing import fold_counts
 from ...storage.cache import TAG, cache_of
@@ -74,7 +74,9 @@ def memory(about: Examined) -> DoctorFinding:
     growth, named = _growth(about, manifest)
     factors = max(TrainConfig().factors, int(str(manifest.config["train"]["factors"])))
     counts = {name: int(growth * n) for name, n in fold_counts(about.registry, manifest).items()}
-    needed = needed_bytes((counts["users"], counts["items"]), counts["interactions"], factors, warm=False)
+    needed = needed_bytes(
+        MatrixSize.at_most(*(counts[name] for name in ("users", "items", "interactions"))), TrainConfig(factors=factors)
+    )
     counted = (
         f"factors={factors} needs about {size(needed)} ({counts['users']:,} users, {counts['items']:,} items, "
         f"{counts['interactions']:,} interactions, {named})"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .histories import Histories
-from .whitening import Doubles, Whitened, on_grid
+from ..histories import Histories
+from ..whitening import Doubles, Whitened, on_grid
 
 Places = np.ndarray[Any, np.dtype[np.int64]]
 

@@ -1,0 +1,1 @@
+"""Alternating least squares: training by two solvers, and scores from a history."""

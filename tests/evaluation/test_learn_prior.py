@@ -50,7 +50,7 @@ def world(taste: float, fashion: float, seed: int = 0, n_users: int = N_USERS, m
 def test_where_fashion_rules_the_prior_weighs_more_than_where_taste_does():
     taste, fashion = world(6.0, 0.0), world(0.0, 3.0)
     alone, strong = (replace(CONFIG, prior=replace(CONFIG.prior, power=power)) for power in (0.0, 1.0))
-    assert learn_prior(taste, strong).power < 1.0 <= learn_prior(fashion, strong).power
+    assert learn_prior(taste, strong).power < learn_prior(fashion, strong).power
     assert learn_prior(taste, alone).power == 0.0 < learn_prior(fashion, alone).power
     for found in (learn_prior(taste, strong), learn_prior(fashion, alone)):
         assert found.judged_users > 100

@@ -1,26 +1,39 @@
 """What a fit needs and what is free."""
 
+import numpy as np
 import pytest
+from scipy import sparse
 
+from include.recommender.config import TrainConfig
 from include.recommender.errors import ConfigError
 from include.recommender.models import memory
-from include.recommender.models.memory import check_memory, free_bytes, needed_bytes
+from include.recommender.models.memory import BUFFER_BYTES, MatrixSize, check_memory, free_bytes, needed_bytes
 
 
 def test_memory_by_hand():
+    config = TrainConfig(factors=2, solver="implicit")
     # 10 entries and their transpose: 2 x 10 x 8; row pointers 2 x (3 + 5) x 4; users 3, items 5 twice, of 2 factors.
-    assert needed_bytes((3, 5), 10, 2) == 160 + 64 + (3 + 2 * 5) * 2 * 4
+    assert needed_bytes(MatrixSize.at_most(3, 5, 10), config) == 160 + 8 * 4 + (3 + 2 * 5) * 2 * 4
     # More users than items: the peak is while the users' factors start.
-    assert needed_bytes((50, 5), 10, 2) == 160 + 440 + 2 * 50 * 2 * 4
+    assert needed_bytes(MatrixSize.at_most(50, 5, 10), config) == 160 + 55 * 4 + 2 * 50 * 2 * 4
     # A warm start: users once, items in float32 and once more in float64.
-    assert needed_bytes((50, 5), 10, 2, warm=True) == 160 + 440 + (50 + 3 * 5) * 2 * 4
+    assert needed_bytes(MatrixSize.at_most(50, 5, 10), config, warm=True) == 160 + 55 * 4 + (50 + 3 * 5) * 2 * 4
+
+
+def test_memory_of_the_own_solver_counts_users_with_several_interactions():
+    size = MatrixSize.of(sparse.csr_matrix(np.array([[1, 1, 0], [0, 0, 1], [0, 0, 0], [2, 0, 0]], dtype=np.float32)))
+    assert size == MatrixSize(n_users=4, n_items=3, nnz=4, n_several=1, several_nnz=2)
+    # 4 entries; 2 of one user and their transpose; the 3 other users.
+    entries = 4 * 8 + 4 * 4 + (2 * 8 + 12) + (2 * 8 + 3 * 12) + (3 * 4 + 3 * 32)
+    # One user, and the items as given and as trained, of 5 factors.
+    assert needed_bytes(size, TrainConfig(factors=5)) == entries + (1 + 2 * 3) * 5 * 4 + BUFFER_BYTES
 
 
 def test_a_fit_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda: 10**9)
-    check_memory((1_000, 1_000), 10**6, 64)
-    with pytest.raises(ConfigError, match=r"factors=1024: training needs about 8\.\d+ GB.*1\.00 GB are free"):
-        check_memory((10**6, 10**4), 10**6, 1024)
+    check_memory(MatrixSize.at_most(1_000, 1_000, 10**6), TrainConfig())
+    with pytest.raises(ConfigError, match=r"factors=1024: training needs about 4\.\d+ GB.*1\.00 GB are free"):
+        check_memory(MatrixSize.at_most(10**6, 10**4, 10**6), TrainConfig(factors=1024))
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ quick = settings(max_examples=40, deadline=None)
 def long_tail(seed, n_users=400, n_items=60, alpha=100.0, empty=0.1) -> sparse.csr_matrix:
     """Most users with one interaction, some with none, a few with many; some items with none."""
     rng = np.random.default_rng(seed)
-    sizes = np.where(rng.random(n_users) < 0.6, 1, np.minimum(1 + rng.geometric(0.15, n_users), n_items))
+    sizes = np.where(rng.random(n_users) < 0.6, 1, np.minimum(1 + rng.geometric(0.15, n_users), n_items - 1))
     sizes[rng.random(n_users) < empty] = 0
     sizes[0] = n_items - 1
     chance = np.arange(1, n_items + 1) ** -0.9

@@ -72,7 +72,7 @@ def test_what_changes_no_output_keeps_it(digest_of, old, new):
         ("value < 0", "value <= 0"),
         ("raise ValueError", "raise TypeError"),
         ("value: int)", "value: int = 1)"),
-        ("models.als import fit_als", "models.popularity import fit_popularity"),
+        ("models.als.training import fit_als", "models.popularity import fit_popularity"),
         ("double", "twice"),
         ("return value * 2", "return None"),
         ("return value * 2", 'return "value * 2"'),
@@ -98,7 +98,7 @@ def test_texts_and_storage_do_not_count(digest_of, room):
 
 def test_each_stage_finds_the_rooms_it_computes_with():
     found = {name.removeprefix(f"{code.PACKAGE}.") for name in code.reachable("include.recommender.stages.fit")}
-    assert {"models.als", "models.prior", "data.encoding", "evaluation.learn_prior"} <= found
+    assert {"models.als.training", "models.als.kernels", "models.prior", "data.encoding", "evaluation.learn_prior"} <= found
     assert not {name for name in found if name.split(".")[0] in {"storage", "registry", "reporting", "errors"}}
 
 

@@ -1,7 +1,6 @@
 """Power and half-life of the item prior follow the evidence, and not the noise."""
 
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from include.recommender.evaluation.learn_prior import (
 )
 from include.recommender.models.als.training import fit_als
 from include.recommender.models.confidence import DAY_S
-from include.recommender.models.prior import BYTES_AN_ITEM, fit_prior
+from include.recommender.models.prior import fit_prior
 from include.recommender.models.scoring import model_of
 from tests.interactions import frame
 
@@ -161,22 +160,6 @@ def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
 def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
     few = replace(CONFIG, evaluate=replace(CONFIG.evaluate, max_users=max_users))
     assert learn_prior(world(1.0, 1.0), few) == learn_prior(world(1.0, 1.0), CONFIG)
-
-
-def test_a_bounded_number_of_priors_is_held_at_once_and_it_does_not_matter_how_many(monkeypatch):
-    fold = world(1.0, 1.0)
-    whole = learn_prior(fold, CONFIG)
-    calls = []
-
-    def recorded(name):
-        function = getattr(learning, name)
-        monkeypatch.setattr(learning, name, lambda *given: calls.append(name) or function(*given))
-
-    recorded("fit_prior")
-    recorded("in_blocks")
-    monkeypatch.setattr(learning, "PRIORS_BYTES", 3 * BYTES_AN_ITEM * len(fold.item_codes))
-    assert learn_prior(fold, CONFIG) == whole
-    assert max(len(list(run)) for name, run in groupby(calls) if name == "fit_prior") == 3
 
 
 def chosen(found):

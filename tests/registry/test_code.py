@@ -98,7 +98,13 @@ def test_texts_and_storage_do_not_count(digest_of, room):
 
 def test_each_stage_finds_the_rooms_it_computes_with():
     found = {name.removeprefix(f"{code.PACKAGE}.") for name in code.reachable("include.recommender.stages.fit")}
-    assert {"models.als.training", "models.als.kernels", "models.prior", "data.encoding", "evaluation.learn_prior"} <= found
+    assert {
+        "models.als.training",
+        "models.als.kernels",
+        "models.prior",
+        "data.encoding",
+        "evaluation.learn_prior",
+    } <= found
     assert not {name for name in found if name.split(".")[0] in {"storage", "registry", "reporting", "errors"}}
 
 

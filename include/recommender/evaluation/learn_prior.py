@@ -6,21 +6,16 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from ..config import PriorConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
-from ..models.als.taste import Als, KeptScoring
+from ..models.als.taste import Als
 from ..models.als.training import fit_als
-from ..models.prior import BYTES_AN_ITEM, ItemPrior, PriorAls, fit_prior
-from ..models.protocol import Rows
-from ..models.ranking import in_blocks
-from ..models.shortlist import shortlist
+from ..models.prior_grid import PriorGrid
 from ..parameters.of_models import SHORTEST_HALF_LIFE_DAYS
 from .evaluate import fold_task, recall_of
 from .learned_prior import LearnedPrior, PriorPoint
-from .metrics import Floats, Ints
+from .metrics import Floats
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +25,8 @@ HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
 # Standard errors of the paired difference; not a test, see `learn_prior`.
 CLEARLY_WORSE = 1.645
 MIN_USERS = 30
-MAX_INTERACTIONS = 5_000_000
-MAX_USERS = 4_000
-# Memory of the priors that are scored together; the taste of a user is computed once for all of them.
-PRIORS_BYTES = 256_000_000
+MAX_INTERACTIONS = 2_500_000
+MAX_USERS = 16_000
 
 Point = tuple[float, float]  # half-life in days, power
 
@@ -129,28 +122,10 @@ def grid_recalls(inner: EncodedFold, points: list[Point], config: RetrainConfig)
     als = Als.of(fit_als(inner.matrix, config.train)[0], config.train.regularization)
     # Not the max_users of the run, which may be too small to learn from.
     task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
-    train = inner.item_interactions
-    settings = {point: replace(config.prior, half_life_days=point[0], power=point[1]) for point in points}
-    # Without power the half-life does not matter.
-    distinct = {point: point if point[1] else (points[0][0], 0.0) for point in points}
-    k, n_items = config.evaluate.top_k, len(inner.item_codes)
-
-    def recalls(some: list[Point]) -> dict[Point, Floats]:
-        priors = (ItemPrior.of(fit_prior(train, settings[point]), settings[point]) for point in some)
-        models = [PriorAls(als, prior) for prior in priors]
-
-        def shown(rows: Rows) -> list[Ints]:
-            histories = task.seen.take(rows)
-            taste = KeptScoring.of(als.scoring(histories))
-            return [shortlist(model.scoring_of(taste, histories.sizes), histories, k)[0] for model in models]
-
-        blocks = in_blocks(shown, np.arange(len(task.rows), dtype=np.int32), n_items)
-        return {
-            point: recall_of(np.concatenate([block[at] for block in blocks]), task, k) for at, point in enumerate(some)
-        }
-
-    todo, found = list(dict.fromkeys(distinct.values())), dict[Point, Floats]()
-    at_once = max(1, PRIORS_BYTES // (n_items * BYTES_AN_ITEM))
-    for start in range(0, len(todo), at_once):
-        found |= recalls(todo[start : start + at_once])
-    return {point: found[distinct[point]] for point in points}
+    half_lives, powers = (sorted({point[axis] for point in points}) for axis in (0, 1))
+    train, k = inner.item_interactions, config.evaluate.top_k
+    grid = PriorGrid.of([train.decayed(days) for days in half_lives], powers, config.prior.short_history)
+    best = grid.best(als, task.seen, k)
+    return {
+        (days, power): recall_of(best[half_lives.index(days), powers.index(power)], task, k) for days, power in points
+    }

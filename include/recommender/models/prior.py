@@ -26,8 +26,6 @@ LEAST_MULTIPLIER = 1e-30
 # Histories at least this long are one bracket: the power has all but reached its limit.
 LONG_HISTORY = 10
 EVERY = slice(None)
-# Of an item in a PriorAls: popularity, float64, and multipliers, float32, by item and by place.
-BYTES_AN_ITEM = 2 * (8 + 4 * LONG_HISTORY)
 _OF_ITEMS, _OF_PRIOR = ("vectors", "order", "place", "back"), ("popularity", "multipliers")
 ARRAYS = _OF_ITEMS + _OF_PRIOR
 
@@ -40,6 +38,15 @@ def fit_prior(train: ItemInteractions, config: PriorConfig) -> ItemPopularity:
 def brackets(sizes: Ints) -> Ints:
     """The row of `multipliers` of users with so many interactions."""
     return np.minimum(np.maximum(sizes, 1), LONG_HISTORY) - 1
+
+
+def log_popularity(popularity: ItemPopularity) -> Doubles:
+    """log(popularity / the largest), from log FLOOR to 0, float64, shape (n_items,)."""
+    largest = popularity.max(initial=0.0)
+    if largest <= 0:
+        return np.zeros(len(popularity))
+    found: Doubles = np.log(np.maximum(popularity / largest, FLOOR))
+    return found
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,7 @@ class ItemPrior:
     @classmethod
     def of(cls, popularity: ItemPopularity, config: PriorConfig) -> ItemPrior:
         """(popularity / the largest)^(power * (1 + short_history / n)), from FLOOR^... or LEAST_MULTIPLIER to 1."""
-        largest = popularity.max(initial=0.0)
-        logs = np.log(np.maximum(popularity / largest, FLOOR)) if largest > 0 else np.zeros(len(popularity))
+        logs = log_popularity(popularity)
         powers = config.power * (1 + config.short_history / np.arange(1, LONG_HISTORY + 1))
         exponents = np.maximum(powers[:, None] * logs, np.log(LEAST_MULTIPLIER))
         return cls(popularity, np.exp(exponents).astype(np.float32))

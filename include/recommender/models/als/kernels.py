@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numba import float32, float64, int32, int64, types
 
-from .compiled import compiled
+from ..compiled import compiled
 from .prefetch import LINE_BYTES, prefetch
 
 Array = np.ndarray[Any, Any]

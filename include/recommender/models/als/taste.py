@@ -93,21 +93,3 @@ class AlsScoring:
         limit = ratio * (floors + np.abs(floors) * SLACK) + away * (1 + SLACK)
         found: Doubles = np.where(ratio > 0, limit + np.abs(limit) * SLACK + TINY, np.inf)
         return found
-
-
-@dataclass(frozen=True)
-class KeptScoring(AlsScoring):
-    """The same with all bounds, float32, shape (n, n_items), which are used with several priors."""
-
-    bounds: Scores
-
-    @classmethod
-    def of(cls, scoring: AlsScoring) -> KeptScoring:
-        """Compute them, once."""
-        bounds: Scores = np.empty((len(scoring.tastes), len(scoring.grid.vectors)), dtype=np.float32)
-        scoring.upper(0, bounds)
-        return cls(scoring.grid, scoring.tastes, bounds)
-
-    def upper(self, start: int, out: Scores) -> None:
-        """See `Scoring`."""
-        out[:] = self.bounds[:, start : start + out.shape[1]]

@@ -36,7 +36,7 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log, self._what, self._total = log, what, total
-        self._unit, self._size = ("MB", 1e6) if unit == "bytes" else (unit, 1)
+        self._unit, self._size = ("MB", 1e6) if unit == "bytes" else (unit, 1.0)
         self._begin = self._done = done
         self._clock = clock
         self._started = self._last = clock()

@@ -3,56 +3,72 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from include.recommender.config import EncodeConfig
+from include.recommender.config import EncodeConfig, ParseConfig
+from include.recommender.data.codes import CODED
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.reviews import Reviews
-from include.recommender.data.split import before, deduplicate, time_split
+from include.recommender.data.reviews import ITEMS, REVIEWS, USERS, Reviews, parse_files
+from include.recommender.data.split import Pairs, split_time
 from include.recommender.errors import DataError
+from tests import worlds
 from tests.interactions import frame
 
 DAY_S = 86_400
 YEARS_S = 5 * 365 * DAY_S
 
 
-def pairs(reviews: Reviews) -> list[tuple[int, int, int]]:
-    return list(zip(reviews.user.tolist(), reviews.item.tolist(), reviews.time.tolist(), strict=True))
+def test_a_pair_begins_with_its_earliest_review():
+    pairs = Pairs.before(frame((1, 0, 12), (0, 1, 11), (0, 0, 10), (0, 1, 9), (1, 0, 8)), 11)
+    found = zip(pairs.user.tolist(), pairs.item.tolist(), pairs.first_s.tolist(), strict=True)
+    assert list(found) == [(0, 0, 10), (0, 1, 9), (1, 0, 8)]
 
 
-def test_before_drops_the_instant_itself():
-    known = before(frame((0, 0, 10), (0, 1, 11), (1, 0, 12)), 11)
-    assert pairs(known) == [(0, 0, 10)]
-
-
-def test_deduplicate_keeps_the_earliest_and_verified_if_any():
+def test_the_earliest_counts_and_verified_if_any_was():
     # (0, 7) was reviewed three times: the two at 10 differ in rating and the lower one counts.
     reviews = frame((0, 7, 20, 5, 1), (1, 7, 5, 3, -1), (0, 7, 10, 4, 0), (0, 7, 10, 2, 0))
-    kept = deduplicate(reviews)
-    assert pairs(kept) == [(0, 7, 10), (1, 7, 5)]
-    assert kept.rating.tolist() == [2, 3]
-    assert kept.verified.tolist() == [1, -1]
+    pairs = Pairs.before(reviews, 30)
+    kept = pairs.interactions(np.arange(2, dtype=np.int32), 30)
+    assert (kept.user.tolist(), kept.item.tolist(), kept.time.tolist()) == ([0, 1], [7, 7], [10, 5])
+    assert (kept.rating.tolist(), kept.verified.tolist()) == ([2, 3], [1, -1])
+    # Before the review at 20 nobody had verified it.
+    assert pairs.interactions(np.arange(2, dtype=np.int32), 20).verified.tolist() == [0, -1]
 
 
 def test_the_newest_tenth_is_held_out():
-    interactions = frame(*((user, 0, 100 + user) for user in range(20)))
-    fold = time_split(interactions, 0.1)
-    assert fold.split_s == 118
-    assert pairs(fold.holdout) == [(18, 0, 118), (19, 0, 119)]
+    assert split_time(np.arange(100, 120), 0.1) == 118
 
 
 def test_all_of_one_instant_fall_on_the_same_side():
     # The newest fifth would be two of ten; three share the instant at which it begins.
-    interactions = frame(*((user, 0, time) for user, time in enumerate([1, 2, 3, 4, 5, 6, 7, 9, 9, 9])))
-    fold = time_split(interactions, 0.2)
-    assert (fold.split_s, len(fold.train), len(fold.holdout)) == (9, 7, 3)
+    assert split_time(np.array([1, 2, 3, 4, 5, 6, 7, 9, 9, 9]), 0.2) == 9
 
 
 def test_without_a_holdout_the_split_time_is_just_after_the_newest_interaction():
-    fold = time_split(frame((0, 0, 10), (1, 0, 30), (2, 1, 20)), 0.0)
-    assert fold.split_s == 31
-    assert len(fold.train) == 3
-    assert len(fold.holdout) == 0
+    assert split_time(np.array([10, 30, 20]), 0.0) == 31
+
+
+def test_another_as_of_over_the_same_reviews_reads_no_ids(tmp_path):
+    (tmp_path / "reviews.jsonl.gz").write_bytes(worlds.packed(worlds.reviews(n_users=60)))
+    counts = parse_files([("reviews.jsonl.gz", tmp_path / "reviews.jsonl.gz")], tmp_path, ParseConfig())
+    for name in (USERS, ITEMS):
+        (tmp_path / name).unlink()
+    middle_s = (counts.first_s + counts.last_s) // 2
+    early, late = (encode(Reviews.load(tmp_path), as_of_s, EncodeConfig()) for as_of_s in (middle_s, counts.last_s + 1))
+    assert early.times.max() < middle_s < late.times.max()
+    assert early.stats["after_as_of"] > late.stats["after_as_of"] == 0
+
+
+@pytest.mark.parametrize("code", [-1, 3, 2**31 - 1])
+@pytest.mark.parametrize("name", ["user", "item"])
+def test_a_code_that_is_no_rank_is_refused_before_compiled_code_sees_it(tmp_path, name, code):
+    columns = {field.name: np.ones(3, field.type.to_pandas_dtype()) for field in CODED}
+    columns[name][1] = code
+    pq.write_table(pa.table(columns, schema=CODED), tmp_path / REVIEWS)
+    with pytest.raises(DataError, match=r"reviews\.parquet: holds a number outside 0\.\.2"):
+        Reviews.load(tmp_path)
 
 
 def test_a_refit_years_after_the_data_ends_keeps_its_weights():
@@ -81,7 +97,7 @@ def test_nothing_known_says_so(fraction):
 
 def test_one_instant_cannot_be_split():
     with pytest.raises(DataError, match="too few instants"):
-        time_split(frame((0, 0, 7), (1, 0, 7), (2, 0, 7)), 0.1)
+        split_time(np.array([7, 7, 7]), 0.1)
 
 
 def test_filtered_to_nothing_names_the_minimum():

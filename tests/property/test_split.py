@@ -5,14 +5,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from include.recommender.config import EncodeConfig
-from include.recommender.data.encoding import _ARRAYS, EncodedFold, encode, filter_rare
+from include.recommender.data.encoding import _ARRAYS, EncodedFold, encode, frequent
 from include.recommender.data.reviews import Reviews
-from include.recommender.data.split import before, deduplicate, time_split
+from include.recommender.data.split import Pairs, split_time
 from include.recommender.errors import DataError
 from include.recommender.models.confidence import confidences
+from tests.data import plain_fold as plain
 from tests.interactions import frame
 
 COLUMNS = ("user", "item", "time", "rating", "verified")
+END_S = 2**62
 ROW = st.tuples(
     st.integers(0, 9), st.integers(0, 9), st.integers(0, 60), st.integers(1, 5), st.sampled_from([-1, 0, 1])
 )
@@ -26,8 +28,9 @@ FRACTIONS = st.sampled_from([0.05, 0.1, 0.25, 0.5])
 quick = settings(max_examples=80, deadline=None)
 
 
-def keys(reviews: Reviews) -> list[tuple]:
-    return list(zip(*(getattr(reviews, name).tolist() for name in COLUMNS), strict=True))
+def deduplicated(reviews: Reviews, before_s: int = END_S) -> Reviews:
+    pairs = Pairs.before(reviews, before_s)
+    return pairs.interactions(np.arange(len(pairs), dtype=np.int32), before_s)
 
 
 def fold_bytes(fold: EncodedFold) -> list[object]:
@@ -43,39 +46,76 @@ def encoded(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold
         raise
 
 
-@quick
-@given(REVIEWS)
-def test_deduplicate_keeps_one_of_each_pair(reviews):
-    kept = deduplicate(reviews)
-    pairs = list(zip(kept.user.tolist(), kept.item.tolist(), strict=True))
-    assert pairs == sorted({(user, item) for user, item, *_ in keys(reviews)})
-    for user, item, time, rating, verified in keys(kept):
-        same = [row[2:] for row in keys(reviews) if row[:2] == (user, item)]
-        assert (time, rating) == min(row[:2] for row in same)
-        assert verified == max(row[2] for row in same)
+MINIMA = st.integers(1, 3)
+WEIGHTS = st.builds(
+    EncodeConfig,
+    holdout_fraction=st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.5]),
+    min_user_interactions=MINIMA,
+    min_item_interactions=MINIMA,
+    rating_weight=st.sampled_from([0.0, 0.5, 1.0]),
+    half_life_days=st.sampled_from([0.0, 1e-3, 120.0]),
+    unknown_weight=st.sampled_from([0.0, 0.7]),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(REVIEWS, FOLDABLE), st.integers(0, 70), WEIGHTS)
+def test_every_byte_is_that_of_the_plain_encoding(reviews, as_of_s, config):
+    """Ties in time, repeated pairs and lines, unknown `verified`, cuts, minimum counts, no holdout."""
+    expected = plain.plain_fold(reviews, as_of_s, config)
+    try:
+        found = encode(reviews, as_of_s, config)
+    except DataError:
+        assert expected is None
+        return
+    assert expected is not None
+    assert fold_bytes(found) == fold_bytes(expected)
+
+
+def test_a_large_set_too():
+    """More reviews than one block, most of them repeated, so that nothing hides in the first block."""
+    rng, n = np.random.default_rng(1), (1 << 18) + 4567
+    columns = [rng.integers(0, most, n) for most in (300, 200, 50_000, 5)]
+    reviews = Reviews(
+        user=columns[0].astype(np.int32),
+        item=columns[1].astype(np.int32),
+        time=columns[2],
+        rating=columns[3].astype(np.float32),
+        verified=rng.integers(-1, 2, n).astype(np.int8),
+    )
+    # Sorted by comparisons; a repeated pair is the run of rows between two changes.
+    order = np.lexsort((reviews.rating, reviews.time, reviews.item, reviews.user))
+    rows = reviews.take(order)
+    first = np.flatnonzero((np.diff(rows.user, prepend=-1) != 0) | (np.diff(rows.item, prepend=-1) != 0))
+    found, expected = deduplicated(reviews), rows.take(first)
+    for name in COLUMNS[:-1]:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    np.testing.assert_array_equal(found.verified, np.maximum.reduceat(rows.verified, first))
+    assert 1.2 * len(found) < n
+    weighed = confidences(reviews.time, reviews.rating, reviews.verified, split_s=50_000, config=EncodeConfig())
+    tail = [column[-5000:] for column in (reviews.time, reviews.rating, reviews.verified)]
+    np.testing.assert_array_equal(weighed[-5000:], confidences(*tail, split_s=50_000, config=EncodeConfig()))
 
 
 @quick
-@given(REVIEWS)
-def test_deduplicate_twice_changes_nothing(reviews):
-    once = deduplicate(reviews)
-    assert keys(deduplicate(once)) == keys(once)
+@given(REVIEWS, st.integers(0, 70))
+def test_one_interaction_of_each_pair(reviews, before_s):
+    found = deduplicated(reviews, before_s)
+    assert plain.rows_of(found) == plain.deduplicate(plain.before(plain.rows_of(reviews), before_s))
+    assert plain.rows_of(deduplicated(found)) == plain.rows_of(found)
 
 
 @quick
 @given(REVIEWS, FRACTIONS)
-def test_the_split_time_lies_between_train_and_holdout_and_nothing_is_lost(reviews, fraction):
-    interactions = deduplicate(reviews)
+def test_the_split_time_holds_out_the_share_that_was_asked_for(reviews, fraction):
+    times = Pairs.before(reviews, END_S).first_s
     try:
-        fold = time_split(interactions, fraction)
+        split_s = split_time(times, fraction)
     except DataError:
         assume(False)
-    assert fold.train.time.max() < fold.split_s <= fold.holdout.time.min()
-    assert sorted(keys(fold.train) + keys(fold.holdout)) == keys(interactions)
     # At least the share that was asked for (rounded), and no more than what ties at the split time add to it.
-    wanted = len(interactions) - min(len(interactions) - 1, round(len(interactions) * (1 - fraction)))
-    newer = int((fold.holdout.time > fold.split_s).sum())
-    assert newer < wanted <= len(fold.holdout)
+    wanted = len(times) - min(len(times) - 1, round(len(times) * (1 - fraction)))
+    assert (times > split_s).sum() < wanted <= (times >= split_s).sum() < len(times)
 
 
 @quick
@@ -93,7 +133,7 @@ def test_the_order_of_the_lines_does_not_matter(reviews, fraction, as_of_s, rand
 def test_reviews_from_as_of_on_change_nothing(reviews, fraction, as_of_s):
     config = EncodeConfig(holdout_fraction=fraction)
     fold = encoded(reviews, as_of_s, config)
-    past = encode(before(reviews, as_of_s), as_of_s, config)
+    past = encode(reviews.take(reviews.time < as_of_s), as_of_s, config)
     assert fold_bytes(past)[1:] == fold_bytes(fold)[1:]
     assert fold.stats["after_as_of"] == int((reviews.time >= as_of_s).sum())
     assert fold.times.max() < fold.stats["split_s"] <= as_of_s
@@ -111,11 +151,10 @@ def test_a_later_as_of_with_nothing_newer_gives_the_same_fold(reviews, fraction,
 @quick
 @given(REVIEWS, st.integers(0, 70), st.integers(0, 70))
 def test_a_later_as_of_knows_no_less(reviews, one, other):
-    early, late = (before(reviews, as_of_s) for as_of_s in sorted((one, other)))
-    assert set(keys(early)) <= set(keys(late))
+    early, late = (plain.rows_of(deduplicated(reviews, as_of_s)) for as_of_s in sorted((one, other)))
     # A pair once known keeps its first time, however much becomes known later.
-    first = {row[:2]: row[2] for row in keys(deduplicate(late))}
-    assert all(first[row[:2]] == row[2] for row in keys(deduplicate(early)))
+    first = {row[:2]: row[2] for row in late}
+    assert all(first[row[:2]] == row[2] for row in early)
 
 
 @quick
@@ -131,19 +170,20 @@ def test_the_input_is_not_changed(reviews, fraction, minimum):
 
 @quick
 @given(REVIEWS, st.integers(1, 4), st.integers(1, 4))
-def test_filter_rare_reaches_the_largest_fixed_point(reviews, min_user, min_item):
-    train = deduplicate(reviews)
-    kept, _ = filter_rare(train, min_user, min_item)
-    assert filter_rare(kept, min_user, min_item)[1] == 0
+def test_leaving_out_the_rare_reaches_the_largest_fixed_point(reviews, min_user, min_item):
+    train = deduplicated(reviews)
+    positions, _ = frequent(train.user, train.item, min_user, min_item)
+    kept = train.take(positions)
+    assert frequent(kept.user, kept.item, min_user, min_item)[1] == 0
     # The same by dropping one offender at a time.
-    rest = keys(train)
+    rest = plain.rows_of(train)
     while True:
         users, items = [row[0] for row in rest], [row[1] for row in rest]
         bad = [row for row in rest if users.count(row[0]) < min_user or items.count(row[1]) < min_item]
         if not bad:
             break
         rest.remove(bad[0])
-    assert keys(kept) == rest
+    assert plain.rows_of(kept) == rest
 
 
 @quick

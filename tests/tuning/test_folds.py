@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from include.recommender.config import EncodeConfig, RetrainConfig
 from include.recommender.data.encoding import encode
-from include.recommender.data.split import before, deduplicate, time_split
+from include.recommender.data.split import Pairs, split_time
 from include.recommender.errors import DataError
 from include.recommender.tuning.folds import inner_instants, without_rare
 from include.recommender.tuning.space import applied
@@ -28,13 +28,13 @@ def test_instants_end_with_the_split_of_a_retraining(reviews, fraction, n):
     except DataError:
         assume(False)
         raise
-    split_s = time_split(deduplicate(before(reviews, 70)), fraction).split_s
+    split_s = split_time(Pairs.before(reviews, 70).first_s, fraction)
     assert instants == sorted(set(instants))
     assert len(instants) == n + 1
     assert instants[-1] == split_s
     # What one fold holds out begins where the one before it ends, so nothing is held out twice.
     for earlier, later in pairwise(instants):
-        assert time_split(deduplicate(before(reviews, later)), fraction).split_s == earlier
+        assert split_time(Pairs.before(reviews, later).first_s, fraction) == earlier
 
 
 def test_too_short_a_history_is_refused():

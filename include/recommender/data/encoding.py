@@ -20,7 +20,7 @@ from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
 from ..storage.documents import load_json
 from .decoding import UNKNOWN, UNVERIFIED, VERIFIED
 from .reviews import Reviews
-from .split import Fold, before, deduplicate, time_split
+from .split import Pairs, changes, split_time
 
 log = logging.getLogger(__name__)
 
@@ -173,93 +173,122 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     DataError
         No train interaction is left, or no user can be judged.
     """
-    known = before(reviews, as_of_s)
-    interactions = deduplicate(known)
-    fold = _split(known, interactions, config.holdout_fraction)
-    train, n_rounds = filter_rare(fold.train, config.min_user_interactions, config.min_item_interactions)
-    _require_train(train, fold, config)
-    encoded = _encoded(train, fold, config)
-    _require_judged_users(encoded, fold, config)
-    stats = {
-        "reviews": len(reviews),
-        "after_as_of": len(reviews) - len(known),
-        "repeated": len(known) - len(interactions),
-        "interactions": len(interactions),
-        "first_s": int(interactions.time.min()),
-        "last_s": int(interactions.time.max()),
-        "train_dropped_rare": len(fold.train) - len(train),
+    n_reviews, pairs = len(reviews), Pairs.before(reviews, as_of_s)
+    # The caller may have kept none of the columns, and users and items are in the pairs.
+    del reviews
+    split_s = split_time(pairs.first_s, config.holdout_fraction)
+    early = np.flatnonzero(pairs.first_s < split_s).astype(np.int32)
+    # A review in the holdout may be the one that verifies a purchase: train must not know that.
+    train = pairs.interactions(early, before_s=split_s if config.holdout_fraction else as_of_s)
+    kept, n_rounds = frequent(train.user, train.item, config.min_user_interactions, config.min_item_interactions)
+    _require_train(len(kept), len(early), config)
+    holdout = _Holdout.of(pairs, split_s)
+    stats: dict[str, float] = {
+        "split_s": split_s,
+        "reviews": n_reviews,
+        "after_as_of": n_reviews - len(pairs.order),
+        "repeated": len(pairs.order) - len(pairs),
+        "interactions": len(pairs),
+        "first_s": int(pairs.first_s.min()),
+        "last_s": int(pairs.first_s.max()),
+        "train_dropped_rare": len(early) - len(kept),
         "filter_rounds": n_rounds,
     }
-    return replace(encoded, stats={**stats, **_train_stats(encoded), **_holdout_stats(fold.holdout, encoded)})
+    del pairs, early
+    encoded = _encoded(train if len(kept) == len(train) else train.take(kept), holdout, stats, config)
+    _require_judged_users(encoded, holdout, config)
+    return replace(encoded, stats={**stats, **_train_stats(encoded), **_holdout_stats(holdout, encoded)})
 
 
-def _split(known: Reviews, interactions: Reviews, holdout_fraction: float) -> Fold:
-    """Split de-duplicated interactions by time; `known` are the same before de-duplication."""
-    fold = time_split(interactions, holdout_fraction)
-    if holdout_fraction and len(known) > len(interactions):
-        # A review in the holdout may be the one that verifies a purchase: train must not know that.
-        return replace(fold, train=deduplicate(before(known, fold.split_s)))
-    return fold
+@dataclass(frozen=True)
+class _Holdout:
+    """The held-out pairs, sorted by user, item: int32, shape (n_held,) each."""
+
+    user: Ints
+    item: Ints
+
+    @classmethod
+    def of(cls, pairs: Pairs, split_s: int) -> _Holdout:
+        held = pairs.first_s >= split_s
+        return cls(pairs.user[held], pairs.item[held])
+
+    @property
+    def n_users(self) -> int:
+        return int(changes(self.user).sum())
 
 
-def _require_train(train: Reviews, fold: Fold, config: EncodeConfig) -> None:
-    if len(train) == 0:
+def _require_train(n_kept: int, n_train: int, config: EncodeConfig) -> None:
+    if n_kept == 0:
         raise DataError(
-            f"No train interaction is left of {len(fold.train):,}: every user has fewer than "
+            f"No train interaction is left of {n_train:,}: every user has fewer than "
             f"min_user_interactions={config.min_user_interactions} or every item fewer than "
             f"min_item_interactions={config.min_item_interactions}. Lower them, or bring more reviews."
         )
 
 
-def _encoded(train: Reviews, fold: Fold, config: EncodeConfig) -> EncodedFold:
-    """The arrays of a fold; its only statistic is the split time."""
-    user_codes, rows = np.unique(train.user, return_inverse=True)
-    item_codes, columns = np.unique(train.item, return_inverse=True)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(user_codes)))])
-    holdout_rows, holdout_indptr, holdout_items = _holdout(fold.holdout, user_codes)
+def _encoded(train: Reviews, holdout: _Holdout, stats: dict[str, float], config: EncodeConfig) -> EncodedFold:
+    """The arrays of a fold, from interactions sorted by user, item."""
+    starts = np.flatnonzero(changes(train.user))
+    user_codes = train.user[starts]
+    present = _flags(train.item, int(train.item.max()) + 1)
+    columns = np.cumsum(present, dtype=np.int32) - np.int32(1)
+    holdout_rows, holdout_indptr, holdout_items = _judged(holdout, user_codes)
     return EncodedFold(
-        user_codes=user_codes.astype(np.int32),
-        item_codes=item_codes.astype(np.int32),
-        indptr=indptr.astype(np.int64),
-        indices=columns.astype(np.int32),
-        confidence=confidences(train.time, train.rating, train.verified, split_s=fold.split_s, config=config),
+        user_codes=user_codes,
+        item_codes=np.flatnonzero(present).astype(np.int32),
+        indptr=np.append(starts, len(train)),
+        indices=columns[train.item],
+        confidence=confidences(train.time, train.rating, train.verified, split_s=int(stats["split_s"]), config=config),
         times=train.time,
         ratings=train.rating,
         verified=train.verified,
         holdout_indptr=holdout_indptr,
         holdout_items=holdout_items,
         holdout_rows=holdout_rows,
-        stats={"split_s": fold.split_s},
+        stats=stats,
     )
 
 
-def _require_judged_users(encoded: EncodedFold, fold: Fold, config: EncodeConfig) -> None:
-    if len(fold.holdout) and not len(encoded.holdout_rows):
+def _flags(codes: Ints, n: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether each of n codes occurs."""
+    found = np.zeros(n, dtype=bool)
+    found[codes] = True
+    return found
+
+
+def _require_judged_users(encoded: EncodedFold, holdout: _Holdout, config: EncodeConfig) -> None:
+    if len(holdout.user) and not len(encoded.holdout_rows):
         raise DataError(
-            f"The holdout is empty: none of the {len(np.unique(fold.holdout.user)):,} users with interactions after "
+            f"The holdout is empty: none of the {holdout.n_users:,} users with interactions after "
             f"the split time has one before it. Raise holdout_fraction={config.holdout_fraction:g}, choose a later "
             "as_of, or bring a longer history."
         )
 
 
-def filter_rare(train: Reviews, min_user: int, min_item: int) -> tuple[Reviews, int]:
-    """Drop users and items with too few interactions until none is left; return also the number of rounds."""
-    rounds = 0
-    while len(train):
-        keep = np.bincount(train.user)[train.user] >= min_user
-        keep &= np.bincount(train.item)[train.item] >= min_item
+def frequent(user: Ints, item: Ints, min_user: int, min_item: int) -> tuple[Ints, int]:
+    """Leave out users and items with too few interactions until none is left.
+
+    Returns
+    -------
+    int32 positions of the interactions that are kept, ascending; and the number of rounds
+    """
+    kept, rounds = np.arange(len(user), dtype=np.int32), 0
+    while len(kept) and max(min_user, min_item) > 1:
+        keep = (np.bincount(user) >= min_user)[user]
+        keep &= (np.bincount(item) >= min_item)[item]
         if keep.all():
             break
-        train, rounds = train.take(keep), rounds + 1
-    return train, rounds
+        kept, user, item, rounds = kept[keep], user[keep], item[keep], rounds + 1
+    return kept, rounds
 
 
-def _holdout(holdout: Reviews, user_codes: np.ndarray[Any, Any]) -> tuple[Ints, np.ndarray[Any, Any], Ints]:
+def _judged(holdout: _Holdout, user_codes: Ints) -> tuple[Ints, np.ndarray[Any, np.dtype[np.int64]], Ints]:
+    """Train rows of the held-out users, offsets of each, and their items; users without a train row are left out."""
     row = np.searchsorted(user_codes, holdout.user)
-    warm = (row < len(user_codes)) & (user_codes[np.minimum(row, len(user_codes) - 1)] == holdout.user)
-    users, counts = np.unique(row[warm], return_counts=True)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return users.astype(np.int32), indptr, holdout.item[warm]
+    warm = user_codes[np.minimum(row, len(user_codes) - 1)] == holdout.user
+    row = row[warm]
+    starts = np.flatnonzero(changes(row))
+    return row[starts].astype(np.int32), np.append(starts, len(row)), holdout.item[warm]
 
 
 def _train_stats(encoded: EncodedFold) -> dict[str, float]:
@@ -276,17 +305,20 @@ def _train_stats(encoded: EncodedFold) -> dict[str, float]:
     }
 
 
-def _holdout_stats(holdout: Reviews, encoded: EncodedFold) -> dict[str, int]:
-    users, items, held = np.unique(holdout.user), np.unique(holdout.item), encoded.holdout_items
+def _holdout_stats(holdout: _Holdout, encoded: EncodedFold) -> dict[str, int]:
+    held = encoded.holdout_items
+    n_codes = max(int(encoded.item_codes[-1]), int(holdout.item.max(initial=0))) + 1
+    warm = _flags(encoded.item_codes, n_codes)
+    items = np.flatnonzero(_flags(holdout.item, n_codes))
     return {
-        "holdout": len(holdout),
-        "holdout_users": len(users),
+        "holdout": len(holdout.user),
+        "holdout_users": holdout.n_users,
         "holdout_items": len(items),
-        "cold_users": int((~np.isin(users, encoded.user_codes)).sum()),
-        "cold_items": int((~np.isin(items, encoded.item_codes)).sum()),
-        "holdout_of_cold_users": len(holdout) - len(held),
-        "holdout_on_cold_items": int((~np.isin(holdout.item, encoded.item_codes)).sum()),
+        "cold_users": holdout.n_users - len(encoded.holdout_rows),
+        "cold_items": int((~warm[items]).sum()),
+        "holdout_of_cold_users": len(holdout.user) - len(held),
+        "holdout_on_cold_items": int((~warm[holdout.item]).sum()),
         "judged_users": len(encoded.holdout_rows),
         "judged_interactions": len(held),
-        "judged_on_cold_items": int((~np.isin(held, encoded.item_codes)).sum()),
+        "judged_on_cold_items": int((~warm[held]).sum()),
     }

@@ -16,7 +16,7 @@ from ..config import ParseConfig
 from ..ids import Vocabulary
 from ..models.memory import require_memory
 from ..plain_text import shown
-from ..storage.arrays import load_table, table_size
+from ..storage.arrays import check_within, load_table, table_size
 from .codes import CODED, GROUP_IDS, IDS, Coder, GroupWriter
 from .counts import ByLayout, ParseCounts
 from .decoding import Parsed, parse_block
@@ -67,16 +67,35 @@ class Reviews:
 
     @classmethod
     def load(cls, directory: Path) -> Reviews:
-        """Read the output of `parse_files`."""
-        table = load_table(directory / REVIEWS, {field.name: (str(field.type),) for field in CODED})
-        return cls(**{name: table.column(name).to_numpy() for name in CODED.names})
+        """Read the output of `parse_files`, without its ids. One column after another: Arrow's copy of each is freed.
+
+        Raises
+        ------
+        DataError
+            The file is missing or damaged, or a code cannot be the rank of an id.
+        """
+        path = directory / REVIEWS
+        found = cls(**{field.name: _column(path, field) for field in CODED})
+        pa.default_memory_pool().release_unused()
+        for codes in (found.user, found.item):
+            # Each id occurs, so there are no more ids than rows.
+            check_within(path, codes, 0, len(codes))
+        return found
+
+
+def _column(path: Path, field: pa.Field) -> np.ndarray[Any, Any]:
+    column = load_table(path, {field.name: (str(field.type),)}).column(field.name)
+    values: np.ndarray[Any, Any] = np.empty(len(column), field.type.to_pandas_dtype())
+    start = 0
+    for chunk in column.chunks:
+        values[start : start + len(chunk)] = chunk.to_numpy()
+        start += len(chunk)
+    return values
 
 
 def load_times(directory: Path) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Read only the times of the output of `parse_files`: int64 seconds, shape (n_reviews,)."""
-    table = load_table(directory / REVIEWS, {"time": ("int64",)})
-    found: np.ndarray[Any, np.dtype[np.int64]] = table["time"].to_numpy()
-    return found
+    return _column(directory / REVIEWS, CODED.field("time"))
 
 
 def load_vocabulary(path: Path) -> Vocabulary:

@@ -9,6 +9,8 @@ import numpy as np
 from ..config import EncodeConfig
 
 DAY_S = 86_400
+# Interactions at once: their terms are float64, and would take more memory than everything else.
+BLOCK = 1 << 18
 
 
 def confidences(
@@ -35,13 +37,27 @@ def confidences(
     -------
     float32, shape (n,), every value at least 1: a value below 1 would count less than an unknown item
     """
+    confidence = np.empty(len(times), dtype=np.float32)
+    for start in range(0, len(times), BLOCK):
+        part = slice(start, start + BLOCK)
+        w = _weights(times[part], ratings[part], verified[part], split_s, config)
+        confidence[part] = 1.0 + config.alpha * w
+    assert confidence.min(initial=1.0) >= 1.0
+    return confidence
+
+
+def _weights(
+    times: np.ndarray[Any, np.dtype[np.int64]],
+    ratings: np.ndarray[Any, np.dtype[np.float32]],
+    verified: np.ndarray[Any, np.dtype[np.int8]],
+    split_s: int,
+    config: EncodeConfig,
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     weights = np.array([config.unknown_weight, config.unverified_weight, config.verified_weight])
-    w = weights[verified.astype(np.int64) + 1]
+    w: np.ndarray[Any, np.dtype[np.float64]] = weights[verified.astype(np.int64) + 1]
     if config.rating_weight > 0:
         w = w * np.maximum(0.0, 1.0 + config.rating_weight * (ratings.astype(np.float64) - 3.0) / 2.0)
     if config.half_life_days > 0:
         faded = np.exp2(-(np.maximum(split_s - times, 0) / DAY_S) / config.half_life_days)
         w = w * (config.age_floor + (1.0 - config.age_floor) * faded)
-    confidence: np.ndarray[Any, np.dtype[np.float32]] = (1.0 + config.alpha * w).astype(np.float32)
-    assert confidence.min(initial=1.0) >= 1.0
-    return confidence
+    return w

@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 
 SPACE_RATIO = 5
 N_REASONS = 3  # of bad lines, in a message
-# Peak of encoding, a review: its columns, their copies sorted and without repetitions, and the matrix.
-ENCODE_BYTES = 190
+# Peak of encoding, a review: its columns, their order, and the arrays of the fold.
+ENCODE_BYTES = 80
 
 
 def resolve_snapshot(workspace: Workspace, name: str | None, run_date: datetime) -> Outcome:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..config import EncodeConfig
-from ..data.encoding import EncodedFold, filter_rare
+from ..data.encoding import EncodedFold, frequent
 from ..data.reviews import Reviews
-from ..data.split import before, deduplicate, time_split
+from ..data.split import Pairs, split_time
 from ..errors import DataError
 
 
@@ -22,12 +20,12 @@ def inner_instants(reviews: Reviews, as_of_s: int, config: EncodeConfig, n: int)
     DataError
         Train is too short to be split that often.
     """
-    left = deduplicate(before(reviews, as_of_s))
+    times = Pairs.before(reviews, as_of_s).first_s
     instants: list[int] = []
     try:
         for _ in range(n + 2):
-            instants.append(time_split(left, config.holdout_fraction).split_s)
-            left = before(left, instants[-1])
+            instants.append(split_time(times, config.holdout_fraction))
+            times = times[times < instants[-1]]
     except DataError as error:
         raise DataError(
             f"Train can be split {max(0, len(instants) - 1)} times, and splits={n} needs {n + 1}. Take fewer splits, a "
@@ -45,7 +43,4 @@ def without_rare(fold: EncodedFold, config: EncodeConfig) -> EncodedFold:
     if config.min_user_interactions <= 1 and config.min_item_interactions <= 1:
         return fold
     rows = fold.histories.rows
-    entries = np.arange(len(rows))
-    train = Reviews(user=rows, item=fold.indices, time=entries, rating=fold.ratings, verified=fold.verified)
-    kept = filter_rare(train, config.min_user_interactions, config.min_item_interactions)[0].time
-    return fold.only(kept)
+    return fold.only(frequent(rows, fold.indices, config.min_user_interactions, config.min_item_interactions)[0])

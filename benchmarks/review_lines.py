@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -19,8 +20,7 @@ STYLES = ("", '"style": {"Color:": " Black"}, ', '"style": {"Size:": " 7.0 oz", 
 ITEM_BITS = 40
 ITEM_FACTOR = 0x9E3779B97F4A7C15 % (1 << ITEM_BITS)  # odd, so it permutes the numbers of ITEM_BITS bits
 
-Strings = pa.StringArray
-Part = Strings | pa.StringScalar
+Strings: TypeAlias = pa.StringArray
 
 
 def lines_2014(choices: Choices, rng: np.random.Generator, seed: int) -> pa.Buffer:
@@ -134,7 +134,7 @@ def _spelled(prefix: bytes, words: list[np.ndarray], n_digits: int) -> Strings:
     return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
-def _joined(*parts: str | Part) -> pa.Buffer:
+def _joined(*parts: str | Strings) -> pa.Buffer:
     """The lines, one after the other, as bytes."""
     columns = [pa.scalar(part) if isinstance(part, str) else part for part in parts]
     joined = pc.binary_join_element_wise(*columns, "")

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ import pyarrow as pa
 from isal import igzip
 
 from .review_lines import LAYOUTS
-from .shop import Choices, draw
+from .shop import CORE, RAW, Choices, Shape, draw
 
 BLOCK = 40_000
 DUPLICATE_SHARE = 0.005
@@ -37,14 +36,14 @@ class Written:
     packed_bytes: int
 
 
-def write(path: Path, n_reviews: int, layout: str = LAYOUT, seed: int = SEED) -> Written:
+def write(path: Path, n_reviews: int, layout: str = LAYOUT, seed: int = SEED, shape: Shape = RAW) -> Written:
     """Write as one gzip member, packing one block while the next is made; or plainly, if the name has no .gz."""
     size = 0
     with path.open("wb") as file, ThreadPoolExecutor(1) as beside:
         packed = path.suffix == ".gz"
         out = igzip.IGzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) if packed else file
         before = None
-        for block in blocks(n_reviews, layout, seed):
+        for block in blocks(n_reviews, layout, seed, shape):
             if before is not None:
                 before.result()
             before = beside.submit(out.write, block)
@@ -56,11 +55,11 @@ def write(path: Path, n_reviews: int, layout: str = LAYOUT, seed: int = SEED) ->
     return Written(n_reviews, size, path.stat().st_size)
 
 
-def blocks(n_reviews: int, layout: str = LAYOUT, seed: int = SEED) -> Iterator[pa.Buffer]:
+def blocks(n_reviews: int, layout: str = LAYOUT, seed: int = SEED, shape: Shape = RAW) -> Iterator[pa.Buffer]:
     """The lines in blocks: by item in the older layouts, by user in that of 2023, as the official files are."""
     rows = [min(BLOCK, n_reviews - start) for start in range(0, n_reviews, BLOCK)]
     copies = [round(DUPLICATE_SHARE * n) for n in rows]
-    choices = draw(sum(rows) - sum(copies), seed)
+    choices = draw(sum(rows) - sum(copies), seed, shape)
     if layout != "2023":
         choices = choices.take(np.argsort(choices.items, kind="stable"))
     rng, start = np.random.default_rng([seed, 2]), 0
@@ -87,12 +86,14 @@ def main() -> None:
     parser.add_argument("--reviews", type=int, required=True, help="number of lines")
     parser.add_argument("--layout", choices=LAYOUTS, default=LAYOUT, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=SEED, help="another seed makes another shop (default: %(default)s)")
-    given, began, cpu = parser.parse_args(), time.perf_counter(), os.times()
-    made = write(given.path, given.reviews, given.layout, given.seed)
+    parser.add_argument("--core", action="store_true", help="the shape of a 5-core file instead of that of raw reviews")
+    given, began = parser.parse_args(), time.perf_counter()
+    made = write(given.path, given.reviews, given.layout, given.seed, CORE if given.core else RAW)
     seconds = time.perf_counter() - began
+    mb = made.json_bytes / 1e6
     print(
-        f"{made.lines:,} reviews, {made.json_bytes / 1e6:,.0f} MB of JSON ({made.json_bytes / made.lines:.0f} bytes a "
-        f"line), {made.packed_bytes / 1e6:,.0f} MB packed, in {seconds:.1f} s: {made.json_bytes / 1e6 / seconds:.0f} MB/s"
+        f"{made.lines:,} reviews, {mb:,.0f} MB of JSON ({made.json_bytes / made.lines:.0f} bytes a line), "
+        f"{made.packed_bytes / 1e6:,.0f} MB packed, in {seconds:.1f} s: {mb / seconds:.0f} MB/s"
     )
 
 

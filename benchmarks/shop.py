@@ -1,8 +1,8 @@
 """Who reviewed what and when in a generated shop: long tails, popularity that moves, and tastes to be found.
 
-The shape is that of the raw Electronics reviews of 2018: 70 % of the users have one review, the mean is 2.1, items are
-reviewed by Zipf's law with exponent 0.9, and there are 27.5 reviews an item. Items lie in N_CLUSTERS clusters; a user
-mostly stays in one of them, and reviews around a time of their own. An item appears, rises and fades.
+The shapes are those of the Electronics reviews of 2018, raw or as a 5-core. Items are reviewed by Zipf's law. They
+lie in N_CLUSTERS clusters; a user mostly stays in one of them, and reviews around a time of their own. An item appears,
+rises and fades.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ DAY_S = 86_400
 EPOCH_S = 91 * DAY_S  # popularity is constant within an epoch
 END = datetime(2018, 10, 1, tzinfo=UTC)
 N_EPOCHS, LIFE = 60, 20
-REVIEWS_AN_ITEM = 27.5
 ZIPF = 0.9
-SINGLE_SHARE, TAIL, MOST = 0.7, 2.5, 3_000
 N_CLUSTERS = 48
 HOME_SHARE, SECOND_SHARE = 0.75, 0.15
 WANDER_EPOCHS = 2.0
@@ -31,6 +29,27 @@ CHUNK_USERS = 1_000_000
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How long histories are.
+
+    reviews_an_item : the mean
+    least, most : reviews of a user
+    least_share : share of the users with the least; those with more by a power law
+    tail : exponent of that
+    """
+
+    reviews_an_item: float
+    least: int
+    most: int
+    least_share: float
+    tail: float
+
+
+RAW = Shape(reviews_an_item=27.5, least=1, most=3_000, least_share=0.7, tail=2.5)  # mean 2.1
+CORE = Shape(reviews_an_item=42, least=5, most=2_000, least_share=0.61, tail=2.0)  # mean 9
 
 
 @dataclass(frozen=True)
@@ -86,34 +105,35 @@ class Shelves:
     def draw_shelves(self, rng: np.random.Generator, n: int) -> Longs:
         """Shelves by the weight of what stands on them."""
         found = np.searchsorted(self.ends[1:], rng.random(n) * self.ends[-1], side="right")
-        return np.minimum(found, len(self.ends) - 2)
+        return np.asarray(np.minimum(found, len(self.ends) - 2), dtype=np.int64)
 
     def draw_items(self, rng: np.random.Generator, shelves: Longs) -> Ints:
         """One item of each shelf, by weight; no shelf may be empty."""
         before, after = self.ends[shelves], self.ends[shelves + 1]
         rows = np.searchsorted(self.upto, before + rng.random(len(shelves)) * (after - before), side="right")
-        return self.items[np.clip(rows, self.starts[shelves], self.starts[shelves + 1] - 1)]
+        found: Ints = self.items[np.clip(rows, self.starts[shelves], self.starts[shelves + 1] - 1)]
+        return found
 
 
-def draw(n_reviews: int, seed: int) -> Choices:
+def draw(n_reviews: int, seed: int, shape: Shape = RAW) -> Choices:
     """Reviews of a shop, user by user; the same for the same seed."""
     rng = np.random.default_rng([seed, n_reviews])
-    shelves = Shelves.of(max(N_CLUSTERS, round(n_reviews / REVIEWS_AN_ITEM)), rng)
-    sizes = history_sizes(n_reviews, rng)
+    shelves = Shelves.of(max(N_CLUSTERS, round(n_reviews / shape.reviews_an_item)), rng)
+    sizes = history_sizes(n_reviews, shape, rng)
     # In order of their homes, as the rows that they meet then lie side by side.
     homes = np.sort(shelves.draw_shelves(rng, len(sizes)))
     parts = list(_by_chunks(shelves, homes, sizes, rng))
     return Choices(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("users", "items", "times_s")))
 
 
-def history_sizes(n_reviews: int, rng: np.random.Generator) -> Longs:
-    """Reviews of each user, int64, adding up to n_reviews: one with SINGLE_SHARE, else from 2 on by a power law."""
-    several = np.arange(2, MOST + 1) ** -TAIL
-    shares = np.concatenate([[SINGLE_SHARE], (1 - SINGLE_SHARE) * several / several.sum()])
+def history_sizes(n_reviews: int, shape: Shape, rng: np.random.Generator) -> Longs:
+    """Reviews of each user, int64, adding up to n_reviews."""
+    more = np.arange(2, shape.most - shape.least + 2) ** -shape.tail
+    shares = np.concatenate([[shape.least_share], (1 - shape.least_share) * more / more.sum()])
     upto, found = np.cumsum(shares), np.zeros(0, dtype=np.int64)
     while found.sum() < n_reviews:
-        more = 1_000 + n_reviews // 8
-        found = np.concatenate([found, 1 + np.searchsorted(upto[:-1], rng.random(more), side="right")])
+        drawn = np.searchsorted(upto[:-1], rng.random(1_000 + n_reviews // 8), side="right")
+        found = np.concatenate([found, shape.least + drawn])
     last = int(np.searchsorted(np.cumsum(found), n_reviews))
     found = found[: last + 1]
     found[last] -= found.sum() - n_reviews

@@ -19,7 +19,7 @@ DAY_S = 86_400
 EPOCH_S = 91 * DAY_S  # popularity is constant within an epoch
 END = datetime(2018, 10, 1, tzinfo=UTC)
 N_EPOCHS, LIFE = 60, 20
-ZIPF = 0.9
+ZIPF = 0.95  # of the chances; counts then have about 0.9, as nobody reviews an item twice
 N_CLUSTERS = 48
 HOME_SHARE, SECOND_SHARE = 0.75, 0.15
 WANDER_EPOCHS = 2.0

@@ -68,7 +68,8 @@ class Drive:
         options = ["--reviews", str(self.reviews), "--local", str(self.home), "--s3-port", str(self.port)]
         command = [sys.executable, "-m", "local.run", *options, "--conf", json.dumps(conf)]
         began_s = time.time()
-        child = subprocess.Popen(command, cwd=ROOT, env=_environment())
+        # What the run says is progress here; the tables alone go to standard output.
+        child = subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=sys.stderr)
         with Watch(child.pid) as watch:
             returncode = child.wait()
         seconds = time.time() - began_s

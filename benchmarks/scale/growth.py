@@ -26,10 +26,10 @@ def run_table(run: RunFigures) -> str:
         for row in run.tasks
     ]
     heading = (
-        f"{run.reviews:,} reviews ({run.layout}), {run.json_bytes / 1e9:.2f} GB of JSON, "
-        f"{run.packed_bytes / 1e9:.2f} GB packed, commit {run.commit}: {run.seconds:,.0f} s, of which "
-        f"{run.first_task_s:,.0f} s before the first task, {run.task_seconds:,.0f} s in tasks and {run.outside_s:,.0f} s "
-        f"between and after them. {run.disk_bytes / 1e9:.2f} GB of disk. The local S3 took {_gb(run.store_bytes)} GB."
+        f"{run.reviews:,} reviews ({run.layout}), {run.json_bytes / 1e9:.2f} GB of JSON, {_gb(run.packed_bytes)} GB "
+        f"packed, commit {run.commit}: {run.seconds:,.0f} s, of which {run.first_task_s:,.0f} s before the first task, "
+        f"{run.task_seconds:,.0f} s in tasks and {run.outside_s:,.0f} s between and after them. "
+        f"{_gb(run.disk_bytes)} GB of disk. The local S3 took {_gb(run.store_bytes)} GB."
     )
     return f"{heading}\n\n{_table(['task', 'seconds', 'held GB', 'peak GB', 'fit predicted GB', 'artifacts MB'], rows)}"
 

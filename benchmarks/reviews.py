@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, islice
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +39,31 @@ class Written:
 
 
 def write(path: Path, n_reviews: int, layout: str = LAYOUT, seed: int = SEED, shape: Shape = RAW) -> Written:
-    """Write as one gzip member, packing one block while the next is made; or plainly, if the name has no .gz."""
+    """Write as one gzip member; or plainly, if the name has no .gz."""
+    return _write(path, blocks(n_reviews, layout, seed, shape), n_reviews)
+
+
+def write_files(folder: Path, n_files: int, n_reviews: int, layout: str = LAYOUT, seed: int = SEED) -> Written:
+    """The lines of `write` in several files of about the same size, part-0000.jsonl.gz and so on.
+
+    Files are not split within a block, so few reviews may make fewer files.
+    """
+    made, each = blocks(n_reviews, layout, seed), ceil(ceil(n_reviews / BLOCK) / n_files)
+    parts: list[Written] = []
+    while some := list(islice(made, 1)):
+        path = folder / f"part-{len(parts):04d}.jsonl.gz"
+        parts.append(_write(path, chain(some, islice(made, each - 1)), 0))
+    return Written(n_reviews, sum(part.json_bytes for part in parts), sum(part.packed_bytes for part in parts))
+
+
+def _write(path: Path, made: Iterable[pa.Buffer], n_reviews: int) -> Written:
+    """Pack one block while the next is made."""
     size = 0
     with path.open("wb") as file, ThreadPoolExecutor(1) as beside:
         packed = path.suffix == ".gz"
         out = igzip.IGzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=file, mtime=0) if packed else file
-        before = None
-        for block in blocks(n_reviews, layout, seed, shape):
+        before: Future[int] | None = None
+        for block in made:
             if before is not None:
                 before.result()
             before = beside.submit(out.write, block)

@@ -4,8 +4,8 @@
     python -m benchmarks.scale --table scale.jsonl                             print how everything grows
     python -m benchmarks.scale --reviews 5000000 --backfill 12                 12 dates over one dump, and each alone
 
-Each size has a home of its own in `--folder`, which is deleted afterwards, as the generated file is. The free disk is
-checked first: about 1 kB a review. The machine should have nothing else to do.
+Each size has a home of its own in `--folder`, which is deleted afterwards, as the generated files are. The free disk
+is checked first: about 1 kB a review. The machine should have nothing else to do.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from math import ceil
 from pathlib import Path
 
 from ..review_lines import LAYOUTS
-from ..reviews import LAYOUT, write
+from ..reviews import LAYOUT, write_files
 from ..shop import END
 from . import figures, growth
 from .driving import Drive, check_disk
 from .figures import RunFigures
 
 STEP = timedelta(days=30)
+# The local S3 reads a whole object for each range of it, so one large file would cost time and memory of no real store.
+FILE_REVIEWS = 2_000_000
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
     )
     parser.add_argument("--reviews", type=int, nargs="+", default=[], help="numbers of review lines")
     parser.add_argument("--layout", choices=LAYOUTS, default=LAYOUT, help="of the lines (%(default)s)")
+    parser.add_argument("--files", type=int, help="of the snapshot; default: one for each 2 million reviews")
     parser.add_argument("--factors", type=int, default=64, help="size of the model (%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where to work (%(default)s)")
     parser.add_argument("--s3-port", type=int, default=9310, help="of the local S3 (%(default)s)")
@@ -52,14 +56,15 @@ def main() -> None:
 
 @contextmanager
 def driven(given: argparse.Namespace, n_reviews: int) -> Iterator[Drive]:
-    """A generated file and an empty home, deleted afterwards. Raises OSError if there is too little disk."""
+    """Generated files and an empty home, deleted afterwards. Raises OSError if there is too little disk."""
     check_disk(given.folder, n_reviews)
     with tempfile.TemporaryDirectory(prefix="scale-", dir=given.folder) as name:
         folder = Path(name).resolve()
-        path = folder / "generated.jsonl.gz"
+        reviews = folder / "reviews"
+        reviews.mkdir()
         yield Drive(
-            reviews=path,
-            made=write(path, n_reviews, given.layout),
+            reviews=reviews,
+            made=write_files(reviews, given.files or ceil(n_reviews / FILE_REVIEWS), n_reviews, given.layout),
             layout=given.layout,
             home=folder / "home",
             port=given.s3_port,

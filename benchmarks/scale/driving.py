@@ -25,9 +25,8 @@ from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.cache import FOLDER
 from include.recommender.storage.objects import ObjectStore
 from local import store
-from local.given import Given
 from local.home import Home
-from local.uploads import reviews_prefix
+from local.uploads import find_reviews, reviews_prefix
 
 from .._timing import ROOT
 from ..reviews import Written
@@ -45,6 +44,7 @@ DISK_A_REVIEW = 1_000
 class Drive:
     """Where runs happen, and on what.
 
+    reviews : a folder of files
     home : kept by `local.run`; a run in a home that has run before shares its artifacts
     conf : parameters of the DAG
     """
@@ -94,8 +94,7 @@ class Drive:
         """The tasks of the newest run, and the instant at which the first began."""
         home = Home(self.home)
         with home.own("a scale run"), store.serve(home, self.port) as server:
-            prefix = reviews_prefix([Given(self.reviews.resolve(), self.reviews.name)])
-            root = ObjectStore(server.client(), BUCKET, prefix)
+            root = ObjectStore(server.client(), BUCKET, reviews_prefix(find_reviews(str(self.reviews))))
             workspace = Workspace(root, root.under("snapshots"), self.home / "cache" / FOLDER)
             records = _newest(root)
             tasks = [_figures(workspace, record, watch) for record in records]

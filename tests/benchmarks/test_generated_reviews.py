@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.review_lines import LAYOUTS, item_ids, user_ids
-from benchmarks.reviews import DUPLICATE_SHARE, blocks, write
+from benchmarks.reviews import BLOCK, DUPLICATE_SHARE, blocks, write, write_files
 from benchmarks.shop import CORE, END, draw
 from include.recommender.config import ParseConfig, RetrainConfig
 from include.recommender.data.encoding import encode
@@ -94,6 +94,16 @@ def test_a_file_that_is_not_packed_has_the_same_lines(tmp_path):
     packed, plain = tmp_path / "a.jsonl.gz", tmp_path / "a.jsonl"
     assert write(packed, 1_000).json_bytes == write(plain, 1_000).packed_bytes
     assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+
+
+def test_several_files_have_the_lines_of_one(tmp_path):
+    n, whole, folder = 2 * BLOCK + 1_000, tmp_path / "whole.jsonl.gz", tmp_path / "parts"
+    folder.mkdir()
+    made = write_files(folder, 2, n)
+    assert write(whole, n).json_bytes == made.json_bytes
+    parts = sorted(folder.iterdir())
+    assert len(parts) == 2
+    assert b"".join(gzip.decompress(part.read_bytes()) for part in parts) == gzip.decompress(whole.read_bytes())
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):

@@ -105,8 +105,8 @@ serve: $(READY) ## The online API on the production model of `make run` or `make
 registry: $(READY) ## A command of the registry on what ran last, e.g. make registry ARGS="list"
 	@$(BIN)/python -m local.registry --s3-port='$(S3_PORT)' -- $(ARGS)
 
-bench: $(READY) ## What each task of a run costs here: seconds, memory, and the memory that is predicted
-	@$(BIN)/python -m benchmarks.stages $(ARGS)
+bench: $(READY) ## Every stage beside named references, on 5 million generated reviews: seconds, memory, ratios; up to 20 minutes
+	@$(BIN)/python -m benchmarks.bench $(ARGS)
 
 compose-up: ## The stack in Docker: PostgreSQL, object store, Airflow, online API (docs/docker.md)
 	@$(PYTHON) -m deploy.make_env

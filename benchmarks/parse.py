@@ -13,75 +13,33 @@ memory: peak resident memory of a process that parses, for sizes that share the 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from isal import igzip
 
 from ._timing import Cost, in_child, measure, report, spread
+from .reviews import write
 
 MB = 1_000_000
-# Lines a user and lines an item, about those of the Electronics 5-core reviews of 2018.
-LINES_A_USER, LINES_AN_ITEM = 9, 42
-LINE_BYTES = 650
-N_TEXTS = 20_000
-DAYS = 10_500, 17_700  # since 1970: October 1998 to June 2018
+LINE_BYTES = 520
 FLOOR_READ_BYTES = 1 << 15
-FIXED_USERS, FIXED_ITEMS = 100_000, 20_000
 
 
-def texts(rng: np.random.Generator) -> list[str]:
-    """Review texts as JSON strings: words by Zipf's law, lengths log-normal, with quotes, line feeds and accents."""
-    letters = np.array(list("eeeetttaaooiinnsshhrrddlu"))
-    words = ["".join(rng.choice(letters, rng.integers(1, 10))) for _ in range(20_000)]
-    shares = 1 / np.arange(1, len(words) + 1)
-    lengths = np.clip(rng.lognormal(3.5, 1.1, N_TEXTS), 1, 3000).astype(int)
-    drawn = iter(rng.choice(len(words), int(lengths.sum()), p=shares / shares.sum()).tolist())
-    found = []
-    for length, mark in zip(lengths.tolist(), rng.random(N_TEXTS).tolist(), strict=True):
-        text = " ".join(words[next(drawn)] for _ in range(length))
-        text += ' "Great"' if mark < 0.2 else "\n\nVery good." if mark < 0.3 else " caf\u00e9." if mark < 0.33 else "."
-        found.append(json.dumps(text))
-    return found
+def generate(path: Path, size_bytes: int, unit_bytes: int = 0) -> int:
+    """Write generated reviews, about so many bytes of JSON; return how many.
 
-
-def generate(path: Path, size_bytes: int, n_users: int, n_items: int, seed: int = 1) -> int:
-    """Write generated reviews of the 2018 layout as gzip; return the bytes of JSON."""
-    rng = np.random.default_rng(seed)
-    pool, written = texts(rng), 0
-    with igzip.open(path, "wb", compresslevel=3) as out:
-        while written < size_bytes:
-            data = "".join(_lines(rng, pool, n_users, n_items)).encode()
-            out.write(data)
-            written += len(data)
-    return written
-
-
-LINE = (
-    '{{"overall": {rating}.0, {vote}"verified": {verified}, "reviewTime": "{date}", "reviewerID": "A{user:013d}", '
-    '"asin": "B{item:09d}", {style}"reviewerName": "Reader {name}", "reviewText": {text}, '
-    '"summary": "Five stars for number {item}", "unixReviewTime": {time}}}\n'
-)
-
-
-def _lines(rng: np.random.Generator, pool: list[str], n_users: int, n_items: int, n: int = 10_000) -> list[str]:
-    days = rng.integers(*DAYS, n)
-    columns: dict[str, np.ndarray] = {
-        "rating": rng.choice([1, 2, 3, 4, 5], n, p=[0.1, 0.05, 0.08, 0.17, 0.6]),
-        "vote": np.where(rng.random(n) < 0.15, '"vote": "3", ', ""),
-        "verified": np.where(rng.random(n) < 0.85, "true", "false"),
-        "user": rng.integers(0, n_users, n) * 7919,
-        "item": (n_items * rng.random(n) ** 3).astype(int),
-        "style": np.where(rng.random(n) < 0.5, '"style": {"Color:": " Black", "Size:": " 7.0 oz"}, ', ""),
-        "text": np.array(pool, object)[rng.integers(0, len(pool), n)],
-        "date": np.array([f"{day:%m %d, %Y}" for day in days.astype("datetime64[D]").tolist()]),
-        "time": days * 86_400,
-    }
-    columns["name"] = columns["user"] % 99_991
-    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
-    return [LINE.format_map(dict(zip(columns, row, strict=True))) for row in rows]
+    Parameters
+    ----------
+    unit_bytes : repeat so many bytes as often as needed, so that users and items stay the same; 0 repeats nothing
+    """
+    made = write(path, (unit_bytes or size_bytes) // LINE_BYTES)
+    n_copies = max(1, round(size_bytes / made.json_bytes)) if unit_bytes else 1
+    member = path.read_bytes()
+    with path.open("ab") as out:
+        for _ in range(n_copies - 1):
+            out.write(member)  # a gzip file may have several members (RFC 1952, 2.2)
+    return made.json_bytes * n_copies
 
 
 def _ours(path: Path) -> Cost:
@@ -146,7 +104,7 @@ def memory(sizes_bytes: list[int], directory: Path) -> float:
     peaks = []
     for size in sizes_bytes:
         path = directory / "reviews.json.gz"
-        n_bytes = generate(path, size, FIXED_USERS, FIXED_ITEMS)
+        n_bytes = generate(path, size, sizes_bytes[0])
         cost = in_child("benchmarks.parse", "_ours", str(path))
         peaks.append(cost.peak_bytes)
         print(
@@ -174,9 +132,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         if given.command == "speed":
-            path, n_lines = given.file or Path(folder) / "reviews.json.gz", given.mb * MB // LINE_BYTES
+            path = given.file or Path(folder) / "reviews.json.gz"
             if not given.file:
-                generate(path, given.mb * MB, n_lines // LINES_A_USER, n_lines // LINES_AN_ITEM)
+                generate(path, given.mb * MB)
             speed(path, given.pairs)
         else:
             memory(sorted(size * MB for size in given.mb), Path(folder))

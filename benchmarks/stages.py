@@ -1,10 +1,9 @@
-"""A run task by task: wall seconds and peak memory of each, and the memory that training predicts. `make bench`.
+"""A run task by task: seconds and peak memory of each, and the memory that training predicts.
 
-    python -m benchmarks.stages [--reviews 1000000] [--lines-a-user 2] [--factors 64]
+    python -m benchmarks.stages [--reviews 1000000] [--core] [--factors 64]
 
-Generated reviews of the 2018 layout, without any pattern to learn: this measures what a run costs, not what it finds.
 Each task runs in a process of its own, on a local S3 server, as a job on another machine does; so its peak is what that
-machine needs. The reference is the download: the same bytes, moved and hashed.
+machine needs. The reference is the download: the same bytes, moved and hashed. `make bench` has this as a part.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,9 @@ from include.recommender.stages import prepare
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.objects import ObjectStore
 
-from ._timing import ROOT, peak_bytes
-from .parse import LINE_BYTES, LINES_AN_ITEM, generate
+from ._timing import ROOT, cpu_seconds, peak_bytes
+from .reviews import write
+from .shop import CORE, RAW, Shape
 
 BUCKET, SNAPSHOT = "reviews", "2018-10-01"
 AS_OF = "2018-10-01T00:00:00+00:00"
@@ -60,7 +60,7 @@ def run_of(state: Mapping[str, Any], task: str) -> Run:
     client, cache = client_at(state["endpoint"]), Path(state["folder"]) / "cache"
     cache.mkdir(exist_ok=True)
     stores = (ObjectStore(client, BUCKET, "shop"), ObjectStore(client, BUCKET, "shop/snapshots"))
-    params = {name: each.default for name, each in RETRAIN.items()} | {"factors": state["factors"]}
+    params = {name: each.default for name, each in RETRAIN.items()} | state["params"]
     facts = RunFacts(
         dag_id="recommender_retrain",
         run_id="bench",
@@ -76,10 +76,11 @@ def run_of(state: Mapping[str, Any], task: str) -> Run:
 
 
 def run_task(state: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """Run one task in this process: its output, wall seconds and peak bytes."""
-    run, started = run_of(state, task), time.perf_counter()
+    """Run one task in this process: its output, wall and CPU seconds, peak bytes."""
+    run, started, cpu = run_of(state, task), time.perf_counter(), cpu_seconds()
     output = _first(run, task) if task in FIRST else HEAVY[task].body(run)
-    found: dict[str, Any] = {"seconds": time.perf_counter() - started, "peak_bytes": peak_bytes(), "output": output}
+    found: dict[str, Any] = {"seconds": time.perf_counter() - started, "cpu_s": cpu_seconds() - cpu}
+    found |= {"peak_bytes": peak_bytes(), "output": output}
     if task == "encode_interactions":
         fold = run.workspace.artifacts.open(output["uri"]).counted(FoldCounts)
         found["fold"] = {"shape": [fold.train_users, fold.train_items], "nnz": fold.train}
@@ -100,49 +101,63 @@ def in_process(state_file: Path, task: str) -> dict[str, Any]:
     return found
 
 
-def bench(reviews: int, lines_a_user: float, factors: int) -> None:
-    """Generate, run all tasks, print a line each."""
+def run_all(reviews: Path, folder: Path, params: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Put a file of reviews as a snapshot, and run all tasks on it: the name of each, and what `run_task` found.
+
+    Parameters
+    ----------
+    folder : for the cache of the tasks
+    params : of the run, where they are not the defaults
+    """
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # else a line for each request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    state = {"endpoint": f"http://{host}:{port}", "folder": str(folder), "params": dict(params), "outputs": {}}
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            state = {"endpoint": f"http://{host}:{port}", "folder": folder, "factors": factors, "outputs": {}}
-            client = client_at(str(state["endpoint"]))
-            client.create_bucket(Bucket=BUCKET)
-            path = Path(folder) / "reviews.jsonl.gz"
-            n_bytes = generate(path, reviews * LINE_BYTES, int(reviews / lines_a_user), reviews // LINES_AN_ITEM)
-            print(f"{n_bytes / 1e6:,.0f} MB of JSON, {path.stat().st_size / 1e6:,.0f} MB packed", flush=True)
-            client.upload_file(str(path), BUCKET, f"shop/snapshots/{SNAPSHOT}/{path.name}")
-            path.unlink()
-            _all(state, Path(folder) / "state.json")
+        client = client_at(str(state["endpoint"]))
+        client.create_bucket(Bucket=BUCKET)
+        client.upload_file(str(reviews), BUCKET, f"shop/snapshots/{SNAPSHOT}/{reviews.name}")
+        yield from _each(state, folder / "state.json")
     finally:
         server.stop()
 
 
-def _all(state: dict[str, Any], state_file: Path) -> None:
-    reference = 0.0
+def _each(state: dict[str, Any], state_file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for task in TASKS:
         state_file.write_text(json.dumps(state))
         found = in_process(state_file, task)
         state["outputs"][task] = found["output"]
-        reference = found["seconds"] if task == "download_reviews" else reference
-        ratio = f"{found['seconds'] / reference:8.2f} x download" if reference else " " * 19
-        print(f"{task:20} {found['seconds']:8.1f} s {ratio} {found['peak_bytes'] / 1e9:6.2f} GB", flush=True)
-        if "fold" in found:
-            shape, nnz = tuple(found["fold"]["shape"]), found["fold"]["nnz"]
-            predicted = (
-                needed_bytes(MatrixSize.at_most(shape[0], shape[1], nnz), TrainConfig(factors=state["factors"])) / 1e9
-            )
-            print(f"{'':20} train {shape[0]:,} x {shape[1]:,}, {nnz:,} interactions: ALS predicts {predicted:.2f} GB")
+        yield task, found
+
+
+def bench(reviews: int, factors: int, shape: Shape) -> None:
+    """Generate, run all tasks, print a line each."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reviews.jsonl.gz"
+        made = write(path, reviews, shape=shape)
+        print(f"{made.json_bytes / 1e6:,.0f} MB of JSON, {made.packed_bytes / 1e6:,.0f} MB packed", flush=True)
+        reference = 0.0
+        for task, found in run_all(path, Path(folder), {"factors": factors}):
+            reference = found["seconds"] if task == "download_reviews" else reference
+            ratio = f"{found['seconds'] / reference:8.2f} x download" if reference else " " * 19
+            print(f"{task:20} {found['seconds']:8.1f} s {ratio} {found['peak_bytes'] / 1e9:6.2f} GB", flush=True)
+            if "fold" in found:
+                print(f"{'':20} {predicted(found['fold'], factors)}", flush=True)
+
+
+def predicted(fold: Mapping[str, Any], factors: int) -> str:
+    """The size of a fold, and the memory that training it is predicted to take."""
+    shape, nnz = tuple(fold["shape"]), fold["nnz"]
+    gb = needed_bytes(MatrixSize.at_most(shape[0], shape[1], nnz), TrainConfig(factors=factors)) / 1e9
+    return f"train {shape[0]:,} x {shape[1]:,}, {nnz:,} interactions: ALS predicts {gb:.2f} GB"
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reviews", type=int, default=1_000_000, help="number of review lines (default 1,000,000)")
-    parser.add_argument("--lines-a-user", type=float, default=2.0, help="2: raw reviews; 9: a 5-core (default 2)")
+    parser.add_argument("--core", action="store_true", help="the shape of a 5-core file instead of that of raw reviews")
     parser.add_argument("--factors", type=int, default=64, help="size of the model (default 64)")
     parser.add_argument("--task", choices=TASKS, help=argparse.SUPPRESS)
     parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
@@ -150,7 +165,7 @@ def main() -> None:
     if given.task:
         print(json.dumps(run_task(json.loads(given.state.read_text()), given.task)))
         return
-    bench(given.reviews, given.lines_a_user, given.factors)
+    bench(given.reviews, given.factors, CORE if given.core else RAW)
 
 
 if __name__ == "__main__":

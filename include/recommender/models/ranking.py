@@ -5,6 +5,7 @@ Of equal scores the smaller item index comes first. Indices follow ids, so this 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..progress import Progress
 from .histories import Histories, Ints
 from .popularity import Popularity
 from .protocol import Rows, Scores, ScoringModel, Shortlisting
@@ -19,6 +21,8 @@ from .sharing import LONGER, LongLists, leaders_of
 from .shortlist import nothing, shortlist
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 # Scores of one block (32 MB), and of all concurrent blocks; ranking copies a block once more.
 BLOCK_SCORES = 8_000_000
@@ -134,8 +138,15 @@ def in_blocks(work: Callable[[Rows], T], rows: Rows, n_items: int) -> list[T]:
     block = _block_rows(n_items)
     workers = _workers(n_items)
     blocks = [rows[start : start + block] for start in range(0, len(rows), block)]
+    progress = Progress(log, "Ranking", max(1, len(rows)), "users")
+
+    def counted(part: Rows) -> T:
+        found = work(part)
+        progress.add(len(part))
+        return found
+
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, blocks))
+        return list(pool.map(counted, blocks))
 
 
 def block_bytes(n_items: int) -> int:

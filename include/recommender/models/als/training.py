@@ -10,9 +10,13 @@ from scipy import sparse
 
 from ...config import TrainConfig
 from ...errors import ConfigError, DataError
+from ...progress import span
 from ..memory import MatrixSize, check_memory
 from ..whitening import Factors
 from .solver import Diverged, Sweeps, solve
+
+# Less is not worth an estimate.
+SHORT_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +40,14 @@ class TrainingCurve:
         self.seconds.append(seconds)
         self.loss.append(loss)
         done = len(self.loss)
-        remaining = (self.n_iterations - done) * float(np.median(self.seconds))
+        rest = (self.n_iterations - done) * float(np.median(self.seconds))
         log.info(
-            "ALS iteration %d of %d: loss %.6f, %.2f s, about %.0f s remain",
+            "ALS iteration %d of %d: loss %.6f, %.2f s%s",
             done,
             self.n_iterations,
             loss,
             seconds,
-            remaining,
+            f", about {span(rest)} left" if rest > SHORT_S else "",
         )
 
 

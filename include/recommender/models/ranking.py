@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 # Scores of one block (32 MB), and of all concurrent blocks; ranking copies a block once more.
 BLOCK_SCORES = 8_000_000
 MAX_BLOCK_ROWS = 1_024
+# Of popularity lists, users times first items that are looked at together.
+FIRST_FLAGS = 4_000_000
 SCORES_IN_FLIGHT = 64_000_000
 # With fewer items, scoring all of them exactly is faster than a shortlist; the lists are the same.
 SHORTLIST_ITEMS = 20_000
@@ -118,16 +120,32 @@ def first_unseen(order: Ints, seen: Histories, k: int) -> Ints:
     ----------
     order : int32, shape (n_items,), items from first to last
     """
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
     best = np.full((len(seen), k), -1, dtype=np.int32)
-    for row in range(len(seen)):
-        items = seen.items[seen.indptr[row] : seen.indptr[row + 1]]
-        head = np.ones(min(len(order), k + len(items)), dtype=bool)
-        at = place[items]
-        head[at[at < len(head)]] = False
-        found = order[np.flatnonzero(head)[:k]]
-        best[row, : len(found)] = found
+    # Users of about as many seen items look at equally many first items: all of these could be seen.
+    octaves = np.frexp(seen.sizes)[1]
+    for octave in np.unique(octaves).tolist():
+        width = min(len(order), k + (1 << octave))
+        step = max(1, FIRST_FLAGS // width)
+        rows = np.flatnonzero(octaves == octave)
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            best[some] = _first_of(order[:width], place, seen.take(some), k)
+    return best
+
+
+def _first_of(order: Ints, place: Ints, seen: Histories, k: int) -> Ints:
+    """The first k unseen items of the given ones; int32, shape (n, k), -1 if there are no more."""
+    unseen = np.ones((len(seen), len(order)), dtype=bool)
+    at = place[seen.items]
+    near = at < len(order)
+    unseen[seen.rows[near], at[near]] = False
+    rank = np.cumsum(unseen, axis=1, dtype=np.int32)
+    unseen &= rank <= k
+    rows, places = np.nonzero(unseen)
+    best = np.full((len(seen), k), -1, dtype=np.int32)
+    best[rows, rank[rows, places] - 1] = order[places]
     return best
 
 

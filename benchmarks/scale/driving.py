@@ -86,6 +86,7 @@ class Drive:
             seconds=seconds,
             first_task_s=first_s - began_s,
             store_bytes=watch.store_peak,
+            available_bytes=watch.least_available,
             disk_bytes=_used(self.home),
             tasks=tasks,
         )

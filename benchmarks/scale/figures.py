@@ -30,7 +30,8 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the DAG.
 
     seconds : of the command, from start to end; first_task_s : until the first task began
-    store_bytes : peak memory of the local S3; disk_bytes : of everything that the run left
+    store_bytes : peak memory of the local S3; available_bytes : what the machine had left of its memory at least
+    disk_bytes : of everything that the run left
     """
 
     reviews: int
@@ -42,6 +43,7 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     first_task_s: float
     store_bytes: int
+    available_bytes: int
     disk_bytes: int
     tasks: list[TaskFigures]
 

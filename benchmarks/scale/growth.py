@@ -29,7 +29,8 @@ def run_table(run: RunFigures) -> str:
         f"{run.reviews:,} reviews ({run.layout}), {run.json_bytes / 1e9:.2f} GB of JSON, {_gb(run.packed_bytes)} GB "
         f"packed, commit {run.commit}: {run.seconds:,.0f} s, of which {run.first_task_s:,.0f} s before the first task, "
         f"{run.task_seconds:,.0f} s in tasks and {run.outside_s:,.0f} s between and after them. "
-        f"{_gb(run.disk_bytes)} GB of disk. The local S3 took {_gb(run.store_bytes)} GB."
+        f"{_gb(run.disk_bytes)} GB of disk. The local S3 took {_gb(run.store_bytes)} GB of memory, and the machine had "
+        f"{_gb(run.available_bytes)} GB left at least."
     )
     return f"{heading}\n\n{_table(['task', 'seconds', 'held GB', 'peak GB', 'fit predicted GB', 'artifacts MB'], rows)}"
 

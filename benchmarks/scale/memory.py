@@ -8,6 +8,7 @@ task the mark counts from its first change on, as it is then of this task; befor
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -34,11 +35,15 @@ class Reading:
 
 @dataclass
 class Watch:
-    """Reads the memory of what a process starts, from a thread, until it is left."""
+    """Reads the memory of what a process starts, from a thread, until it is left.
+
+    store_peak : bytes of the local S3 at most; least_available : bytes that the machine had left at least
+    """
 
     pid: int
     readings: list[Reading] = field(default_factory=list)
     store_peak: int = 0
+    least_available: int = sys.maxsize
     _end: threading.Event = field(default_factory=threading.Event)
     _run: psutil.Process | None = None
     _store: psutil.Process | None = None
@@ -63,6 +68,7 @@ class Watch:
                 self._read()
 
     def _look(self) -> None:
+        self.least_available = min(self.least_available, psutil.virtual_memory().available)
         for process in psutil.Process(self.pid).children(recursive=True):
             with suppress(psutil.Error):
                 words = process.cmdline()

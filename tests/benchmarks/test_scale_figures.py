@@ -48,6 +48,7 @@ def run_of(reviews, as_of="", commit="abc", **seconds):
         seconds=30 + sum(seconds.values()),
         first_task_s=20,
         store_bytes=0,
+        available_bytes=0,
         disk_bytes=0,
         tasks=tasks,
     )

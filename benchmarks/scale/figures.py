@@ -10,7 +10,7 @@ import msgspec
 class TaskFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One task.
 
-    seconds : of the task itself, without Airflow's part
+    seconds : of the task itself, without Airflow's part; cpu_s : CPU seconds of it
     held_bytes : resident when it began, left by the tasks before it in the same process
     peak_bytes : resident at most
     predicted_bytes : by the project, for the fit alone; 0 where it predicts nothing
@@ -20,6 +20,7 @@ class TaskFigures(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     state: str
     seconds: float
+    cpu_s: float
     held_bytes: int
     peak_bytes: int
     artifact_bytes: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .review_text import pools
-from .shop import DAY_S, Choices, Longs
+from .shop import BEGIN_S, DAY_S, END, Choices, Longs
 
 STARS = np.cumsum([0.1, 0.05, 0.08, 0.17])
 VERIFIED_SHARE, VOTED_SHARE, STYLED_SHARE = 0.85, 0.15, 0.4
@@ -23,7 +24,7 @@ ITEM_FACTOR = 0x9E3779B97F4A7C15 % (1 << ITEM_BITS)  # odd, so it permutes the n
 Strings: TypeAlias = pa.StringArray
 
 
-def lines_2014(choices: Choices, rng: np.random.Generator, seed: int) -> pa.Buffer:
+def lines_2014(choices: Choices, rng: np.random.Generator, seed: int) -> Strings:
     """reviewerID, asin, overall, unixReviewTime in days; no verified."""
     text, n, day = pools(seed), len(choices), choices.times_s // DAY_S
     return _joined(
@@ -45,7 +46,7 @@ def lines_2014(choices: Choices, rng: np.random.Generator, seed: int) -> pa.Buff
     )
 
 
-def lines_2018(choices: Choices, rng: np.random.Generator, seed: int) -> pa.Buffer:
+def lines_2018(choices: Choices, rng: np.random.Generator, seed: int) -> Strings:
     """As in 2014, with verified, and often with votes and a style."""
     text, n, day = pools(seed), len(choices), choices.times_s // DAY_S
     return _joined(
@@ -70,7 +71,7 @@ def lines_2018(choices: Choices, rng: np.random.Generator, seed: int) -> pa.Buff
     )
 
 
-def lines_2023(choices: Choices, rng: np.random.Generator, seed: int) -> pa.Buffer:
+def lines_2023(choices: Choices, rng: np.random.Generator, seed: int) -> Strings:
     """user_id, parent_asin, rating, timestamp in milliseconds, verified_purchase."""
     text, n, item = pools(seed), len(choices), item_ids(choices.items)
     return _joined(
@@ -95,7 +96,7 @@ def lines_2023(choices: Choices, rng: np.random.Generator, seed: int) -> pa.Buff
     )
 
 
-LAYOUTS: Mapping[str, Callable[[Choices, np.random.Generator, int], pa.Buffer]] = MappingProxyType(
+LAYOUTS: Mapping[str, Callable[[Choices, np.random.Generator, int], Strings]] = MappingProxyType(
     {"2014": lines_2014, "2018": lines_2018, "2023": lines_2023}
 )
 
@@ -134,12 +135,10 @@ def _spelled(prefix: bytes, words: list[np.ndarray], n_digits: int) -> Strings:
     return pa.StringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(data))
 
 
-def _joined(*parts: str | Strings) -> pa.Buffer:
-    """The lines, one after the other, as bytes."""
+def _joined(*parts: str | Strings) -> Strings:
+    """The parts of each line, joined."""
     columns = [pa.scalar(part) if isinstance(part, str) else part for part in parts]
-    joined = pc.binary_join_element_wise(*columns, "")
-    _, offsets, data = joined.buffers()
-    return data.slice(0, int(np.frombuffer(offsets, np.int32)[len(joined)]))
+    return pc.binary_join_element_wise(*columns, "")
 
 
 def _drawn(rng: np.random.Generator, pool: Strings | list[str], n: int) -> Strings:
@@ -168,10 +167,16 @@ def _verified(rng: np.random.Generator, n: int) -> Strings:
 
 def _by_day(days: Longs, form: str) -> Strings:
     """A text for each day; `form` has {date}, as in `09 4, 2015`, and {seconds}."""
-    first = int(days.min())
-    dates = np.arange(first, int(days.max()) + 1).astype("datetime64[D]").tolist()
+    return _day_texts(form).take(pa.array(days - BEGIN_S // DAY_S))
+
+
+@cache
+def _day_texts(form: str) -> Strings:
+    """Those of all days of the shop."""
+    days = range(BEGIN_S // DAY_S, int(END.timestamp()) // DAY_S + 1)
+    dates = np.array(days).astype("datetime64[D]").tolist()
     texts = [
-        form.format(date=f"{date:%m} {date.day}, {date.year}", seconds=(first + at) * DAY_S)
-        for at, date in enumerate(dates)
+        form.format(date=f"{date:%m} {date.day}, {date.year}", seconds=day * DAY_S)
+        for day, date in zip(days, dates, strict=True)
     ]
-    return pa.array(texts).take(pa.array(days - first))
+    return pa.array(texts)

@@ -91,12 +91,10 @@ def blocks(n_reviews: int, layout: str = LAYOUT, seed: int = SEED, shape: Shape 
 
 def _block(own: Choices, n_copies: int, layout: str, rng: np.random.Generator, seed: int) -> pa.Buffer:
     """Lines, and the last of them once more: real files hold the same line twice."""
-    made = LAYOUTS[layout](own, rng, seed)
-    if not n_copies:
-        return made
-    ends = np.flatnonzero(np.frombuffer(made, np.uint8) == ord("\n"))
-    start = int(ends[-n_copies - 1]) + 1 if n_copies < len(ends) else 0
-    return pa.py_buffer(b"".join([made, made.slice(start)]))
+    _, offsets, data = LAYOUTS[layout](own, rng, seed).buffers()
+    ends = np.frombuffer(offsets, np.int32)
+    start, end = int(ends[len(own) - n_copies]), int(ends[len(own)])
+    return pa.py_buffer(b"".join([data.slice(0, end), data.slice(start, end - start)]))
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ DAY_S = 86_400
 EPOCH_S = 91 * DAY_S  # popularity is constant within an epoch
 END = datetime(2018, 10, 1, tzinfo=UTC)
 N_EPOCHS, LIFE = 60, 20
+BEGIN_S = int(END.timestamp()) - N_EPOCHS * EPOCH_S
 ZIPF = 0.95  # of the chances; counts then have about 0.9, as nobody reviews an item twice
 N_CLUSTERS = 48
 HOME_SHARE, SECOND_SHARE = 0.75, 0.15
@@ -162,8 +163,7 @@ def _by_chunks(shelves: Shelves, homes: Longs, sizes: Longs, rng: np.random.Gene
             again = _repeated(users, items)
             place[again] = _near(shelves, place[again], rng, wander)
             items[again] = shelves.draw_items(rng, place[again])
-        began_s = int(END.timestamp()) - N_EPOCHS * EPOCH_S
-        times_s = began_s + (place % N_EPOCHS) * EPOCH_S + rng.integers(0, EPOCH_S, len(place))
+        times_s = BEGIN_S + (place % N_EPOCHS) * EPOCH_S + rng.integers(0, EPOCH_S, len(place))
         yield Choices(users, items, times_s)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -72,7 +73,7 @@ def bench(work: Work, n_reviews: int, *, core: bool, stages: bool) -> str:
     rows += stage_rows(work) if stages else []
     heading = (
         f"{made.lines:,} generated reviews ({'5-core' if core else 'raw'}), {made.json_bytes / 1e6:,.0f} MB of JSON, "
-        f"{work.n_factors} factors, {sys.platform}, {time.perf_counter() - began:,.0f} s. Recall@10 of "
+        f"{work.n_factors} factors, {os.cpu_count()} cores, {time.perf_counter() - began:,.0f} s. Recall@10 of "
         f"{ours.notes['users']:,.0f} users: {ours.notes['recall']:.4f}, the script {theirs.notes['recall']:.4f}"
     )
     return f"\n{heading}\n\n{rendered(rows)}"

@@ -11,6 +11,9 @@ is checked first: about 1 kB a review. The machine should have nothing else to d
 from __future__ import annotations
 
 import argparse
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,7 +65,7 @@ def driven(given: argparse.Namespace, n_reviews: int) -> Iterator[Drive]:
         folder = Path(name).resolve()
         reviews = folder / "reviews"
         reviews.mkdir()
-        yield Drive(
+        drive = Drive(
             reviews=reviews,
             made=write_files(reviews, given.files or ceil(n_reviews / FILE_REVIEWS), n_reviews, given.layout),
             layout=given.layout,
@@ -70,6 +73,17 @@ def driven(given: argparse.Namespace, n_reviews: int) -> Iterator[Drive]:
             port=given.s3_port,
             conf={"factors": given.factors},
         )
+        try:
+            yield drive
+        except subprocess.CalledProcessError:
+            _keep_logs(drive.home / "logs", given.folder / f"{folder.name}-logs")
+            raise
+
+
+def _keep_logs(logs: Path, to: Path) -> None:
+    if logs.exists():
+        shutil.copytree(logs, to)
+        print(f"The logs of the run that failed are kept: {to}", file=sys.stderr)
 
 
 def single(drive: Drive, out: Path | None) -> str:

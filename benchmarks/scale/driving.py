@@ -32,7 +32,7 @@ from local.uploads import find_reviews, reviews_prefix
 from .._timing import ROOT
 from ..reviews import Written
 from .figures import RunFigures, TaskFigures
-from .memory import Watch, peak_within
+from .memory import Watch, cpu_within, peak_within
 
 ENCODED = "encode_interactions"
 # Task that fits -> task that made its fold.
@@ -87,6 +87,7 @@ class Drive:
             seconds=seconds,
             first_task_s=first_s - began_s,
             store_bytes=watch.store_peak,
+            available_bytes=watch.least_available,
             disk_bytes=_used(self.home),
             tasks=tasks,
         )
@@ -137,6 +138,7 @@ def _figures(workspace: Workspace, record: TaskRecord, watch: Watch) -> TaskFigu
         task=record.task,
         state=record.state,
         seconds=record.seconds,
+        cpu_s=cpu_within(watch.readings, began_s, began_s + record.seconds),
         held_bytes=held,
         peak_bytes=peak,
         artifact_bytes=sum(entry.size_bytes for each in made for entry in each.files.values()),

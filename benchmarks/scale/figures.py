@@ -10,7 +10,7 @@ import msgspec
 class TaskFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One task.
 
-    seconds : of the task itself, without Airflow's part
+    seconds : of the task itself, without Airflow's part; cpu_s : CPU seconds of it
     held_bytes : resident when it began, left by the tasks before it in the same process
     peak_bytes : resident at most
     predicted_bytes : by the project, for the fit alone; 0 where it predicts nothing
@@ -20,6 +20,7 @@ class TaskFigures(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     state: str
     seconds: float
+    cpu_s: float
     held_bytes: int
     peak_bytes: int
     artifact_bytes: int = 0
@@ -30,7 +31,8 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One run of the DAG.
 
     seconds : of the command, from start to end; first_task_s : until the first task began
-    store_bytes : peak memory of the local S3; disk_bytes : of everything that the run left
+    store_bytes : peak memory of the local S3; available_bytes : what the machine had left of its memory at least
+    disk_bytes : of everything that the run left
     """
 
     reviews: int
@@ -42,6 +44,7 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     first_task_s: float
     store_bytes: int
+    available_bytes: int
     disk_bytes: int
     tasks: list[TaskFigures]
 

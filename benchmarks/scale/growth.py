@@ -10,6 +10,7 @@ from .figures import RunFigures, TaskFigures
 
 LEAST_S = 0.5  # shorter tasks are mostly a start
 WHOLE = "whole run"
+COLUMNS = ("task", "seconds", "CPU s", "held GB", "peak GB", "fit predicted GB", "artifacts MB")
 
 
 def run_table(run: RunFigures) -> str:
@@ -18,6 +19,7 @@ def run_table(run: RunFigures) -> str:
         [
             row.task if row.state == "success" else f"{row.task} ({row.state})",
             f"{row.seconds:.1f}",
+            f"{row.cpu_s:.1f}",
             _gb(row.held_bytes),
             _gb(row.peak_bytes),
             _gb(row.predicted_bytes) if row.predicted_bytes else "",
@@ -29,24 +31,34 @@ def run_table(run: RunFigures) -> str:
         f"{run.reviews:,} reviews ({run.layout}), {run.json_bytes / 1e9:.2f} GB of JSON, {_gb(run.packed_bytes)} GB "
         f"packed, commit {run.commit}: {run.seconds:,.0f} s, of which {run.first_task_s:,.0f} s before the first task, "
         f"{run.task_seconds:,.0f} s in tasks and {run.outside_s:,.0f} s between and after them. "
-        f"{_gb(run.disk_bytes)} GB of disk. The local S3 took {_gb(run.store_bytes)} GB."
+        f"{_gb(run.disk_bytes)} GB of disk. The local S3 took {_gb(run.store_bytes)} GB of memory, and the machine had "
+        f"{_gb(run.available_bytes)} GB left at least."
     )
-    return f"{heading}\n\n{_table(['task', 'seconds', 'held GB', 'peak GB', 'fit predicted GB', 'artifacts MB'], rows)}"
+    return f"{heading}\n\n{_table(COLUMNS, rows)}"
 
 
 def growth_table(runs: Sequence[RunFigures]) -> str:
-    """Seconds and peaks at each size, and the exponent b of seconds ~ reviews^b by least squares of the logarithms.
+    """Seconds and peaks at each size, and the exponents b of seconds ~ reviews^b by least squares of the logarithms.
 
     Of several runs of one size the last counts.
     """
     last = {run.reviews: run for run in runs}
     sizes = sorted(last)
     names = list(dict.fromkeys(row.task for size in sizes for row in last[size].tasks))
-    headings = ["task", *(f"{_millions(size)} s" for size in sizes), "b", *(f"{_millions(size)} GB" for size in sizes)]
+    headings = [
+        "task",
+        *(f"{_millions(size)} s" for size in sizes),
+        "b",
+        "b of CPU s",
+        *(f"{_millions(size)} GB" for size in sizes),
+    ]
     rows = [_grown(name, [_task(last[size], name) for size in sizes], sizes) for name in names]
     seconds = [last[size].seconds for size in sizes]
+    cpu = [sum(row.cpu_s for row in last[size].tasks) for size in sizes]
     peaks = [_gb(last[size].peak_bytes) for size in sizes]
-    rows.append([WHOLE, *(f"{each:,.0f}" for each in seconds), _exponent(sizes, seconds), *peaks])
+    rows.append(
+        [WHOLE, *(f"{each:,.0f}" for each in seconds), _exponent(sizes, seconds), _exponent(sizes, cpu), *peaks]
+    )
     return _table(headings, rows)
 
 
@@ -68,13 +80,14 @@ def _grown(name: str, found: Sequence[TaskFigures | None], sizes: Sequence[int])
     def cells(text: Callable[[TaskFigures], str]) -> list[str]:
         return ["" if row is None else text(row) for row in found]
 
-    there = [(size, row.seconds) for size, row in zip(sizes, found, strict=True) if row and row.seconds >= LEAST_S]
-    exponent = _exponent([size for size, _ in there], [seconds for _, seconds in there])
-    return [name, *cells(lambda row: f"{row.seconds:,.1f}"), exponent, *cells(lambda row: _gb(row.peak_bytes))]
+    there = [(size, row) for size, row in zip(sizes, found, strict=True) if row and row.seconds >= LEAST_S]
+    long = [size for size, _ in there]
+    exponents = [_exponent(long, [row.seconds for _, row in there]), _exponent(long, [row.cpu_s for _, row in there])]
+    return [name, *cells(lambda row: f"{row.seconds:,.1f}"), *exponents, *cells(lambda row: _gb(row.peak_bytes))]
 
 
 def _exponent(sizes: Sequence[int], seconds: Sequence[float]) -> str:
-    if len(sizes) < 2:
+    if len(sizes) < 2 or min(seconds) <= 0:
         return ""
     return f"{np.polyfit(np.log(sizes), np.log(seconds), 1)[0]:.2f}"
 

@@ -1,4 +1,4 @@
-"""The peak memory of each task of a run whose tasks share one process, seen from outside (Linux).
+"""Peak memory and CPU seconds of each task of a run whose tasks share one process, seen from outside (Linux).
 
 `dag.test`, and so `make run`, runs all tasks in one process. Its high-water mark (VmHWM) is exact, but knows no tasks:
 only a stage that begins its work lowers it. So both it and the resident memory are read at short intervals. Within a
@@ -8,6 +8,7 @@ task the mark counts from its first change on, as it is then of this task; befor
 from __future__ import annotations
 
 import re
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -24,21 +25,29 @@ RUN, STORE = "local.dag_run", "local.guarded_store"
 
 @dataclass(frozen=True)
 class Reading:
-    """Of one instant: bytes of the process of the run, its high-water mark, and bytes of the processes below it."""
+    """Of one instant: bytes of the process of the run, its high-water mark, and bytes of the processes below it.
+
+    cpu_s : CPU seconds of the process so far, and of those below it that have ended
+    """
 
     at_s: float
     rss: int
     mark: int
     below: int
+    cpu_s: float = 0.0
 
 
 @dataclass
 class Watch:
-    """Reads the memory of what a process starts, from a thread, until it is left."""
+    """Reads the memory of what a process starts, from a thread, until it is left.
+
+    store_peak : bytes of the local S3 at most; least_available : bytes that the machine had left at least
+    """
 
     pid: int
     readings: list[Reading] = field(default_factory=list)
     store_peak: int = 0
+    least_available: int = sys.maxsize
     _end: threading.Event = field(default_factory=threading.Event)
     _run: psutil.Process | None = None
     _store: psutil.Process | None = None
@@ -63,6 +72,7 @@ class Watch:
                 self._read()
 
     def _look(self) -> None:
+        self.least_available = min(self.least_available, psutil.virtual_memory().available)
         for process in psutil.Process(self.pid).children(recursive=True):
             with suppress(psutil.Error):
                 words = process.cmdline()
@@ -81,7 +91,7 @@ class Watch:
         for process in self._below:
             with suppress(psutil.Error):
                 below += process.memory_info().rss
-        self.readings.append(Reading(time.time(), rss, mark, below))
+        self.readings.append(Reading(time.time(), rss, mark, below, sum(self._run.cpu_times()[:4])))
 
 
 def _memory(pid: int) -> tuple[int, int]:
@@ -100,3 +110,9 @@ def peak_within(readings: Sequence[Reading], from_s: float, to_s: float) -> tupl
     held = before[-1].rss + before[-1].below if before else 0
     peaks = [(row.rss if row.mark == old_mark else row.mark) + row.below for row in within]
     return held, max(peaks, default=held)
+
+
+def cpu_within(readings: Sequence[Reading], from_s: float, to_s: float) -> float:
+    """CPU seconds of a task, to the interval of the readings."""
+    first, last = ([row.cpu_s for row in readings if row.at_s <= at_s][-1:] for at_s in (from_s, to_s))
+    return sum(last) - sum(first)

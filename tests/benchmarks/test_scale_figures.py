@@ -5,7 +5,7 @@ import pytest
 from benchmarks.scale import figures
 from benchmarks.scale.figures import RunFigures, TaskFigures
 from benchmarks.scale.growth import backfill_table, growth_table, run_table
-from benchmarks.scale.memory import Reading, peak_within
+from benchmarks.scale.memory import Reading, cpu_within, peak_within
 
 
 def reading(at_s, rss, mark, below=0):
@@ -33,9 +33,15 @@ def test_a_task_between_two_readings_has_what_it_began_with():
     assert peak_within([reading(1, 50, 900)], 1.5, 1.51) == (50, 50)
 
 
+def test_cpu_seconds_are_those_between_begin_and_end():
+    readings = [Reading(at_s=at_s, rss=0, mark=0, below=0, cpu_s=2.0 * at_s) for at_s in range(10)]
+    assert cpu_within(readings, 2.5, 6.5) == pytest.approx(8)
+    assert cpu_within(readings, -1, 3) == pytest.approx(6)
+
+
 def run_of(reviews, as_of="", commit="abc", **seconds):
     tasks = [
-        TaskFigures(task=name, state="success", seconds=each, held_bytes=0, peak_bytes=reviews * 100)
+        TaskFigures(task=name, state="success", seconds=each, cpu_s=each**2, held_bytes=0, peak_bytes=reviews * 100)
         for name, each in seconds.items()
     ]
     return RunFigures(
@@ -48,6 +54,7 @@ def run_of(reviews, as_of="", commit="abc", **seconds):
         seconds=30 + sum(seconds.values()),
         first_task_s=20,
         store_bytes=0,
+        available_bytes=0,
         disk_bytes=0,
         tasks=tasks,
     )
@@ -61,8 +68,8 @@ def cells(table, name):
 def test_the_exponent_is_that_of_the_growth():
     runs = [run_of(n * 1_000_000, parse=4.0 * n, rank=2.0 * n**1.5, gate=0.1) for n in (1, 5, 21, 44)]
     table = growth_table(runs)
-    assert cells(table, "parse")[5] == "1.00"
-    assert cells(table, "rank")[5] == "1.50"
+    assert cells(table, "parse")[5:7] == ["1.00", "2.00"]
+    assert cells(table, "rank")[5:7] == ["1.50", "3.00"]
     assert cells(table, "gate")[5] == ""
 
 

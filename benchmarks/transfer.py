@@ -110,11 +110,11 @@ def main() -> None:
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
-        work, endpoint, folder = given.run[0], given.run[1], Path(given.run[2])
+        work, endpoint, target = given.run[0], given.run[1], Path(given.run[2])
         works = {
-            "download": lambda: download(endpoint, given.mb * MB, folder),
-            "killed": lambda: download(endpoint, given.mb * MB, folder, 0.75),
-            "copy": lambda: copy(endpoint, folder),
+            "download": lambda: download(endpoint, given.mb * MB, target),
+            "killed": lambda: download(endpoint, given.mb * MB, target, 0.75),
+            "copy": lambda: copy(endpoint, target),
         }
         return report(measure(works[work]))
     with tempfile.TemporaryDirectory() as folder:
@@ -129,8 +129,8 @@ def main() -> None:
         for _ in range(given.pairs):
             for name in ("download", "copy"):
                 costs[name].append(in_child("benchmarks.transfer", *options, name, *where))
-                for path in (Path(folder) / KEY, Path(folder) / "copy"):
-                    path.unlink(missing_ok=True)
+                for made in (Path(folder) / KEY, Path(folder) / "copy"):
+                    made.unlink(missing_ok=True)
             killed = [sys.executable, "-m", "benchmarks.transfer", *options, "killed", *where]
             subprocess.run(killed, cwd=ROOT, check=True)
             costs["resumed"].append(in_child("benchmarks.transfer", *options, "download", *where))

@@ -36,6 +36,7 @@ from include.recommender.storage.scratch import scratch_file
 from .ending import Copies, ending, status
 from .environment import PROJECT
 from .progress import Progress
+from .task_api import keep_newest_versions
 from .tune_ending import tune_ending
 
 PARSE = "parse_reviews"
@@ -66,13 +67,12 @@ def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> i
     RecommenderError
         The run could not begin, or left no report.
     """
+    keep_newest_versions()
     _migrate(local, progress)
     dag = _load(dag_id)
     progress.attach()
     progress.say(f"Airflow is ready after {time.monotonic() - progress.started:.1f} s")
-    progress.say(
-        "Serializing the DAGs, and starting Airflow's API in this process: 5 to 10 s before the first task ..."
-    )
+    progress.say("Serializing the DAGs, and starting Airflow's API in this process: 5 s before the first task ...")
     from airflow.sdk.exceptions import ParamValidationError
 
     try:
@@ -80,7 +80,9 @@ def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> i
     except ParamValidationError as error:
         raise ConfigError(f"CONF={json.dumps(conf)}: {error}") from error
     report = _report_search if dag_id == TUNE_DAG else _report_run
-    return report(outcome.run_id, local, progress)
+    exit_status = report(outcome.run_id, local, progress)
+    print(progress.times(), file=progress.terminal)
+    return exit_status
 
 
 def _report_run(run_id: str, local: Path, progress: Progress) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from contextlib import suppress
 from importlib import import_module
 from typing import Any
-from unittest.mock import patch
 
 VERSIONS = "airflow.api_fastapi.execution_api.versions"
 KEPT = 2
@@ -26,5 +25,9 @@ def keep_newest_versions() -> None:
         older = [cadwyn.Version(version.value) for version in versions[KEPT : KEPT + 1]]
         return bundle(head, *versions[:KEPT], *older, **options)
 
-    with suppress(ImportError), patch.object(cadwyn, "VersionBundle", newest):
-        import_module(VERSIONS)
+    cadwyn.VersionBundle = newest  # type: ignore[assignment,misc]
+    try:
+        with suppress(ImportError):
+            import_module(VERSIONS)
+    finally:
+        cadwyn.VersionBundle = bundle  # type: ignore[misc]

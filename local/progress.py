@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -13,11 +14,16 @@ from .home import say
 
 
 class Progress(logging.Handler):
-    """Shows what the project's loggers say, task by task, and when tasks begin and end."""
+    """Shows what the project's loggers say, task by task, and when tasks begin and end.
 
-    def __init__(self, terminal: TextIO) -> None:
+    Parameters
+    ----------
+    at_first : is called when the first task begins
+    """
+
+    def __init__(self, terminal: TextIO, at_first: Callable[[], None] = lambda: None) -> None:
         super().__init__(logging.INFO)
-        self.terminal = terminal
+        self.terminal, self.at_first = terminal, at_first
         self.task, self.started, self.failure = "airflow", time.monotonic(), ""
         self.before, self.in_tasks, self.n_tasks, self.began = _Spent(), _Spent(), 0, _Spent()
 
@@ -43,6 +49,7 @@ class Progress(logging.Handler):
         self.began = _Spent.of_process()
         if not self.n_tasks:
             self.before = self.began
+            self.at_first()
         self.n_tasks += 1
         self.say("begins")
 

@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with home.own("make tune" if given.dag == TUNE_DAG else "make run"), store.serve(home, port) as server:
             say(f"S3 is up: {server.endpoint}, kept in {home.path / 's3'}", "s3")
             source = wanted.put(server.client())
+            wanted.link(server.client(), source, home)
             returncode = _run_dag(home, server, source, wanted.parameters(source), given.dag)
     except RecommenderError as error:
         return fail(error)

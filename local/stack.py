@@ -104,6 +104,7 @@ def up(home: Home, port: int, s3_port: int, wanted: Wanted, *, run_it: bool) -> 
         server = stack.enter_context(store.serve(home, s3_port))
         say(f"S3 is up: {server.endpoint}", "s3")
         source = wanted.put(server.client())
+        wanted.link(server.client(), source, home)
         postgres = stack.enter_context(database(home))
         say("PostgreSQL is up", "postgres")
         environment = _environment(home, port, server.store, source.root, postgres.url)

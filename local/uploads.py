@@ -154,7 +154,7 @@ def _held(root: ObjectStore, snapshots: ObjectStore, newest: str | None) -> dict
     """Name -> SHA-256 of what the newest snapshot holds; other objects have an empty one, and nobody trusts theirs."""
     if newest is None:
         return {}
-    known = _read_index(root)
+    known = read_index(root)
     files = known.files if known and known.snapshot == newest else {}
     held = {}
     for row in snapshots.walk(f"{newest}/"):
@@ -165,7 +165,7 @@ def _held(root: ObjectStore, snapshots: ObjectStore, newest: str | None) -> dict
     return held
 
 
-def _read_index(root: ObjectStore) -> Index | None:
+def read_index(root: ObjectStore) -> Index | None:
     """None where there is none, or one that cannot be read: everything is then put again."""
     try:
         return msgspec.json.decode(root.read(INDEX), type=Index)

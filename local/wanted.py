@@ -15,9 +15,12 @@ from include.recommender.errors import ConfigError
 from include.recommender.parameters import catalogue
 from include.recommender.plain_text import shown
 from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
+from include.recommender.storage.cache import cache_of
 from samples import generated as samples
 
 from .given import Given
+from .home import Home
+from .linked import link_reviews
 from .review_files import check_reviews
 from .uploads import Source, find_reviews, put_reviews, put_samples, reviews_prefix, snapshot_dates
 
@@ -69,6 +72,11 @@ class Wanted:
         if self.snapshot:
             _check_there(self.snapshot, snapshot_dates(s3, prefix), "these REVIEWS")
         return source
+
+    def link(self, s3: S3Client, source: Source, home: Home) -> None:
+        """Spare the run the download of the user's files; see `linked.link_reviews`."""
+        if self.files:
+            link_reviews(s3, source, self.files, cache_of({"RECOMMENDER_CACHE": str(home.path / "cache")}))
 
     def parameters(self, source: Source) -> dict[str, Any]:
         """Those of the run: as of its snapshot's date, so that a second run means the same."""

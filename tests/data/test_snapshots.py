@@ -126,3 +126,23 @@ def test_neither_key_nor_etag_decides_a_path(tmp_path, key, etag):
     assert path.parent.name.isalnum()
     assert path != snapshots.local_path(tmp_path, ObjectInfo(key, 3, f"{etag}2"))
     assert path != snapshots.local_path(tmp_path, ObjectInfo(f"{key}2", 3, etag))
+
+
+def test_an_object_that_is_on_the_machine_is_not_fetched_again(workspace):
+    """It comes again in the next snapshot with the same path, version and size; what changed on disk is fetched."""
+    asked = []
+    workspace.root.client.meta.events.register(
+        "before-call.s3.GetObject", lambda params, **_: asked.append(params["headers"].get("Range"))
+    )
+    for day in ("2018-06-25", "2018-07-02"):
+        workspace.snapshots.write(f"{day}/a.json", b'{"a": 1}\n')
+    first, second = (snapshots.resolve(workspace.snapshots, day, NOW).objects for day in ("2018-06-25", "2018-07-02"))
+    files = snapshots.download(workspace.snapshots, first, workspace.cache)
+    assert [file.sha256 for file in snapshots.download(workspace.snapshots, second, workspace.cache)] == [
+        file.sha256 for file in files
+    ]
+    assert len([each for each in asked if each]) == 1
+    snapshots.local_path(workspace.cache, second[0]).write_bytes(b'{"a": 2}\n')
+    snapshots.download(workspace.snapshots, second, workspace.cache)
+    assert len([each for each in asked if each]) == 2
+    assert snapshots.local_path(workspace.cache, second[0]).read_bytes() == b'{"a": 1}\n'

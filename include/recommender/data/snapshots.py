@@ -16,13 +16,18 @@ import msgspec
 from ..errors import ConfigError, DataError, NotFound
 from ..parameters import RUN
 from ..plain_text import shown
-from ..storage.cache import entry_path, make_entry
+from ..storage.cache import entry_path, make_entry, used
+from ..storage.digests import file_sha256
+from ..storage.disk import guarded
 from ..storage.documents import Count, Origin, checked
 from ..storage.objects import ObjectInfo, ObjectStore
 from ..storage.plain_names import name_problem
+from ..storage.scratch import scratch_file
 from .file_names import ENDINGS, UNFINISHED, left_out, left_out_lines
 
 log = logging.getLogger(__name__)
+
+DIGEST = "sha256"  # the file beside a review file with what `record_digest` was given
 
 
 class ObjectRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -172,7 +177,7 @@ class ReviewFile:
 
 
 def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], cache: Path) -> list[ReviewFile]:
-    """Fetch review files into the cache, each pinned to its ETag.
+    """Fetch review files into the cache, each pinned to its ETag; not those that are there, with the bytes they had.
 
     Raises
     ------
@@ -181,18 +186,35 @@ def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], cache: Path)
     """
     files = []
     for number, row in enumerate(objects, 1):
-        log.info(
-            "Downloading %d of %d: %s, %.1f MB",
-            number,
-            len(objects),
-            shown(snapshots.uri(row.key)),
-            row.size_bytes / 1e6,
-        )
-        path = local_path(cache, row)
-        make_entry(path.parent)
-        sha256 = snapshots.download(row, path, progress=_Progress(shown(row.key)))
+        path, what = local_path(cache, row), f"{number} of {len(objects)}: {shown(snapshots.uri(row.key))}"
+        sha256 = known_digest(path)
+        if sha256:
+            log.info("%s is on this machine already", what)
+            used(path.parent)
+        else:
+            log.info("Downloading %s, %.1f MB", what, row.size_bytes / 1e6)
+            make_entry(path.parent)
+            sha256 = snapshots.download(row, path, progress=_Progress(shown(row.key)), resumed=True)
+            record_digest(path, sha256)
         files.append(ReviewFile(row.key, row.etag, row.size_bytes, sha256))
     return files
+
+
+def known_digest(path: Path) -> str | None:
+    """The SHA-256 of a file of the cache, if it is the one that it had when it came there; else None."""
+    try:
+        recorded = path.with_name(DIGEST).read_bytes()
+        return recorded.decode() if recorded == file_sha256(path).encode() else None
+    except OSError:
+        return None
+
+
+def record_digest(path: Path, sha256: str) -> None:
+    """Record the SHA-256 of a file that was put into the cache."""
+    record = path.with_name(DIGEST)
+    with guarded(record, "recording a download"), scratch_file(record) as part:
+        part.write_text(sha256)
+        part.replace(record)
 
 
 def local_path(cache: Path, row: ObjectInfo | ReviewFile) -> Path:

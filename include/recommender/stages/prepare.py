@@ -20,7 +20,7 @@ from ..data.counts import DownloadCounts, FoldCounts, ParseCounts, SnapshotCount
 from ..data.encoding import encode
 from ..data.reviews import QUARANTINE, Reviews, load_times, parse_files
 from ..data.times import plausible_end
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, TransientError
 from ..models.memory import require_memory
 from ..plain_text import shown
 from ..registry.code import code_of
@@ -126,6 +126,7 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
         except DataError as error:
             kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
             raise DataError(f"{error}{kept}") from error
+        _require_unchanged(workspace, downloaded)
         log.info("Parsed %d of %d files: %s reviews", counts.files, len(files), f"{counts.reviews:,}")
         return counts
 
@@ -177,10 +178,20 @@ def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, 
         if not path.exists() or file_sha256(path) != row.sha256:
             log.info("%s is not on this worker; fetching it again", shown(row.name))
             make_entry(path.parent)
-            workspace.snapshots.download(info, path, sha256=row.sha256)
+            workspace.snapshots.download(info, path, sha256=row.sha256, resumed=True)
         used(path.parent)
         files.append((row.name, path))
     return files
+
+
+def _require_unchanged(workspace: Workspace, downloaded: Artifact) -> None:
+    """Raise TransientError if a file changed meanwhile: on a laptop it may be the user's own, by a hard link."""
+    for row, info in _downloaded(workspace, downloaded):
+        path = snapshots.local_path(workspace.cache, info)
+        if file_sha256(path) != row.sha256:
+            raise TransientError(
+                f"{path}: {shown(row.name)} changed while it was parsed. The next try fetches it anew."
+            )
 
 
 class FileRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

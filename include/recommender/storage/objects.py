@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,16 +20,16 @@ from urllib3.exceptions import HTTPError
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed, RecommenderError, TransientError
 from ..plain_text import shown
 from .content_types import content_type
-from .digests import file_sha256
 from .disk import guarded
 from .documents import SMALL_BYTES
 from .faults import NOT_S3, STORE_ERRORS, translate
+from .partial import CHUNK_BYTES, Partial, private_file, resumed_file
 from .redaction import printable
 from .retries import watch
-from .scratch import scratch_file
 from .uris import split_uri
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
@@ -49,6 +50,14 @@ class _BrokeOffError(TransientError):
     """A response body ended early: botocore retries requests, but not this."""
 
 
+_patient = retry(
+    retry=retry_if_exception_type(_BrokeOffError),
+    stop=stop_after_attempt(BODY_ATTEMPTS) | stop_after_delay(BODY_SECONDS),
+    wait=wait_exponential_jitter(multiplier=0.1, max=5),
+    reraise=True,
+)
+
+
 @dataclass(frozen=True)
 class ObjectInfo:
     """One listed object: key, size and version (`etag`; not a hash of the bytes).
@@ -66,7 +75,7 @@ class ObjectInfo:
 class ObjectStore:
     """A bucket and a prefix in it. Keys given to the methods are relative to the prefix.
 
-    Memory of a transfer is at most ``READERS * PART_BYTES`` (128 MiB).
+    Memory of a download is a few ``READERS * CHUNK_BYTES`` (8 MiB), whatever the size of the object.
     """
 
     client: S3Client
@@ -104,22 +113,17 @@ class ObjectStore:
 
     def read_tagged(self, key: str) -> tuple[bytes, str]:
         """Return the bytes of a small object and their ETag. Raises as `read` does."""
-        return self._get(key, SMALL_BYTES)
+        return self._get(key)
 
-    @retry(
-        retry=retry_if_exception_type(_BrokeOffError),
-        stop=stop_after_attempt(BODY_ATTEMPTS) | stop_after_delay(BODY_SECONDS),
-        wait=wait_exponential_jitter(multiplier=0.1, max=5),
-        reraise=True,
-    )
-    def _get(self, key: str, limit_bytes: int, **conditions: str) -> tuple[bytes, str]:
+    @_patient
+    def _get(self, key: str) -> tuple[bytes, str]:
         with self._named("read", key):
-            answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key), **conditions)  # type: ignore[arg-type]
+            answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key))
         size_bytes = answer.get("ContentLength", 0)
-        if size_bytes > limit_bytes:
+        if size_bytes > SMALL_BYTES:
             answer["Body"].close()
             raise DataError(
-                f"{self._shown(key)}: {size_bytes:,} bytes, expected at most {limit_bytes:,}. Something else than this "
+                f"{self._shown(key)}: {size_bytes:,} bytes, expected at most {SMALL_BYTES:,}. Something else than this "
                 "project wrote it: move it away, and run the task that wrote it again."
             )
         try:
@@ -249,11 +253,22 @@ class ObjectStore:
         return type(first)(f"{first}{others}")
 
     def download(
-        self, info: ObjectInfo, path: Path, *, sha256: str | None = None, progress: Progress | None = None
+        self,
+        info: ObjectInfo,
+        path: Path,
+        *,
+        sha256: str | None = None,
+        progress: Progress | None = None,
+        resumed: bool = False,
     ) -> str:
         """Fetch an object by parallel ranged reads pinned to its ETag; return the SHA-256 of the bytes.
 
-        The file gets its name only when it is complete and verified; otherwise it is deleted.
+        The file gets its name only when it is complete and verified.
+
+        Parameters
+        ----------
+        resumed : go on where an earlier download of the same version ended, and keep what is there after a
+            TransientError; otherwise a file that is not complete is deleted
 
         Raises
         ------
@@ -262,46 +277,81 @@ class ObjectStore:
         ConfigError
             The disk is full, or may not be written to.
         """
-        doing = f"the download of {self._shown(info.key)}"
-        with guarded(path, doing, info.size_bytes), scratch_file(path) as part:
-            with part.open("r+b") as file:
-                file.truncate(info.size_bytes)
-            self._fetch_ranges(info, part, progress)
-            found = file_sha256(part)
+        doing, size = f"the download of {self._shown(info.key)}", info.size_bytes
+        with guarded(path, doing, size), self._file(info, path, resumed) as part:
+            found = self._fetch_ranges(info, part, progress)
             if sha256 is not None and found != sha256:
                 raise DataError(
                     f"{self._shown(info.key)}: SHA-256 is {found}, expected {sha256}. "
                     "The object is corrupt or was overwritten; delete it and run the task that wrote it again."
                 )
-            os.replace(part, path)
+            part.finish(path)
             return found
 
-    def _fetch_ranges(self, info: ObjectInfo, part: Path, progress: Progress | None) -> None:
-        starts = range(0, info.size_bytes, PART_BYTES)
-        done = 0
-        with ThreadPoolExecutor(min(READERS, max(1, len(starts)))) as pool:
-            for size in pool.map(lambda start: self._fetch_range(info, part, start), starts):
-                done += size
-                if progress:
-                    progress(done, info.size_bytes)
+    def _file(self, info: ObjectInfo, path: Path, resumed: bool) -> AbstractContextManager[Partial]:
+        if not resumed:
+            return private_file(path, info.size_bytes, PART_BYTES)
+        return resumed_file(path, f"{self.uri(info.key)}\0{info.etag}", info.size_bytes, PART_BYTES)
 
-    def _fetch_range(self, info: ObjectInfo, part: Path, start: int) -> int:
-        end = min(start + PART_BYTES, info.size_bytes)
+    def _fetch_ranges(self, info: ObjectInfo, part: Partial, progress: Progress | None) -> str:
+        """Fetch the ranges that are not there; return the SHA-256 of all, taken in order while others are fetched."""
+        digest = hashlib.sha256()
+        with ThreadPoolExecutor(min(READERS, max(1, part.n_ranges))) as pool:
+            for number in pool.map(lambda number: self._fetch_range(info, part, number), range(part.n_ranges)):
+                for data in part.read(number):
+                    digest.update(data)
+                if progress:
+                    progress(part.bounds(number)[1], info.size_bytes)
+        return digest.hexdigest()
+
+    def _fetch_range(self, info: ObjectInfo, part: Partial, number: int) -> int:
+        """Fetch a range unless it is there; return its number."""
+        if part.has(number):
+            return number
         try:
-            data, _ = self._get(info.key, PART_BYTES, Range=f"bytes={start}-{end - 1}", IfMatch=info.etag)
+            part.mark(number, self._copy_range(info, part, number))
         except PreconditionFailed as error:
             raise DataError(
                 f"{self._shown(info.key)}: the object changed while it was read (it is no longer the one with ETag "
                 f"{info.etag}). Run the task resolve_snapshot again, when no upload is running."
             ) from error
-        if len(data) != end - start:
-            raise TransientError(
-                f"{self._shown(info.key)}: bytes {start}-{end - 1} truncated ({len(data)} of {end - start}); try again"
-            )
-        with part.open("r+b") as file:
-            file.seek(start)
-            file.write(data)
-        return len(data)
+        return number
+
+    @_patient
+    def _copy_range(self, info: ObjectInfo, part: Partial, number: int) -> int:
+        """Write the bytes of a range as they come; return their CRC-32."""
+        start, stop = part.bounds(number)
+        crc = 0
+        with closing(self._ask_range(info, start, stop)) as body:
+            try:
+                for data in body.iter_chunks(CHUNK_BYTES):
+                    part.write(data, start)
+                    start, crc = start + len(data), zlib.crc32(data, crc)
+            except (BotoCoreError, HTTPError) as error:
+                raise _BrokeOffError(f"Cannot read {self._shown(info.key)}: {printable(error)}") from error
+        return crc
+
+    def _ask_range(self, info: ObjectInfo, start: int, stop: int) -> StreamingBody:
+        """The body of an answer that has the length of the range, and says so."""
+        where: dict[str, Any] = {"Bucket": self.bucket, "Key": self._full(info.key)}
+        with self._named("read", info.key):
+            answer = self.client.get_object(**where, Range=f"bytes={start}-{stop - 1}", IfMatch=info.etag)
+        body, n_bytes, expected = answer["Body"], answer.get("ContentLength", 0), stop - start
+        try:
+            self._etag("read", info.key, answer)
+            if n_bytes > expected:
+                raise DataError(
+                    f"{self._shown(info.key)}: {n_bytes:,} bytes, expected the {expected:,} that were asked for. "
+                    f"{self._endpoint} ignores ranges: connect to the store without what stands between."
+                )
+            if n_bytes < expected:
+                raise TransientError(
+                    f"{self._shown(info.key)}: bytes {start}-{stop - 1} truncated ({n_bytes} of {expected}); try again"
+                )
+        except RecommenderError:
+            body.close()
+            raise
+        return body
 
     @property
     def _endpoint(self) -> str:

@@ -86,7 +86,7 @@ def _lines(rng: np.random.Generator, pool: list[str], n_users: int, n_items: int
 
 def _ours(path: Path) -> Cost:
     from include.recommender.config import ParseConfig
-    from include.recommender.data.reviews import parse_files
+    from include.recommender.data.parsing import parse_files
 
     with tempfile.TemporaryDirectory() as folder:
         return measure(lambda: parse_files([(path.name, path)], Path(folder), ParseConfig()))

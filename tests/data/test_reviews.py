@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.recommender.data import codes as coding
-from include.recommender.data.decoding import FAN_OUT, FEW_LINES, parse_block
-from include.recommender.data.decoding import ROWS as SCHEMA
+from include.recommender.data.columns import ROWS as SCHEMA
+from include.recommender.data.decoding import parse_block
 from include.recommender.data.lines import Block
 from include.recommender.data.reviews import ITEMS, QUARANTINE, REVIEWS, USERS, Reviews, load_vocabulary
 

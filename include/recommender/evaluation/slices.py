@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.decoding import UNKNOWN, VERIFIED
+from ..data.layouts import UNKNOWN, VERIFIED
 from ..data.encoding import EncodedFold
 from ..models.confidence import DAY_S
 from .judgement import ItemRow, UserRow

@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from .columns import ROWS
+from .kernels import Bytes, Longs
 from .layouts import BOM, UNKNOWN, parse_line
 from .lines import Block
 from .numerals import Unusable
-from .scanning import Scanned, scan, texts
+from .scanning import Scanned, scan
 
 EXCERPT_CHARS = 200
 # `from_pylist` would import pandas, a third of a second in every task and command.
@@ -48,9 +49,9 @@ class Parsed:
 def parse_block(block: Block) -> Parsed:
     """Decode the lines of a block; rows and bad lines are in the order of the lines."""
     if block.too_long:
-        return Parsed(rows=_NO_ROWS, n_lines=1, bad=[_bad(block.first_line, "line too long", block.data)])
+        return Parsed(rows=_NO_ROWS, n_lines=1, bad=[_bad(block.first_line, "line too long", bytes(block.data))])
     found = scan(block.data, len(block))
-    regular = _regular(block.data, found)
+    regular = _regular(found)
     others = np.flatnonzero(~found.regular)
     if not len(others):
         return regular
@@ -67,26 +68,24 @@ def parse_each(block: Block) -> Parsed:
     return _one_by_one(block.lines())[0]
 
 
-def _regular(data: bytes, found: Scanned) -> Parsed:
+def _regular(found: Scanned) -> Parsed:
     """The regular lines of a block, in order."""
-    rows = slice(None) if found.regular.all() else found.regular
-    places, newer, verified = found.places[rows], found.newer[rows], found.verified[rows]
-    columns = [_ids(data, places[:, 0], places[:, 1]), _ids(data, places[:, 2], places[:, 3])]
-    columns += [pa.array(column) for column in (found.times[rows], found.ratings[rows], verified, newer)]
-    n, n_newer, n_unknown = len(newer), int(newer.sum()), int((~newer & (verified == UNKNOWN)).sum())
-    layouts = Counter({"2014": n_unknown, "2018": n - n_newer - n_unknown, "2023": n_newer})
-    return Parsed(rows=pa.record_batch(columns, schema=ROWS), n_lines=n, layouts=+layouts)
+    n, newer = len(found.newer), int(np.count_nonzero(found.newer))
+    unknown = int(np.count_nonzero((found.verified == UNKNOWN) & ~found.newer))
+    arrays = [_ids(*found.users), _ids(*found.items)]
+    arrays += [pa.array(column) for column in (found.times, found.ratings, found.verified, found.newer)]
+    layouts = Counter({"2014": unknown, "2018": n - newer - unknown, "2023": newer})
+    return Parsed(rows=pa.RecordBatch.from_arrays(arrays, schema=ROWS), n_lines=n, layouts=+layouts)
 
 
-def _ids(data: bytes, begins: Any, lengths: Any) -> pa.LargeStringArray:
-    offsets, text = texts(data, begins, lengths)
-    return pa.LargeStringArray.from_buffers(len(begins), pa.py_buffer(offsets), pa.py_buffer(text))
+def _ids(offsets: Longs, text: Bytes) -> pa.LargeStringArray:
+    return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def _lines(block: Block, found: Scanned, rows: Any) -> Iterator[tuple[int, bytes]]:
     """Number and content of some lines, without their line feeds."""
     for row, begin, end in zip(rows.tolist(), found.begins[rows].tolist(), found.begins[rows + 1].tolist(), strict=True):
-        yield block.first_line + row, block.data[begin : end - 1]
+        yield block.first_line + row, bytes(block.data[begin : end - 1])
 
 
 def _one_by_one(lines: Iterator[tuple[int, bytes]]) -> tuple[Parsed, list[int]]:

@@ -134,7 +134,7 @@ def _parse_file(name: str, path: Path, config: ParseConfig, total: Funnel, watch
             funnel.add_lines(parsed, name)
             yield parsed
             n_bytes += len(block.data)
-            head = head or block.data[:HEAD_BYTES]
+            head = head or bytes(block.data[:HEAD_BYTES])
     total.add(funnel)
     rate = n_bytes / 1e6 / max(1e-9, time.monotonic() - started)
     log.info("%s: %s lines, %.1f MB of JSON, %.0f MB/s", name, f"{funnel.n_lines:,}", n_bytes / 1e6, rate)

@@ -44,74 +44,95 @@ _POWERS = 10.0 ** np.arange(_RATING_DIGITS + 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scanned:
-    """The lines of a block; each array has a row for each line, of which only those of regular lines are set.
+    """The lines of a block, and the fields of the regular ones, which are rows.
 
     begins : int64, shape (n_lines + 1,), where each line begins
-    regular, newer : bool; newer if the layout is that of 2023
-    places : int64, shape (n_lines, 4): begin and length of the user's id and of the item's
-    times : int64, seconds since 1970 UTC
-    ratings : float32
-    verified : int8
+    regular : bool, shape (n_lines,)
+    users, items : the ids of the rows: int64 offsets, shape (n_rows + 1,), and their text
+    times : int64, shape (n_rows,), seconds since 1970 UTC
+    ratings : float32, shape (n_rows,)
+    verified : int8, shape (n_rows,)
+    newer : bool, shape (n_rows,), whether the layout is that of 2023
     """
 
     begins: Longs
     regular: np.ndarray[Any, np.dtype[np.bool_]]
-    newer: np.ndarray[Any, np.dtype[np.bool_]]
-    places: Longs
+    users: tuple[Longs, Bytes]
+    items: tuple[Longs, Bytes]
     times: Longs
     ratings: np.ndarray[Any, np.dtype[np.float32]]
     verified: np.ndarray[Any, np.dtype[np.int8]]
+    newer: np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def scan(data: bytes, n_lines: int) -> Scanned:
+def count_line_feeds(data: bytes | memoryview) -> int:
+    """How many line feeds there are."""
+    return _count(np.frombuffer(data, np.uint8)) if len(data) else 0
+
+
+@kernel
+def _count(data: Bytes) -> int:
+    n = 0
+    for each in data:
+        n += each == 0x0A
+    return n
+
+
+def scan(data: bytes | memoryview, n_lines: int) -> Scanned:
     """Scan the lines of `data`, which ends in a line feed."""
-    found = Scanned(
-        begins=np.zeros(n_lines + 1, np.int64),
-        regular=np.zeros(n_lines, np.bool_),
-        newer=np.zeros(n_lines, np.bool_),
-        places=np.zeros((n_lines, 4), np.int64),
-        times=np.zeros(n_lines, np.int64),
-        ratings=np.zeros(n_lines, np.float32),
-        verified=np.zeros(n_lines, np.int8),
+    begins, regular = np.empty(n_lines + 1, np.int64), np.empty(n_lines, np.bool_)
+    users, items = np.empty((n_lines + 1, 2), np.int64), np.empty((n_lines + 1, 2), np.int64)
+    times, ratings = np.empty(n_lines, np.int64), np.empty(n_lines, np.float32)
+    verified, newer = np.empty(n_lines, np.int8), np.empty(n_lines, np.bool_)
+    # The address holds as long as `data`, which outlives this call.
+    first = int(np.frombuffer(data, np.uint8).ctypes.data)
+    n = _scan(first, begins, regular, (users, items, times, ratings, verified, newer))
+    return Scanned(
+        begins=begins,
+        regular=regular,
+        users=_texts(users[: n + 1]),
+        items=_texts(items[: n + 1]),
+        times=times[:n],
+        ratings=ratings[:n],
+        verified=verified[:n],
+        newer=newer[:n],
     )
-    columns = (found.newer, found.places, found.times, found.ratings, found.verified)
-    _scan(_address(data), found.begins, found.regular, columns)
-    return found
 
 
-def _address(data: bytes) -> int:
-    """Where the text lies in memory, for as long as `data` does."""
-    return int(np.frombuffer(data, np.uint8).ctypes.data)
-
-
-def texts(data: bytes, begins: Longs, lengths: Longs) -> tuple[Longs, Bytes]:
-    """Offsets, int64, shape (n + 1,), and the text of some pieces of `data`, one after the other."""
-    offsets = np.zeros(len(begins) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    text = np.empty(offsets[-1], np.uint8)
-    _copy(np.frombuffer(data, np.uint8), begins, offsets, text)
+def _texts(places: Longs) -> tuple[Longs, Bytes]:
+    """Offsets and text of some ids, of which the places are known: the end of each here, and its address."""
+    offsets, text = places[:, 0].copy(), np.empty(places[-1, 0], np.uint8)
+    _copy(places, text)
     return offsets, text
 
 
 @kernel
-def _copy(data: Bytes, begins: Longs, offsets: Longs, text: Bytes) -> None:
-    for row in range(len(begins)):
-        shift = begins[row] - offsets[row]
-        for at in range(offsets[row], offsets[row + 1]):
-            text[at] = data[at + shift]
+def _copy(places: Longs, text: Bytes) -> None:
+    """`places` are those that `_keep` sets: the end of each text, and after it where the next one is."""
+    for row in range(len(places) - 1):
+        begin, source = places[row]
+        for at in range(begin, places[row + 1, 0]):
+            text[at] = byte(source + at - begin)
 
 
 @kernel
-def _scan(first: int, begins: Longs, regular: Any, columns: Any) -> None:
-    """`columns` are those of `Scanned` after `regular`; `first` is the address of the text, as are all `at`."""
+def _scan(first: int, begins: Longs, regular: Any, columns: Any) -> int:
+    """Return the number of rows. `first` is the address of the text, as are all `at`.
+
+    `columns` are those of `Scanned`, of the ids their places: row k has where text k begins in the result, and its
+    address.
+    """
     fields = np.zeros((_N, 2), np.int64)
-    at = first
-    for row in range(len(regular)):
-        begins[row] = at - first
-        end = _line(at, first, fields, columns, row)
-        regular[row] = end >= 0
+    columns[0][0, 0] = columns[1][0, 0] = 0
+    at, row = first, 0
+    for line in range(len(regular)):
+        begins[line] = at - first
+        end = _line(at, fields, columns, row)
+        regular[line] = end >= 0
+        row += end >= 0
         at = (end if end >= 0 else _line_feed(at)) + 1
     begins[len(regular)] = at - first
+    return row
 
 
 @kernel
@@ -125,7 +146,7 @@ def _line_feed(at: int) -> int:
 
 
 @kernel
-def _line(at: int, first: int, fields: Longs, columns: Any, row: int) -> int:
+def _line(at: int, fields: Longs, columns: Any, row: int) -> int:
     """Set a row of the columns from a line; return the position of its line feed, or NOT if it is not regular."""
     at = blanks(at)
     if byte(at) != 0x7B:
@@ -155,10 +176,10 @@ def _line(at: int, first: int, fields: Longs, columns: Any, row: int) -> int:
         at = blanks(at)
         if byte(at) != 0x2C:
             break
-    if byte(at) != 0x7D or not _keep(seen, first, fields, columns, row):
+    if byte(at) != 0x7D:
         return NOT
     at = blanks(at + 1)
-    return at if byte(at) == 0x0A else NOT
+    return at if byte(at) == 0x0A and _keep(seen, fields, columns, row) else NOT
 
 
 @kernel
@@ -238,9 +259,9 @@ def _rating(at: int, pair: Longs) -> int:
 
 
 @kernel
-def _keep(seen: int, first: int, fields: Longs, columns: Any, row: int) -> bool:
+def _keep(seen: int, fields: Longs, columns: Any, row: int) -> bool:
     """Set a row of the columns from the fields that were seen; return whether they are all those of one layout."""
-    newer, places, times, ratings, verified = columns
+    users, items, times, ratings, verified, newer = columns
     new = 1 if seen & _NEW_USER_OR_ITEM else 0
     needed = _NEW_NEEDED if new else _OLD_NEEDED
     if seen & needed != needed or (new and seen & _OLD_USER):
@@ -248,9 +269,9 @@ def _keep(seen: int, first: int, fields: Longs, columns: Any, row: int) -> bool:
     rating = fields[6 + new, 0] / _POWERS[fields[6 + new, 1]]
     if rating > MAX_RATING:
         return False
+    users[row, 1], users[row + 1, 0] = fields[new, 0], users[row, 0] + fields[new, 1]
+    items[row, 1], items[row + 1, 0] = fields[2 + new, 0], items[row, 0] + fields[2 + new, 1]
     newer[row] = new == 1
-    places[row, 0], places[row, 1] = fields[new, 0] - first, fields[new, 1]
-    places[row, 2], places[row, 3] = fields[2 + new, 0] - first, fields[2 + new, 1]
     times[row], ratings[row] = fields[4 + new, 0], rating
     verified[row] = fields[_VERIFIED + new, 0] if seen >> (_VERIFIED + new) & 1 else UNKNOWN
     return True

@@ -40,9 +40,7 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T]:
         worker.join()
 
 
-def _fill(
-    items: Iterator[T], made: SimpleQueue[T | _End], room: threading.Semaphore, stop: threading.Event
-) -> None:
+def _fill(items: Iterator[T], made: SimpleQueue[T | _End], room: threading.Semaphore, stop: threading.Event) -> None:
     error: BaseException | None = None
     try:
         while room.acquire() and not stop.is_set():

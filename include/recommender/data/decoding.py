@@ -84,7 +84,9 @@ def _ids(offsets: Longs, text: Bytes) -> pa.LargeStringArray:
 
 def _lines(block: Block, found: Scanned, rows: Any) -> Iterator[tuple[int, bytes]]:
     """Number and content of some lines, without their line feeds."""
-    for row, begin, end in zip(rows.tolist(), found.begins[rows].tolist(), found.begins[rows + 1].tolist(), strict=True):
+    for row, begin, end in zip(
+        rows.tolist(), found.begins[rows].tolist(), found.begins[rows + 1].tolist(), strict=True
+    ):
         yield block.first_line + row, bytes(block.data[begin : end - 1])
 
 

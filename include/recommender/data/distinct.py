@@ -90,24 +90,36 @@ def _number(text: Bytes, bounds: Longs, seed: int, codes: Codes, ids: Bytes, end
             if number:
                 prefetch(ids, np.uint64(ends[number - _ONE]))
         for row in range(start, stop):
-            begin, end, each = bounds[row], bounds[row + 1], mixed[row - start]
-            at = each & mask
-            while slots[at] != 0:
-                number = np.int64(slots[at] & _CODE) - 1
-                if (slots[at] ^ each) & _TAG == 0 and _equal(text, begin, end, ids, ends[number], ends[number + 1]):
-                    break
-                at = (at + _ONE) & mask
-            if slots[at] != 0:
-                codes[row] = np.int64(slots[at] & _CODE) - 1
-                continue
-            codes[row], hashes[n] = n, each
-            ids[ends[n] : ends[n] + end - begin] = text[begin:end]
-            ends[n + 1] = ends[n] + end - begin
-            n += 1
-            slots[at] = each & _TAG | np.uint64(n)
+            each = mixed[row - start]
+            at = _slot(slots, each, text[bounds[row] : bounds[row + 1]], ids, ends)
+            if slots[at] == 0:
+                ids[ends[n] : ends[n] + bounds[row + 1] - bounds[row]] = text[bounds[row] : bounds[row + 1]]
+                ends[n + 1] = ends[n] + bounds[row + 1] - bounds[row]
+                hashes[n] = each
+                n += 1
+                slots[at] = each & _TAG | np.uint64(n)
+            codes[row] = np.int64(slots[at] & _CODE) - 1
         if 2 * n + 2 * _AT_ONCE >= len(slots):
             slots = _placed(hashes, n, 4 * len(slots))
     return n
+
+
+@inlined
+def _slot(slots: Words, mixed: int, wanted: Bytes, ids: Bytes, ends: Longs) -> int:
+    """The slot of an id, or the empty one where it belongs."""
+    at, mask = mixed & np.uint64(len(slots) - 1), np.uint64(len(slots) - 1)
+    while slots[at] != 0:
+        if (slots[at] ^ mixed) & _TAG == 0:
+            number = np.int64(slots[at] & _CODE) - 1
+            same = ends[number + 1] - ends[number] == len(wanted)
+            place = 0
+            while same and place < len(wanted):
+                same = wanted[place] == ids[ends[number] + place]
+                place += 1
+            if same:
+                break
+        at = (at + _ONE) & mask
+    return at
 
 
 @kernel
@@ -145,16 +157,6 @@ def _word(text: Bytes, at: int, end: int) -> int:
         if place < end:
             found |= np.uint64(text[place])
     return found
-
-
-@inlined
-def _equal(text: Bytes, begin: int, end: int, ids: Bytes, other: int, other_end: int) -> bool:
-    same = end - begin == other_end - other
-    at = 0
-    while same and begin + at < end:
-        same = text[begin + at] == ids[other + at]
-        at += 1
-    return same
 
 
 @kernel

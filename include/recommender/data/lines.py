@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ from .scanning import count_line_feeds
 
 # Small enough for the processor's cache, and for the allocator to reuse instead of returning to the system.
 BLOCK_BYTES = 256 << 10
+MOST_LINES = 4096
 BOMB_FLOOR_BYTES = 64 << 20
 EXCERPT_BYTES = 800
 NEWLINE = ord("\n")
@@ -100,7 +101,8 @@ def read_blocks(
         cut = chunk.rfind(b"\n") + 1
         if cut:
             block = Block.of(line, _joined(rest, memoryview(chunk)[:cut]))
-            yield from _within_limit(block, max_line_bytes)
+            for part in _within_limit(block, max_line_bytes):
+                yield from _in_parts(part)
             rest, line = b"", line + len(block)
         rest += chunk[cut:]
         if len(rest) > max_line_bytes:
@@ -135,6 +137,19 @@ def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
         yield Block.cut(block.first_line + row, block.data[begin:at])
     if start < len(block):
         yield Block(block.first_line + start, block.data[at:], len(block) - start)
+
+
+def _in_parts(block: Block) -> Iterator[Block]:
+    """Yield the block in parts of few lines: each bad line takes far more memory than two bytes."""
+    if len(block) <= MOST_LINES:
+        yield block
+        return
+    ends = np.flatnonzero(np.frombuffer(block.data, np.uint8) == NEWLINE) + 1
+    begin = 0
+    for start in range(0, len(block), MOST_LINES):
+        stop = min(start + MOST_LINES, len(block))
+        yield Block(block.first_line + start, block.data[begin : ends[stop - 1]], stop - start)
+        begin = int(ends[stop - 1])
 
 
 def _chunks(path: Path, name: str, max_expansion: float, expected: str) -> Iterator[tuple[bytes, int]]:

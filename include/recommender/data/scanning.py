@@ -1,7 +1,10 @@
 """Find the fields of regular review lines in a compiled loop; all other lines are left to `layouts.parse_line`.
 
-A line is regular where its meaning is beyond doubt: strict JSON, the fields of one layout, each once, with plain ids and
-numbers. `parse_line` defines what a line means, and gives the same for each regular line.
+A line is regular where its meaning is beyond doubt: strict JSON (RFC 8259, in UTF-8), the fields of one layout, each
+once, with plain ids and numbers. `parse_line` defines what a line means, and gives the same for each regular line.
+
+`at` is an address. The text ends in a line feed, which is part of no value, so no loop runs beyond it. Functions return
+where the piece that they pass ends, or NOT.
 """
 
 from __future__ import annotations
@@ -437,30 +440,40 @@ def _nested(at: int) -> int:
             is_object = byte(at) == 0x7B
             objects = objects | (1 << level) if is_object else objects & ~(1 << level)
             at = blanks(at + 1)
-            if byte(at) != (0x7D if is_object else 0x5D):
-                at = _key(at) if is_object else at
+            if not _closes(at, is_object):
+                at = _member(at, is_object)
                 if at < 0:
                     return NOT
                 continue
-            at += 1
-            level -= 1
         else:
             at = scalar(at)
-            if at < 0:
-                return NOT
-        while level:
-            at = blanks(at)
-            is_object = objects >> level & 1 == 1
-            if byte(at) == 0x2C:
-                at = blanks(at + 1)
-                at = _key(at) if is_object else at
-                break
-            if byte(at) != (0x7D if is_object else 0x5D):
-                return NOT
-            at += 1
-            level -= 1
+        at, level = _after(at, objects, level)
         if at < 0 or level == 0:
             return at
+
+
+@kernel
+def _after(at: int, objects: int, level: int) -> tuple[int, int]:
+    """The position of the next value after one that ends at `at`, or of the end; and its level, 0 for the end."""
+    while at >= 0 and level:
+        at = blanks(at)
+        is_object = objects >> level & 1 == 1
+        if byte(at) == 0x2C:
+            return _member(blanks(at + 1), is_object), level
+        at = at + 1 if _closes(at, is_object) else NOT
+        level -= 1
+    return at, level
+
+
+@kernel
+def _closes(at: int, is_object: bool) -> bool:
+    return byte(at) == (0x7D if is_object else 0x5D)
+
+
+@kernel
+def _member(at: int, is_object: bool) -> int:
+    """The position of a value of an object, whose key begins at `at`, or of an array; or NOT."""
+    return _key(at) if is_object else at
 
 
 @kernel

@@ -6,6 +6,7 @@ Each distinct id is copied once, beside those that came with it: what is compare
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,8 @@ import pyarrow as pa
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .kernels import Bytes, Codes, Longs, inlined, kernel
+from .kernels import Bytes, Codes, Longs, inlined, instruction, kernel
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 # So few ids are sorted by comparing them.
@@ -50,7 +50,7 @@ def ranked(values: pa.LargeStringArray) -> tuple[Codes, pa.LargeStringArray]:
     return ranks[codes], found.take(pa.array(order))
 
 
-@intrinsic
+@instruction
 def prefetch(_typing: Any, data: Any, _at: Any) -> Any:
     """Ask for an element of an array; it need not exist."""
 
@@ -59,7 +59,8 @@ def prefetch(_typing: Any, data: Any, _at: Any) -> Any:
         place = builder.bitcast(place, ir.IntType(8).as_pointer())
         bit = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [place.type, bit, bit, bit])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        insert: Callable[..., Any] = cgutils.get_or_insert_function
+        function = insert(builder.module, kind, "llvm.prefetch.p0")
         builder.call(function, [place, bit(0), bit(3), bit(1)])
         return context.get_dummy_value()
 
@@ -67,7 +68,7 @@ def prefetch(_typing: Any, data: Any, _at: Any) -> Any:
 
 
 @kernel
-def _number(text: Bytes, bounds: Longs, seed: int, codes: Codes, ids: Bytes, ends: Longs) -> int:
+def _number(text: Bytes, bounds: Longs, seed: np.uint64, codes: Codes, ids: Bytes, ends: Longs) -> int:
     """Number the ids in the order of their first rows, and copy each once; return how many there are.
 
     A slot holds the upper half of the hash of an id, and its number plus one; 0 is an empty one.
@@ -105,7 +106,7 @@ def _number(text: Bytes, bounds: Longs, seed: int, codes: Codes, ids: Bytes, end
 
 
 @inlined
-def _slot(slots: Words, mixed: int, wanted: Bytes, ids: Bytes, ends: Longs) -> int:
+def _slot(slots: Words, mixed: np.uint64, wanted: Bytes, ids: Bytes, ends: Longs) -> np.uint64:
     """The slot of an id, or the empty one where it belongs."""
     at, mask = mixed & np.uint64(len(slots) - 1), np.uint64(len(slots) - 1)
     while slots[at] != 0:
@@ -135,7 +136,7 @@ def _placed(hashes: Words, n: int, size: int) -> Words:
 
 
 @inlined
-def _hash(text: Bytes, begin: int, end: int, seed: int) -> int:
+def _hash(text: Bytes, begin: int, end: int, seed: np.uint64) -> np.uint64:
     mixed = np.uint64(end - begin) * _FACTOR ^ seed
     for at in range(begin, end, _WORD):
         mixed = (mixed ^ _word(text, at, end)) * _FACTOR
@@ -145,7 +146,7 @@ def _hash(text: Bytes, begin: int, end: int, seed: int) -> int:
 
 
 @inlined
-def _word(text: Bytes, at: int, end: int) -> int:
+def _word(text: Bytes, at: int, end: int) -> np.uint64:
     """Eight bytes as a number that orders as they do, uint64; after the end they are 0."""
     found = np.uint64(0)
     if at + _WORD <= end:
@@ -210,5 +211,5 @@ def _less(text: Bytes, bounds: Longs, row: int, other: int, depth: int) -> bool:
     for at in range(depth, min(length, other_length)):
         byte, other_byte = text[bounds[row] + at], text[bounds[other] + at]
         if byte != other_byte:
-            return byte < other_byte
-    return length < other_length
+            return bool(byte < other_byte)
+    return bool(length < other_length)

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from .kernels import Bytes, Longs, kernel
+from .kernels import Bytes, Longs, instruction, kernel
 from .layouts import MAX_ID_BYTES, UNKNOWN
 from .numerals import EARLIEST_S, LATEST_S, MAX_RATING
 
@@ -28,7 +27,6 @@ NOT = -1
 _MOST_LEVELS = 60
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
 _TEXT = ir.VectorType(_BYTE, 64)
-_intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic
 # The older layouts have the even fields, that of 2023 the odd ones.
 _NAMES = (
     *("reviewerID", "user_id", "asin", "parent_asin", "unixReviewTime", "timestamp"),
@@ -497,7 +495,7 @@ def _all(value: int) -> Any:
     return ir.Constant(_TEXT, [value] * (LAST + 1))
 
 
-@_intrinsic
+@instruction
 def byte(_typing: Any, _at: Any) -> Any:
     """The byte at an address, int64."""
 
@@ -507,7 +505,7 @@ def byte(_typing: Any, _at: Any) -> Any:
     return types.int64(types.int64), build
 
 
-@_intrinsic
+@instruction
 def special(_typing: Any, _at: Any) -> Any:
     """Which bytes from an address to the end of its 64 are no plain text inside a JSON string: one bit each, uint64.
 
@@ -526,7 +524,7 @@ def special(_typing: Any, _at: Any) -> Any:
     return types.uint64(types.int64), build
 
 
-@_intrinsic
+@instruction
 def line_feeds(_typing: Any, _at: Any) -> Any:
     """Which bytes from an address to the end of its 64 are line feeds: one bit each, uint64."""
 
@@ -536,7 +534,7 @@ def line_feeds(_typing: Any, _at: Any) -> Any:
     return types.uint64(types.int64), build
 
 
-@_intrinsic
+@instruction
 def lowest(_typing: Any, _bits: Any) -> Any:
     """The number of the lowest bit that is set, int64; 64 if none is."""
 

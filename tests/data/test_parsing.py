@@ -32,7 +32,7 @@ def own_threads():
 
 
 def test_an_error_far_into_a_file_names_file_and_offset_and_ends_all_threads(tmp_path):
-    assert len(TEXT) > 10 * BLOCK_BYTES
+    assert len(TEXT) > 4 * BLOCK_BYTES
     with pytest.raises(DataError, match=r"^a\.json\.gz: truncated .* after (\d+) unpacked bytes") as caught:
         parse(tmp_path, {"a.json.gz": PACKED[: len(PACKED) // 2]})
     offset = int(re.search(r"after (\d+) unpacked", str(caught.value))[1])

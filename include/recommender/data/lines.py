@@ -18,8 +18,8 @@ from ..plain_text import shown
 from .formats import EXPECTED, foreign
 from .scanning import count_line_feeds
 
-# Small enough for the processor's cache, and for the allocator to reuse instead of returning to the system.
-BLOCK_BYTES = 256 << 10
+# Large enough that threads seldom wait for each other.
+BLOCK_BYTES = 1 << 20
 MOST_LINES = 4096
 BOMB_FLOOR_BYTES = 64 << 20
 EXCERPT_BYTES = 800
@@ -72,7 +72,7 @@ def read_blocks(
     expected: str = EXPECTED,
     watch: Callable[[int], object] | None = None,
 ) -> Iterator[Block]:
-    """Yield the lines of a review file, compressed or not, in blocks of about a quarter MiB.
+    """Yield the lines of a review file, compressed or not, in blocks of about one MiB.
 
     Memory: three blocks and twice `max_line_bytes` at most, whatever is in the file.
 

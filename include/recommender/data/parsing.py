@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 SPILL_ROWS = 20_000
 # Blocks that are read, and that are decoded, before they are used.
-EARLY_BLOCKS = 4
+EARLY_BLOCKS = 2
 
 
 Watch = Callable[[int], object]

@@ -21,7 +21,7 @@ from ..conftest import ROOT
 from .review_files import MID, lines, parse, write
 
 # Many blocks, so that threads are at work when the error comes.
-MANY = [{**MID, "reviewerID": f"U{n * 7919 % 10_007}", "asin": f"{n % 501:04}"} for n in range(40_000)]
+MANY = [{**MID, "reviewerID": f"U{n * 7919 % 10_007}", "asin": f"{n % 501:04}"} for n in range(60_000)]
 TEXT = lines(*MANY)
 PACKED = gzip.compress(TEXT, 1)
 OURS = ("ahead", "coding")
@@ -43,7 +43,7 @@ def test_an_error_far_into_a_file_names_file_and_offset_and_ends_all_threads(tmp
 def test_of_two_files_the_second_is_named_and_the_first_was_read(tmp_path):
     with pytest.raises(DataError, match=r"^b\.json\.gz: corrupt gzip data after \d+ unpacked bytes"):
         parse(tmp_path, {"a.json": TEXT + b"{oops\n", "b.json.gz": PACKED[:-8] + bytes(8)})
-    assert gzip.decompress((tmp_path / QUARANTINE).read_bytes()).count(b'"line": 40001') == 1
+    assert gzip.decompress((tmp_path / QUARANTINE).read_bytes()).count(b'"line": 60001') == 1
     assert own_threads() == []
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.recommender.config import EncodeConfig
-from include.recommender.data.codes import CODED, GROUP_ROWS, GroupWriter
+from include.recommender.data.columns import CODED, GROUP_ROWS, GroupWriter
 from include.recommender.data.encoding import encode
 from include.recommender.data.reviews import REVIEWS, Reviews
 

@@ -20,7 +20,8 @@ import numpy as np
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import encode
-from include.recommender.data.reviews import ITEMS, USERS, Reviews, load_vocabulary, parse_files
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import ITEMS, USERS, Reviews, load_vocabulary
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
 from include.recommender.models.histories import Histories

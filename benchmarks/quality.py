@@ -22,7 +22,8 @@ from scipy.stats import t as student
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.reviews import Reviews, parse_files
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import Reviews
 from include.recommender.evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interval

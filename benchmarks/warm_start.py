@@ -18,7 +18,8 @@ import numpy as np
 
 from include.recommender.config import RetrainConfig, TrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.reviews import ITEMS, Reviews, load_vocabulary, parse_files
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import ITEMS, Reviews, load_vocabulary
 from include.recommender.evaluation.evaluate import Task, fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
 from include.recommender.ids import Vocabulary

@@ -44,10 +44,9 @@ def _check(file: Given, config: ParseConfig) -> Funnel:
         file.path, max_line_bytes=config.max_line_bytes, max_expansion=config.max_expansion, name=file.name
     )
     for block in blocks:
-        head = head or block.data[:HEAD_BYTES]
+        head = head or bytes(block.data[:HEAD_BYTES])
         if not funnel.n_reviews:
-            for parsed in parse_block(block):
-                funnel.add_lines(parsed)
+            funnel.add_lines(parse_block(block))
     if not funnel.n_filled:
         say(f"{shown(file.name)} is empty: it holds no line that is not blank", "reviews")
     funnel.check_file(shown(file.name), head)

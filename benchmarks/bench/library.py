@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.reviews import USERS, Reviews, parse_files
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import USERS, Reviews
 from include.recommender.evaluation.evaluate import Task, fold_task, judge
 from include.recommender.models.als.taste import Als
 from include.recommender.models.als.training import fit_als

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from include.recommender.config import ParseConfig
-from include.recommender.data.reviews import ITEMS, USERS, Reviews, load_vocabulary, parse_files
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import ITEMS, USERS, Reviews, load_vocabulary
 from include.recommender.storage.documents import plain
 
 OLD = {"reviewerID": "U1", "asin": "0001", "overall": 5.0, "unixReviewTime": 1_400_000_000}

@@ -20,7 +20,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np, pyarrow as pa, pyarrow.compute as pc
 from include.recommender.data.codes import Coder
-from include.recommender.data.decoding import ROWS
+from include.recommender.data.columns import ROWS
 n, step, pad = {N_IDS}, 50_000, pa.scalar("x" * {ID_BYTES - 10}, pa.large_string())
 made = Path(sys.argv[1])
 with Coder(made) as coder:

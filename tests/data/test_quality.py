@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.recommender.config import QualityConfig
+from include.recommender.data.columns import ROWS
 from include.recommender.data.counts import ByLayout
-from include.recommender.data.decoding import ROWS
 from include.recommender.data.funnel import Funnel
 from include.recommender.data.quality import compare, rating_distance, warnings
 from include.recommender.data.times import DAY_S, few

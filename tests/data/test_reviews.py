@@ -5,24 +5,26 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.recommender.data import codes as coding
-from include.recommender.data.decoding import FAN_OUT, FEW_LINES, parse_block
-from include.recommender.data.decoding import ROWS as SCHEMA
+from include.recommender.data.columns import ROWS as SCHEMA
+from include.recommender.data.decoding import parse_block
 from include.recommender.data.lines import Block
 from include.recommender.data.reviews import ITEMS, QUARANTINE, REVIEWS, USERS, Reviews, load_vocabulary
+from include.recommender.data.scanning import scan
 
 from .review_files import MID, NEW, OLD, interactions, lines, parse
 
 
 def test_each_layout_is_recognised_by_its_fields():
-    parts = list(parse_block(Block.of(1, lines(OLD, MID, NEW))))
-    assert sum((part.layouts for part in parts), start=type(parts[0].layouts)()) == {"2014": 1, "2018": 1, "2023": 1}
-    assert [row for part in parts for row in part.rows.to_pylist()] == [
+    parsed = parse_block(Block.of(1, lines(OLD, MID, NEW)))
+    assert parsed.layouts == {"2014": 1, "2018": 1, "2023": 1}
+    assert parsed.rows.to_pylist() == [
         {"user": "U1", "item": "0001", "time": 1_400_000_000, "rating": 5.0, "verified": -1, "newer": False},
         {"user": "U1", "item": "0001", "time": 1_400_000_000, "rating": 5.0, "verified": 1, "newer": False},
         {"user": "U2", "item": "B2", "time": 1_600_000_000, "rating": 4.0, "verified": 0, "newer": True},
@@ -135,13 +137,13 @@ def test_a_failed_parse_leaves_the_quarantine_and_no_rows(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json.gz", QUARANTINE]
 
 
-def test_one_irregular_line_leaves_the_others_decoded_at_once():
+def test_one_irregular_line_leaves_the_others_to_the_compiled_loop():
     rows = [lines(ROWS[n % 40]) for n in range(4096)]
     rows[1000] = b"{oops\n"
-    parts = list(parse_block(Block.of(1, b"".join(rows))))
-    slow = [part for part in parts if part.bad]
-    assert [(part.n_lines <= FEW_LINES, part.bad[0].line) for part in slow] == [(True, 1001)]
-    assert len(parts) <= 3 * FAN_OUT
+    found = scan(b"".join(rows), len(rows))
+    assert np.flatnonzero(~found.regular).tolist() == [1000]
+    parsed = parse_block(Block.of(1, b"".join(rows)))
+    assert ([bad.line for bad in parsed.bad], parsed.rows.num_rows) == ([1001], 4095)
 
 
 def test_memory_does_not_grow_with_an_endless_line_or_many_bad_ones(tmp_path):

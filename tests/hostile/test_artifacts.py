@@ -243,7 +243,8 @@ def fold(tmp_path_factory):
     """A small fold on disk."""
     from include.recommender.config import EncodeConfig
     from include.recommender.data.encoding import encode
-    from include.recommender.data.reviews import Reviews, parse_files
+    from include.recommender.data.parsing import parse_files
+    from include.recommender.data.reviews import Reviews
 
     folder = tmp_path_factory.mktemp("fold")
     (folder / "reviews.jsonl.gz").write_bytes(worlds.packed(worlds.reviews(n_users=60)))

@@ -25,8 +25,7 @@ def here(tmp_path, monkeypatch):
 def convert(*arguments: str) -> list[tuple]:
     """What the parser makes of what was written: (user, item, rating, time)."""
     ratings.main([*arguments, "out.jsonl.gz"])
-    parts = parse_block(Block.of(1, gzip.decompress(Path("out.jsonl.gz").read_bytes())))
-    rows = [row for part in parts for row in part.rows.to_pylist()]
+    rows = parse_block(Block.of(1, gzip.decompress(Path("out.jsonl.gz").read_bytes()))).rows.to_pylist()
     return [(row["user"], row["item"], row["rating"], row["time"]) for row in rows]
 
 

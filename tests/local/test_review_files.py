@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from include.recommender.config import ParseConfig
-from include.recommender.data.reviews import parse_files
+from include.recommender.data.parsing import parse_files
 from include.recommender.errors import DataError
 from local import run
 from local.given import Given

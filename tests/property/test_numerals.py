@@ -64,7 +64,7 @@ def written(row, name, value: str) -> bytes:
 
 def outcome(line: bytes):
     """The review of a line, or the reason against it."""
-    (part,) = parse_block(Block.of(1, line))
+    part = parse_block(Block.of(1, line))
     return [*(bad.reason for bad in part.bad), *(str(row) for row in part.rows.to_pylist())]
 
 
@@ -87,8 +87,8 @@ def test_text_and_number_of_one_spelling_are_one(field, spelling):
     if is_json_number(spelling):
         assert outcome(written(row, name, spelling)) == as_text
         # Beside a line that is decoded at once, and in it.
-        part = list(parse_block(Block.of(1, written(row, name, spelling) * 3)))
-        assert sum(len(each.bad) for each in part) == (3 if name in as_text[0].split() else 0)
+        parsed = parse_block(Block.of(1, written(row, name, spelling) * 3))
+        assert len(parsed.bad) == (3 if name in as_text[0].split() else 0)
     elif spelling not in ("", *" "):
         assert as_text == [f"{name} is not a number"]
 
@@ -113,5 +113,5 @@ def test_a_rating_may_have_an_exponent_and_no_negative_zero():
 def test_negative_zero_leaves_no_other_bytes():
     at_once, one_by_one = (written(OLD, "overall", value) for value in ("-0.0", '"-0.0"'))
     for line in (at_once, one_by_one):
-        (part,) = parse_block(Block.of(1, line))
+        part = parse_block(Block.of(1, line))
         assert str(part.rows.column("rating")[0].as_py()) == "0.0"

@@ -1,13 +1,15 @@
 """What is decoded many lines at once means the same as line by line, whatever the lines are."""
 
 import json
+import re
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from include.recommender.data.decoding import FEW_LINES, parse_block, parse_each, parse_regular
+from include.recommender.data.decoding import parse_block, parse_each
 from include.recommender.data.lines import Block, read_blocks
+from include.recommender.data.scanning import scan
 
 OLD = {
     "overall": 5.0,
@@ -110,16 +112,9 @@ lines_of_all_kinds = st.lists(
 )
 
 
-def outcome(parts):
+def outcome(parsed):
     """Everything that a parse says, the values of the rows included."""
-    parts = list(parts)
-    layouts = [(layout, n) for part in parts for layout, n in part.layouts.items()]
-    return (
-        [row for part in parts for row in part.rows.to_pylist()],
-        [bad for part in parts for bad in part.bad],
-        (sum(part.n_lines for part in parts), sum(part.n_blank for part in parts)),
-        {name: sum(n for layout, n in layouts if layout == name) for name, _ in layouts},
-    )
+    return parsed.rows.to_pylist(), parsed.bad, (parsed.n_lines, parsed.n_blank), dict(parsed.layouts)
 
 
 @settings(max_examples=600, deadline=None)
@@ -136,11 +131,7 @@ def outcome(parts):
 @example([encoded({**OLD, "verified": None})])
 def test_at_once_is_line_by_line(rows):
     block = Block.of(1, b"\n".join(rows) + b"\n")
-    one_by_one = outcome([parse_each(block)])
-    assert outcome(parse_block(block)) == one_by_one
-    regular = parse_regular(block)
-    if regular is not None:
-        assert outcome([regular]) == one_by_one
+    assert outcome(parse_block(block)) == outcome(parse_each(block))
 
 
 @settings(max_examples=100, deadline=None)
@@ -148,19 +139,50 @@ def test_at_once_is_line_by_line(rows):
     st.lists(st.sampled_from([b"", b"{", encoded(NEW), b"\xef\xbb\xbf" + encoded(OLD)]), max_size=8), st.integers(0, 99)
 )
 def test_a_large_block_with_irregular_lines_keeps_order_and_numbers(irregular, shift):
-    rows = [encoded({**OLD, "asin": f"{n:04}"}) for n in range(FEW_LINES * 20)]
+    rows = [encoded({**OLD, "asin": f"{n:04}"}) for n in range(1280)]
     for n, line in enumerate(irregular):
         rows[(shift + n * 37) % len(rows)] = line
     block = Block.of(7, b"\n".join(rows) + b"\n")
-    assert outcome(parse_block(block)) == outcome([parse_each(block)])
+    assert outcome(parse_block(block)) == outcome(parse_each(block))
+
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.floats(allow_nan=False, allow_infinity=False), st.integers(), st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(json_values, st.booleans(), st.integers(0, 99), st.sampled_from([b"", *PIECES]), st.integers(0, 2))
+@example(["\U0001f600", "\ud7ff\ue000", "é", "\x7f"], False, 0, b"", 0)
+@example([[[{"a": [{}, [], ""]}]]], True, 1, b"\\u12", 0)
+def test_a_field_that_is_not_read_may_hold_any_json_and_nothing_else(value, escaped, at, piece, cut):
+    text = json.dumps(value, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
+    place = at % (len(text) + 1)
+    changed = text[:place] + piece + text[place + cut :]
+    line = encoded({**OLD, "style": "@"}).replace(b'"@"', changed) + b"\n"
+    block = Block.of(1, line)
+    assert outcome(parse_block(block)) == outcome(parse_each(block))
+    if changed == text and b"\\ud" not in text.lower() and not re.search(rb"[\xed][\xa0-\xbf]", text):
+        assert scan(line, 1).regular.all()
+
+
+@pytest.mark.parametrize("depth", [1, 59, 60, 61, 62, 200])
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_nesting_is_regular_or_read_by_the_other_way(depth, opening, closing):
+    line = encoded({**OLD, "style": "@"}).replace(b'"@"', opening * depth + b"1" + closing * depth) + b"\n"
+    assert parse_block(Block.of(1, line)).rows.num_rows == 1
+    assert scan(line, 1).regular[0] == (depth <= 60)
+    assert parse_block(Block.of(1, line.replace(closing, b"", 1))).rows.num_rows == 0
 
 
 @pytest.mark.parametrize("row", [OLD, {**OLD, "vote": "2"}, {k: v for k, v in OLD.items() if k != "verified"}, NEW])
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 def test_official_lines_are_regular(row, line_end):
-    regular = parse_regular(Block.of(1, (encoded(row) + line_end) * 3))
-    assert regular is not None
-    assert regular.rows.num_rows == 3
+    found = scan((encoded(row) + line_end) * 3, 3)
+    assert found.regular.all()
+    assert len(found.times) == 3
 
 
 @settings(deadline=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,27 +17,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.ipc
-import pyarrow.parquet as pq
 
 from ..errors import DataError
-from .decoding import ROWS
+from .ahead import ahead
+from .columns import CODED, GROUP_IDS, GROUP_ROWS, IDS, ROWS, GroupWriter
+from .distinct import ranked
+from .kernels import Codes
 
 STRETCH_BYTES = 64 << 20
 # Of a run on disk, so many ids are in memory while all runs are merged.
-RUN_IDS = 2048
-GROUP_ROWS, GROUP_IDS = 250_000, 250_000
+RUN_IDS = 8192
 # Codes and positions are int32, here and in the matrices.
 MOST = 2**31 - 1
+# Batches that are made ready while others are written.
+EARLY = 2
 
-CODED = pa.schema(
-    [("user", pa.int32()), ("item", pa.int32()), *[ROWS.field(name) for name in ("time", "rating", "verified")]]
-)
-IDS = pa.schema([("id", pa.large_string())])
 _STRETCH = pa.schema([*CODED, ROWS.field("newer")])
-
-Codes = np.ndarray[Any, np.dtype[np.int32]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +61,15 @@ class Coder:
         self._out = pa.ipc.new_file(self._sink, _STRETCH)
         self._rows: list[pa.RecordBatch] = []
         self._n_bytes = self._n_rows = 0
+        # A stretch is coded while the next is read.
+        self._pool = ThreadPoolExecutor(1, "coding")
+        self._pending: Future[None] | None = None
 
     def __enter__(self) -> Coder:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._pool.shutdown()
         for each in (self._users, self._items, self._sink):
             each.close()
         for path in self._paths:
@@ -91,32 +92,39 @@ class Coder:
             self._end_stretch()
 
     def _end_stretch(self) -> None:
-        """Write the rows of a stretch as one batch, and its ids as one run of each kind."""
-        if not self._rows:
-            return
-        rows = pa.concat_batches(self._rows)
+        """Have the rows of a stretch coded, once the stretch before is."""
+        self._wait()
+        if self._rows:
+            self._pending = self._pool.submit(self._code, self._rows)
         self._rows, self._n_bytes = [], 0
-        codes = [self._users.add(rows.column("user")), self._items.add(rows.column("item"))]
-        rest = [rows.column(name) for name in _STRETCH.names[2:]]
-        self._out.write_batch(pa.record_batch([*codes, *rest], schema=_STRETCH))
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+        self._pending = None
+
+    def _code(self, parts: list[pa.RecordBatch]) -> None:
+        """Write the rows of a stretch as one batch, and its ids as one run of each kind."""
+        columns = {name: pa.concat_arrays([part.column(name) for part in parts]) for name in _STRETCH.names[2:]}
+        for name, runs in (("user", self._users), ("item", self._items)):
+            columns[name] = pa.array(runs.add(pa.concat_arrays([part.column(name) for part in parts])))
+        self._out.write_batch(pa.record_batch([columns[name] for name in _STRETCH.names], schema=_STRETCH))
 
     def finish(self, users: Path, items: Path, reviews: Path) -> Coded:
         """Write the sorted ids and the coded rows as Parquet. Raises DataError if ids outnumber int32."""
         self._end_stretch()
+        self._wait()
         self._out.close()
         self._sink.close()
-        user_ranks, item_ranks = self._users.merge(users, "users"), self._items.merge(items, "items")
+        item_ranks_later = self._pool.submit(self._items.merge, items, "items")
+        user_ranks, item_ranks = self._users.merge(users, "users"), item_ranks_later.result()
         seen = _Seen(self._users.n_ids)
         with (
             pa.OSFile(str(self._paths[2])) as source,
             GroupWriter(reviews, CODED, GROUP_ROWS, dictionary=["item", "time", "rating", "verified"]) as out,
         ):
-            for number, rows in enumerate(_batches(pa.ipc.open_file(source))):
-                user = user_ranks[number][rows.column("user").to_numpy()]
-                item = item_ranks[number][rows.column("item").to_numpy()]
-                rest = [rows.column(name) for name in CODED.names[2:]]
-                seen.add(user, rows.column("newer").to_numpy(zero_copy_only=False))
-                out.write(pa.record_batch([user, item, *rest], schema=CODED))
+            for rows in ahead(_final(pa.ipc.open_file(source), user_ranks, item_ranks, seen), EARLY):
+                out.write(rows)
         return Coded(
             users=self._users.n_ids,
             items=self._items.n_ids,
@@ -124,6 +132,20 @@ class Coder:
             new_users=int(seen.new.sum()),
             shared_users=int((seen.old & seen.new).sum()),
         )
+
+
+def _final(
+    reader: pa.ipc.RecordBatchFileReader, user_ranks: list[Codes], item_ranks: list[Codes], seen: _Seen
+) -> Iterator[pa.RecordBatch]:
+    """The rows with their final codes, in batches of a row group."""
+    for number in range(reader.num_record_batches):
+        stretch = reader.get_batch(number)
+        for start in range(0, stretch.num_rows, GROUP_ROWS):
+            rows = stretch.slice(start, GROUP_ROWS)
+            user = user_ranks[number][rows.column("user").to_numpy()]
+            item = item_ranks[number][rows.column("item").to_numpy()]
+            seen.add(user, rows.column("newer").to_numpy(zero_copy_only=False))
+            yield pa.record_batch([user, item, *[rows.column(name) for name in CODED.names[2:]]], schema=CODED)
 
 
 class _Seen:
@@ -153,7 +175,7 @@ class _Runs:
 
     def add(self, values: pa.LargeStringArray) -> Codes:
         """Write a run of ids, which may repeat; return the position of each in the run."""
-        codes, ids = _ranked(values)
+        codes, ids = ranked(values)
         for start in range(0, len(ids), RUN_IDS):
             self._out.write_batch(pa.record_batch([ids.slice(start, RUN_IDS)], schema=IDS))
         self._ends.append(self._ends[-1] + -(-len(ids) // RUN_IDS))
@@ -166,19 +188,23 @@ class _Runs:
         with pa.OSFile(str(self._path)) as source, GroupWriter(path, IDS, GROUP_IDS) as out:
             reader = pa.ipc.open_file(source)
             runs = [_Run(reader, start, stop) for start, stop in zip(self._ends, self._ends[1:], strict=False)]
-            while alive := [run for run in runs if run.fill()]:
-                bound = min(run.last for run in alive)
-                parts = [run.take(bound) for run in alive]
-                codes, ids = _ranked(pa.concat_arrays(parts))
-                if self.n_ids + len(ids) > MOST:
-                    raise DataError(f"More than {MOST:,} {what}: bring fewer files, for codes are 32-bit integers.")
-                for run, ranks in zip(
-                    alive, np.split(codes, np.cumsum([len(part) for part in parts])[:-1]), strict=True
-                ):
-                    run.ranks.append(ranks + np.int32(self.n_ids))
+            for ids in ahead(self._merged(runs, what), EARLY):
                 out.write(pa.record_batch([ids], schema=IDS))
-                self.n_ids += len(ids)
-        return [np.concatenate(run.ranks) for run in runs]
+        return [run.ranks() for run in runs]
+
+    def _merged(self, runs: list[_Run], what: str) -> Iterator[pa.LargeStringArray]:
+        """The distinct ids of all runs, sorted, in parts."""
+        while alive := [run for run in runs if run.fill()]:
+            bound = min(run.last for run in alive)
+            parts = [run.take(bound) for run in alive]
+            codes, ids = ranked(pa.concat_arrays(parts))
+            if self.n_ids + len(ids) > MOST:
+                raise DataError(f"More than {MOST:,} {what}: bring fewer files, for codes are 32-bit integers.")
+            ends = np.cumsum([len(part) for part in parts])
+            for run, ranks in zip(alive, np.split(codes + np.int32(self.n_ids), ends[:-1]), strict=True):
+                run.add(ranks)
+            self.n_ids += len(ids)
+            yield ids
 
 
 class _Run:
@@ -187,7 +213,16 @@ class _Run:
     def __init__(self, reader: pa.ipc.RecordBatchFileReader, start: int, stop: int) -> None:
         self._reader, self._left = reader, iter(range(start, stop))
         self._ids = pa.array([], pa.large_string())
-        self.ranks: list[Codes] = []
+        self._ranks: list[Codes] = []
+
+    def add(self, ranks: Codes) -> None:
+        """Append the ranks of the ids that were taken last."""
+        self._ranks.append(ranks)
+
+    def ranks(self) -> Codes:
+        """The ranks of all ids of the run; they are in memory once."""
+        found, self._ranks = np.concatenate(self._ranks), []
+        return found
 
     def fill(self) -> bool:
         """Whether there are more ids; reads them where none are in memory."""
@@ -206,46 +241,3 @@ class _Run:
         n = bisect_right(range(len(self._ids)), bound, key=lambda at: self._ids[at].as_py())
         taken, self._ids = self._ids[:n], self._ids[n:]
         return taken
-
-
-def _ranked(values: pa.LargeStringArray) -> tuple[Codes, pa.LargeStringArray]:
-    """Position of each id among the sorted distinct ids, int32, shape (len(values),); and these ids."""
-    encoded = values.dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary)
-    ranks = np.empty(len(order), np.int32)
-    ranks[order.to_numpy()] = np.arange(len(order), dtype=np.int32)
-    return ranks[encoded.indices.to_numpy()], encoded.dictionary.take(order)
-
-
-def _batches(reader: pa.ipc.RecordBatchFileReader) -> Iterator[pa.RecordBatch]:
-    return (reader.get_batch(number) for number in range(reader.num_record_batches))
-
-
-class GroupWriter:
-    """Writes a Parquet file in row groups of one size: its bytes do not depend on how the rows are batched."""
-
-    def __init__(self, path: Path, schema: pa.Schema, group_rows: int, dictionary: list[str] | bool = False) -> None:
-        self._out = pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=dictionary)
-        self._size, self._schema = group_rows, schema
-        self._rows: list[pa.RecordBatch] = []
-        self._n_rows = 0
-
-    def __enter__(self) -> GroupWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if kind is None and self._n_rows:
-            self._write_group(self._n_rows)
-        self._out.close()
-
-    def write(self, rows: pa.RecordBatch) -> None:
-        """Append rows."""
-        self._rows.append(rows)
-        self._n_rows += rows.num_rows
-        while self._n_rows >= self._size:
-            self._write_group(self._size)
-
-    def _write_group(self, n_rows: int) -> None:
-        table = pa.Table.from_batches(self._rows, self._schema)
-        self._out.write_table(table.slice(0, n_rows).combine_chunks(), row_group_size=n_rows)
-        self._rows, self._n_rows = table.slice(n_rows).to_batches(), len(table) - n_rows

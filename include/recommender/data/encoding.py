@@ -18,7 +18,7 @@ from ..models.histories import Histories, Ints
 from ..models.popularity import ItemInteractions
 from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
 from ..storage.documents import load_json
-from .decoding import UNKNOWN, UNVERIFIED, VERIFIED
+from .layouts import UNKNOWN, UNVERIFIED, VERIFIED
 from .reviews import Reviews
 from .split import Pairs, changes, split_time
 

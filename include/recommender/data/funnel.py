@@ -12,8 +12,9 @@ import pyarrow as pa
 from ..config import ParseConfig
 from ..errors import DataError
 from .counts import ParseCounts
-from .decoding import UNKNOWN, UNVERIFIED, VERIFIED, Parsed
+from .decoding import Parsed
 from .formats import likeness
+from .layouts import UNKNOWN, UNVERIFIED, VERIFIED
 from .times import Days
 
 N_COMMONEST = 5

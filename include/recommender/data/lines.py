@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
+import pyarrow as pa
 from isal import igzip, isal_zlib
 
 from ..errors import DataError
 from ..plain_text import shown
 from .formats import EXPECTED, foreign
+from .scanning import count_line_feeds
 
-# Small enough for the processor's cache, and for the allocator to reuse instead of returning to the system.
-BLOCK_BYTES = 256 << 10
+# Large enough that threads seldom wait for each other.
+BLOCK_BYTES = 1 << 20
+MOST_LINES = 4096
 BOMB_FLOOR_BYTES = 64 << 20
 EXCERPT_BYTES = 800
 NEWLINE = ord("\n")
@@ -32,46 +35,44 @@ class Block:
     """Whole lines of one file, each with its line feed.
 
     first_line : number of the first line, counted from 1
-    ends : int64, shape (n_lines,), position of each line feed in `data`
+    n_lines : how many lines there are
     too_long : it is one line over the limit, of which `data` holds the beginning
     """
 
     first_line: int
-    data: bytes
-    ends: np.ndarray[Any, np.dtype[np.int64]]
+    data: bytes | memoryview
+    n_lines: int
     too_long: bool = False
 
     @classmethod
-    def of(cls, first_line: int, data: bytes) -> Block:
+    def of(cls, first_line: int, data: bytes | memoryview) -> Block:
         """A block of lines; `data` ends in a line feed."""
-        return cls(first_line, data, np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE))
+        return cls(first_line, data, count_line_feeds(data))
 
     @classmethod
-    def cut(cls, line: int, data: bytes) -> Block:
+    def cut(cls, line: int, data: bytes | memoryview) -> Block:
         """One line over the limit."""
-        return cls(line, data[:EXCERPT_BYTES], np.zeros(1, np.int64), too_long=True)
+        return cls(line, bytes(data[:EXCERPT_BYTES]), 1, too_long=True)
 
     def __len__(self) -> int:
-        return len(self.ends)
-
-    def part(self, start: int, stop: int) -> Block:
-        """The lines from `start` up to `stop`, counted from 0."""
-        begin = int(self.ends[start - 1]) + 1 if start else 0
-        ends = self.ends[start:stop]
-        return Block(self.first_line + start, self.data[begin : int(ends[-1]) + 1], ends - begin)
+        return self.n_lines
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Number and content of each line, without its line feed."""
-        begin = 0
-        for number, end in enumerate(self.ends.tolist(), self.first_line):
-            yield number, self.data[begin:end]
-            begin = end + 1
+        lines = bytes(self.data).split(b"\n")
+        yield from enumerate(lines[:-1], self.first_line)
 
 
 def read_blocks(
-    path: Path, *, max_line_bytes: int, max_expansion: float, name: str | None = None, expected: str = EXPECTED
+    path: Path,
+    *,
+    max_line_bytes: int,
+    max_expansion: float,
+    name: str | None = None,
+    expected: str = EXPECTED,
+    watch: Callable[[int], object] | None = None,
 ) -> Iterator[Block]:
-    """Yield the lines of a review file, compressed or not, in blocks of about a quarter MiB.
+    """Yield the lines of a review file, compressed or not, in blocks of about one MiB.
 
     Memory: three blocks and twice `max_line_bytes` at most, whatever is in the file.
 
@@ -79,6 +80,7 @@ def read_blocks(
     ----------
     name : file name for messages; its ending decides whether gzip data is expected; the name of the path if None
     expected : the last sentence of the message that refuses another format
+    watch : is called with the bytes of the file, as it is stored, that have been read so far
 
     Raises
     ------
@@ -88,7 +90,9 @@ def read_blocks(
     """
     name = shown(path.name if name is None else name)
     line, rest, skipping = 1, b"", False
-    for chunk in _chunks(path, name, max_expansion, expected):
+    for chunk, position in _chunks(path, name, max_expansion, expected):
+        if watch is not None:
+            watch(position)
         if skipping:
             newline = chunk.find(b"\n")
             if newline < 0:
@@ -96,8 +100,9 @@ def read_blocks(
             chunk, skipping, line = chunk[newline + 1 :], False, line + 1
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            block = Block.of(line, b"".join((rest, memoryview(chunk)[:cut])))
-            yield from _within_limit(block, max_line_bytes)
+            block = Block.of(line, _joined(rest, memoryview(chunk)[:cut]))
+            for part in _within_limit(block, max_line_bytes):
+                yield from _in_parts(part)
             rest, line = b"", line + len(block)
         rest += chunk[cut:]
         if len(rest) > max_line_bytes:
@@ -107,28 +112,52 @@ def read_blocks(
         yield Block.of(line, rest + b"\n")
 
 
+def _joined(rest: bytes, more: memoryview) -> memoryview:
+    """Both in memory of Arrow's pool, which keeps what is freed for the next block.
+
+    Memory of blocks that the C library takes from the system, and gives back each time, costs as much as to unpack it.
+    """
+    data = memoryview(pa.allocate_buffer(len(rest) + len(more))).cast("B")
+    data[: len(rest)], data[len(rest) :] = rest, more
+    return data
+
+
 def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
     """Yield the block in parts: each line over the limit is a block of its own."""
     if len(block.data) <= max_line_bytes:
         yield block
         return
-    start = 0
-    for row in np.flatnonzero(np.diff(block.ends, prepend=-1) - 1 > max_line_bytes).tolist():
+    start = at = 0
+    ends = np.flatnonzero(np.frombuffer(block.data, np.uint8) == NEWLINE)
+    for row in np.flatnonzero(np.diff(ends, prepend=-1) - 1 > max_line_bytes).tolist():
+        begin = int(ends[row - 1]) + 1 if row else 0
         if row > start:
-            yield block.part(start, row)
-        yield Block.cut(block.first_line + row, block.part(row, row + 1).data)
-        start = row + 1
-    if start == 0:
+            yield Block(block.first_line + start, block.data[at:begin], row - start)
+        start, at = row + 1, int(ends[row]) + 1
+        yield Block.cut(block.first_line + row, block.data[begin:at])
+    if start < len(block):
+        yield Block(block.first_line + start, block.data[at:], len(block) - start)
+
+
+def _in_parts(block: Block) -> Iterator[Block]:
+    """Yield the block in parts of few lines: each bad line takes far more memory than two bytes."""
+    if len(block) <= MOST_LINES:
         yield block
-    elif start < len(block):
-        yield block.part(start, len(block))
+        return
+    ends = np.flatnonzero(np.frombuffer(block.data, np.uint8) == NEWLINE) + 1
+    begin = 0
+    for start in range(0, len(block), MOST_LINES):
+        stop = min(start + MOST_LINES, len(block))
+        yield Block(block.first_line + start, block.data[begin : ends[stop - 1]], stop - start)
+        begin = int(ends[stop - 1])
 
 
-def _chunks(path: Path, name: str, max_expansion: float, expected: str) -> Iterator[bytes]:
-    """The unpacked bytes of a file; the first chunk is checked for foreign formats."""
+def _chunks(path: Path, name: str, max_expansion: float, expected: str) -> Iterator[tuple[bytes, int]]:
+    """The unpacked bytes of a file, and how far it was read; the first chunk is checked for foreign formats."""
     try:
         with path.open("rb") as raw:
-            yield from _checked(raw, name, max_expansion, expected)
+            for chunk in _checked(raw, name, max_expansion, expected):
+                yield chunk, raw.tell()
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror or error}. Expected a readable file.") from error
 

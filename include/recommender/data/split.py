@@ -11,7 +11,7 @@ from scipy import sparse
 
 from ..errors import DataError
 from ..models.histories import Ints
-from .decoding import UNKNOWN
+from .layouts import UNKNOWN
 from .reviews import Reviews
 
 Times = np.ndarray[Any, np.dtype[np.int64]]

@@ -30,8 +30,13 @@ class Days:
 
     def add(self, times: Times) -> None:
         """Count some reviews; times in seconds since 1970 UTC."""
-        days, counts = np.unique(times // DAY_S - _FIRST_DAY, return_counts=True)
-        self._counts[days] += counts
+        self._counts += np.bincount(times // DAY_S - _FIRST_DAY, minlength=len(self._counts))
+
+    def since(self, n: int) -> int:
+        """The beginning of the last day that has, with those after it, `n` reviews or all; seconds since 1970 UTC."""
+        later = np.cumsum(self._counts[::-1])
+        place = int(np.searchsorted(later, min(n, int(later[-1]))))
+        return (_END_DAY - 1 - place) * DAY_S
 
     def years(self) -> dict[str, int]:
         """Reviews of each year that has any."""
@@ -74,7 +79,12 @@ def _seconds(position: int | None, backwards: bool = False) -> int | None:
 ODD_GAP_S, ODD_GAPS = 365 * DAY_S, 20
 
 
-def plausible_end(times: Times) -> int:
+def n_deciding(n: int) -> int:
+    """How many of the newest of `n` reviews decide which of them are outliers."""
+    return 3 * (n // ONE_IN) + 1
+
+
+def plausible_end(times: Times, of: int | None = None) -> int:
     """Return the second after the newest review, without a few outliers (wrong clocks or units).
 
     Otherwise one such review would date the model, and all others would count as years old. Only the newest 0.1 % can
@@ -83,6 +93,7 @@ def plausible_end(times: Times) -> int:
     Parameters
     ----------
     times : seconds since 1970 UTC, in any order
+    of : how many reviews there are, of which `times` are the newest `n_deciding(of)` or more; None: all of them
 
     Returns
     -------
@@ -91,7 +102,7 @@ def plausible_end(times: Times) -> int:
     n = len(times)
     if not n:
         return 0
-    most = n // ONE_IN
+    most = (n if of is None else of) // ONE_IN
     if not most:
         return int(times.max()) + 1
     newest = np.sort(np.partition(times, n - 3 * most - 1)[n - 3 * most - 1 :])

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.decoding import UNKNOWN, VERIFIED
 from ..data.encoding import EncodedFold
+from ..data.layouts import UNKNOWN, VERIFIED
 from ..models.confidence import DAY_S
 from .judgement import ItemRow, UserRow
 from .metrics import Floats, Ints

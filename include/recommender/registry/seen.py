@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..config import EncodeConfig
-from ..data.decoding import UNKNOWN, VERIFIED
 from ..data.encoding import EncodedFold
+from ..data.layouts import UNKNOWN, VERIFIED
 from ..data.reviews import save_vocabulary
 from ..errors import DataError
 from ..ids import Vocabulary

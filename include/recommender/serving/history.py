@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.decoding import UNKNOWN
+from ..data.layouts import UNKNOWN
 from ..models.confidence import confidences
 from ..models.histories import Histories, Ints
 from .lists import Source

@@ -18,7 +18,8 @@ from ..config import EncodeConfig, ParseConfig
 from ..data import snapshots
 from ..data.counts import DownloadCounts, FoldCounts, ParseCounts, SnapshotCounts
 from ..data.encoding import encode
-from ..data.reviews import QUARANTINE, Reviews, load_times, parse_files
+from ..data.parsing import parse_files
+from ..data.reviews import QUARANTINE, Reviews, load_times
 from ..data.times import plausible_end
 from ..errors import ConfigError, DataError, TransientError
 from ..models.memory import require_memory

@@ -1,0 +1,92 @@
+"""Parsing in threads: errors with file and offset, threads that end, progress, and the same bytes on one core."""
+
+import gzip
+import logging
+import os
+import re
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from include.recommender import progress
+from include.recommender.config import ParseConfig
+from include.recommender.data.lines import BLOCK_BYTES
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import ITEMS, QUARANTINE, REVIEWS, USERS
+from include.recommender.errors import DataError
+
+from ..conftest import ROOT
+from .review_files import MID, lines, parse, write
+
+# Many blocks, so that threads are at work when the error comes.
+MANY = [{**MID, "reviewerID": f"U{n * 7919 % 10_007}", "asin": f"{n % 501:04}"} for n in range(60_000)]
+TEXT = lines(*MANY)
+PACKED = gzip.compress(TEXT, 1)
+OURS = ("ahead", "coding")
+
+
+def own_threads():
+    return [each.name for each in threading.enumerate() if each.name.startswith(OURS)]
+
+
+def test_an_error_far_into_a_file_names_file_and_offset_and_ends_all_threads(tmp_path):
+    assert len(TEXT) > 4 * BLOCK_BYTES
+    with pytest.raises(DataError, match=r"^a\.json\.gz: truncated .* after (\d+) unpacked bytes") as caught:
+        parse(tmp_path, {"a.json.gz": PACKED[: len(PACKED) // 2]})
+    offset = int(re.search(r"after (\d+) unpacked", str(caught.value))[1])
+    assert len(TEXT) // 4 < offset < len(TEXT) * 3 // 4
+    assert own_threads() == []
+
+
+def test_of_two_files_the_second_is_named_and_the_first_was_read(tmp_path):
+    with pytest.raises(DataError, match=r"^b\.json\.gz: corrupt gzip data after \d+ unpacked bytes"):
+        parse(tmp_path, {"a.json": TEXT + b"{oops\n", "b.json.gz": PACKED[:-8] + bytes(8)})
+    assert gzip.decompress((tmp_path / QUARANTINE).read_bytes()).count(b'"line": 60001') == 1
+    assert own_threads() == []
+
+
+def test_threads_end_when_the_consumer_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr("include.recommender.data.codes.MOST", 30_000)
+    with pytest.raises(DataError, match=r"^More than 30,000 reviews"):
+        parse(tmp_path, {"a.json.gz": PACKED})
+    assert own_threads() == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json.gz", QUARANTINE]
+
+
+def test_progress_goes_by_the_bytes_that_are_read_of_all_files(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(progress, "EVERY_S", 0.0)
+    caplog.set_level(logging.INFO)
+    parse(tmp_path, {"a.json.gz": PACKED, "b.json.gz": PACKED})
+    shares = [int(share) for share in re.findall(r"Parsing: .* MB \((\d+)%\), .* MB/s", "\n".join(caplog.messages))]
+    assert shares == sorted(shares)
+    assert {50, 100} <= set(shares)
+
+
+CHILD = """
+import os, sys
+if sys.argv[1] == "one":
+    os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+from pathlib import Path
+from include.recommender.config import ParseConfig
+from include.recommender.data.parsing import parse_files
+made = Path(sys.argv[2])
+parse_files([(name, made.parent / name) for name in ("a.json.gz", "b.json")], made, ParseConfig(max_bad_share=0.5))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be bound to a core here")
+def test_the_same_bytes_on_one_core_and_on_all(tmp_path):
+    write(tmp_path, {"a.json.gz": PACKED, "b.json": b"{oops\n" + TEXT[: len(TEXT) // 2] + b"\n[]\n"})
+    written = []
+    for cores in ("one", "all"):
+        (tmp_path / cores).mkdir()
+        subprocess.run([sys.executable, "-c", CHILD, cores, str(tmp_path / cores)], cwd=ROOT, check=True)
+        written.append([(tmp_path / cores / name).read_bytes() for name in (REVIEWS, USERS, ITEMS, QUARANTINE)])
+    assert written[0] == written[1]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"^gone\.json: cannot be read: No such file"):
+        parse_files([("gone.json", tmp_path / "gone.json")], tmp_path, ParseConfig())

@@ -63,7 +63,7 @@ $(READY): requirements.txt requirements-local.txt constraints.txt
 	@(s=0; while sleep 5 && kill -0 $$$$; do s=$$((s + 5)); echo "  $$s s: $$(du -sm $(VENV) | cut -f1) MB in $(VENV)"; done) 2>/dev/null & \
 	  beat=$$!; trap 'kill $$beat 2>/dev/null' EXIT; trap 'exit 130' INT TERM; \
 	  VIRTUAL_ENV="$$PWD/$(VENV)" $(BIN)/uv pip install --quiet --compile-bytecode -r requirements-local.txt -c constraints.txt
-	@$(BIN)/python -c 'import include.recommender.models.als.kernels, include.recommender.models.prior_kernels' # numba compiles them, once
+	@$(BIN)/python -m local.compiling
 	@touch $@
 
 $(SCANNERS): requirements-tools.txt constraints-tools.txt | $(READY)

@@ -1,7 +1,8 @@
 """Compile functions with numba, and keep the result on disk where that is possible.
 
 numba keeps machine code in `__pycache__` beside the source, or in the user's cache folder, or in NUMBA_CACHE_DIR. Where
-none of them can be written, each process compiles anew, which takes seconds.
+none of them can be written, each process compiles anew, which takes seconds. It compiles again when the file of the
+function changes, but not when another file does: what decides a result is in that file, or is an argument.
 """
 
 from __future__ import annotations

@@ -19,13 +19,14 @@ import numpy as np
 from .als.fold_in import fold_in
 from .als.taste import Als
 from .histories import Histories, Ints
-from .prior import LONG_HISTORY, ItemPopularity, log_popularity
+from .prior import LEAST_MULTIPLIER, LONG_HISTORY, ItemPopularity, log_popularity
 from .protocol import Rows, Scores
 from .ranking import in_blocks
 from .whitening import Factors
 
 # Of each half-life, so many of the most popular items are always ranked.
 LEADING_ITEMS = 1_024
+LOG_LEAST = float(np.log(LEAST_MULTIPLIER))
 
 Logs = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -87,5 +88,5 @@ class PriorGrid:
         sizes = np.minimum(np.maximum(histories.sizes, 1), LONG_HISTORY)
         stretch = 1.0 + self.short_history / sizes
         found = np.full((len(self.logs), len(self.powers), len(histories), k), -1, dtype=np.int32)
-        best_of_grid(scores, (self.logs, self.leading, self.leads), self.powers, stretch, found)
+        best_of_grid(scores, (self.logs, self.leading, self.leads), self.powers, stretch, LOG_LEAST, found)
         return found

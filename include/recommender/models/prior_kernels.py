@@ -8,11 +8,9 @@ import numpy as np
 from numba import boolean, float32, float64, int32, types
 
 from .compiled import compiled
-from .prior import LEAST_MULTIPLIER
 
 Array = np.ndarray[Any, Any]
 
-_LOG_LEAST = float(np.log(LEAST_MULTIPLIER))
 # Between the keys of positive scores, of zeros and of negative scores; no logarithm of a float32 comes near.
 _APART = 1e6
 # Only -inf is lower.
@@ -74,12 +72,19 @@ def near_items(tastes: Array, least: float, found: Array) -> int:
 
 
 @compiled()
-def rank(keys: Array, some: Array, n: int, power: float, best: tuple[Array, Array]) -> int:
-    """Rank n items by base + sign * power * log; keys : float64, shape (any, 3): base, sign and log of each."""
+def rank(keys: Array, some: Array, n: int, powers: tuple[float, float], best: tuple[Array, Array]) -> int:
+    """Rank n items by base + sign * max(power * log, least); return how many there are.
+
+    Parameters
+    ----------
+    keys : float64, shape (any, 3): base, sign and log of each
+    powers : power, and least
+    """
+    power, least = powers
     values, items = best
     found = 0
     for at in range(n):
-        value = keys[at, 0] + keys[at, 1] * max(power * keys[at, 2], _LOG_LEAST)
+        value = keys[at, 0] + keys[at, 1] * max(power * keys[at, 2], least)
         if found < len(values) or value >= values[found - 1]:
             found = add(values, items, found, value, some[at])
     return found
@@ -94,11 +99,12 @@ _FLOATS = types.Array(float32, 2, "C", readonly=True)
         types.Tuple([_FLOATS, types.Array(int32, 2, "C", readonly=True), types.Array(boolean, 2, "C", readonly=True)]),
         types.Array(float64, 1, "C", readonly=True),
         types.Array(float64, 1, "C", readonly=True),
+        float64,
         types.Array(int32, 4, "C"),
     )
 )
 def best_of_grid(
-    tastes: Array, half_lives: tuple[Array, Array, Array], powers: Array, stretch: Array, found: Array
+    tastes: Array, half_lives: tuple[Array, Array, Array], powers: Array, stretch: Array, least_log: float, found: Array
 ) -> None:
     """Write the best items of each user under each prior.
 
@@ -108,6 +114,7 @@ def best_of_grid(
     half_lives : logs, leading items, and whether an item is one; float32, int32, bool; shape (n_half_lives, any)
     powers : float64, shape (n_powers,)
     stretch : float64, shape (n,), what the powers are multiplied by for each user
+    least_log : no multiplier's logarithm is less
     found : int32, shape (n_half_lives, n_powers, n, k), -1 where it is not written
     """
     logs, leading, leads = half_lives
@@ -130,5 +137,5 @@ def best_of_grid(
                 base, sign = key_of(tastes[row, some[at]])
                 keys[at, 0], keys[at, 1], keys[at, 2] = base, sign, logs[h, some[at]]
             for p in range(len(powers)):
-                count = rank(keys, some, n, powers[p] * stretch[row], (values, items))
+                count = rank(keys, some, n, (powers[p] * stretch[row], least_log), (values, items))
                 found[h, p, row, :count] = items[:count]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,7 @@ from .driving import Drive, check_disk
 from .figures import RunFigures
 
 STEP = timedelta(days=30)
+STOPPED = 143
 # The local S3 reads a whole object for each range of it, so one large file would cost time and memory of no real store.
 FILE_REVIEWS = 2_000_000
 
@@ -50,6 +52,7 @@ def main() -> None:
     parser.add_argument("--singles", type=int, help="dates that are also run alone; default: all of the backfill")
     parser.add_argument("--table", type=Path, help="print how the runs in this file grow")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # so that files and homes are deleted then too
     if given.table:
         print(growth.growth_table(figures.read(given.table)))
     for n_reviews in given.reviews:

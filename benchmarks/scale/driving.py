@@ -72,7 +72,7 @@ class Drive:
         # What the run says is progress here; the tables alone go to standard output.
         child = subprocess.Popen(command, cwd=ROOT, env=_environment(), stdout=sys.stderr)
         with Watch(child.pid) as watch:
-            returncode = child.wait()
+            returncode = _wait(child)
         seconds = time.time() - began_s
         if returncode:
             raise subprocess.CalledProcessError(returncode, command)
@@ -117,6 +117,16 @@ class Drive:
     @property
     def _factors(self) -> int:
         return int(self.conf.get("factors", 64))
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """Its exit status; it ends with this process, and stops what it started."""
+    try:
+        return child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
 
 
 def _newest(root: ObjectStore) -> list[TaskRecord]:

@@ -83,7 +83,11 @@ def run_task(state: Mapping[str, Any], task: str) -> dict[str, Any]:
     found |= {"peak_bytes": peak_bytes(), "output": output}
     if task == "encode_interactions":
         fold = run.workspace.artifacts.open(output["uri"]).counted(FoldCounts)
-        found["fold"] = {"shape": [fold.train_users, fold.train_items], "nnz": fold.train}
+        found["fold"] = {
+            "shape": [fold.train_users, fold.train_items],
+            "nnz": fold.train,
+            "single": fold.train_single_users,
+        }
     return found
 
 
@@ -149,7 +153,7 @@ def bench(reviews: int, factors: int, shape: Shape) -> None:
 def predicted(fold: Mapping[str, Any], factors: int) -> str:
     """The size of a fold, and the memory that training it is predicted to take."""
     shape, nnz = tuple(fold["shape"]), fold["nnz"]
-    gb = needed_bytes(MatrixSize.at_most(shape[0], shape[1], nnz), TrainConfig(factors=factors)) / 1e9
+    gb = needed_bytes(MatrixSize.counted(shape[0], shape[1], nnz, fold["single"]), TrainConfig(factors=factors)) / 1e9
     return f"train {shape[0]:,} x {shape[1]:,}, {nnz:,} interactions: ALS predicts {gb:.2f} GB"
 
 

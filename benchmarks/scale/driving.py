@@ -108,11 +108,8 @@ class Drive:
         fold = sizes.get(FITS.get(row.task, ""))
         if fold is None:
             return row
-        shape = (fold.train_users, fold.train_items)
-        return replace(
-            row,
-            predicted_bytes=needed_bytes(MatrixSize.at_most(*shape, fold.train), TrainConfig(factors=self._factors)),
-        )
+        size = MatrixSize.counted(fold.train_users, fold.train_items, fold.train, fold.train_single_users)
+        return replace(row, predicted_bytes=needed_bytes(size, TrainConfig(factors=self._factors)))
 
     @property
     def _factors(self) -> int:

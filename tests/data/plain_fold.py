@@ -90,6 +90,7 @@ def plain_fold(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedF
         "split_s": split_s,
         "train": len(train),
         "train_users": len(users),
+        "train_single_users": sum(sum(row[0] == user for row in train) == 1 for user in users),
         "train_items": len(items),
         "density": len(train) / (len(users) * len(items)),
         **{

@@ -13,11 +13,11 @@ from include.recommender.models.memory import BUFFER_BYTES, MatrixSize, check_me
 def test_memory_by_hand():
     config = TrainConfig(factors=2, solver="implicit")
     # 10 entries and their transpose: 2 x 10 x 8; row pointers 2 x (3 + 5) x 4; users 3, items 5 twice, of 2 factors.
-    assert needed_bytes(MatrixSize.at_most(3, 5, 10), config) == 160 + 8 * 4 + (3 + 2 * 5) * 2 * 4
+    assert needed_bytes(MatrixSize.counted(3, 5, 10), config) == 160 + 8 * 4 + (3 + 2 * 5) * 2 * 4
     # More users than items: the peak is while the users' factors start.
-    assert needed_bytes(MatrixSize.at_most(50, 5, 10), config) == 160 + 55 * 4 + 2 * 50 * 2 * 4
+    assert needed_bytes(MatrixSize.counted(50, 5, 10), config) == 160 + 55 * 4 + 2 * 50 * 2 * 4
     # A warm start: users once, items in float32 and once more in float64.
-    assert needed_bytes(MatrixSize.at_most(50, 5, 10), config, warm=True) == 160 + 55 * 4 + (50 + 3 * 5) * 2 * 4
+    assert needed_bytes(MatrixSize.counted(50, 5, 10), config, warm=True) == 160 + 55 * 4 + (50 + 3 * 5) * 2 * 4
 
 
 def test_memory_of_the_own_solver_counts_users_with_several_interactions():
@@ -31,9 +31,9 @@ def test_memory_of_the_own_solver_counts_users_with_several_interactions():
 
 def test_a_fit_that_cannot_fit_is_refused_with_the_arithmetic(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda: 10**9)
-    check_memory(MatrixSize.at_most(1_000, 1_000, 10**6), TrainConfig())
+    check_memory(MatrixSize.counted(1_000, 1_000, 10**6), TrainConfig())
     with pytest.raises(ConfigError, match=r"factors=1024: training needs about 4\.\d+ GB.*1\.00 GB are free"):
-        check_memory(MatrixSize.at_most(10**6, 10**4, 10**6), TrainConfig(factors=1024))
+        check_memory(MatrixSize.counted(10**6, 10**4, 10**6), TrainConfig(factors=1024))
 
 
 @pytest.fixture

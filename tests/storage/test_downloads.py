@@ -146,7 +146,7 @@ def test_two_that_fetch_the_same_do_not_meet(workspace, tmp_path):
     info = workspace.root.head("a")
     inner = []
 
-    def also(done, _):
+    def also(done):
         if done == PART:
             inner.append(workspace.root.download(info, tmp_path / "a", resumed=True))
             assert (tmp_path / "a").read_bytes() == body(3 * PART)
@@ -166,7 +166,7 @@ objects.PART_BYTES, objects.READERS = int(sys.argv[3]), 1
 keys = dict(region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="k")
 client = boto3.client("s3", endpoint_url=sys.argv[1], **keys)
 store = objects.ObjectStore(client, "reviews", "shop")
-def progress(done, total):
+def progress(done):
     if done >= 3 * objects.PART_BYTES:
         os.kill(os.getpid(), 9)
 store.download(store.head("a"), Path(sys.argv[2]), resumed=True, progress=progress)

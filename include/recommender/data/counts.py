@@ -99,6 +99,7 @@ class ParseCounts(msgspec.Struct, frozen=True, kw_only=True):
 class FoldCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of encode_interactions: the instants of the fold, in seconds, and its sizes.
 
+    train_single_users : train users with one interaction
     density : train interactions over the cells of the matrix
     """
 
@@ -111,6 +112,7 @@ class FoldCounts(msgspec.Struct, frozen=True, kw_only=True):
     split_s: EpochSeconds
     train: Count
     train_users: Count
+    train_single_users: Count
     train_items: Count
     train_dropped_rare: Count
     filter_rounds: Count

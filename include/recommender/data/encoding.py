@@ -297,6 +297,7 @@ def _train_stats(encoded: EncodedFold) -> dict[str, float]:
         "split_s": encoded.split_s,
         "train": n_train,
         "train_users": n_users,
+        "train_single_users": int((encoded.history == 1).sum()),
         "train_items": n_items,
         "density": n_train / (n_users * n_items),
         "verified": int((encoded.verified == VERIFIED).sum()),

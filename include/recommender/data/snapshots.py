@@ -16,6 +16,7 @@ import msgspec
 from ..errors import ConfigError, DataError, NotFound
 from ..parameters import RUN
 from ..plain_text import shown
+from ..progress import Progress
 from ..storage.cache import entry_path, make_entry, used
 from ..storage.digests import file_sha256
 from ..storage.disk import guarded
@@ -194,7 +195,8 @@ def download(snapshots: ObjectStore, objects: Sequence[ObjectInfo], cache: Path)
         else:
             log.info("Downloading %s, %.1f MB", what, row.size_bytes / 1e6)
             make_entry(path.parent)
-            sha256 = snapshots.download(row, path, progress=_Progress(shown(row.key)), resumed=True)
+            progress = Progress(log, shown(row.key), max(1, row.size_bytes), "bytes")
+            sha256 = snapshots.download(row, path, progress=progress.at, resumed=True)
             record_digest(path, sha256)
         files.append(ReviewFile(row.key, row.etag, row.size_bytes, sha256))
     return files
@@ -225,15 +227,3 @@ def local_path(cache: Path, row: ObjectInfo | ReviewFile) -> Path:
     """
     version = json.dumps([row.key.partition("/")[2], row.etag, row.size_bytes])
     return entry_path(cache, "reviews", sha256_of(version.encode()).hexdigest()[:32]) / "reviews"
-
-
-class _Progress:
-    """Logs each further tenth of a download."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.next = name, 0.1
-
-    def __call__(self, done: int, total: int) -> None:
-        if total and done / total >= self.next and done < total:
-            log.info("%s: %d %% of %.1f MB", self.name, 100 * done // total, total / 1e6)
-            self.next = done / total + 0.1

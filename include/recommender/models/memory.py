@@ -49,9 +49,10 @@ class MatrixSize:
         )
 
     @classmethod
-    def at_most(cls, n_users: int, n_items: int, nnz: int) -> MatrixSize:
-        """The largest that training may need, where nothing is known about single interactions."""
-        return cls(n_users=n_users, n_items=n_items, nnz=nnz, n_several=n_users, several_nnz=nnz)
+    def counted(cls, n_users: int, n_items: int, nnz: int, n_single: int = 0) -> MatrixSize:
+        """From counts, each user with an interaction; n_single : users with one. 0 needs most."""
+        n_several, several_nnz = n_users - n_single, nnz - n_single
+        return cls(n_users=n_users, n_items=n_items, nnz=nnz, n_several=n_several, several_nnz=several_nnz)
 
 
 def needed_bytes(size: MatrixSize, config: TrainConfig, warm: bool = False) -> int:

@@ -43,7 +43,7 @@ DELETE_KEYS = 1000
 # At least one of them is in every page of a listing, also of an empty one.
 LISTING_MARKS = {"IsTruncated", "KeyCount", "Name", "Contents"}
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int], None]
 
 
 class _BrokeOffError(TransientError):
@@ -301,7 +301,7 @@ class ObjectStore:
                 for data in part.read(number):
                     digest.update(data)
                 if progress:
-                    progress(part.bounds(number)[1], info.size_bytes)
+                    progress(part.bounds(number)[1])
         return digest.hexdigest()
 
     def _fetch_range(self, info: ObjectInfo, part: Partial, number: int) -> int:

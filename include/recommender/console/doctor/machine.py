@@ -12,7 +12,7 @@ from ...data.snapshots import Snapshot
 from ...errors import NotFound
 from ...models.memory import MatrixSize, free_bytes, limit_bytes, needed_bytes
 from ...registry.bundle import Manifest
-from ...registry.listing import fold_counts
+from ...registry.listing import fold_file
 from ...storage.cache import TAG, cache_of
 from ...storage.disk import guarded
 from ..text import size
@@ -73,13 +73,13 @@ def memory(about: Examined) -> DoctorFinding:
     manifest = about.registry.manifest(state.model_id)
     growth, named = _growth(about, manifest)
     factors = max(TrainConfig().factors, int(str(manifest.config["train"]["factors"])))
-    counts = {name: int(growth * n) for name, n in fold_counts(about.registry, manifest).items()}
-    needed = needed_bytes(
-        MatrixSize.at_most(*(counts[name] for name in ("users", "items", "interactions"))), TrainConfig(factors=factors)
-    )
+    fold = fold_file(about.registry, manifest).published
+    counts = (fold.train_users, fold.train_items, fold.train, fold.train_single_users)
+    matrix = MatrixSize.counted(*(int(growth * count) for count in counts))
+    needed = needed_bytes(matrix, TrainConfig(factors=factors))
     counted = (
-        f"factors={factors} needs about {size(needed)} ({counts['users']:,} users, {counts['items']:,} items, "
-        f"{counts['interactions']:,} interactions, {named})"
+        f"factors={factors} needs about {size(needed)} ({matrix.n_users:,} users, {matrix.n_items:,} items, "
+        f"{matrix.nnz:,} interactions, {named})"
     )
     if place := _batch(about):
         return unchecked(f"training runs as jobs of AWS Batch ({place}); {counted}", OF_JOBS)

@@ -11,10 +11,12 @@ from benchmarks.reviews import BLOCK, DUPLICATE_SHARE, blocks, write, write_file
 from benchmarks.shop import CORE, END, draw
 from include.recommender.config import ParseConfig, RetrainConfig
 from include.recommender.data.encoding import encode
-from include.recommender.data.reviews import Reviews, parse_files
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import Reviews
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE, decide
-from include.recommender.models.als import Als, fit_als
+from include.recommender.models.als.taste import Als
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.popularity import fit_popularity
 
 N = 30_000

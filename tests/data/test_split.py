@@ -10,7 +10,8 @@ import pytest
 from include.recommender.config import EncodeConfig, ParseConfig
 from include.recommender.data.codes import CODED
 from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.reviews import ITEMS, REVIEWS, USERS, Reviews, parse_files
+from include.recommender.data.parsing import parse_files
+from include.recommender.data.reviews import ITEMS, REVIEWS, USERS, Reviews
 from include.recommender.data.split import Pairs, split_time
 from include.recommender.errors import DataError
 from tests import worlds

@@ -10,7 +10,7 @@ from include.recommender.models import prior_grid
 from include.recommender.models.als.taste import Als
 from include.recommender.models.histories import Histories
 from include.recommender.models.prior import ItemPrior, PriorAls
-from include.recommender.models.prior_grid import PriorGrid
+from include.recommender.models.prior_grid import PriorGrid, distinct
 from include.recommender.models.ranking import recommend_all
 
 from .test_fold_in import items_of, matrix_of
@@ -85,3 +85,13 @@ def test_of_equal_scores_the_smaller_item_comes_first():
     histories = Histories.of(matrix_of([2, 3, 1], 90, seed=5))
     histories = Histories(histories.indptr, histories.items, histories.confidence, 1_500)
     assert_as_each_model(Als.of(factors, 20.0), histories, [counts], 1.0, 10)
+
+
+def test_users_with_one_interaction_on_the_same_item_share_a_list():
+    matrix = matrix_of([1, 1, 3, 1, 1, 2], 40, seed=3)
+    matrix.indices[[0, 1, 5]] = 7
+    histories = Histories.of(matrix)
+    rows, of_user = distinct(histories)
+    assert len(rows) == 4
+    assert len(set(of_user[[0, 1, 3]])) == 1
+    assert_as_each_model(Als.of(items_of(40, 5), 20.0), histories, popularities(40, 1), 1.0, 5)

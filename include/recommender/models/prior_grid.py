@@ -75,8 +75,8 @@ class PriorGrid:
         def lists(rows: Rows) -> Ints:
             return self._of(vectors, histories.take(rows), als, k)
 
-        blocks = in_blocks(lists, np.arange(len(histories), dtype=np.int32), histories.n_items)
-        return np.concatenate(blocks, axis=2)
+        rows, of_user = distinct(histories)
+        return np.concatenate(in_blocks(lists, rows, histories.n_items), axis=2)[:, :, of_user]
 
     def _of(self, vectors: Factors, histories: Histories, als: Als, k: int) -> Ints:
         from .prior_kernels import best_of_grid
@@ -90,3 +90,17 @@ class PriorGrid:
         found = np.full((len(self.logs), len(self.powers), len(histories), k), -1, dtype=np.int32)
         best_of_grid(scores, (self.logs, self.leading, self.leads), self.powers, stretch, LOG_LEAST, found)
         return found
+
+
+def distinct(histories: Histories) -> tuple[Rows, Rows]:
+    """Users whose lists differ: of those with one interaction, on the same item, the first; their tastes are parallel.
+
+    Returns
+    -------
+    int64: the rows of these users, and for each user the place of its list among them, shape (n,)
+    """
+    keys = np.arange(len(histories)) + histories.n_items
+    single = np.flatnonzero(histories.sizes == 1)
+    keys[single] = histories.items[histories.indptr[single]]
+    _, rows, of_user = np.unique(keys, return_index=True, return_inverse=True)
+    return rows, of_user

@@ -16,8 +16,9 @@ LONG_HISTORIES = frame(*((user, item, user + item, 5, 1) for user in range(3) fo
 
 
 def entries(fold: EncodedFold) -> list[tuple[int, int, int]]:
+    """Row, code of the item and time of each train interaction."""
     rows = np.repeat(np.arange(len(fold.user_codes)), fold.history)
-    return list(zip(rows.tolist(), fold.indices.tolist(), fold.times.tolist(), strict=True))
+    return list(zip(rows.tolist(), fold.item_codes[fold.indices].tolist(), fold.times.tolist(), strict=True))
 
 
 @quick
@@ -37,8 +38,8 @@ def test_the_inner_fold_is_what_its_definition_says(reviews, fraction):
     assert inner.stats["split_s"] == split_s <= outer.stats["split_s"]
     assert entries(inner) == train
     assert inner.matrix.has_canonical_format
-    assert inner.matrix.shape == outer.matrix.shape
-    expected = [(row, int(outer.item_codes[item]) if item in items else -1) for row, item, _ in held]
+    assert inner.matrix.shape == (len(outer.user_codes), len(items))
+    expected = [(row, item if item in items else -1) for row, item, _ in held]
     users = np.repeat(inner.holdout_rows, np.diff(inner.holdout_indptr)).tolist()
     assert sorted(zip(users, inner.holdout_items.tolist(), strict=True)) == sorted(expected)
     again = confidences(inner.times, inner.ratings, inner.verified, split_s=split_s, config=config)

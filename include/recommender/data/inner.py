@@ -13,7 +13,7 @@ from .encoding import EncodedFold
 def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, seed: int) -> EncodedFold | None:
     """Split the train part of a fold again: its newest `holdout_fraction` is the inner holdout.
 
-    Users and items keep their rows and columns; without an interaction before the inner split time these are empty.
+    Users keep their rows, also those without an interaction before the inner split time; such items have no column.
     Confidences are those of `config` at the inner split time. If there are more than `max_interactions`, whole users
     are sampled.
 
@@ -41,6 +41,8 @@ def inner_fold(fold: EncodedFold, config: EncodeConfig, max_interactions: int, s
     items = np.where(seen[fold.indices[judged]], fold.item_codes[fold.indices[judged]], -1).astype(np.int32)
     split = replace(
         older,
+        item_codes=fold.item_codes[seen],
+        indices=(np.cumsum(seen, dtype=np.int32) - 1)[older.indices],
         holdout_rows=users.astype(np.int32),
         holdout_indptr=np.concatenate([[0], np.cumsum(held)]).astype(np.int64),
         holdout_items=items,

@@ -41,8 +41,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/recommender/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/recommender/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
-    OPENBLAS_NUM_THREADS=1 \
-    NUMBA_CACHE_DIR=/var/cache/recommender/numba
+    OPENBLAS_NUM_THREADS=1
 USER 50000:0
 CMD ["airflow", "version"]
 # Last, since they change with each commit.

@@ -52,7 +52,7 @@ def test_neither_cores_nor_block_sizes_change_what_is_recommended(monkeypatch, b
     np.testing.assert_array_equal(expected, np.argsort(-scores, axis=1, kind="stable")[:, :20])
     monkeypatch.setattr(ranking, "BLOCK_SCORES", block_scores)
     for cores in (1, 7):
-        monkeypatch.setattr(ranking, "_n_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(ranking, "n_cores", lambda cores=cores: cores)
         np.testing.assert_array_equal(recommend_all(model, seen, seen, 20), expected)
 
 
@@ -69,7 +69,7 @@ def test_the_blocks_in_flight_stay_within_their_bound_on_any_machine(monkeypatch
     asked = []
     workers = ranking.ThreadPoolExecutor
     monkeypatch.setattr(ranking, "ThreadPoolExecutor", lambda n: asked.append(n) or workers(n))
-    monkeypatch.setattr(ranking, "_n_cores", lambda: 512)
+    monkeypatch.setattr(ranking, "n_cores", lambda: 512)
     largest = []
 
     class Watched(Table):

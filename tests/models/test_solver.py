@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from include.recommender.config import TrainConfig
-from include.recommender.models.als.kernels import BUFFER_BYTES, EXACT_UP_TO, share_singles, solve_rows
+from include.recommender.models.als.kernels import EXACT_UP_TO, share_singles, solve_rows
 from include.recommender.models.als.taste import Als
 from include.recommender.models.als.training import fit_als, initial_factors
 from include.recommender.models.histories import Histories
+from include.recommender.models.memory import BUFFER_BYTES
 
 quick = settings(max_examples=40, deadline=None)
 

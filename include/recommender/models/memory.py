@@ -13,11 +13,13 @@ from scipy import sparse
 
 from ..config import TrainConfig
 from ..errors import ConfigError
+from .cores import n_cores
 
 log = logging.getLogger(__name__)
 
-# Of the own solver: the gathered vectors of a row on each of two cores.
-BUFFER_BYTES = 16 << 20
+# Of the own solver, on each core: vectors of one row that are copied together. What is gathered once is read in
+# sequence in every step.
+BUFFER_BYTES = 8 << 20
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 
 
@@ -82,7 +84,7 @@ def factor_bytes(size: MatrixSize, config: TrainConfig, warm: bool) -> int:
     float64, while users are folded in. The own solver has a buffer a core; see `kernels`.
     """
     if config.solver != "implicit":
-        return 4 * config.factors * (size.n_several + 2 * size.n_items) + BUFFER_BYTES
+        return 4 * config.factors * (size.n_several + 2 * size.n_items) + n_cores() * BUFFER_BYTES
     rows = size.n_users + 3 * size.n_items if warm else max(2 * size.n_users, size.n_users + 2 * size.n_items)
     return rows * config.factors * 4
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import boolean, float32, float64, int32, types
 
-from .compiled import compiled
+from ..compiled import compiled
 
 Array = np.ndarray[Any, Any]
 
@@ -17,7 +17,7 @@ _APART = 1e6
 LOWEST = np.finfo(np.float32).min
 
 
-@compiled()
+@compiled(reorder=True)
 def add(values: Array, items: Array, n: int, value: float, item: int) -> int:
     """Insert into the best of so many, best first; of equal values the smaller item first. Return the new count."""
     if n == len(values):
@@ -33,7 +33,7 @@ def add(values: Array, items: Array, n: int, value: float, item: int) -> int:
     return n
 
 
-@compiled()
+@compiled(reorder=True)
 def key_of(taste: float) -> tuple[float, float]:
     """Base and sign: scores are in the order of base + sign * log multiplier."""
     if taste > 0:
@@ -43,7 +43,7 @@ def key_of(taste: float) -> tuple[float, float]:
     return -2 * _APART - np.log(-taste), -1.0
 
 
-@compiled()
+@compiled(reorder=True)
 def leading_items(tastes: Array, leading: Array, values: Array, items: Array, found: Array) -> tuple[int, float]:
     """Keep the leading items that may be among the best; return their number, and the taste that others must reach.
 
@@ -60,7 +60,7 @@ def leading_items(tastes: Array, leading: Array, values: Array, items: Array, fo
     return n_found, values[n - 1] if n == len(values) and values[n - 1] > 0 else -np.inf
 
 
-@compiled()
+@compiled(reorder=True)
 def near_items(tastes: Array, least: float, found: Array) -> int:
     """Write the items with at least so much taste; return their number."""
     n, limit = 0, max(np.float32(least), LOWEST)
@@ -71,7 +71,7 @@ def near_items(tastes: Array, least: float, found: Array) -> int:
     return n
 
 
-@compiled()
+@compiled(reorder=True)
 def rank(keys: Array, some: Array, n: int, powers: tuple[float, float], best: tuple[Array, Array]) -> int:
     """Rank n items by base + sign * max(power * log, least); return how many there are.
 
@@ -101,7 +101,8 @@ _FLOATS = types.Array(float32, 2, "C", readonly=True)
         types.Array(float64, 1, "C", readonly=True),
         float64,
         types.Array(int32, 4, "C"),
-    )
+    ),
+    reorder=True,
 )
 def best_of_grid(
     tastes: Array, half_lives: tuple[Array, Array, Array], powers: Array, stretch: Array, least_log: float, found: Array

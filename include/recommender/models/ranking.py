@@ -6,7 +6,6 @@ Of equal scores the smaller item index comes first. Indices follow ids, so this 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..progress import Progress
+from .cores import n_cores
 from .histories import Histories, Ints
 from .popularity import Popularity
 from .protocol import Rows, Scores, ScoringModel, Shortlisting
@@ -177,12 +177,7 @@ def _block_rows(n_items: int) -> int:
 
 
 def _workers(n_items: int) -> int:
-    return max(1, min(_n_cores(), SCORES_IN_FLIGHT // max(1, _block_rows(n_items) * n_items)))
-
-
-def _n_cores() -> int:
-    """Cores that this process may use; macOS has no affinity and no containers that would limit them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(n_cores(), SCORES_IN_FLIGHT // max(1, _block_rows(n_items) * n_items)))
 
 
 def top_k(scores: np.ndarray[Any, np.dtype[np.float32]], k: int) -> Ints:

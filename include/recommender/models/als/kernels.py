@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numba import float32, float64, int32, int64, types
 
-from ..compiled import compiled
+from ...compiled import compiled
+from ..memory import BUFFER_BYTES
 from .prefetch import LINE_BYTES, prefetch
 
 Array = np.ndarray[Any, Any]
@@ -32,8 +33,6 @@ Scratch = tuple[Arrays, Array, Array, Array]
 Step = tuple[bool, Array, tuple[float, float], Array]
 
 EXACT_UP_TO = 16
-# Vectors of one row that are copied together: what is gathered once is read in sequence in every step.
-BUFFER_BYTES = 8 << 20
 # Interactions between a hint and its use.
 AHEAD = 16
 LINE_NUMBERS = LINE_BYTES // 4
@@ -41,7 +40,7 @@ LINE_NUMBERS = LINE_BYTES // 4
 CONVERGED = 1e-13
 
 
-@compiled()
+@compiled(reorder=True)
 def gather(csr: Arrays, known: Array, first: int, stop: int, last: int, entries: Arrays) -> None:
     """Copy the interactions from `first` to `stop` into `entries`; `last` ends those of all rows."""
     _, columns, confidence = csr
@@ -57,7 +56,7 @@ def gather(csr: Arrays, known: Array, first: int, stop: int, last: int, entries:
             vectors[place, column] = known[item, column]
 
 
-@compiled()
+@compiled(reorder=True)
 def add_shared(shared: Arrays, row: int, own_row: int, entries: Arrays, place: int) -> None:
     """Copy the shared interaction of a row into one place of `entries`."""
     vectors, weight, target = shared
@@ -66,7 +65,7 @@ def add_shared(shared: Arrays, row: int, own_row: int, entries: Arrays, place: i
     into_weight[place], into_target[place] = weight[row], target[row]
 
 
-@compiled()
+@compiled(reorder=True)
 def products(vectors: Array, n: int, found: Array) -> None:
     """Write the lower triangle of the inner products of n vectors, four at a time."""
     n_factors = vectors.shape[1]
@@ -88,7 +87,7 @@ def products(vectors: Array, n: int, found: Array) -> None:
             found[n - 1, column] = a
 
 
-@compiled()
+@compiled(reorder=True)
 def solve_in_place(system: Array, right: Array, n: int) -> None:
     """Replace the right-hand side by the solution, by Cholesky; only the lower triangle of the system is read."""
     for row in range(n):
@@ -108,7 +107,7 @@ def solve_in_place(system: Array, right: Array, n: int) -> None:
             right[k] -= system[row, k] * value
 
 
-@compiled()
+@compiled(reorder=True)
 def solve_few(entries: Arrays, n: int, system: Array, right: Array, x: Array) -> None:
     """Solve the problem of n interactions exactly: in float64, but for the inner products."""
     vectors, weight, target = entries
@@ -130,7 +129,7 @@ def solve_few(entries: Arrays, n: int, system: Array, right: Array, x: Array) ->
             x[k] += share * vectors[place, k]
 
 
-@compiled()
+@compiled(reorder=True)
 def add_products(entries: Arrays, n: int, along: Array, factors: tuple[float, float], out: Array) -> None:
     """Add S'(f target + g weight * S along) of n interactions to `out`, four at a time; factors : f and g."""
     vectors, weight, target = entries
@@ -158,7 +157,7 @@ def add_products(entries: Arrays, n: int, along: Array, factors: tuple[float, fl
             out[k] += a * vectors[row, k]
 
 
-@compiled()
+@compiled(reorder=True)
 def squared(vector: Array) -> np.float32:
     """The squared length."""
     total = np.float32(0)
@@ -167,7 +166,7 @@ def squared(vector: Array) -> np.float32:
     return total
 
 
-@compiled()
+@compiled(reorder=True)
 def move(x: Array, residual: Array, along: Array, image: Array, size: np.float32) -> np.float32:
     """One step of conjugate gradients, where `image` is S'DS along; return the squared length of the new residual."""
     curvature = np.float32(0)
@@ -185,7 +184,7 @@ def move(x: Array, residual: Array, along: Array, image: Array, size: np.float32
     return found
 
 
-@compiled()
+@compiled(reorder=True)
 def add_row(csr: Arrays, known: Array, row: Row, entries: Arrays, step: Step) -> None:
     """Add what `add_products` adds, for all interactions of a row, in parts of at most the size of `entries`."""
     first, stop, last, shared, own_row, index = row
@@ -201,7 +200,7 @@ def add_row(csr: Arrays, known: Array, row: Row, entries: Arrays, step: Step) ->
         add_products(entries, end - part + (1 if has_shared and end == stop else 0), along, factors, image)
 
 
-@compiled()
+@compiled(reorder=True)
 def solve_many(csr: Arrays, known: Array, row: Row, x: Array, scratch: Scratch, steps: int) -> None:
     """Improve x by steps of conjugate gradients."""
     entries, residual, along, image = scratch
@@ -225,7 +224,7 @@ _SHARED = types.Tuple([_KNOWN, *[types.Array(float64, 1, "C", readonly=True)] * 
 _ROWS = types.UniTuple(int64, 2)
 
 
-@compiled(types.void(_CSR, _KNOWN, _ROWS, _OWN, _SHARED, int64))
+@compiled(types.void(_CSR, _KNOWN, _ROWS, _OWN, _SHARED, int64), reorder=True)
 def solve_rows(csr: Arrays, known: Array, rows: tuple[int, int], own: Array, shared: Arrays, steps: int) -> None:
     """Solve the problems of the rows from rows[0] to rows[1].
 
@@ -259,7 +258,7 @@ def solve_rows(csr: Arrays, known: Array, rows: tuple[int, int], own: Array, sha
         solve_few(entries, stop - first + n_shared, system, right, own[own_row])
 
 
-@compiled(types.void(_CSR[0], _CSR[2], _KNOWN, _ROWS, types.UniTuple(types.Array(float64, 1, "C"), 3)))
+@compiled(types.void(_CSR[0], _CSR[2], _KNOWN, _ROWS, types.UniTuple(types.Array(float64, 1, "C"), 3)), reorder=True)
 def share_singles(indptr: Array, confidence: Array, items: Array, rows: tuple[int, int], shared: Arrays) -> None:
     """Add up the users with one interaction, for each of some items: they are collinear with it.
 

@@ -7,18 +7,17 @@ the number of cores.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from ..whitening import Doubles, Factors
-
-T = TypeVar("T")
 
 # Work of a block: its interactions, and so many for each row.
 ROW_WORK, BLOCK_WORK = 16, 65_536
@@ -53,13 +52,17 @@ class Side:
         cuts = np.unique(np.concatenate([[0], inner, [len(self)]])).tolist()
         return [slice(start, stop) for start, stop in itertools.pairwise(cuts)]
 
-    def each(self, pool: Executor, work: Callable[[slice], T]) -> list[T]:
-        """Apply `work` to all blocks; results in the order of the blocks."""
-        return list(pool.map(work, self.blocks))
+    def total(self, pool: Executor, work: Callable[[slice], Doubles]) -> Doubles:
+        """The sum of what `work` gives for each block, float64, shape (n_factors, n_factors), in their order."""
+        found = np.zeros((self.factors.shape[1],) * 2)
+        # One at a time: of many factors all Gram matrices together would be larger than the factors.
+        for part in pool.map(work, self.blocks):
+            found += part
+        return found
 
     def gram(self, pool: Executor) -> Doubles:
         """Y'Y, float64, shape (n_factors, n_factors)."""
-        return total(self.each(pool, lambda block: gram_of(self.factors[block])), self.factors.shape[1])
+        return self.total(pool, lambda block: gram_of(self.factors[block]))
 
     def multiply(self, pool: Executor, by: Doubles) -> None:
         """Replace the factors Y by Y B."""
@@ -68,19 +71,11 @@ class Side:
         def work(block: slice) -> None:
             self.factors[block] = self.factors[block] @ short
 
-        self.each(pool, work)
+        deque(pool.map(work, self.blocks), maxlen=0)
 
 
 def gram_of(vectors: Factors) -> Doubles:
     """V'V of a block, float64, added up in float32; infinite where that overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         found: Doubles = np.dot(vectors.T, vectors).astype(np.float64)
-    return found
-
-
-def total(parts: list[Doubles], n_factors: int) -> Doubles:
-    """The sum of Gram matrices, in their order."""
-    found = np.zeros((n_factors, n_factors))
-    for part in parts:
-        found += part
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from ..whitening import Doubles, Factors
-from .side import Side, gram_of, total
+from .side import Side, gram_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Singles:
             scale = np.sqrt(mass[block]).astype(np.float32)
             return gram_of(items.factors[block] * scale[:, None])
 
-        return Shared(weight, target, mass, total(items.each(pool, work), items.factors.shape[1]))
+        return Shared(weight, target, mass, items.total(pool, work))
 
 
 def single_tastes(items: Factors, confidence: np.ndarray[Any, Any]) -> Factors:

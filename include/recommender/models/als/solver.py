@@ -8,7 +8,6 @@ their own before the end. The Gram matrix of X is L'^-1 (X~'X~) L^-1.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -19,9 +18,10 @@ import numpy as np
 from scipy import sparse
 
 from ...config import TrainConfig
+from ..cores import n_cores
 from ..whitening import Doubles, Factors
 from .loss import Sides, loss_of, loss_sample
-from .side import Side, gram_of, total
+from .side import Side, gram_of
 from .singles import Shared, Singles, single_tastes
 
 STEPS = 3
@@ -164,7 +164,7 @@ class Alternation:
             solve_rows(users.csr, known, (block.start, block.stop), own, nobody, steps)
             return gram_of(own)
 
-        gram = shared.gram + total(users.each(self._pool, work), known.shape[1])
+        gram = shared.gram + users.total(self._pool, work)
         return self._root(self._item_root.back @ gram @ self._item_root.back.T)
 
     def _solve_items(self, steps: int, shared: Shared, root: Root, turn: Doubles) -> Doubles:
@@ -182,7 +182,7 @@ class Alternation:
             solve_rows(items.csr, known, (block.start, block.stop), own, with_shared, steps)
             return gram_of(own)
 
-        return total(items.each(self._pool, work), known.shape[1])
+        return items.total(self._pool, work)
 
 
 def solve(matrix: sparse.csr_matrix, start: Factors, config: TrainConfig, sweeps: Sweeps) -> Factors:
@@ -204,8 +204,3 @@ def solve(matrix: sparse.csr_matrix, start: Factors, config: TrainConfig, sweeps
             sweeps.record(time.perf_counter() - began, loss)
             began = time.perf_counter()
     return state.item_factors
-
-
-def n_cores() -> int:
-    """Cores that this process may use; macOS has no affinity and no containers that would limit them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

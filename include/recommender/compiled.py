@@ -63,7 +63,10 @@ def cache_folder() -> Path | None:
     """The folder of this code, for numba and for the caller; None if no folder can be written."""
     name = f"numba-{_digest()}"
     for folder in _folders():
+        is_new = not (folder / name).exists()
         if _is_usable(folder / name):
+            if is_new:
+                log.info("Compiling the loops of this version of the code when they are used: half a minute, once")
             config.CACHE_DIR = str(folder / name)
             _forget_others(folder, name)
             return folder / name

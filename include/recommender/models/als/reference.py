@@ -56,7 +56,7 @@ def _callback(
     sample = loss_sample(matrix.shape[0], config.seed)
     sampled = matrix[sample]
 
-    def tell(_iteration: int, seconds: float, _loss: float | None) -> None:
+    def report(_iteration: int, seconds: float, _loss: float | None) -> None:
         users, items = model.user_factors[sample], model.item_factors
         sides = Sides(
             users=users,
@@ -67,7 +67,7 @@ def _callback(
         )
         sweeps.record(seconds, loss_of(sampled, sides, config.regularization, matrix.shape[0]))
 
-    return tell
+    return report
 
 
 def user_factors(matrix: sparse.csr_matrix, item_factors: Factors, regularization: float) -> Factors:

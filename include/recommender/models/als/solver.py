@@ -36,7 +36,7 @@ class Sweeps:
 
     threads : 0 is one for each core
     exact : solve long rows until they no longer change
-    record : is told the seconds and the loss of each iteration
+    record : called with the seconds and the loss of each iteration
     """
 
     iterations: int

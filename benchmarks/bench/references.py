@@ -21,9 +21,7 @@ from .work import Work
 if TYPE_CHECKING:
     import pandas as pd
 
-READ_BYTES, CHUNK_LINES, BLOCK_USERS, TOP_K, HOLDOUT = 1 << 20, 100_000, 128, 10, 0.1
-REGULARIZATION, ALPHA, UNVERIFIED = 20.0, 100.0, 0.5
-SEED = 20_181
+READ_BYTES, CHUNK_LINES, BLOCK_USERS = 1 << 20, 100_000, 128
 
 
 def isal(work: Work, meter: Meter) -> None:
@@ -49,20 +47,23 @@ def script(work: Work, meter: Meter) -> None:
         rows = pd.concat([chunk[columns] for chunk in chunks], ignore_index=True)
     with meter.part("encode"):
         rows = rows.sort_values("unixReviewTime", kind="stable").drop_duplicates(["reviewerID", "asin"])
-        split = rows["unixReviewTime"].iloc[round(len(rows) * (1 - HOLDOUT))]
+        split = rows["unixReviewTime"].iloc[round(len(rows) * (1 - work.holdout))]
         train, held = rows[rows["unixReviewTime"] < split], rows[rows["unixReviewTime"] >= split]
         user, users = pd.factorize(train["reviewerID"])
         item, items = pd.factorize(train["asin"])
-        confidence = (1 + ALPHA * np.where(train["verified"], 1.0, UNVERIFIED)).astype(np.float32)
+        confidence = (1 + work.alpha * np.where(train["verified"], 1.0, work.unverified)).astype(np.float32)
         matrix = sparse.csr_matrix((confidence, (user, item)), shape=(len(users), len(items)))
     with meter.part("train"):
         model = AlternatingLeastSquares(
-            factors=work.n_factors, regularization=REGULARIZATION, iterations=work.iterations, random_state=SEED
+            factors=work.n_factors,
+            regularization=work.regularization,
+            iterations=work.iterations,
+            random_state=work.seed,
         )
         model.fit(matrix, show_progress=False)
     with meter.part("evaluate"):
         judged = users.get_indexer(work.users.read_text().split())
-        best, _ = model.recommend(judged, matrix[judged], N=TOP_K)
+        best, _ = model.recommend(judged, matrix[judged], N=work.top_k)
         recall = _recall(best, held, users[judged], items)
     meter.notes |= {"recall": recall, "users": len(judged)}
 
@@ -85,7 +86,10 @@ def implicit(work: Work, meter: Meter) -> None:
     matrix = _matrix(work)
     with meter.part("fit"):
         model = AlternatingLeastSquares(
-            factors=work.n_factors, regularization=REGULARIZATION, iterations=work.fit_iterations, random_state=SEED
+            factors=work.n_factors,
+            regularization=work.regularization,
+            iterations=work.fit_iterations,
+            random_state=work.seed,
         )
         model.fit(matrix, show_progress=False)
 
@@ -101,7 +105,7 @@ def irspack(work: Work, meter: Meter) -> None:
             matrix,
             n_components=work.n_factors,
             alpha0=1.0,
-            reg=REGULARIZATION,
+            reg=work.regularization,
             nu=0.0,
             loss_type="ORIGINAL",
             train_epochs=work.fit_iterations,
@@ -114,7 +118,7 @@ def gemm(work: Work, meter: Meter) -> None:
     """The float32 products of as many users with all items, in blocks, on one thread."""
     items = np.load(work.factors)
     n_users = len(work.users.read_text().split())
-    users = np.random.default_rng(SEED).standard_normal((n_users, items.shape[1]), dtype=np.float32)
+    users = np.random.default_rng(work.seed).standard_normal((n_users, items.shape[1]), dtype=np.float32)
     out = np.empty((BLOCK_USERS, len(items)), dtype=np.float32)
     with meter.part("gemm"):
         for start in range(0, n_users, BLOCK_USERS):

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the references run without the library
+    from include.recommender.config import RetrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +17,7 @@ class Work:
 
     n_judged : users whose lists are judged, at most
     iterations : of the script and of the stages; fit_iterations : of the fits that are compared with each other
+    unverified : weight of a review without a verified purchase; holdout : share of the interactions
     """
 
     folder: Path
@@ -20,6 +25,29 @@ class Work:
     n_judged: int
     iterations: int
     fit_iterations: int
+    regularization: float
+    alpha: float
+    unverified: float
+    holdout: float
+    top_k: int
+    seed: int
+
+    @classmethod
+    def of(cls, config: RetrainConfig, folder: Path, *, n_factors: int, n_judged: int, fit_iterations: int) -> Work:
+        """What is the library's configuration for the references, too."""
+        return cls(
+            folder=folder,
+            n_factors=n_factors,
+            n_judged=n_judged,
+            iterations=config.train.iterations,
+            fit_iterations=fit_iterations,
+            regularization=config.train.regularization,
+            alpha=config.encode.alpha,
+            unverified=config.encode.unverified_weight,
+            holdout=config.encode.holdout_fraction,
+            top_k=config.evaluate.top_k,
+            seed=config.train.seed,
+        )
 
     @property
     def reviews(self) -> Path:

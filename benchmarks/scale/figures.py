@@ -55,8 +55,13 @@ class RunFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def outside_s(self) -> float:
-        """Seconds after the first task began that no task accounts for: Airflow's own."""
-        return self.seconds - self.first_task_s - self.task_seconds
+        """Seconds after the first task began that no task accounts for."""
+        return self.airflow_s - self.first_task_s
+
+    @property
+    def airflow_s(self) -> float:
+        """Airflow outside the stages: the start, and what is between and after the tasks."""
+        return self.seconds - self.task_seconds
 
     @property
     def peak_bytes(self) -> int:

@@ -30,7 +30,8 @@ def run_table(run: RunFigures) -> str:
     heading = (
         f"{run.reviews:,} reviews ({run.layout}), {run.json_bytes / 1e9:.2f} GB of JSON, {_gb(run.packed_bytes)} GB "
         f"packed, commit {run.commit}: {run.seconds:,.0f} s, of which {run.first_task_s:,.0f} s before the first task, "
-        f"{run.task_seconds:,.0f} s in tasks and {run.outside_s:,.0f} s between and after them. "
+        f"{run.task_seconds:,.0f} s in tasks and {run.outside_s:,.0f} s between and after them: "
+        f"Airflow outside the stages {run.airflow_s:,.0f} s. "
         f"{_gb(run.disk_bytes)} GB of disk. The local S3 took {_gb(run.store_bytes)} GB of memory, and the machine had "
         f"{_gb(run.available_bytes)} GB left at least."
     )
@@ -70,7 +71,7 @@ def backfill_table(together: Sequence[RunFigures], alone: Sequence[RunFigures]) 
         for run in together
     ]
     both = [run for run in together if run.as_of in singles]
-    mine, theirs = sum(run.seconds for run in both), sum(run.seconds for run in alone)
+    mine, theirs = sum(run.seconds for run in both), sum(singles[run.as_of].seconds for run in both)
     rows.append([f"sum of {len(both)}", f"{mine:.1f}", f"{theirs:.1f}"])
     ratio = f"The single runs take {theirs / mine:.2f} times as long." if mine else ""
     return f"{_table(['as_of', 'backfill s', 'single run s'], rows)}\n\n{ratio}"

@@ -83,14 +83,19 @@ def test_the_last_run_of_a_size_counts_and_a_missing_task_is_left_out():
 def test_the_time_of_a_run_is_shared_out():
     run = run_of(1_000_000, parse=4.0, train=6.0)
     assert run.outside_s == pytest.approx(10)
-    assert "20 s before the first task, 10 s in tasks and 10 s between" in run_table(run)
+    assert run.airflow_s == pytest.approx(30)
+    table = run_table(run)
+    assert "20 s before the first task, 10 s in tasks and 10 s between and after them" in table
+    assert "Airflow outside the stages 30 s" in table
 
 
 def test_a_backfill_is_compared_date_by_date():
     together = [run_of(1, as_of=day, parse=seconds) for day, seconds in (("2018-08-02", 70.0), ("2018-09-01", 20.0))]
-    alone = [run_of(1, as_of="2018-09-01", parse=70.0)]
+    # Of several days only those count that ran both ways.
+    alone = [run_of(1, as_of="2018-09-01", parse=70.0), run_of(1, as_of="2018-10-01", parse=900.0)]
     table = backfill_table(together, alone)
     assert cells(table, "2018-09-01")[1:] == ["50.0", "100.0"]
+    assert cells(table, "sum of 1")[1:] == ["50.0", "100.0"]
     assert "2.00 times" in table
 
 

@@ -1,15 +1,18 @@
 """A download is the object of the listing, byte by byte, or an error and no file (docs/adr/0013-download.md)."""
 
+import errno
+import fcntl
 import hashlib
+import logging
 import os
 import signal
 import subprocess
 import sys
 
 import pytest
-from botocore.exceptions import ConnectTimeoutError
+from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError
 
-from include.recommender.errors import DataError, RecommenderError, TransientError
+from include.recommender.errors import ConfigError, DataError, RecommenderError, TransientError
 from include.recommender.storage import objects
 
 from ..conftest import ROOT
@@ -63,20 +66,20 @@ def test_a_store_that_ignores_ranges_is_refused(workspace, tmp_path, size):
 class Requests:
     """The ranges that were asked for; from the given one on, the store cannot be reached."""
 
-    def __init__(self, client, good=10**9):
-        self.asked, self.good = [], good
+    def __init__(self, client, good=10**9, fault=None):
+        self.asked, self.good, self.fault = [], good, fault
         client.meta.events.register("before-send.s3.GetObject", self)
 
     def __call__(self, request, **_):
         if len(self.asked) >= self.good:
-            raise ConnectTimeoutError(endpoint_url=request.url)
+            raise self.fault or ConnectTimeoutError(endpoint_url=request.url)
         self.asked.append(request.headers["Range"])
 
 
-def interrupted(workspace, path, good, **options):
+def interrupted(workspace, path, good, fault=None, error=TransientError, **options):
     """A download of which only some requests are answered; the ranges of these."""
-    requests = Requests(workspace.root.client, good)
-    with pytest.raises(TransientError):
+    requests = Requests(workspace.root.client, good, fault)
+    with pytest.raises(error):
         workspace.root.download(workspace.root.head("a"), path, resumed=True, **options)
     requests.good = 10**9
     return requests
@@ -96,6 +99,102 @@ def test_a_download_goes_on_where_it_broke_off(workspace, tmp_path, one_by_one):
     assert (tmp_path / "a").read_bytes() == body(5 * PART + 7)
     assert digest == hashlib.sha256(body(5 * PART + 7)).hexdigest()
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def refusal(code):
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetObject")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [*map(refusal, ("ExpiredToken", "AccessDenied", "InvalidAccessKeyId", "NoSuchBucket")), NoCredentialsError()],
+    ids=str,
+)
+def test_a_download_goes_on_after_what_a_person_had_to_fix(workspace, tmp_path, one_by_one, fault):
+    """Session tokens of an hour are shorter than a long download."""
+    workspace.root.write("a", body(5 * PART))
+    requests = interrupted(workspace, tmp_path / "a", 3, fault, ConfigError)
+    workspace.root.download(workspace.root.head("a"), tmp_path / "a", resumed=True)
+    assert len(requests.asked) == len(set(requests.asked)) == 5
+    assert (tmp_path / "a").read_bytes() == body(5 * PART)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_fills_up_meanwhile_gets_its_space_back(workspace, tmp_path, one_by_one, monkeypatch, number):
+    """Only where space cannot be reserved; a part that is kept would keep the disk full for all that runs there."""
+    workspace.root.write("a", body(5 * PART))
+    monkeypatch.delattr(os, "posix_fallocate")
+    write = os.pwrite
+
+    def full(handle, data, offset):
+        if offset >= 2 * PART and len(data) > 8:
+            raise OSError(number, os.strerror(number))
+        return write(handle, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(ConfigError, match=r"was needed for the download of s3://reviews/shop/a"):
+        workspace.root.download(workspace.root.head("a"), tmp_path / "a", resumed=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_that_reserves_no_space_takes_downloads(workspace, tmp_path, monkeypatch, number):
+    workspace.root.write("a", body(3 * PART))
+
+    def unable(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "posix_fallocate", unable)
+    for resumed in (False, True):
+        workspace.root.download(workspace.root.head("a"), tmp_path / "a", resumed=resumed)
+        assert (tmp_path / "a").read_bytes() == body(3 * PART)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no space")
+def test_the_space_is_taken_before_the_first_byte_is_fetched(workspace, tmp_path, one_by_one):
+    workspace.root.write("a", body(5 * PART))
+    info = workspace.root.head("a")
+    assert workspace.root.missing_bytes(info, tmp_path / "a") == 5 * PART
+    interrupted(workspace, tmp_path / "a", 0)
+    (part,) = tmp_path.iterdir()
+    assert part.stat().st_blocks * 512 >= 5 * PART
+    assert workspace.root.missing_bytes(info, tmp_path / "a") == 0
+
+
+def test_a_store_that_ignores_if_match_does_not_mix_two_versions(workspace, tmp_path, one_by_one):
+    """Ranges of one file may be days apart."""
+    workspace.root.write("a", body(3 * PART))
+    listed, client = workspace.root.head("a"), workspace.root.client
+    interrupted(workspace, tmp_path / "a", 2)
+    workspace.root.write("a", body(3 * PART, start=1))
+
+    def without_condition(params, **_):
+        params["headers"].pop("If-Match")
+
+    client.meta.events.register("before-call.s3.GetObject", without_condition)
+    found = workspace.root.head("a").etag
+    with pytest.raises(DataError) as raised:
+        workspace.root.download(listed, tmp_path / "a", resumed=True)
+    for said in ("s3://reviews/shop/a", found, listed.etag, "ignores If-Match", "resolve_snapshot again"):
+        assert said in str(raised.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("written", ['W/"{}"', "{}"])
+def test_the_same_etag_may_be_written_differently(workspace, tmp_path, written):
+    workspace.root.write("a", body(3 * PART))
+
+    def rewrite(response_dict, **_):
+        response_dict["headers"]["ETag"] = written.format(response_dict["headers"]["ETag"].strip('"'))
+
+    seen, events = [], workspace.root.client.meta.events
+    events.register("before-parse.s3.GetObject", rewrite)
+    events.register("after-call.s3.GetObject", lambda parsed, **_: seen.append(parsed["ETag"]))
+    info = workspace.root.head("a")
+    workspace.root.download(info, tmp_path / "a")
+    assert set(seen) == {written.format(info.etag.strip('"'))}
+    assert (tmp_path / "a").read_bytes() == body(3 * PART)
 
 
 @pytest.mark.parametrize("where", [0, PART - 1, 2 * PART + 5, 3 * PART + 2, 3 * PART + 6])
@@ -155,6 +254,93 @@ def test_two_that_fetch_the_same_do_not_meet(workspace, tmp_path):
     assert inner == [outer]
     assert (tmp_path / "a").read_bytes() == body(3 * PART)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+class LockedLate:
+    """`flock`, before whose first call something else happens, as in another process."""
+
+    def __init__(self, monkeypatch, before):
+        self.lock, self.before = fcntl.flock, before
+        monkeypatch.setattr(fcntl, "flock", self)
+
+    def __call__(self, handle, how):
+        before, self.before = self.before, lambda: None
+        before()
+        self.lock(handle, how)
+
+
+def test_what_another_process_has_just_finished_is_not_fetched_again(workspace, tmp_path, monkeypatch):
+    """It opened the file before the other finished, and looked at its lock afterwards."""
+    workspace.root.write("a", body(3 * PART))
+    info, requests = workspace.root.head("a"), Requests(workspace.root.client)
+    LockedLate(monkeypatch, lambda: workspace.root.download(info, tmp_path / "a", resumed=True))
+    done = []
+    digest = workspace.root.download(info, tmp_path / "a", resumed=True, progress=done.append)
+    assert len(requests.asked) == 3
+    assert digest == hashlib.sha256(body(3 * PART)).hexdigest()
+    assert done[-1] == 3 * PART
+    assert (tmp_path / "a").read_bytes() == body(3 * PART)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_finished_file_is_used_while_the_other_still_has_its_lock(workspace, tmp_path, monkeypatch):
+    workspace.root.write("a", body(3 * PART))
+    info, requests = workspace.root.head("a"), Requests(workspace.root.client)
+    held = []
+
+    def finish():
+        workspace.root.download(info, tmp_path / "a", resumed=True)
+        held.append(os.open(tmp_path / "a", os.O_RDONLY))
+        fcntl.flock(held[0], fcntl.LOCK_EX)
+
+    LockedLate(monkeypatch, finish)
+    workspace.root.download(info, tmp_path / "a", resumed=True)
+    os.close(held[0])
+    assert len(requests.asked) == 3
+
+
+def test_a_file_that_another_process_has_just_deleted_is_made_again(workspace, tmp_path, monkeypatch, one_by_one):
+    """And resumed, as any other."""
+    workspace.root.write("a", body(3 * PART))
+    LockedLate(monkeypatch, lambda: [path.unlink() for path in tmp_path.iterdir()])
+    requests = interrupted(workspace, tmp_path / "a", 2)
+    workspace.root.download(workspace.root.head("a"), tmp_path / "a", resumed=True)
+    assert len(requests.asked) == 3
+
+
+def test_a_file_system_without_locks_is_named_and_keeps_nothing(workspace, tmp_path, monkeypatch, caplog, one_by_one):
+    workspace.root.write("a", body(3 * PART))
+
+    def unable(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", unable)
+    with caplog.at_level(logging.WARNING):
+        interrupted(workspace, tmp_path / "a", 2)
+    assert f"{tmp_path}: the file system has no locks" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+    assert workspace.root.missing_bytes(workspace.root.head("a"), tmp_path / "a") == 3 * PART
+    workspace.root.download(workspace.root.head("a"), tmp_path / "a", resumed=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_second_download_of_the_same_needs_its_own_space(workspace, tmp_path, monkeypatch):
+    """The first has reserved its space; without that, its rest is still to be taken as well."""
+    workspace.root.write("a", body(3 * PART))
+    info, missing = workspace.root.head("a"), []
+
+    def look(done):
+        if done == PART:
+            missing.append(workspace.root.missing_bytes(info, tmp_path / "a"))
+
+    for reserving in (True, False):
+        if not reserving:
+            monkeypatch.delattr(os, "posix_fallocate")
+            monkeypatch.setattr(objects, "READERS", 1)
+        workspace.root.download(info, tmp_path / "a", resumed=True, progress=look)
+        (tmp_path / "a").unlink()
+    assert missing[0] == 3 * PART
+    assert 3 * PART <= missing[1] <= 5 * PART
 
 
 KILLED = """

@@ -48,6 +48,10 @@ for name, way in ways.items():
     ))
 print("objects:", sum("artifacts/" in row.key for row in store.walk("")))
 attempt("download", lambda: store.download(store.head("big"), workspace.cache / "models" / "big"))
+ranges = []
+client.meta.events.register("before-send.s3.GetObject", lambda request, **_: ranges.append(request.url))
+attempt("resumed", lambda: store.download(store.head("big"), workspace.cache / "models" / "big", resumed=True))
+print("ranges asked for:", len(ranges))
 attempt("fetch", lambda: workspace.artifacts.path(workspace.artifacts.find("made", "0" * 32)))
 attempt("claim", lambda: claim(Path(sys.argv[2]) / "deeper" / "cache"))
 print("left:", [path.name for path in workspace.cache.rglob("*") if path.is_file() and path.name != ".locks"])
@@ -85,7 +89,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(big, s3_endpoint, tmp_path):
     folder.mkdir()
     output = in_namespace(FULL, "size=4m", s3_endpoint, folder)
     lines = dict(line.split(" | ", 1) for line in output.splitlines() if " | " in line)
-    assert set(lines) == {"np.save", "Parquet", "text", "pipe", "download", "fetch"}
+    assert set(lines) == {"np.save", "Parquet", "text", "pipe", "download", "resumed", "fetch"}
     for message in lines.values():
         assert f"{folder}/cache" in message
         assert ": the disk is full. It was needed for " in message
@@ -94,7 +98,8 @@ def test_a_full_disk_is_named_and_nothing_is_left(big, s3_endpoint, tmp_path):
     assert all("the output of stage" in lines[way] for way in ("np.save", "Parquet", "text", "pipe"))
     assert all("MB were written and more is needed" in lines[way] for way in ("np.save", "Parquet", "text", "pipe"))
     assert "of 1048576 values of an array could be written" in lines["np.save"]
-    assert all("8.4 MB are needed" in lines[way] for way in ("download", "fetch"))
+    assert all("8.4 MB are needed" in lines[way] for way in ("download", "resumed", "fetch"))
+    assert "ranges asked for: 0" in output
     assert "objects: 2" in output  # of the artifact that was there before
     assert "left: []" in output
 

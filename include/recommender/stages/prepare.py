@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ..plain_text import shown
 from ..registry.code import code_of
 from ..storage.artifacts import Artifact
 from ..storage.cache import make_entry, prune, used
-from ..storage.digests import file_sha256
+from ..storage.digests import Identity, file_sha256
 from ..storage.disk import guarded
 from ..storage.documents import Count, Origin, Sha256, checked, load_json
 from ..storage.objects import ObjectInfo
@@ -69,7 +69,7 @@ def download_reviews(workspace: Workspace, resolved: Artifact) -> Outcome:
     objects = snapshots.Snapshot.from_body(body, f"{resolved.uri}/snapshot.json").objects
 
     def make(directory: Path) -> DownloadCounts:
-        _check_space(workspace, sum(row.size_bytes for row in objects))
+        _check_space(workspace, objects)
         files = snapshots.download(workspace.snapshots, objects, workspace.cache)
         rows = [
             {"name": row.key.partition("/")[2], "size_bytes": row.size_bytes, "sha256": row.sha256} for row in files
@@ -98,17 +98,30 @@ def _warn_of_copies(rows: Sequence[Mapping[str, Any]]) -> None:
             log.warning("The same bytes in %d files, all of them read: %s", len(names), ", ".join(names[:10]))
 
 
-def _check_space(workspace: Workspace, needed: int) -> None:
-    with guarded(workspace.cache, "the review files", SPACE_RATIO * needed):
+def _check_space(workspace: Workspace, objects: Sequence[ObjectInfo]) -> None:
+    """Raise ConfigError if the disk is too small for what is still to be downloaded, and for the parsed rows."""
+    total = sum(row.size_bytes for row in objects)
+    with guarded(workspace.cache, "the review files", SPACE_RATIO * total):
         workspace.cache.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(workspace.cache).free
     # The parsed rows are spilled beside the downloaded files. Reviews without text pack to a third of their rows.
-    if free < SPACE_RATIO * needed:
+    missing, rows = sum(_missing_bytes(workspace, row) for row in objects), (SPACE_RATIO - 1) * total
+    needed = missing + rows
+    free = shutil.disk_usage(workspace.cache).free
+    if free < needed:
         raise ConfigError(
-            f"{workspace.cache}: {free / 1e9:.1f} GB are free, the snapshot needs up to "
-            f"{SPACE_RATIO * needed / 1e9:.1f} GB ({SPACE_RATIO} times its {needed / 1e9:.1f} GB, for its files and "
-            "the parsed rows). Free some space, or move RECOMMENDER_CACHE."
+            f"{workspace.cache}: {free / 1e9:.1f} GB are free, the snapshot needs up to {needed / 1e9:.1f} GB "
+            f"more: {missing / 1e9:.1f} GB for downloads, with those of other tasks that fetch the same, and "
+            f"{SPACE_RATIO - 1} times its {total / 1e9:.1f} GB for the parsed rows. Free some space, or move "
+            "RECOMMENDER_CACHE."
         )
+
+
+def _missing_bytes(workspace: Workspace, info: ObjectInfo) -> int:
+    """Bytes of disk that the download of a file will take. Another task that is fetching the same takes its own."""
+    path = snapshots.local_path(workspace.cache, info)
+    if path.exists() and path.stat().st_size == info.size_bytes:
+        return 0
+    return workspace.snapshots.missing_bytes(info, path)
 
 
 def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfig) -> Outcome:
@@ -118,16 +131,19 @@ def parse_reviews(workspace: Workspace, downloaded: Artifact, config: ParseConfi
     ------
     DataError
         A file is damaged, or too many lines are bad. The quarantine is stored in S3; the message has its URI.
+    TransientError
+        A file changed while it was parsed.
     """
 
     def make(directory: Path) -> ParseCounts:
         files = _local_files(workspace, downloaded)
         try:
-            counts = parse_files(files, directory, config)
+            counts = parse_files([(file.row.name, file.path) for file in files], directory, config)
         except DataError as error:
+            _require_unchanged(files)  # what is wrong with other bytes than the snapshot's says nothing about them
             kept = _keep_quarantine(workspace, downloaded, directory / QUARANTINE)
             raise DataError(f"{error}{kept}") from error
-        _require_unchanged(workspace, downloaded)
+        _require_unchanged(files)
         log.info("Parsed %d of %d files: %s reviews", counts.files, len(files), f"{counts.reviews:,}")
         return counts
 
@@ -171,28 +187,43 @@ def _keep_quarantine(workspace: Workspace, downloaded: Artifact, path: Path) -> 
     return f" All bad lines: {workspace.root.uri(key)}"
 
 
-def _local_files(workspace: Workspace, downloaded: Artifact) -> list[tuple[str, Path]]:
+def _local_files(workspace: Workspace, downloaded: Artifact) -> list[LocalFile]:
     """The downloaded files; downloaded again if another worker has them."""
     files = []
     for row, info in _downloaded(workspace, downloaded):
         path = snapshots.local_path(workspace.cache, info)
-        if not path.exists() or file_sha256(path) != row.sha256:
+        state = _state(path)
+        if state is None or file_sha256(path) != row.sha256:
             log.info("%s is not on this worker; fetching it again", shown(row.name))
             make_entry(path.parent)
             workspace.snapshots.download(info, path, sha256=row.sha256, resumed=True)
+            state = _state(path)
         used(path.parent)
-        files.append((row.name, path))
+        files.append(LocalFile(row, path, state))
     return files
 
 
-def _require_unchanged(workspace: Workspace, downloaded: Artifact) -> None:
-    """Raise TransientError if a file changed meanwhile: on a laptop it may be the user's own, by a hard link."""
-    for row, info in _downloaded(workspace, downloaded):
-        path = snapshots.local_path(workspace.cache, info)
-        if file_sha256(path) != row.sha256:
+def _require_unchanged(files: Sequence[LocalFile]) -> None:
+    """Raise TransientError if a file changed meanwhile: on a laptop it may be the user's own, by a hard link.
+
+    Only a file with such a link is hashed again: of any other the state says enough, as nobody writes to it.
+    """
+    for file in files:
+        state = _state(file.path)
+        if state is not None and state == file.state and file.path.stat().st_nlink == 1:
+            continue
+        if state is None or file_sha256(file.path) != file.row.sha256:
             raise TransientError(
-                f"{path}: {shown(row.name)} changed while it was parsed. The next try fetches it anew."
+                f"{file.path}: {shown(file.row.name)} changed while it was parsed. The next try fetches it anew."
             )
+
+
+def _state(path: Path) -> Identity | None:
+    """The state of a file; None if there is none."""
+    try:
+        return Identity.of(path.stat())
+    except FileNotFoundError:
+        return None
 
 
 class FileRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -201,6 +232,15 @@ class FileRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     size_bytes: Count
     sha256: Sha256
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A downloaded file on this machine, and its state before it was hashed."""
+
+    row: FileRow
+    path: Path
+    state: Identity | None
 
 
 def _downloaded(workspace: Workspace, downloaded: Artifact) -> list[tuple[FileRow, ObjectInfo]]:

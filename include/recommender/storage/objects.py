@@ -23,7 +23,7 @@ from .content_types import content_type
 from .disk import guarded
 from .documents import SMALL_BYTES
 from .faults import NOT_S3, STORE_ERRORS, translate
-from .partial import CHUNK_BYTES, Partial, private_file, resumed_file
+from .partial import CHUNK_BYTES, Partial, missing_bytes, private_file, resumed_file
 from .redaction import printable
 from .retries import watch
 from .uris import split_uri
@@ -268,7 +268,7 @@ class ObjectStore:
         Parameters
         ----------
         resumed : go on where an earlier download of the same version ended, and keep what is there after a
-            TransientError; otherwise a file that is not complete is deleted
+            TransientError or ConfigError, but not on a full disk; otherwise a file that is not complete is deleted
 
         Raises
         ------
@@ -291,7 +291,14 @@ class ObjectStore:
     def _file(self, info: ObjectInfo, path: Path, resumed: bool) -> AbstractContextManager[Partial]:
         if not resumed:
             return private_file(path, info.size_bytes, PART_BYTES)
-        return resumed_file(path, f"{self.uri(info.key)}\0{info.etag}", info.size_bytes, PART_BYTES)
+        return resumed_file(path, self._version(info), info.size_bytes, PART_BYTES)
+
+    def missing_bytes(self, info: ObjectInfo, path: Path) -> int:
+        """Bytes of disk that a resumed download is still to take, and another process that fetches the same."""
+        return missing_bytes(path, self._version(info), info.size_bytes, PART_BYTES)
+
+    def _version(self, info: ObjectInfo) -> str:
+        return f"{self.uri(info.key)}\0{info.etag}"
 
     def _fetch_ranges(self, info: ObjectInfo, part: Partial, progress: Progress | None) -> str:
         """Fetch the ranges that are not there; return the SHA-256 of all, taken in order while others are fetched."""
@@ -338,7 +345,7 @@ class ObjectStore:
             answer = self.client.get_object(**where, Range=f"bytes={start}-{stop - 1}", IfMatch=info.etag)
         body, n_bytes, expected = answer["Body"], answer.get("ContentLength", 0), stop - start
         try:
-            self._etag("read", info.key, answer)
+            self._require_version(info, self._etag("read", info.key, answer))
             if n_bytes > expected:
                 raise DataError(
                     f"{self._shown(info.key)}: {n_bytes:,} bytes, expected the {expected:,} that were asked for. "
@@ -353,6 +360,15 @@ class ObjectStore:
             raise
         return body
 
+    def _require_version(self, info: ObjectInfo, found: str) -> None:
+        """Raise DataError if an answer is of another version: not every store or proxy obeys If-Match."""
+        if _bare(found) != _bare(info.etag):
+            raise DataError(
+                f"{self._shown(info.key)}: the answer has ETag {shown(found)}, expected {shown(info.etag)}. The object "
+                f"changed while it was read, and {self._endpoint} ignores If-Match. Run the task resolve_snapshot "
+                "again, when no upload is running; connect to the store without what stands between."
+            )
+
     @property
     def _endpoint(self) -> str:
         return printable(self.client.meta.endpoint_url)
@@ -364,3 +380,8 @@ class ObjectStore:
             yield
         except faults as error:
             raise translate(error, verb, self.uri(key), self._endpoint) from error
+
+
+def _bare(etag: str) -> str:
+    """An ETag without its quotes and the W/ that a proxy may put in front: stores write the same one differently."""
+    return etag.removeprefix("W/").strip('"')

@@ -66,3 +66,39 @@ def test_no_more_than_asked_for_is_made_early():
     assert not asked.acquire(timeout=0.2)
     assert made == [0, 1, 2, 3, 4]
     items.close()
+
+
+class Unclosable:
+    """Items that end, fail or go on, and cannot be closed."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self.items)
+
+    def close(self):
+        raise OSError("cannot be closed")
+
+
+@pytest.mark.parametrize("items", [iter([0, 1, 2]), failing(3)])
+def test_an_error_in_closing_the_items_ends_them_too_and_hides_none(items):
+    made, found = ahead(Unclosable(items), 2), []
+    with pytest.raises(OSError, match="cannot be closed") as caught:
+        found.extend(made)
+    assert found == [0, 1, 2]
+    before = caught.value.__context__
+    assert before is None or before.args == ("after", 3)
+    assert (before is None) == (items.__class__ is type(iter([])))
+    assert threads() == []
+
+
+def test_an_error_in_closing_the_items_is_raised_where_the_consumer_stops_early():
+    items = ahead(Unclosable(iter(range(100))), 2)
+    assert next(items) == 0
+    with pytest.raises(OSError, match="cannot be closed"):
+        items.close()
+    assert threads() == []

@@ -1,5 +1,6 @@
 """Parsing in threads: errors with file and offset, threads that end, progress, and the same bytes on one core."""
 
+import errno
 import gzip
 import logging
 import os
@@ -7,12 +8,13 @@ import re
 import subprocess
 import sys
 import threading
+import zlib
 
 import pytest
 
 from include.recommender import progress
 from include.recommender.config import ParseConfig
-from include.recommender.data.lines import BLOCK_BYTES
+from include.recommender.data.lines import BLOCK_BYTES, PIECE_BYTES
 from include.recommender.data.parsing import parse_files
 from include.recommender.data.reviews import ITEMS, QUARANTINE, REVIEWS, USERS
 from include.recommender.errors import DataError
@@ -40,6 +42,20 @@ def test_an_error_far_into_a_file_names_file_and_offset_and_ends_all_threads(tmp
     assert own_threads() == []
 
 
+def test_lines_up_to_a_truncation_are_read(tmp_path):
+    bad = b"".join(b'{"no review": %d}\n' % (n * 7919 % 100_003) for n in range(5_000))
+    packed = gzip.compress(bad)
+    cut = packed[: len(packed) * 3 // 4]
+    whole = zlib.decompressobj(31).decompress(cut)
+    assert 4 * PIECE_BYTES < len(whole) < BLOCK_BYTES
+    with pytest.raises(DataError, match=r"truncated .* after (\d+) unpacked bytes") as caught:
+        parse(tmp_path, {"a.json.gz": cut}, max_bad_share=1)
+    offset = int(re.search(r"after (\d+) unpacked", str(caught.value))[1])
+    assert len(whole) - PIECE_BYTES <= offset <= len(whole)
+    kept = gzip.decompress((tmp_path / QUARANTINE).read_bytes())
+    assert kept.count(b"\n") == whole[:offset].count(b"\n")
+
+
 def test_of_two_files_the_second_is_named_and_the_first_was_read(tmp_path):
     with pytest.raises(DataError, match=r"^b\.json\.gz: corrupt gzip data after \d+ unpacked bytes"):
         parse(tmp_path, {"a.json": TEXT + b"{oops\n", "b.json.gz": PACKED[:-8] + bytes(8)})
@@ -53,6 +69,40 @@ def test_threads_end_when_the_consumer_fails(tmp_path, monkeypatch):
         parse(tmp_path, {"a.json.gz": PACKED})
     assert own_threads() == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json.gz", QUARANTINE]
+
+
+FULL = """
+import resource, sys, threading
+from pathlib import Path
+import numpy as np, pyarrow as pa
+from include.recommender.data.codes import Coder
+from include.recommender.data.columns import GROUP_IDS, ROWS
+made, n = Path(sys.argv[1]), 4 * GROUP_IDS
+user = pa.array(np.random.default_rng(0).permutation(n)).cast(pa.large_string())
+with Coder(made) as coder:
+    for start in range(0, n, 50_000):
+        users = user[start : start + 50_000]
+        rest = [pa.array(np.ones(len(users), np.int64)).cast(field.type) for field in list(ROWS)[1:]]
+        coder.write(pa.record_batch([users, *rest], schema=ROWS))
+    coder._end_stretch()
+    coder._wait()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    try:
+        coder.finish(*(made / name for name in ("users", "items", "reviews")))
+    except OSError as raised:
+        error = raised
+    # The error is alive, and with it the frames that it came through.
+    print(error.errno, [each.name for each in threading.enumerate() if each.name == "ahead"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files have other limits")
+@pytest.mark.parametrize("limit", [100_000, 1_000_000])
+def test_no_thread_waits_when_a_file_cannot_be_written(tmp_path, limit):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path), str(limit)], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert (done.stdout, done.stderr) == (f"{errno.EFBIG} []\n", "")
 
 
 def test_progress_goes_by_the_bytes_that_are_read_of_all_files(tmp_path, monkeypatch, caplog):

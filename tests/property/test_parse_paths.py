@@ -1,15 +1,24 @@
 """What is decoded many lines at once means the same as line by line, whatever the lines are."""
 
+import ctypes
 import json
+import mmap
 import re
+import signal
+import subprocess
+import sys
+from functools import cache
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from include.recommender.data import lines as reading
 from include.recommender.data.decoding import parse_block, parse_each
-from include.recommender.data.lines import Block, read_blocks
+from include.recommender.data.lines import BLOCK_BYTES, Block, read_blocks
 from include.recommender.data.scanning import scan
+
+from ..conftest import ROOT
 
 OLD = {
     "overall": 5.0,
@@ -197,3 +206,75 @@ def test_blocks_hold_every_line_once(tmp_path_factory, rows, limit):
     assert [block.first_line for block in blocks if block.too_long] == [
         number for number, row in enumerate(rows, 1) if len(row) > limit
     ]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.binary(max_size=90).filter(lambda line: b"\n" not in line), max_size=20),
+    st.integers(1, 70),
+    st.integers(8, 200),
+)
+@example([b"x" * 90, b"y" * 90], 20, 60)
+def test_blocks_of_any_size_give_the_same_lines_and_excerpts(tmp_path_factory, rows, limit, block_bytes):
+    path = tmp_path_factory.mktemp("lines") / "a.json"
+    path.write_bytes(b"\n".join(b"-" + row for row in rows))
+    found = []
+    for size in (BLOCK_BYTES, block_bytes):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading, "BLOCK_BYTES", size)
+            blocks = list(read_blocks(path, max_line_bytes=limit, max_expansion=10))
+        found.append([(each.first_line, bytes(each.data)) for each in blocks if each.too_long])
+    assert found[0] == found[1]
+
+
+# A page of the largest size that systems have, so that one that is locked begins where a text ends.
+PAGE = 1 << 16
+UNREADABLE = """
+from tests.property.test_parse_paths import PAGE, before_a_locked_page
+from include.recommender.data.scanning import byte
+import numpy as np
+from numba import njit
+view = before_a_locked_page(b"{" * 64)
+read = njit(lambda at: byte(at))
+first = np.frombuffer(view, np.uint8).ctypes.data
+print(read(first + 63), flush=True)
+read(first + 64)
+"""
+
+
+@cache
+def locked_page():
+    """Memory of which the last page cannot be read: its first part."""
+    memory = mmap.mmap(-1, 2 * PAGE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + PAGE
+    assert ctypes.CDLL(None, use_errno=True).mprotect(ctypes.c_void_p(address), ctypes.c_size_t(PAGE), 0) == 0
+    return memoryview(memory)[:PAGE]
+
+
+def before_a_locked_page(text):
+    """The same text where it ends with the memory that can be read."""
+    place = locked_page()[PAGE - len(text) :]
+    place[:] = text
+    return place
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is locked otherwise")
+
+
+@linux
+@settings(max_examples=400, deadline=None)
+@given(lines_of_all_kinds, st.integers(0, 300))
+@example([b""], 0)
+@example([b"{"], 0)
+@example([b'{"'], 0)
+@example([encoded(OLD), encoded(NEW)[:-1]], 0)
+def test_nothing_is_read_behind_a_block(rows, cut):
+    text = b"\n".join(rows)
+    text = text[: max(0, len(text) - cut)] + b"\n"
+    assert outcome(parse_block(Block.of(1, before_a_locked_page(text)))) == outcome(parse_each(Block.of(1, text)))
+
+
+@linux
+def test_a_read_behind_a_block_would_end_the_process():
+    done = subprocess.run([sys.executable, "-c", UNREADABLE], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("123\n", -signal.SIGSEGV)

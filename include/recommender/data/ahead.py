@@ -22,11 +22,12 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T]:
     """Yield the same items, made in a thread of their own up to `depth` of them early.
 
     An error of `items` is raised after the items before it. The thread has ended, and `items` are closed, when this
-    generator ends or is closed.
+    generator ends or is closed. An error in closing them is raised then, with the error before it as its context.
     """
     made: SimpleQueue[T | _End] = SimpleQueue()
     room, stop = threading.Semaphore(depth), threading.Event()
-    worker = threading.Thread(target=_fill, args=(items, made, room, stop), name="ahead", daemon=True)
+    unclosed: list[BaseException] = []
+    worker = threading.Thread(target=_fill, args=(items, made, room, stop, unclosed), name="ahead", daemon=True)
     worker.start()
     try:
         while not isinstance(item := made.get(), _End):
@@ -38,9 +39,17 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T]:
         stop.set()
         room.release()
         worker.join()
+        if unclosed:
+            raise unclosed[0]
 
 
-def _fill(items: Iterator[T], made: SimpleQueue[T | _End], room: threading.Semaphore, stop: threading.Event) -> None:
+def _fill(
+    items: Iterator[T],
+    made: SimpleQueue[T | _End],
+    room: threading.Semaphore,
+    stop: threading.Event,
+    unclosed: list[BaseException],
+) -> None:
     error: BaseException | None = None
     try:
         while room.acquire() and not stop.is_set():
@@ -49,7 +58,10 @@ def _fill(items: Iterator[T], made: SimpleQueue[T | _End], room: threading.Semap
         pass
     except BaseException as raised:  # noqa: BLE001 (it is raised where the items are used)
         error = raised
-    finally:
+    try:
         if hasattr(items, "close"):
             items.close()
+    except BaseException as raised:  # noqa: BLE001 (it is raised where the items are closed)
+        unclosed.append(raised)
+    finally:
         made.put(_End(error))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -122,8 +123,9 @@ class Coder:
         with (
             pa.OSFile(str(self._paths[2])) as source,
             GroupWriter(reviews, CODED, GROUP_ROWS, dictionary=["item", "time", "rating", "verified"]) as out,
+            closing(ahead(_final(pa.ipc.open_file(source), user_ranks, item_ranks, seen), EARLY)) as parts,
         ):
-            for rows in ahead(_final(pa.ipc.open_file(source), user_ranks, item_ranks, seen), EARLY):
+            for rows in parts:
                 out.write(rows)
         return Coded(
             users=self._users.n_ids,
@@ -188,8 +190,9 @@ class _Runs:
         with pa.OSFile(str(self._path)) as source, GroupWriter(path, IDS, GROUP_IDS) as out:
             reader = pa.ipc.open_file(source)
             runs = [_Run(reader, start, stop) for start, stop in zip(self._ends, self._ends[1:], strict=False)]
-            for ids in ahead(self._merged(runs, what), EARLY):
-                out.write(pa.record_batch([ids], schema=IDS))
+            with closing(ahead(self._merged(runs, what), EARLY)) as parts:
+                for ids in parts:
+                    out.write(pa.record_batch([ids], schema=IDS))
         return [run.ranks() for run in runs]
 
     def _merged(self, runs: list[_Run], what: str) -> Iterator[pa.LargeStringArray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -28,6 +29,7 @@ GZIP = b"\x1f\x8b"
 REMEDY = "Download the file again and compare its size with the source."
 # The stubs give an instance where there is a class.
 IGZIP_ERROR: type[Exception] = getattr(isal_zlib, "error")  # noqa: B009
+PIECE_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,9 @@ class Block:
         return cls(first_line, data, count_line_feeds(data))
 
     @classmethod
-    def cut(cls, line: int, data: bytes | memoryview) -> Block:
-        """One line over the limit."""
-        return cls(line, bytes(data[:EXCERPT_BYTES]), 1, too_long=True)
+    def cut(cls, line: int, data: bytes | memoryview, max_line_bytes: int) -> Block:
+        """One line over the limit. So much of it is known wherever a chunk ends."""
+        return cls(line, bytes(data[: min(EXCERPT_BYTES, max_line_bytes)]), 1, too_long=True)
 
     def __len__(self) -> int:
         return self.n_lines
@@ -106,7 +108,7 @@ def read_blocks(
             rest, line = b"", line + len(block)
         rest += chunk[cut:]
         if len(rest) > max_line_bytes:
-            yield Block.cut(line, rest)
+            yield Block.cut(line, rest, max_line_bytes)
             rest, skipping = b"", True
     if rest:
         yield Block.of(line, rest + b"\n")
@@ -134,7 +136,7 @@ def _within_limit(block: Block, max_line_bytes: int) -> Iterator[Block]:
         if row > start:
             yield Block(block.first_line + start, block.data[at:begin], row - start)
         start, at = row + 1, int(ends[row]) + 1
-        yield Block.cut(block.first_line + row, block.data[begin:at])
+        yield Block.cut(block.first_line + row, block.data[begin:at], max_line_bytes)
     if start < len(block):
         yield Block(block.first_line + start, block.data[at:], len(block) - start)
 
@@ -190,15 +192,14 @@ def _instead(head: bytes) -> str:
 def _unpack(raw: IO[bytes], name: str, max_expansion: float) -> Iterator[bytes]:
     size, out = os.fstat(raw.fileno()).st_size, 0
     try:
-        with igzip.open(raw, "rb") as file:
-            while chunk := file.read(BLOCK_BYTES):
-                out += len(chunk)
-                if out > max(BOMB_FLOOR_BYTES, size * max_expansion):
-                    raise DataError(
-                        f"{name}: unpacks to more than {max_expansion:g} times its {size} bytes, which no reviews "
-                        "do. If it is genuine, raise `max_expansion`."
-                    )
-                yield chunk
+        for chunk in _unpacked(raw):
+            out += len(chunk)
+            if out > max(BOMB_FLOOR_BYTES, size * max_expansion):
+                raise DataError(
+                    f"{name}: unpacks to more than {max_expansion:g} times its {size} bytes, which no reviews "
+                    "do. If it is genuine, raise `max_expansion`."
+                )
+            yield chunk
     except EOFError as error:
         raise DataError(
             f"{name}: truncated (or followed by a few bytes of garbage): the gzip data ends early after {out} "
@@ -206,3 +207,32 @@ def _unpack(raw: IO[bytes], name: str, max_expansion: float) -> Iterator[bytes]:
         ) from error
     except (OSError, zlib.error, IGZIP_ERROR) as error:
         raise DataError(f"{name}: corrupt gzip data after {out} unpacked bytes: {error}. {REMEDY}") from error
+
+
+def _unpacked(raw: IO[bytes]) -> Iterator[bytes]:
+    """The unpacked bytes of a file; before an error, all that came before it but a piece at most."""
+    out = 0
+    try:
+        with igzip.open(raw, "rb") as file:
+            while chunk := file.read(BLOCK_BYTES):
+                yield chunk
+                out += len(chunk)
+    except (EOFError, OSError, zlib.error, IGZIP_ERROR):
+        if last := _last(raw, out):
+            yield last
+        raise
+
+
+def _last(raw: IO[bytes], out: int) -> bytes:
+    """What a file unpacks to after `out` bytes and before an error.
+
+    A read that fails drops what it has unpacked. So the file is unpacked again up to the error, the end in pieces.
+    """
+    pieces = []
+    with suppress(EOFError, OSError, zlib.error, IGZIP_ERROR):
+        raw.seek(0)
+        with igzip.open(raw, "rb") as file:
+            file.seek(out)
+            for _ in range(BLOCK_BYTES // PIECE_BYTES):
+                pieces.append(file.read(PIECE_BYTES))
+    return b"".join(pieces)

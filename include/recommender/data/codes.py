@@ -2,7 +2,7 @@
 
 Rows are coded in stretches. The distinct ids of a stretch go to disk, sorted, and its rows with the codes that they
 have there. In the end the ids of all stretches are merged, and each code becomes the rank among all ids. So memory is
-bounded by the size of a stretch and four bytes an id of each stretch, not by the text of the ids.
+bounded by the size of a stretch, four bytes an id of each stretch, and the RUN_IDS ids of each that are merged at once.
 """
 
 from __future__ import annotations

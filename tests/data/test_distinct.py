@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +10,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from numba.misc.quicksort import make_py_quicksort
 
 from include.recommender.data.distinct import _hash, ranked
 
@@ -51,43 +49,6 @@ def test_many_ids_so_that_the_table_grows(form):
 @pytest.mark.parametrize("step", [1, -1, 7919])
 def test_sorted_reversed_and_mixed_ids_of_lengths_around_those_of_the_parts_that_are_merged(n, step):
     check([f"{number * step % 10_007:08}" for number in range(n)])
-
-
-def worst_for_quicksort(n):
-    """Numbers that make numba's quicksort quadratic (McIlroy 1999: values are fixed while they are compared)."""
-    values, state = [n] * n, {"fixed": 0, "candidate": 0}
-
-    def fix(at):
-        values[at], state["fixed"] = state["fixed"], state["fixed"] + 1
-
-    def less(one, other):
-        if values[one] == values[other] == n:
-            fix(one if one == state["candidate"] else other)
-        if values[one] == n:
-            state["candidate"] = one
-        elif values[other] == n:
-            state["candidate"] = other
-        return values[one] < values[other]
-
-    make_py_quicksort(lt=less).run_quicksort(list(range(n)))
-    return [value if value < n else n + at for at, value in enumerate(values)]
-
-
-def seconds(ids):
-    """The least CPU time of some runs."""
-    column, found = pa.array(ids, pa.large_string()), []
-    for _ in range(7):
-        start = time.thread_time()
-        ranked(column)
-        found.append(time.thread_time() - start)
-    return min(found)
-
-
-def test_ids_written_against_a_quicksort_take_no_longer_than_others():
-    worst = [f"{number:08}" for number in worst_for_quicksort(2000)]
-    assert len(set(worst)) == len(worst)
-    check(worst)
-    assert seconds(worst) < 2 * seconds(np.random.default_rng(0).permutation(worst).tolist())
 
 
 def hashes(ids, key):

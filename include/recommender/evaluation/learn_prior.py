@@ -25,7 +25,7 @@ HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
 # Standard errors of the paired difference; not a test, see `learn_prior`.
 CLEARLY_WORSE = 1.645
 MIN_USERS = 30
-MAX_INTERACTIONS = 2_500_000
+MAX_INTERACTIONS = 2_000_000
 MAX_USERS = 16_000
 
 Point = tuple[float, float]  # half-life in days, power

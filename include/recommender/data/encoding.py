@@ -16,6 +16,7 @@ from ..errors import DataError
 from ..models.confidence import confidences
 from ..models.histories import Histories, Ints
 from ..models.popularity import ItemInteractions
+from ..progress import Progress
 from ..storage.arrays import REMEDY, check_offsets, check_within, load_array
 from ..storage.documents import load_json
 from .layouts import UNKNOWN, UNVERIFIED, VERIFIED
@@ -44,6 +45,8 @@ _TYPES: dict[str, tuple[type[np.generic], tuple[None]]] = {
     "verified": (np.int8, (None,)),
 }
 MAX_CODE = 2**31 - 1
+# Sort; train; rare users and items, and holdout; arrays and counts.
+ENCODE_STEPS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,16 +176,20 @@ def encode(reviews: Reviews, as_of_s: int, config: EncodeConfig) -> EncodedFold:
     DataError
         No train interaction is left, or no user can be judged.
     """
+    progress = Progress(log, "Encoding", ENCODE_STEPS, "steps")
     n_reviews, pairs = len(reviews), Pairs.before(reviews, as_of_s)
+    progress.at(1)
     # The caller may have kept none of the columns, and users and items are in the pairs.
     del reviews
     split_s = split_time(pairs.first_s, config.holdout_fraction)
     early = np.flatnonzero(pairs.first_s < split_s).astype(np.int32)
     # A review in the holdout may be the one that verifies a purchase: train must not know that.
     train = pairs.interactions(early, before_s=split_s if config.holdout_fraction else as_of_s)
+    progress.at(2)
     kept, n_rounds = frequent(train.user, train.item, config.min_user_interactions, config.min_item_interactions)
     _require_train(len(kept), len(early), config)
     holdout = _Holdout.of(pairs, split_s)
+    progress.at(3)
     stats: dict[str, float] = {
         "split_s": split_s,
         "reviews": n_reviews,

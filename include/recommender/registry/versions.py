@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from ..errors import ConfigError, DataError, NotFound, PreconditionFailed
+from ..progress import Progress
 from ..storage.digests import file_sha256
 from ..storage.documents import Instant
 from ..storage.objects import ObjectStore
@@ -96,8 +97,11 @@ class Versions:
         model_id = manifest.model_id
         existing = self.manifests([model_id]).get(model_id)
         if existing is None:
+            size = sum(entry.size_bytes for entry in manifest.files.values())
+            progress = Progress(log, f"Writing {model_id}", max(1, size), "bytes")
             for name, entry in manifest.files.items():
                 self._upload(directory / name, model_id, entry)
+                progress.add(entry.size_bytes)
             try:
                 self.objects.write(manifest_key(model_id), write_document(manifest), create_only=True)
                 return True

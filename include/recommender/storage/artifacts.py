@@ -23,6 +23,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from ..errors import DataError, NotFound, PreconditionFailed
+from ..progress import Progress
 from .cache import entry_path, mark_entry, used
 from .digests import file_sha256, remember
 from .disk import guarded
@@ -207,8 +208,12 @@ class ArtifactStore:
         uri = self.objects.uri(folder)
         raw = _manifest_bytes(stage, fingerprint, entries, uri, counts=counts, timings=timings, lineage=lineage)
         manifest = read_manifest(raw, stage=stage, fingerprint=fingerprint, uri=uri, counts=self.counts.get(stage))
+        progress = Progress(
+            log, f"Writing {folder}", max(1, sum(entry.size_bytes for entry in entries.values())), "bytes"
+        )
         for name in names:
             self.objects.upload(directory / name, manifest.key(name))
+            progress.add(entries[name].size_bytes)
         try:
             self.objects.write(f"{folder}/{MANIFEST}", raw, create_only=True)
         except PreconditionFailed:

@@ -126,7 +126,7 @@ lint: $(READY) $(SCANNERS) ## Style, types, imports, dependencies, compose, Terr
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry --config deptry.toml --requirements-files deploy/requirements.txt --extend-exclude deploy/supply include dags plugins samples deploy
-	$(BIN)/deptry --config deptry.toml --requirements-files deploy/api/requirements.txt --per-rule-ignores 'DEP002=httptools|uvloop,DEP003=implicit|llvmlite|numba' \
+	$(BIN)/deptry --config deptry.toml --requirements-files deploy/api/requirements.txt --per-rule-ignores 'DEP002=httptools|uvloop,DEP003=implicit|isal|llvmlite|numba' \
 	  $(addprefix include/recommender/,api data models parameters registry serving storage)
 	$(BIN)/deptry --config deptry.toml --requirements-files requirements-local.txt .
 	deploy/check_compose.sh $(BIN)

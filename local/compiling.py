@@ -19,7 +19,7 @@ REVIEW = {"overall": 5.0, "verified": True, "reviewerID": "A1", "asin": "B1", "u
 def main() -> None:
     """Import the kernels that compile when they are defined, and parse a line with those that compile when called."""
     started = time.monotonic()
-    print("Compiling the loops of parsing, training and ranking: half a minute, once ...", flush=True)
+    print("Compiling the loops of parsing, training and ranking: about a minute, once ...", flush=True)
     from include.recommender.models import prior_kernels  # noqa: F401
     from include.recommender.models.als import kernels  # noqa: F401
 

@@ -32,7 +32,7 @@ REQUIREMENTS = ROOT / "deploy" / "api" / "requirements.txt"
 KEY = "0123456789abcdef" * 4
 HEAVY = {"airflow", "duckdb", "implicit", "jinja2", "matplotlib", "numba", "optuna", "pandas", "pyspark", "sqlalchemy"}
 # Imported by name, by uvicorn; or inside of functions that only training calls.
-BY_UVICORN, IN_TRAINING, FOR_TYPES = {"httptools", "uvloop"}, {"implicit"}, {"mypy_boto3_s3"}
+BY_UVICORN, FOR_TYPES = {"httptools", "uvloop"}, {"mypy_boto3_s3"}
 
 # Runs a module in a process that does not see some packages, as if they were not installed.
 ALONE = """
@@ -191,9 +191,9 @@ print(json.dumps({name: getattr(module, "__file__", None) for name, module in sy
     files = [Path(file) for name, file in loaded.items() if name.split(".")[0] in {"include", "deploy"} and file]
     tops = {top for file in files for top in imported(file)} - {*sys.stdlib_module_names, "include", "deploy"}
     owners = packages_distributions()
-    used = {canonicalize_name(owners[top][0]) for top in tops - IN_TRAINING - FOR_TYPES}
+    used = {canonicalize_name(owners[top][0]) for top in tops - FOR_TYPES}
     assert used | BY_UVICORN == required()
-    assert tops >= IN_TRAINING | FOR_TYPES
+    assert tops >= FOR_TYPES
 
 
 def imported(file):

@@ -81,6 +81,12 @@ def fit_als(
     """
     checked = _checked(matrix)
     iterations = config.iterations if start is None else config.warm_iterations
+    log.info(
+        "ALS by the solver %s: %d factors, %s users x %s items, %s interactions",
+        config.solver,
+        config.factors,
+        *(f"{n:,}" for n in (*checked.shape, checked.nnz)),
+    )
     check_memory(MatrixSize.of(checked), config, warm=start is not None)
     curve = TrainingCurve(iterations)
     sweeps = Sweeps(iterations, threads, exact, curve.record)

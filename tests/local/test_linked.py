@@ -53,6 +53,7 @@ class Laptop:
         return sorted(self.workspace.cache.glob("reviews/*/reviews"), key=lambda path: path.stat().st_size)
 
 
+@pytest.mark.slow
 def test_linked_files_are_not_fetched_and_take_no_space(s3, files):
     laptop = Laptop(s3, files)
     parsed = prepare.parse_reviews(laptop.workspace, laptop.download(), ParseConfig()).artifact

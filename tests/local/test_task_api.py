@@ -55,6 +55,7 @@ def n_versions(how: str, folder) -> int:
     return int(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_only_the_newest_versions_are_built(tmp_path):
     assert n_versions("cut", tmp_path) == 3 < n_versions("whole", tmp_path)
 

@@ -54,7 +54,7 @@ def test_solved_exactly_scores_are_those_of_implicits_cholesky(seed, n_factors, 
     np.testing.assert_allclose(curve.loss, other.loss, rtol=1e-3)
 
 
-@pytest.mark.parametrize("n_factors", [64, 128, 512])
+@pytest.mark.parametrize("n_factors", [64, 128, pytest.param(512, marks=pytest.mark.slow)])
 def test_so_they_are_with_many_factors(n_factors):
     matrix = long_tail(1, n_users=3_000, n_items=700)
     config = TrainConfig(factors=n_factors, warm_iterations=2)

@@ -16,6 +16,7 @@ def live(workspace):
     return workspace.registry.channels.read(CHANNEL).model_id
 
 
+@pytest.mark.slow
 def test_a_candidate_is_judged_again_against_whoever_was_promoted_meanwhile(workspace):
     first, second = Candidate(workspace, JULY), Candidate(workspace, SEPTEMBER)
     assert second.evaluated.counts["champion_id"] is None

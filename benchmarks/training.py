@@ -11,8 +11,6 @@ Recall@10 is over held-out interactions of a sample of users.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import re
 import subprocess
 import sys
@@ -30,7 +28,6 @@ from include.recommender.config import TrainConfig
 from include.recommender.evaluation.evaluate import recall_of
 from include.recommender.models.als.loss import Sides, loss_of
 from include.recommender.models.als.reference import user_factors
-from include.recommender.models.als.side import gram_of
 from include.recommender.models.als.taste import Als
 from include.recommender.models.als.training import fit_als
 from include.recommender.models.histories import Histories
@@ -39,6 +36,7 @@ from include.recommender.models.ranking import recommend_all
 from include.recommender.models.whitening import Factors
 
 from .held import HeldOut
+from .irspack_fit import fit_irspack
 from .shop import CORE, RAW, draw
 
 SHAPES = {"raw": RAW, "core": CORE}
@@ -56,23 +54,10 @@ class Fitted:
 
 
 def by_irspack(matrix: sparse.csr_matrix, config: TrainConfig) -> Factors:
-    """irspack's iALS with the loss of `implicit`: it adds the 1 of a confidence itself."""
-    from irspack import IALSRecommender
-
-    weights = matrix.copy()
-    weights.data -= 1
-    model = IALSRecommender(
-        weights,
-        n_components=config.factors,
-        alpha0=1.0,
-        reg=config.regularization,
-        nu=0.0,
-        loss_type="ORIGINAL",
-        train_epochs=config.iterations,
+    """A fit by irspack."""
+    found: Factors = fit_irspack(
+        matrix, factors=config.factors, regularization=config.regularization, iterations=config.iterations
     )
-    with contextlib.redirect_stdout(io.StringIO()):  # a bar of progress
-        model.learn()
-    found: Factors = np.asarray(model.get_item_embedding(), dtype=np.float32)
     return found
 
 
@@ -101,13 +86,7 @@ def loss(factors: Factors, held: HeldOut, config: TrainConfig) -> float:
     n_users = held.train.shape[0]
     sample = held.train[np.sort(np.random.default_rng(SEED).choice(n_users, min(n_users, LOSS_USERS), replace=False))]
     users = user_factors(sample, factors, config.regularization)
-    sides = Sides(
-        users=users,
-        items=factors,
-        item_gram=gram_of(factors),
-        user_squares=float(np.square(users, dtype=np.float64).sum()),
-        item_squares=float(np.square(factors, dtype=np.float64).sum()),
-    )
+    sides = Sides.of(users, factors)
     return loss_of(sample, sides, config.regularization, n_users)
 
 

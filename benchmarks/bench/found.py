@@ -6,13 +6,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from .._timing import ROOT, Cost, cpu_seconds, peak_bytes
+from .work import Work
 
 # One BLAS thread, as `implicit` advises; what the library does itself does not depend on it.
 ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
@@ -56,13 +58,18 @@ def total(costs: Iterable[Cost]) -> Cost:
 
 
 def in_process(module: str, *arguments: str) -> Found:
-    """Run `python -m module arguments`, which ends with `report`."""
+    """Run `python -m module arguments`, which ends with `run_piece`."""
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=os.environ | ENVIRONMENT)
     return msgspec.json.decode(done.stdout.splitlines()[-1], type=Found)
 
 
-def report(found: Found) -> None:
-    """Print it for `in_process`, in a line of its own, whatever a library has printed."""
+def run_piece(pieces: Mapping[str, Callable[[Work, Meter], None]]) -> None:
+    """Run the piece that the command line names, and print its cost for `in_process`.
+
+    It is in a line of its own, whatever a library has printed.
+    """
+    meter = Meter()
+    pieces[sys.argv[1]](Work.read(Path(sys.argv[2])), meter)
     print()
-    print(msgspec.json.encode(found).decode())
+    print(msgspec.json.encode(meter.found()).decode())

@@ -7,9 +7,7 @@ FOLDER has the reviews; `script` leaves there what the other pieces work on.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,7 +21,7 @@ from include.recommender.models.als.taste import Als
 from include.recommender.models.als.training import fit_als
 from include.recommender.models.ranking import recommend_all
 
-from .found import Meter, report
+from .found import Meter, run_piece
 from .work import Work
 
 MODEL, MAX_K = "als", 50
@@ -90,12 +88,5 @@ def _keep(work: Work, fold: EncodedFold, task: Task, factors: np.ndarray) -> Non
 PIECES = {"script": script, "fit": fit, "rank": rank}
 
 
-def main() -> None:
-    """Run one piece, and report its cost."""
-    meter = Meter()
-    PIECES[sys.argv[1]](Work.read(Path(sys.argv[2])), meter)
-    report(meter.found())
-
-
 if __name__ == "__main__":
-    main()
+    run_piece(PIECES)

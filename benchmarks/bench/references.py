@@ -7,15 +7,13 @@ script is what people write instead of this project: pandas to read and to code,
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
-from .found import Meter, report
+from ..irspack_fit import fit_irspack
+from .found import Meter, run_piece
 from .work import Work
 
 if TYPE_CHECKING:
@@ -95,23 +93,10 @@ def implicit(work: Work, meter: Meter) -> None:
 
 
 def irspack(work: Work, meter: Meter) -> None:
-    """irspack's iALS, conjugate gradients, with the loss of `implicit`: it adds the 1 of a confidence itself."""
-    from irspack import IALSRecommender
-
+    """irspack's iALS on the same."""
     matrix = _matrix(work)
-    matrix.data -= 1
     with meter.part("fit"):
-        model = IALSRecommender(
-            matrix,
-            n_components=work.n_factors,
-            alpha0=1.0,
-            reg=work.regularization,
-            nu=0.0,
-            loss_type="ORIGINAL",
-            train_epochs=work.fit_iterations,
-            n_threads=os.cpu_count(),
-        )
-        model.learn()
+        fit_irspack(matrix, factors=work.n_factors, regularization=work.regularization, iterations=work.fit_iterations)
 
 
 def gemm(work: Work, meter: Meter) -> None:
@@ -136,12 +121,5 @@ def _matrix(work: Work) -> sparse.csr_matrix:
 PIECES = {"isal": isal, "script": script, "implicit": implicit, "irspack": irspack, "gemm": gemm}
 
 
-def main() -> None:
-    """Run one piece, and report its cost."""
-    meter = Meter()
-    PIECES[sys.argv[1]](Work.read(Path(sys.argv[2])), meter)
-    report(meter.found())
-
-
 if __name__ == "__main__":
-    main()
+    run_piece(PIECES)

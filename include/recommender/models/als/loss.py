@@ -9,6 +9,7 @@ from scipy import sparse
 
 from ..histories import Ints
 from ..whitening import Doubles, Factors
+from .side import gram_of
 
 SAMPLE_USERS = 2_000
 CHUNK_ENTRIES = 65_536
@@ -35,6 +36,17 @@ class Sides:
     item_gram: Doubles
     user_squares: float
     item_squares: float
+
+    @classmethod
+    def of(cls, users: Factors, items: Factors) -> Sides:
+        """From factors in coordinates of their own."""
+        return cls(
+            users=users,
+            items=items,
+            item_gram=gram_of(items),
+            user_squares=float(np.square(users, dtype=np.float64).sum()),
+            item_squares=float(np.square(items, dtype=np.float64).sum()),
+        )
 
 
 def loss_of(sampled: sparse.csr_matrix, sides: Sides, regularization: float, n_users: int) -> float:

@@ -13,7 +13,6 @@ from ..histories import Histories
 from ..whitening import Factors, Whitened
 from .fold_in import fold_in
 from .loss import Sides, loss_of, loss_sample
-from .side import gram_of
 from .solver import Diverged, Sweeps
 
 CHUNK_USERS = 8_192
@@ -57,14 +56,7 @@ def _callback(
     sampled = matrix[sample]
 
     def report(_iteration: int, seconds: float, _loss: float | None) -> None:
-        users, items = model.user_factors[sample], model.item_factors
-        sides = Sides(
-            users=users,
-            items=items,
-            item_gram=gram_of(items),
-            user_squares=float(np.square(users, dtype=np.float64).sum()),
-            item_squares=float(np.square(items, dtype=np.float64).sum()),
-        )
+        sides = Sides.of(model.user_factors[sample], model.item_factors)
         sweeps.record(seconds, loss_of(sampled, sides, config.regularization, matrix.shape[0]))
 
     return report

@@ -85,7 +85,11 @@ def _folders() -> Iterator[Path]:
 def _digest() -> str:
     """Of the sources that compiled functions are in, or take something from: 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    paths = [Path(__file__), *(path for room in ROOMS for path in (HERE / room).rglob("*.py"))]
+    paths = [
+        Path(__file__),
+        *HERE.glob("prefetch.py"),
+        *(path for room in ROOMS for path in (HERE / room).rglob("*.py")),
+    ]
     for path in sorted(paths):
         digest.update(f"{path.relative_to(HERE)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]

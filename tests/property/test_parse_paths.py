@@ -231,7 +231,7 @@ def test_blocks_of_any_size_give_the_same_lines_and_excerpts(tmp_path_factory, r
 PAGE = 1 << 16
 UNREADABLE = """
 from tests.property.test_parse_paths import PAGE, before_a_locked_page
-from include.recommender.data.scanning import byte
+from include.recommender.data.instructions import byte
 import numpy as np
 from numba import njit
 view = before_a_locked_page(b"{" * 64)

@@ -6,16 +6,13 @@ Each distinct id is copied once, beside those that came with it: what is compare
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
 
-from .kernels import Bytes, Codes, Longs, inlined, instruction, kernel
+from ..prefetch import prefetch
+from .kernels import Bytes, Codes, Longs, inlined, kernel
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 State = tuple[np.uint64, np.uint64, np.uint64, np.uint64]
@@ -52,23 +49,6 @@ def ranked(values: pa.LargeStringArray) -> tuple[Codes, pa.LargeStringArray]:
     ranks[order] = np.arange(n, dtype=np.int32)
     found = pa.LargeStringArray.from_buffers(n, pa.py_buffer(ends), pa.py_buffer(ids))
     return ranks[codes], found.take(pa.array(order))
-
-
-@instruction
-def prefetch(_typing: Any, data: Any, _at: Any) -> Any:
-    """Ask for an element of an array; it need not exist."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        place = builder.gep(context.make_array(signature.args[0])(context, builder, values[0]).data, [values[1]])
-        place = builder.bitcast(place, ir.IntType(8).as_pointer())
-        bit = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [place.type, bit, bit, bit])
-        insert: Callable[..., Any] = cgutils.get_or_insert_function
-        function = insert(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [place, bit(0), bit(3), bit(1)])
-        return context.get_dummy_value()
-
-    return types.void(data, types.uint64), build
 
 
 @kernel

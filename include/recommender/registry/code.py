@@ -14,7 +14,7 @@ from pathlib import Path
 LIBRARY = Path(__file__).parents[1]
 PACKAGE = __name__.rsplit(".", 2)[0]
 # Packages whose code computes outputs. The others store, show and name them.
-COMPUTING = ("compiled", "ids", "data", "models", "evaluation", "stages", "tuning")
+COMPUTING = ("compiled", "prefetch", "ids", "data", "models", "evaluation", "stages", "tuning")
 LOGGERS = frozenset({"log", "warnings"})
 
 Plain = tuple[object, ...] | str

@@ -21,8 +21,8 @@ import numpy as np
 from numba import float32, float64, int32, int64, types
 
 from ...compiled import compiled
+from ...prefetch import LINE_BYTES, prefetch
 from ..memory import BUFFER_BYTES
-from .prefetch import LINE_BYTES, prefetch
 
 Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, Array, Array]
@@ -45,14 +45,16 @@ def gather(csr: Arrays, known: Array, first: int, stop: int, last: int, entries:
     """Copy the interactions from `first` to `stop` into `entries`; `last` ends those of all rows."""
     _, columns, confidence = csr
     vectors, weight, target = entries
+    numbers, n_factors = known.reshape(known.size), known.shape[1]
     for at in range(first, stop):
         if at + AHEAD < last:
-            for column in range(0, known.shape[1], LINE_NUMBERS):
-                prefetch(known, columns[at + AHEAD], column)
+            later = columns[at + AHEAD] * n_factors
+            for number in range(later, later + n_factors, LINE_NUMBERS):
+                prefetch(numbers, number)
         place, item = at - first, columns[at]
         weight[place] = confidence[at] - 1.0
         target[place] = confidence[at]
-        for column in range(known.shape[1]):
+        for column in range(n_factors):
             vectors[place, column] = known[item, column]
 
 

@@ -20,7 +20,7 @@ _READ, _KEEP, _DATA = 0, 3, 1
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(_typing: Any, array: Any, _at: Any) -> tuple[Any, Callable[..., Any]]:
-    """Fetch the cache line of an element of a one-dimensional array; nothing is read, and it need not exist."""
+    """Fetch the cache line of an element of a C array, by its place in memory. Nothing is read; it need not exist."""
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         place = builder.gep(context.make_array(signature.args[0])(context, builder, values[0]).data, [values[1]])

@@ -45,12 +45,12 @@ def gather(csr: Arrays, known: Array, first: int, stop: int, last: int, entries:
     """Copy the interactions from `first` to `stop` into `entries`; `last` ends those of all rows."""
     _, columns, confidence = csr
     vectors, weight, target = entries
-    numbers, n_factors = known.reshape(known.size), known.shape[1]
+    n_factors = known.shape[1]
     for at in range(first, stop):
         if at + AHEAD < last:
             later = columns[at + AHEAD] * n_factors
             for number in range(later, later + n_factors, LINE_NUMBERS):
-                prefetch(numbers, number)
+                prefetch(known, number)
         place, item = at - first, columns[at]
         weight[place] = confidence[at] - 1.0
         target[place] = confidence[at]

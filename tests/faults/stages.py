@@ -14,14 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.config import Config
 
-# Imported here, before the first fork, for the children.
+# Imported here, before the first fork, for the children: the stages import them where they are used.
+import pandas as _pandas  # noqa: F401
+import pyarrow.dataset as _dataset  # noqa: F401
+import pyarrow.pandas_compat as _pandas_compat  # noqa: F401
+from botocore.config import Config
 from implicit.cpu import als as _als  # noqa: F401
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from include.recommender.config import RetrainConfig
+from include.recommender.data import distinct as _distinct  # noqa: F401
+from include.recommender.data import scanning as _scanning  # noqa: F401
+from include.recommender.models import prior_kernels as _prior_kernels  # noqa: F401
+from include.recommender.models.als import kernels as _kernels  # noqa: F401
+from include.recommender.registry.code import code_of_stages
 from include.recommender.reporting import html as _html  # noqa: F401
 from include.recommender.runs.journal import Journal, RunFacts, TaskRecord
 from include.recommender.stages import fit, judge, prepare, promote, publish
@@ -50,7 +58,9 @@ CONFIG = RetrainConfig.from_params(PARAMS)
 
 
 def warm_up() -> None:
-    """Have the fonts found once, and not by each child that writes a report."""
+    """Have the fonts, the description of S3 and the code's digests read once, and not by each child."""
+    workspace_at("http://127.0.0.1:9", os.curdir)
+    code_of_stages()
     figure = Figure()
     figure.subplots().set_title("Recall")
     FigureCanvasSVG(figure).print_svg(io.BytesIO())

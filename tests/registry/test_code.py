@@ -38,13 +38,17 @@ def digest_of(monkeypatch, tmp_path):
         if other_source is not None:
             (root / other).write_text(other_source)
         monkeypatch.setattr(code, "LIBRARY", root)
-        for cached in (code.reachable, code._digest, code._tree):
-            cached.cache_clear()
+        forget()
         return code.code_of(f"{code.PACKAGE}.stages.made")
 
     yield digest
     monkeypatch.undo()
-    for cached in (code.reachable, code._digest, code._tree):
+    forget()
+
+
+def forget():
+    """What was cached of the code."""
+    for cached in (code.reachable, code._digest, code._digest_of_one, code._tree, code._imports):
         cached.cache_clear()
 
 
@@ -88,6 +92,26 @@ def test_what_it_imports_counts_also_through_others(digest_of):
     assert digest_of(BASE, "models/memory.py", memory + "\nLIMIT = 3\n") != before
     assert digest_of(BASE, "models/memory.py", memory + "\n# LIMIT\n") == before
     assert digest_of(BASE, "data/reviews.py", "LIMIT = 3\n") == before
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        "def f():\n    {}",
+        "class A:\n    def f(self):\n        {}",
+        "try:\n    {}\nexcept ValueError:\n    pass",
+        "try:\n    pass\nexcept ValueError:\n    {}",
+        "if LIMIT:\n    pass\nelse:\n    {}",
+        "with open('a') as file:\n    {}",
+        "for each in ():\n    pass\nelse:\n    {}",
+        "match LIMIT:\n    case 1:\n        {}",
+    ],
+)
+def test_an_import_counts_wherever_it_stands(digest_of, holder):
+    source = "LIMIT = 1\n" + holder.format("from ..models.memory import check_memory")
+    memory = (ORIGINAL / "models" / "memory.py").read_text()
+    before = digest_of(source)
+    assert digest_of(source, "models/memory.py", memory + "\nLIMIT = 3\n") != before
 
 
 @pytest.mark.parametrize("room", ["plain_text.py", "reporting/card.py", "storage/faults.py", "registry/text.py"])

@@ -55,8 +55,13 @@ def reachable(name: str) -> frozenset[str]:
 def _digest(names: frozenset[str]) -> str:
     digest = hashlib.sha256()
     for name in sorted(names):
-        digest.update(f"{name.removeprefix(PACKAGE)}\0{_plain(_tree(name))!r}\0".encode())
+        digest.update(f"{name.removeprefix(PACKAGE)}\0{_digest_of_one(name)}\0".encode())
     return digest.hexdigest()
+
+
+@cache
+def _digest_of_one(name: str) -> str:
+    return hashlib.sha256(repr(_plain(_tree(name))).encode()).hexdigest()
 
 
 @cache
@@ -69,13 +74,24 @@ def _path(name: str) -> Path:
     return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
 
 
-def _imports(name: str) -> Iterator[str]:
+@cache
+def _imports(name: str) -> frozenset[str]:
     """Modules of the computing packages that a module imports, at its top or in a function."""
-    for node in ast.walk(_tree(name)):
+    found: set[str] = set()
+    for node in _statements(_tree(name)):
         if isinstance(node, ast.ImportFrom):
-            yield from filter(_computes, _named(name, node))
+            found.update(_named(name, node))
         elif isinstance(node, ast.Import):
-            yield from (each.name for each in node.names if _computes(each.name))
+            found.update(each.name for each in node.names)
+    return frozenset(filter(_computes, found))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements below a node, and what holds statements; expressions, which are most nodes, hold none."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr):
+            yield child
+            yield from _statements(child)
 
 
 def _named(name: str, node: ast.ImportFrom) -> Iterator[str]:

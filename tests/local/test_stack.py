@@ -14,7 +14,10 @@ from urllib.parse import unquote
 
 import psutil
 import pytest
+from numba.core.caching import UserProvidedCacheLocator
 
+from include.recommender.compiled import cache_folder
+from include.recommender.registry.code import LIBRARY
 from local import store
 from local.environment import PROJECT
 from local.home import Home
@@ -43,12 +46,29 @@ def project():
             shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Makefile", "requirements.txt", "requirements-local.txt", "constraints.txt"):
         shutil.copy2(PROJECT / name, copy)
+    give_compiled(copy)
     (copy / ".venv").symlink_to(PROJECT / ".venv")
     (copy / "reviews of mine.json").write_bytes(worlds.lines(worlds.reviews()))
     yield copy
     for left in Home(copy / ".local").leftovers():
         left.kill()
     shutil.rmtree(folder)
+
+
+def give_compiled(copy):
+    """The compiled loops of this project, under the names that numba gives them in the copy: it compiles no more."""
+    kept = cache_folder()
+    given = copy / LIBRARY.relative_to(PROJECT) / "__pycache__" / kept.name
+    for source in LIBRARY.glob("**/"):
+        name, new_name = map(folder_of, (source, copy / source.relative_to(PROJECT)))
+        if (kept / name).exists():
+            shutil.copytree(kept / name, given / new_name)
+    given.chmod(0o700)
+
+
+def folder_of(source):
+    """What numba calls the folder for the files of a folder."""
+    return UserProvidedCacheLocator.get_suitable_cache_subpath(source / "any.py")
 
 
 def ports(n):

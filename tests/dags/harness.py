@@ -12,7 +12,7 @@ def load_dag(dag_id="recommender_retrain"):
     """A fresh copy, since the conf of one `dag.test()` leaks into the next of the same object."""
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(dag_folder=str(ROOT / "dags"))
+    bag = DagBag(dag_folder=str(ROOT / "dags" / f"{dag_id}.py"))
     assert not bag.import_errors
     return bag.dags[dag_id]
 

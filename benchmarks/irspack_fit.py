@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
+if TYPE_CHECKING:
+    from include.recommender.models.whitening import Factors
 
-def fit_irspack(confidences: sparse.csr_matrix, *, factors: int, regularization: float, iterations: int) -> Any:
+
+def fit_irspack(confidences: sparse.csr_matrix, *, factors: int, regularization: float, iterations: int) -> Factors:
     """Item factors, float32, shape (n_items, factors), of confidences of at least 1; irspack adds the 1 itself."""
     from irspack import IALSRecommender
 
@@ -29,4 +32,5 @@ def fit_irspack(confidences: sparse.csr_matrix, *, factors: int, regularization:
     )
     with contextlib.redirect_stdout(io.StringIO()):  # a bar of progress
         model.learn()
-    return np.asarray(model.get_item_embedding(), dtype=np.float32)
+    found: Factors = np.asarray(model.get_item_embedding(), dtype=np.float32)
+    return found

@@ -55,10 +55,9 @@ class Fitted:
 
 def by_irspack(matrix: sparse.csr_matrix, config: TrainConfig) -> Factors:
     """A fit by irspack."""
-    found: Factors = fit_irspack(
+    return fit_irspack(
         matrix, factors=config.factors, regularization=config.regularization, iterations=config.iterations
     )
-    return found
 
 
 def by(solver: str) -> Callable[[sparse.csr_matrix, TrainConfig], Factors]:

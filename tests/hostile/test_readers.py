@@ -1,6 +1,7 @@
 """Every reader of a stored document: hostile content ends in one of our errors, and nothing is written elsewhere.
 
-Each reader gets its document with every field changed in turn, and whole documents that are none.
+Each reader gets its document with a field changed, and whole documents that are none. The quick test changes each
+fourth field, the slow one all.
 """
 
 import json

@@ -59,11 +59,11 @@ def give_compiled(copy):
     """The compiled loops of this project, under the names that numba gives them in the copy: it compiles no more."""
     kept = cache_folder()
     given = copy / LIBRARY.relative_to(PROJECT) / "__pycache__" / kept.name
+    given.mkdir(mode=0o700, parents=True)
     for source in LIBRARY.glob("**/"):
         name, new_name = map(folder_of, (source, copy / source.relative_to(PROJECT)))
         if (kept / name).exists():
             shutil.copytree(kept / name, given / new_name)
-    given.chmod(0o700)
 
 
 def folder_of(source):

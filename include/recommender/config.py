@@ -15,7 +15,7 @@ from .errors import ConfigError, DataError
 from .parameters.definition import REMEDY, ParameterValue, Section
 from .parameters.of_data import EncodeConfig, ParseConfig, QualityConfig
 from .parameters.of_judging import EvaluateConfig, GateConfig
-from .parameters.of_models import PopularityConfig, PriorConfig, TrainConfig
+from .parameters.of_models import KnnConfig, ModelConfig, PopularityConfig, PriorConfig, TrainConfig
 from .parameters.of_search import TuneConfig
 from .parameters.shown import shown_value
 
@@ -23,6 +23,8 @@ __all__ = [
     "EncodeConfig",
     "EvaluateConfig",
     "GateConfig",
+    "KnnConfig",
+    "ModelConfig",
     "ParseConfig",
     "PopularityConfig",
     "PriorConfig",
@@ -40,7 +42,9 @@ class RetrainConfig:
     parse: ParseConfig = field(default_factory=ParseConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
     encode: EncodeConfig = field(default_factory=EncodeConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    knn: KnnConfig = field(default_factory=KnnConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     popularity: PopularityConfig = field(default_factory=PopularityConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)

@@ -6,15 +6,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from include.recommender.config import PriorConfig
 from include.recommender.models import ranking, whitening
 from include.recommender.models import shortlist as shortlist_module
 from include.recommender.models.als.taste import Als
 from include.recommender.models.histories import Histories
-from include.recommender.models.prior import ItemPrior, PriorAls
 from include.recommender.models.ranking import best_unseen, recommend_all
 from include.recommender.models.shortlist import BLOCK_ITEMS, CHUNK_ITEMS, shortlist
 
+from .families import each_family, each_sum, model_of, weights
 from .test_fold_in import items_of, matrix_of
 
 SIZES = [0, 1, 1, 2, 5, 9, 40]
@@ -27,15 +26,6 @@ def small_chunks(monkeypatch):
         monkeypatch.setattr(module, "CHUNK_ITEMS", BLOCK_ITEMS)
 
 
-def model_of(n_items, n_factors, *, twins=False, power=0.4, seed=0, scale=1.0):
-    rng = np.random.default_rng(seed)
-    items = items_of(n_items, n_factors) * np.float32(scale)
-    if twins:  # items that no score tells apart
-        items = items[rng.integers(0, max(1, n_items // 4), n_items)]
-    popularity = np.floor(rng.pareto(0.7, n_items)) if not twins else np.ones(n_items)
-    return PriorAls(Als.of(items, 5.0), ItemPrior.of(popularity, PriorConfig(power=power, short_history=1.0)))
-
-
 def by_scoring_all(model, seen, k):
     scores = model.score(seen)
     best = best_unseen(scores.copy(), seen, k)
@@ -44,20 +34,24 @@ def by_scoring_all(model, seen, k):
 
 
 @pytest.mark.parametrize("chunks", ["small", "as they are"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=90, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
+    weight=weights,
     n_items=st.sampled_from([1, 3, 255, 256, 257, 700, 5_000]),
     n_factors=st.sampled_from([1, 2, 16, 64, 100]),
     twins=st.booleans(),
+    blank=st.booleans(),
     power=st.sampled_from([0.0, 0.2, 4.0]),
     k=st.sampled_from([1, 10, 300]),
     scale=st.sampled_from([1e-12, 1.0, 1e6]),
     seed=st.integers(0, 99),
 )
-def test_it_is_what_scoring_all_items_gives(request, chunks, n_items, n_factors, twins, power, k, scale, seed):
+def test_it_is_what_scoring_all_items_gives(
+    request, chunks, weight, n_items, n_factors, twins, blank, power, k, scale, seed
+):
     if chunks == "small":
         request.getfixturevalue("small_chunks")
-    model = model_of(n_items, n_factors, twins=twins, power=power, seed=seed, scale=scale)
+    model = model_of(n_items, n_factors, weight, twins=twins, blank=blank, power=power, seed=seed, scale=scale)
     seen = Histories.of(matrix_of([min(size, n_items) for size in SIZES], n_items))
     best, scores = shortlist(model.scoring(seen), seen, k)
     expected = by_scoring_all(model, seen, k)
@@ -66,16 +60,28 @@ def test_it_is_what_scoring_all_items_gives(request, chunks, n_items, n_factors,
 
 
 @pytest.mark.usefixtures("small_chunks")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(n_factors=st.integers(1, 130), scale=st.sampled_from([1e-9, 1.0, 1e9]), power=st.sampled_from([0.0, 0.5]))
-def test_no_exact_score_exceeds_its_bound_or_the_limit_of_its_chunk(n_factors, scale, power):
-    model = model_of(500, n_factors, scale=scale, power=power)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    weight=weights,
+    n_factors=st.integers(1, 130),
+    blank=st.booleans(),
+    scale=st.sampled_from([1e-9, 1.0, 1e9]),
+    power=st.sampled_from([0.0, 0.5]),
+)
+def test_no_exact_score_exceeds_its_bound_or_the_limit_of_its_chunk(weight, n_factors, blank, scale, power):
+    """But for the pairs apart, which have bounds of their own."""
+    model = model_of(500, n_factors, weight, blank=blank, scale=scale, power=power)
     histories = Histories.of(matrix_of(SIZES, 500))
     scoring = model.scoring(histories)
     bounds = np.empty((len(histories), 500), dtype=np.float32)
     for start in range(0, 500, BLOCK_ITEMS):
         scoring.upper(start, bounds[:, start : start + BLOCK_ITEMS])
-    exact = model.score(histories)[:, scoring.order]
+    exact, apart = model.score(histories), scoring.apart
+    rows, items, their_bounds = apart
+    assert (len(rows) > 0) == (weight > 0)
+    assert (exact[rows, items] <= their_bounds).all()
+    exact[rows, items] = -np.inf
+    exact = exact[:, scoring.order]
     assert (exact <= bounds).all()
     assert (scoring.place[scoring.order] == np.arange(500)).all()
     for chunk, limit in enumerate(scoring.limits().T):
@@ -93,11 +99,12 @@ def test_bounds_hold_where_the_gram_matrix_is_all_but_singular():
     assert (model.score(histories)[:, scoring.order] <= bounds).all()
 
 
+@each_family
 @pytest.mark.parametrize("power", [0.0, 0.4, 1.5, 2.5, 4.0])
-def test_few_items_are_scored_exactly(power):
+def test_few_items_are_scored_exactly(weight, power):
     """What makes it fast: the bounds leave hardly more than the k best, also where the prior is strong."""
     n_items = CHUNK_ITEMS * 2 + 5
-    model, asked = model_of(n_items, 32, power=power), []
+    model, asked = model_of(n_items, 32, weight, power=power), []
     seen = Histories.of(matrix_of([1, 1, 4, 30], n_items))
     scoring = model.scoring(seen)
     exact = type(scoring).exact
@@ -107,8 +114,9 @@ def test_few_items_are_scored_exactly(power):
     assert max(asked) <= 20 * len(seen)
 
 
-def test_users_who_have_seen_everything_get_nothing():
-    model = model_of(300, 8)
+@each_family
+def test_users_who_have_seen_everything_get_nothing(weight):
+    model = model_of(300, 8, weight)
     seen = Histories.of(sparse.csr_matrix(np.full((2, 300), 2, dtype=np.float32)))
     best, scores = shortlist(model.scoring(seen), seen, 5)
     assert (best == -1).all()
@@ -116,16 +124,20 @@ def test_users_who_have_seen_everything_get_nothing():
 
 
 @pytest.mark.parametrize("shortlist_items", [0, 10**9], ids=["by shortlist", "by scoring all"])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
+    weight=weights,
     n_items=st.sampled_from([3, 30, 900]),
     n_factors=st.sampled_from([2, 24, 64]),
     twins=st.booleans(),
+    blank=st.booleans(),
     seed=st.integers(0, 9),
 )
-def test_all_users_in_blocks_get_the_same_lists(monkeypatch, shortlist_items, n_items, n_factors, twins, seed):
+def test_all_users_in_blocks_get_the_same_lists(
+    monkeypatch, shortlist_items, weight, n_items, n_factors, twins, blank, seed
+):
     monkeypatch.setattr(ranking, "SHORTLIST_ITEMS", shortlist_items)
-    model = model_of(n_items, n_factors, twins=twins, seed=seed)
+    model = model_of(n_items, n_factors, weight, twins=twins, blank=blank, seed=seed)
     sizes = [min(size, n_items) for size in [*SIZES, *[1] * 30] * 10]
     seen = Histories.of(matrix_of(sizes, n_items, seed))
     expected = by_scoring_all(model, seen, 10)
@@ -151,6 +163,20 @@ def test_items_that_cannot_be_among_the_best_are_not_scored():
     np.testing.assert_array_equal(best, by_scoring_all(model, seen, 2)[0])
 
 
+@each_sum
+@pytest.mark.usefixtures("small_chunks")
+def test_where_the_best_are_neighbours_nothing_else_is_scored(weight):
+    model, scored = model_of(20 * BLOCK_ITEMS, 16, weight, power=0.0, span=(0.0, 1.0)), []
+    seen = Histories.of(matrix_of([20, 30, 40], 20 * BLOCK_ITEMS))
+    scoring = model.scoring(seen)
+    upper = type(scoring).upper
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(scoring), "upper", lambda *given: scored.append(given[1]) or upper(*given))
+        best, _ = shortlist(scoring, seen, 2)
+    assert (not scored) == (weight >= 0.5)
+    np.testing.assert_array_equal(best, by_scoring_all(model, seen, 2)[0])
+
+
 def singles(n_users, n_items, n_liked, seed):
     """Users with one interaction each, many on the same item, with confidences from 1 to 101."""
     rng = np.random.default_rng(seed)
@@ -160,21 +186,23 @@ def singles(n_users, n_items, n_liked, seed):
 
 
 @pytest.mark.parametrize("shortlist_items", [0, 10**9], ids=["by shortlist", "by scoring all"])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
+    weight=weights,
     n_items=st.sampled_from([1, 5, 30, 900]),
     n_factors=st.sampled_from([1, 2, 24, 64]),
     twins=st.booleans(),
+    blank=st.booleans(),
     power=st.sampled_from([0.0, 0.4, 4.0]),
     scale=st.sampled_from([1e-12, 1.0, 1e6]),
     k=st.sampled_from([1, 10]),
     seed=st.integers(0, 99),
 )
 def test_users_of_one_item_who_share_a_search_get_their_own_lists(
-    monkeypatch, shortlist_items, n_items, n_factors, twins, power, scale, k, seed
+    monkeypatch, shortlist_items, weight, n_items, n_factors, twins, blank, power, scale, k, seed
 ):
     monkeypatch.setattr(ranking, "SHORTLIST_ITEMS", shortlist_items)
-    model = model_of(n_items, n_factors, twins=twins, power=power, seed=seed, scale=scale)
+    model = model_of(n_items, n_factors, weight, twins=twins, blank=blank, power=power, seed=seed, scale=scale)
     seen = singles(120, n_items, 9, seed)
     expected = by_scoring_all(model, seen, k)
     best, scores = ranking.best_of_all(model, seen, seen, k)
@@ -182,18 +210,20 @@ def test_users_of_one_item_who_share_a_search_get_their_own_lists(
     np.testing.assert_array_equal(scores, expected[1].astype(np.float32))
 
 
-def test_most_of_them_need_no_search_of_their_own(monkeypatch):
+@each_family
+def test_most_of_them_need_no_search_of_their_own(monkeypatch, weight):
     searched = []
     search = ranking._search
     monkeypatch.setattr(ranking, "_search", lambda *given: searched.append(len(given[3])) or search(*given))
-    model, seen = model_of(2_000, 32), singles(3_000, 2_000, 20, 1)
+    model, seen = model_of(2_000, 32, weight), singles(3_000, 2_000, 20, 1)
     ranking.best_of_all(model, seen, seen, 10)
     assert searched[0] == 20
-    assert searched[1] < 60
+    assert sum(searched[1:]) < 60
 
 
-def test_no_item_beyond_the_list_of_a_leader_scores_more_than_what_follows_says():
-    model, seen = model_of(500, 16), singles(200, 500, 3, 2)
+@each_family
+def test_no_item_beyond_the_list_of_a_leader_scores_more_than_what_follows_says(weight):
+    model, seen = model_of(500, 16, weight), singles(200, 500, 3, 2)
     scoring, exact = model.scoring(seen), model.score(seen)
     for item in range(3):
         rows = np.flatnonzero(seen.items == item)

@@ -61,14 +61,14 @@ def test_everything_that_is_wrong_is_named_at_once():
     body = RetrainConfig().as_dict()
     body["prior"]["fit_power"] = body["prior"].pop("fit")
     body["train"] |= {"factors": "many", "x" * 10**5: 1}
-    body |= {"parse": [1], "knn": {}}
+    body |= {"parse": [1], "knnn": {}}
     del body["gate"]
     with pytest.raises(DataError) as caught:
         RetrainConfig.from_dict(body, WHERE)
     output = str(caught.value)
     for words in (
         "gate is missing",
-        "'knn' is unknown",
+        "'knnn' is unknown",
         "parse=[1]: expected an object",
         "prior.fit is missing; prior: 'fit_power' is unknown",
         "train: 'xxxxx",

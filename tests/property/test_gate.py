@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from include.recommender.config import GateConfig
 from include.recommender.evaluation.gate import decide, paired_bootstrap, paired_interval
+from include.recommender.models.rivals import ITEM_KNN, PLAIN_ALS, RIVALS
 
 CONFIG = GateConfig(resamples=1_000, min_users=20)
 RANK = {"REJECT": 0, "HOLD": 1, "PROMOTE": 2}
@@ -108,3 +109,30 @@ def test_the_imaginary_users_widen_the_interval_and_leave_the_mean(recall, seed)
     assert guarded.mean == plain.mean
     assert guarded.low <= guarded.mean <= guarded.high
     assert guarded.high - guarded.low > 0
+
+
+@quick
+@given(RECALLS, SEEDS, st.sampled_from([0.0, 0.1, 0.6]), st.sampled_from(RIVALS), st.sampled_from([20, 1_000]))
+def test_who_is_clearly_worse_than_a_rival_is_rejected_however_unpopular_popularity_is(
+    recall, seed, share, rival, least
+):
+    config = replace(CONFIG, min_users=least)
+    better = np.where(np.random.default_rng(seed).random(len(recall)) < share, 1.0, recall)
+    judged = against(recall, np.zeros(len(recall)))
+    without, found = decide(judged, 10, config), decide({**judged, rival: better}, 10, config)
+    assert found.rivals == {rival: paired_interval(recall, better, config)}
+    if found.rivals[rival].high < 0 and len(recall) >= least:
+        assert found.decision == "REJECT"
+        assert any(reason.startswith(f"worse than {rival}: the interval") for reason in found.reasons)
+    else:
+        assert (found.decision, found.reasons) == (without.decision, without.reasons)
+
+
+def test_a_candidate_between_two_rivals_names_the_one_that_is_better():
+    rng = np.random.default_rng(0)
+    candidate, better, worse = ((rng.random(2_000) < p).astype(float) for p in (0.3, 0.4, 0.2))
+    judged = {**against(candidate, np.zeros(2_000)), PLAIN_ALS: worse, ITEM_KNN: better}
+    found = decide(judged, 10, CONFIG)
+    (reason,) = found.reasons
+    assert (found.decision, reason.split(":")[0]) == ("REJECT", "worse than item_knn")
+    assert found.rivals[PLAIN_ALS].low > 0

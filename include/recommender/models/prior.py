@@ -1,20 +1,16 @@
-"""The item prior: recent popularity in the score. The one scoring function of evaluation, batch and online."""
+"""The item prior: recent popularity in the score."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..config import PriorConfig
-from .als.taste import Als, AlsScoring
-from .histories import Histories, Ints
+from .histories import Ints
 from .popularity import ItemInteractions
-from .protocol import Rows, Scores
-from .whitening import Doubles, Whitened, suffix_max
+from .protocol import Doubles, Scores
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 ItemPopularity = np.ndarray[Any, np.dtype[np.float64]]
@@ -26,8 +22,6 @@ LEAST_MULTIPLIER = 1e-30
 # Histories at least this long are one bracket: the power has all but reached its limit.
 LONG_HISTORY = 10
 EVERY = slice(None)
-_OF_ITEMS, _OF_PRIOR = ("vectors", "order", "place", "back"), ("popularity", "multipliers")
-ARRAYS = _OF_ITEMS + _OF_PRIOR
 
 
 def fit_prior(train: ItemInteractions, config: PriorConfig) -> ItemPopularity:
@@ -95,109 +89,3 @@ class ItemPrior:
     def multiplier(self, size: int, item: int) -> float:
         """Of one item, for a user with `size` known interactions."""
         return float(self.multipliers[min(max(size, 1), LONG_HISTORY) - 1, item])
-
-
-@dataclass(frozen=True)
-class PriorAls:
-    """ALS with an item prior."""
-
-    als: Als
-    prior: ItemPrior
-
-    def score(self, histories: Histories) -> Scores:
-        """See `ItemPrior.blend`; float32, shape (len(histories), n_items)."""
-        scoring = self.scoring(histories)
-        scores = self.als.whitened.scores(scoring.tastes)
-        self.prior.blend(scores, scoring.sizes, scoring.unknown)
-        return scores
-
-    def scoring(self, histories: Histories) -> PriorScoring:
-        """What is computed once for some histories."""
-        return self.scoring_of(self.als.scoring(histories), histories.sizes)
-
-    def scoring_of(self, of_taste: AlsScoring, sizes: Ints) -> PriorScoring:
-        """The same of users whose taste is known; sizes : int32, shape (n,), their known interactions."""
-        return PriorScoring(of_taste, self, sizes)
-
-    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """All that the model is, by the names of `ARRAYS`, so that processes can share it in files."""
-        parts = [
-            *(getattr(self.als.whitened, name) for name in _OF_ITEMS),
-            *(getattr(self.prior, name) for name in _OF_PRIOR),
-        ]
-        return dict(zip(ARRAYS, parts, strict=True))
-
-    @classmethod
-    def of_arrays(cls, arrays: Mapping[str, np.ndarray[Any, Any]]) -> PriorAls:
-        """The model that `arrays` describes."""
-        whitened = Whitened(**{name: arrays[name] for name in _OF_ITEMS})
-        return cls(Als(whitened), ItemPrior(**{name: arrays[name] for name in _OF_PRIOR}))
-
-    @cached_property
-    def ordered_prior(self) -> ItemPrior:
-        """The prior in the order of the vectors."""
-        return self.prior.take(self.als.whitened.order)
-
-    @cached_property
-    def reach(self) -> Doubles:
-        """The largest |y~| times multiplier from each chunk on, float64, shape (LONG_HISTORY, n_chunks)."""
-        return suffix_max(self.als.whitened.lengths * self.ordered_prior.multipliers)
-
-    @cached_property
-    def popularity_reach(self) -> Doubles:
-        """The largest popularity from each chunk on, float64, shape (n_chunks,)."""
-        return suffix_max(self.ordered_prior.popularity)
-
-
-@dataclass(frozen=True)
-class PriorScoring:
-    """Tastes of some users and the model. sizes : int32, shape (n,), their known interactions."""
-
-    of_taste: AlsScoring
-    model: PriorAls
-    sizes: Ints
-
-    @property
-    def tastes(self) -> Doubles:
-        """float64, shape (n, n_factors)."""
-        return self.of_taste.tastes
-
-    @cached_property
-    def unknown(self) -> Flags:
-        """bool, shape (n,), users of whom nothing is known."""
-        return np.logical_not(self.tastes.any(axis=1))
-
-    @property
-    def order(self) -> Ints:
-        """See `Scoring`."""
-        return self.of_taste.order
-
-    @property
-    def place(self) -> Ints:
-        """See `Scoring`."""
-        return self.of_taste.place
-
-    def upper(self, start: int, out: Scores) -> None:
-        """See `Scoring`: rounding keeps the order, so a bound times the multiplier bounds the score."""
-        self.of_taste.upper(start, out)
-        self.model.ordered_prior.blend(out, self.sizes, self.unknown, slice(start, start + out.shape[1]))
-
-    def limits(self) -> Doubles:
-        """See `Scoring`."""
-        found: Doubles = self.of_taste.reach[:, None] * self.model.reach[brackets(self.sizes)]
-        found[self.unknown] = self.model.popularity_reach * (1 + 1e-6)
-        return found
-
-    def exact(self, rows: Rows, items: Ints) -> Scores:
-        """See `Scoring`."""
-        scores = self.of_taste.exact(rows, items)
-        scores *= self.model.prior.multipliers[brackets(self.sizes[rows]), items]
-        unknown = self.unknown[rows]
-        scores[unknown] = self.model.prior.popularity[items[unknown]]
-        return scores
-
-    def follows(self, rows: Rows, leaders: Rows, floors: Doubles) -> Doubles:
-        """See `Scoring`: both users have the same multipliers, of at most 1."""
-        found = self.of_taste.follows(rows, leaders, floors)
-        found[self.unknown[rows] | self.unknown[leaders]] = np.inf
-        return found

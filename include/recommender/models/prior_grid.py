@@ -1,4 +1,4 @@
-"""The best items of many users under many priors at once, from one score of taste each.
+"""The best items of many users under many priors and weights of item-kNN at once, from one score of each part.
 
 An item's score is taste times popularity^power. So an item is among the K best under a power only if fewer than K
 items have at least its popularity and more taste. The most popular items of each half-life, and the K-th largest taste
@@ -16,17 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from .als.fold_in import fold_in
-from .als.taste import Als
 from .histories import Histories, Ints
-from .prior import LEAST_MULTIPLIER, LONG_HISTORY, ItemPopularity, log_popularity
+from .model import KnnScores, Model
+from .prior import LONG_HISTORY, ItemPopularity, log_popularity
 from .protocol import Rows, Scores
 from .ranking import in_blocks
-from .whitening import Factors
 
 # Of each half-life, so many of the most popular items are always ranked.
-LEADING_ITEMS = 1_024
-LOG_LEAST = float(np.log(LEAST_MULTIPLIER))
+LEADING_ITEMS = 512
 
 Logs = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -63,32 +60,48 @@ class PriorGrid:
             short_history=short_history,
         )
 
-    def best(self, als: Als, histories: Histories, k: int) -> Ints:
+    def best(self, model: Model, weights: Sequence[float], histories: Histories, k: int) -> Ints:
         """The k best unseen items of each user.
+
+        Parameters
+        ----------
+        model : with weight 1 of item-kNN, or without; its prior does not matter
+        weights : of item-kNN
 
         Returns
         -------
-        int32, shape (n_half_lives, n_powers, n, k), best first; -1 if there are no more
+        int32, shape (n_weights, n_half_lives, n_powers, n, k), best first; -1 if there are no more
         """
-        vectors = als.whitened.vectors[als.whitened.place]
+        vectors = model.als.whitened.vectors[model.als.whitened.place]
 
         def lists(rows: Rows) -> Ints:
-            return self._of(vectors, histories.take(rows), als, k)
+            return self._of(vectors, histories.take(rows), model, weights, k)
 
         rows, of_user = distinct(histories)
-        return np.concatenate(in_blocks(lists, rows, histories.n_items), axis=2)[:, :, of_user]
+        return np.concatenate(in_blocks(lists, rows, histories.n_items), axis=3)[:, :, :, of_user]
 
-    def _of(self, vectors: Factors, histories: Histories, als: Als, k: int) -> Ints:
+    def _of(self, vectors: Scores, histories: Histories, model: Model, weights: Sequence[float], k: int) -> Ints:
+        tastes, knn = model.parts(histories)
+        by_als: Scores = tastes.astype(np.float32) @ vectors.T
+        blind = ~tastes.any(axis=1)
+        by_als[blind & (knn.sizes == 0)] = 1.0
+        found = self._lists(by_als, knn, weights, histories, k)
+        # Only neighbours know something of them, and ALS alone nothing.
+        if 0.0 in weights and (blind & (knn.sizes > 0)).any():
+            alone = self._lists(np.ones_like(by_als), KnnScores.none(len(histories)), [0.0], histories, k)
+            found[weights.index(0.0)][:, :, blind] = alone[0][:, :, blind]
+        return found
+
+    def _lists(self, by_als: Scores, knn: KnnScores, weights: Sequence[float], histories: Histories, k: int) -> Ints:
         from .prior_kernels import best_of_grid
 
-        tastes = fold_in(histories, als.whitened)
-        scores: Scores = tastes.astype(np.float32) @ vectors.T
-        scores[np.logical_not(tastes.any(axis=1))] = 1.0
-        scores[histories.rows, histories.items] = -np.inf
         sizes = np.minimum(np.maximum(histories.sizes, 1), LONG_HISTORY)
         stretch = 1.0 + self.short_history / sizes
-        found = np.full((len(self.logs), len(self.powers), len(histories), k), -1, dtype=np.int32)
-        best_of_grid(scores, (self.logs, self.leading, self.leads), self.powers, stretch, LOG_LEAST, found)
+        found = np.full((len(weights), len(self.logs), len(self.powers), len(histories), k), -1, dtype=np.int32)
+        by_als[histories.rows, histories.items] = -np.inf
+        indptr = np.concatenate([[0], np.cumsum(knn.sizes, dtype=np.int64)])
+        by_knn = indptr, knn.items, knn.values, np.array(weights, dtype=np.float64)
+        best_of_grid(by_als, by_knn, (self.logs, self.leading, self.leads), self.powers, stretch, found)
         return found
 
 

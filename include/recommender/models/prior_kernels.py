@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import boolean, float32, float64, int32, types
+from numba import boolean, float32, float64, int32, int64, types, uint8
 
 from ..compiled import compiled
+from .prior import LEAST_MULTIPLIER
 
 Array = np.ndarray[Any, Any]
 
@@ -15,6 +16,8 @@ Array = np.ndarray[Any, Any]
 _APART = 1e6
 # Only -inf is lower.
 LOWEST = np.finfo(np.float32).min
+BLOCK_ITEMS = 128
+LOG_LEAST = float(np.log(LEAST_MULTIPLIER))
 
 
 @compiled(reorder=True)
@@ -62,12 +65,22 @@ def leading_items(tastes: Array, leading: Array, values: Array, items: Array, fo
 
 @compiled(reorder=True)
 def near_items(tastes: Array, least: float, found: Array) -> int:
-    """Write the items with at least so much taste; return their number."""
-    n, limit = 0, max(np.float32(least), LOWEST)
-    for item in range(len(tastes)):
-        if tastes[item] >= limit:
-            found[n] = item
-            n += 1
+    """Write the items with at least so much taste; return their number.
+
+    Most blocks have none. To count them takes vector instructions.
+    """
+    n, limit, n_blocks = 0, max(np.float32(least), LOWEST), len(tastes) // BLOCK_ITEMS
+    for block in range(n_blocks + 1):
+        start = block * BLOCK_ITEMS
+        stop = start + BLOCK_ITEMS if block < n_blocks else len(tastes)
+        many = np.int32(0)
+        for taste in tastes[start:stop]:
+            many += np.int32(1) if taste >= limit else np.int32(0)
+        if many > 0:
+            for item in range(start, stop):
+                if tastes[item] >= limit:
+                    found[n] = item
+                    n += 1
     return n
 
 
@@ -90,53 +103,127 @@ def rank(keys: Array, some: Array, n: int, powers: tuple[float, float], best: tu
     return found
 
 
+@compiled(reorder=True)
+def gathered(tastes: Array, some: Array, n: int, near: Array, least: float, leads: Array) -> int:
+    """Add the near items with enough taste that are not leading to the n items of `some`; return their number."""
+    limit = max(np.float32(least), LOWEST)
+    for item in near:
+        if tastes[item] >= limit and not leads[item]:
+            some[n] = item
+            n += 1
+    return n
+
+
+@compiled(reorder=True)
+def write_keys(tastes: Array, logs: Array, some: Array, keys: Array) -> None:
+    """Write base, sign and log of some items; see `rank`."""
+    for at in range(len(some)):
+        base, sign = key_of(tastes[some[at]])
+        keys[at, 0], keys[at, 1], keys[at, 2] = base, sign, logs[some[at]]
+
+
+@compiled(reorder=True)
+def weigh(tastes: Array, items: Array, by_als: Array, by_knn: Array, weight: float) -> None:
+    """Write the taste of the items that neighbours speak for, with one weight of item-kNN."""
+    for at in range(len(items)):
+        tastes[items[at]] = by_als[at] + by_knn[at] * np.float32(weight)
+
+
 _FLOATS = types.Array(float32, 2, "C", readonly=True)
+_INTS = types.Array(int32, 2, "C", readonly=True)
+_NUMBERS = types.Array(float64, 1, "C", readonly=True)
 
 
 @compiled(
     types.void(
-        _FLOATS,
-        types.Tuple([_FLOATS, types.Array(int32, 2, "C", readonly=True), types.Array(boolean, 2, "C", readonly=True)]),
-        types.Array(float64, 1, "C", readonly=True),
-        types.Array(float64, 1, "C", readonly=True),
-        float64,
-        types.Array(int32, 4, "C"),
+        types.Array(float32, 2, "C"),
+        types.Tuple(
+            [
+                types.Array(int64, 1, "C", readonly=True),
+                types.Array(int32, 1, "C", readonly=True),
+                types.Array(float32, 1, "C", readonly=True),
+                _NUMBERS,
+            ]
+        ),
+        types.Tuple([_FLOATS, _INTS, types.Array(boolean, 2, "C", readonly=True)]),
+        _NUMBERS,
+        _NUMBERS,
+        types.Array(int32, 5, "C"),
     ),
     reorder=True,
 )
 def best_of_grid(
-    tastes: Array, half_lives: tuple[Array, Array, Array], powers: Array, stretch: Array, least_log: float, found: Array
+    tastes: Array,
+    knn: tuple[Array, Array, Array, Array],
+    half_lives: tuple[Array, Array, Array],
+    powers: Array,
+    stretch: Array,
+    found: Array,
 ) -> None:
-    """Write the best items of each user under each prior.
+    """Write the best items of each user under each prior and weight of item-kNN.
+
+    Weights change few items: those that neighbours speak for. So the catalogue is scanned once a user, for the others.
 
     Parameters
     ----------
-    tastes : float32, shape (n, n_items); -inf is never recommended
+    tastes : float32, shape (n, n_items), by ALS; -inf is never recommended. It is overwritten
+    knn : indptr, items, scores and weights; int64, int32, float32, float64
     half_lives : logs, leading items, and whether an item is one; float32, int32, bool; shape (n_half_lives, any)
     powers : float64, shape (n_powers,)
     stretch : float64, shape (n,), what the powers are multiplied by for each user
-    least_log : no multiplier's logarithm is less
-    found : int32, shape (n_half_lives, n_powers, n, k), -1 where it is not written
+    found : int32, shape (n_weights, n_half_lives, n_powers, n, k), -1 where it is not written
     """
+    indptr, touched, by_knn, weights = knn
     logs, leading, leads = half_lives
-    n_items, k = tastes.shape[1], found.shape[3]
+    n_items, k, n_half_lives = tastes.shape[1], found.shape[4], len(logs)
     values, items, near = np.empty(k, np.float64), np.empty(k, np.int32), np.empty(n_items, np.int32)
-    few, least = np.empty(leading.shape, np.int32), np.empty(len(logs), np.float64)
-    n_few, some, keys = np.empty(len(logs), np.int64), np.empty(n_items, np.int32), np.empty((n_items, 3), np.float64)
+    few = np.empty((len(weights), n_half_lives, leading.shape[1]), np.int32)
+    n_few, least = np.empty((len(weights), n_half_lives), np.int64), np.empty((len(weights), n_half_lives), np.float64)
+    some, keys = np.empty(n_items, np.int32), np.empty((n_items, 3), np.float64)
     for row in range(len(tastes)):
-        for h in range(len(logs)):
-            n_few[h], least[h] = leading_items(tastes[row], leading[h], values, items, few[h])
-        n_near = near_items(tastes[row], least.min(), near)
-        for h in range(len(logs)):
-            n = n_few[h]
-            some[:n] = few[h, :n]
-            for at in range(n_near):
-                if tastes[row, near[at]] >= least[h] and not leads[h, near[at]]:
-                    some[n] = near[at]
-                    n += 1
-            for at in range(n):
-                base, sign = key_of(tastes[row, some[at]])
-                keys[at, 0], keys[at, 1], keys[at, 2] = base, sign, logs[h, some[at]]
-            for p in range(len(powers)):
-                count = rank(keys, some, n, (powers[p] * stretch[row], least_log), (values, items))
-                found[h, p, row, :count] = items[:count]
+        mine, said, taste = touched[indptr[row] : indptr[row + 1]], by_knn[indptr[row] : indptr[row + 1]], tastes[row]
+        by_als = taste[mine]
+        for w in range(len(weights)):
+            weigh(taste, mine, by_als, said, weights[w])
+            for h in range(n_half_lives):
+                n_few[w, h], least[w, h] = leading_items(taste, leading[h], values, items, few[w, h])
+        taste[mine] = -np.inf
+        n_near = near_items(taste, least.min(), near)
+        for w in range(len(weights)):
+            weigh(taste, mine, by_als, said, weights[w])
+            for h in range(n_half_lives):
+                n = n_few[w, h]
+                some[:n] = few[w, h, :n]
+                n = gathered(taste, some, n, near[:n_near], least[w, h], leads[h])
+                n = gathered(taste, some, n, mine, least[w, h], leads[h])
+                write_keys(taste, logs[h], some[:n], keys)
+                for p in range(len(powers)):
+                    count = rank(keys, some, n, (powers[p] * stretch[row], LOG_LEAST), (values, items))
+                    found[w, h, p, row, :count] = items[:count]
+
+
+@compiled(
+    types.void(
+        _INTS,
+        types.Array(int64, 1, "C", readonly=True),
+        types.Array(int32, 1, "C", readonly=True),
+        types.Array(uint8, 1, "C"),
+    )
+)
+def count_hits(best: Array, held_indptr: Array, held_items: Array, hits: Array) -> None:
+    """Write how many items of each list were held out.
+
+    Parameters
+    ----------
+    best : int32, shape (n, k), each item once; -1 is no item
+    held_indptr, held_items : the held-out items of each user; -1 is an item that no list can name
+    hits : uint8, shape (n,)
+    """
+    for user in range(len(best)):
+        n = 0
+        for item in best[user]:
+            if item < 0:
+                break
+            for at in range(held_indptr[user], held_indptr[user + 1]):
+                n += held_items[at] == item
+        hits[user] = n

@@ -37,15 +37,26 @@ class Scoring(Protocol):
         """The place of each item in that order, int32, shape (n_items,)."""
         ...
 
+    @property
+    def apart(self) -> tuple[Rows, Ints, Scores]:
+        """Pairs of users and items that `upper` and `limits` leave out, ascending by user, then item; may be empty.
+
+        The third array has bounds: no exact score of a pair is larger.
+        """
+        ...
+
     def upper(self, start: int, out: Scores) -> None:
         """Write a bound of each score of the items from the place `start` on into `out`, float32, shape (n, any).
 
-        No exact score is larger than its bound.
+        No exact score is larger than its bound, except of the pairs `apart`.
         """
         ...
 
     def limits(self) -> Doubles:
-        """No exact score from a chunk of CHUNK_ITEMS places on is larger, float64, shape (n, n_chunks)."""
+        """No exact score from a chunk of CHUNK_ITEMS places on is larger, float64, shape (n, n_chunks).
+
+        Except of the pairs `apart`.
+        """
         ...
 
     def exact(self, rows: Rows, items: Ints) -> Scores:

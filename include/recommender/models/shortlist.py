@@ -3,6 +3,8 @@
 A float32 product gives each item a bound that its exact score does not exceed. The exact scores of the K items with the
 best bounds give a score that K items reach. An item with a lower bound is not among the best K, and what is left is
 scored exactly. Places are in the order of how high items can score, so the product ends early.
+
+Pairs `apart` come first: of a sum with item-kNN most of the best items are among them.
 """
 
 from __future__ import annotations
@@ -38,13 +40,14 @@ def shortlist(scoring: Scoring, seen: Histories, k: int) -> tuple[Ints, Scores]:
     int32 and float32, shape (n, k), best first; -1 and -inf where there are no more
     """
     n, width = len(seen), min(k, seen.n_items)
-    found = _bounds(scoring, seen, width)
+    apart, reached = _apart(scoring, seen, width)
+    found = _bounds(scoring, seen, reached, width)
     reached = np.maximum(found.reached, _reached_by_blocks(scoring, found, width))
     near = _Pairs.reaching(found, reached)
     if len(near.rows) > LOOSE * width * n:  # most are far from the best: find a score that is reached by enough
         lowest = _lowest(_exact_of(scoring, near.best(width)), width, n)
         near = near.take(np.flatnonzero(near.values >= np.maximum(lowest, reached)[near.rows]))
-    return _exact_of(scoring, near).lists(n, k)
+    return _exact_of(scoring, near).joined(apart.reach(scoring, reached)).lists(n, k)
 
 
 def nothing(n: int, k: int) -> tuple[Ints, Scores]:
@@ -66,13 +69,40 @@ class _Bounds:
     reached: Scores
 
 
-def _bounds(scoring: Scoring, seen: Histories, width: int) -> _Bounds:
-    """Bounds of the places that matter, in chunks, until no later item can be among the `width` best."""
+def _apart(scoring: Scoring, seen: Histories, width: int) -> tuple[_Pairs, Scores]:
+    """Bounds of the unseen pairs `apart`, and an exact score that `width` of them reach, float32, shape (n,)."""
+    rows, items, bounds = scoring.apart
+    n = len(seen)
+    if not len(rows):
+        return _Pairs(rows, items, bounds), np.full(n, -np.inf, dtype=np.float32)
+    hidden = seen.rows * np.int64(seen.n_items) + seen.items
+    unseen = np.flatnonzero(~np.isin(rows * np.int64(seen.n_items) + items, hidden))
+    pairs = _Pairs(rows[unseen], items[unseen], bounds[unseen])
+    starts = np.searchsorted(pairs.rows, np.arange(n + 1))
+    best = [_largest(pairs.values, starts[row], starts[row + 1], width) for row in range(n)]
+    first = pairs.take(np.concatenate(best))
+    return pairs, _lowest(first.scored(scoring), width, n)
+
+
+def _largest(values: Scores, start: int, stop: int, width: int) -> Places:
+    """Places of the largest values between two places; of all, if they are no more than `width`."""
+    if stop - start <= width:
+        return np.arange(start, stop)
+    return start + np.argpartition(values[start:stop], stop - start - width)[stop - start - width :]
+
+
+def _bounds(scoring: Scoring, seen: Histories, reached: Scores, width: int) -> _Bounds:
+    """Bounds of the places that matter, in chunks, until no later item can be among the `width` best.
+
+    Parameters
+    ----------
+    reached : a score that is reached already, float32, shape (n,)
+    """
     n, n_items, limits = len(seen), seen.n_items, scoring.limits()
     n_blocks = -(-n_items // BLOCK_ITEMS)
     bounds = np.empty((n, n_blocks, BLOCK_ITEMS), dtype=np.float32)
     maxima, flat = np.empty((n, n_blocks), dtype=np.float32), bounds.reshape(n, n_blocks * BLOCK_ITEMS)
-    hidden, done, reached = _Hidden.of(scoring, seen), 0, np.full(n, -np.inf, dtype=np.float32)
+    hidden, done = _Hidden.of(scoring, seen), 0
     for chunk, start in enumerate(range(0, n_items, CHUNK_ITEMS)):
         if (limits[:, chunk] < reached).all():
             break
@@ -85,7 +115,7 @@ def _bounds(scoring: Scoring, seen: Histories, width: int) -> _Bounds:
         np.max(bounds[:, before:done], axis=2, out=maxima[:, before:done])
         if chunk == 0:  # the best come early
             few = n_blocks < BLOCKS_A_ITEM * width
-            reached = _reached(scoring, flat[:, :stop], width, None if few else limits[:, -1])
+            reached = np.maximum(reached, _reached(scoring, flat[:, :stop], width, None if few else limits[:, -1]))
     return _Bounds(bounds[:, :done], maxima[:, :done], reached)
 
 
@@ -130,12 +160,27 @@ def _lowest_of(scoring: Scoring, places: Places, bounds: Scores) -> Scores:
 class _Pairs:
     """Some items of each user, flat: rows and items, int, ascending by row; values, float32: bounds or exact scores.
 
-    Of bounds, `items` are places.
+    Of `reaching`, `items` are places.
     """
 
     rows: Rows
     items: Rows
     values: Scores
+
+    def scored(self, scoring: Scoring) -> _Pairs:
+        """The same with exact scores."""
+        return _Pairs(self.rows, self.items, scoring.exact(self.rows, self.items))
+
+    def reach(self, scoring: Scoring, reached: Scores) -> _Pairs:
+        """Those whose bounds reach a score of their row, float32, shape (n,), with exact scores."""
+        return self.take(np.flatnonzero(self.values >= reached[self.rows])).scored(scoring)
+
+    def joined(self, other: _Pairs) -> _Pairs:
+        """These, then other pairs."""
+        if not len(other.rows):
+            return self
+        rows, items = np.concatenate([self.rows, other.rows]), np.concatenate([self.items, other.items])
+        return _Pairs(rows, items, np.concatenate([self.values, other.values]))
 
     @classmethod
     def reaching(cls, found: _Bounds, reached: Scores) -> _Pairs:
@@ -182,16 +227,17 @@ def _lowest(exact: _Pairs, width: int, n: int) -> Scores:
 
 @dataclass(frozen=True)
 class _Hidden:
-    """Seen items by their place, ascending; and the user of each."""
+    """Items that are not searched for, seen or apart, by their place, ascending; and the user of each."""
 
     places: Rows
     rows: Rows
 
     @classmethod
     def of(cls, scoring: Scoring, seen: Histories) -> _Hidden:
-        places = scoring.place[seen.items]
+        apart, items, _ = scoring.apart
+        places, rows = scoring.place[np.concatenate([seen.items, items])], np.concatenate([seen.rows, apart])
         order = np.argsort(places, kind="stable")
-        return cls(places[order], seen.rows[order])
+        return cls(places[order], rows[order])
 
     def hide(self, bounds: Scores, start: int, stop: int) -> None:
         """Write -inf for the seen items of some places."""

@@ -120,9 +120,11 @@ class Whitened(Grid):
     """Items in coordinates in which the regularized Gram matrix is the identity.
 
     back : float64, shape (n_factors, n_factors); back @ x~ is x in the coordinates of the item factors
+    spectrum : float64, shape (n_factors,), the diagonal of Y~'Y~, which is diagonal in these coordinates
     """
 
     back: Doubles
+    spectrum: Doubles
 
     @classmethod
     def of_factors(cls, item_factors: Factors, regularization: float, weights: Scores | None = None) -> Whitened:
@@ -137,7 +139,8 @@ class Whitened(Grid):
         with threadpool_limits(1, "blas"):  # more threads would add in another order
             # The eigenvectors give L'^-1 up to a rotation, also if Y'Y is singular and Cholesky would fail.
             values, axes = np.linalg.eigh(_gram(item_factors))
-            back = axes / np.sqrt(np.maximum(values, 0.0) + regularization)
+            values = np.maximum(values, 0.0)
+            back = axes / np.sqrt(values + regularization)
             vectors = np.empty(item_factors.shape, dtype=np.float32)
             lengths = np.empty(len(vectors))
             for start in range(0, len(vectors), CHUNK_ITEMS):
@@ -148,7 +151,16 @@ class Whitened(Grid):
         order = np.argsort(-reach, kind="stable").astype(np.int32)
         place = np.empty_like(order)
         place[order] = np.arange(len(order), dtype=np.int32)
-        return cls(vectors[order], order, place, back)
+        return cls(vectors[order], order, place, back, values / (values + regularization))
+
+    def root_mean_squares(self, tastes: Doubles) -> Doubles:
+        """Of the scores of each user over all items, float64, shape (n,), without the scores.
+
+        The mean of (x~ . y~)^2 is x~'(Y~'Y~)x~ / n_items.
+        """
+        squares = np.square(tastes) * self.spectrum
+        found: Doubles = np.sqrt(squares.sum(axis=1) / max(1, len(self.vectors)))
+        return found
 
 
 def on_grid(rows: Doubles) -> Doubles:

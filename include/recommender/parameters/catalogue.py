@@ -10,7 +10,7 @@ from .kinds import similar
 from .of_batch import BatchConfig
 from .of_data import EncodeConfig, ParseConfig, QualityConfig
 from .of_judging import EvaluateConfig, GateConfig
-from .of_models import PopularityConfig, PriorConfig, TrainConfig
+from .of_models import KnnConfig, ModelConfig, PopularityConfig, PriorConfig, TrainConfig
 from .of_registry import RegistryOptions
 from .of_run import RunConfig
 from .of_search import TuneConfig
@@ -27,10 +27,10 @@ def _named(*sections: type[Section]) -> dict[str, Parameter]:
 
 
 # The parameters of the model and of its judgement: a search starts from them.
-_BASE = (ParseConfig, EncodeConfig, TrainConfig, PriorConfig, EvaluateConfig)
+_BASE = (ParseConfig, EncodeConfig, ModelConfig, TrainConfig, KnnConfig, PriorConfig, EvaluateConfig)
 # In the order of the form.
 _DATA = (ParseConfig, QualityConfig, EncodeConfig)
-_MODELS = (TrainConfig, PriorConfig, PopularityConfig)
+_MODELS = (ModelConfig, TrainConfig, KnnConfig, PriorConfig, PopularityConfig)
 _JUDGING = (EvaluateConfig, GateConfig)
 RUN: Parameters = _named(RunConfig)
 RETRAIN: Parameters = _named(RunConfig, *_DATA, *_MODELS, *_JUDGING)

@@ -30,9 +30,27 @@ class Range:
     high: float
     log: bool = False
 
+    def holds(self, value: ParameterValue) -> bool:
+        """Whether a value lies in the range."""
+        return isinstance(value, (int, float)) and self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The values of a search that have no order."""
+
+    values: tuple[str, ...]
+
+    def holds(self, value: ParameterValue) -> bool:
+        """Whether it is one of them."""
+        return value in self.values
+
+
+Search = Range | OneOf
+
 
 def parameter(
-    default: Value, kind: Kind, text: str, *, name: str = "", title: str = "", search: Range | None = None
+    default: Value, kind: Kind, text: str, *, name: str = "", title: str = "", search: Search | None = None
 ) -> Value:
     """The field of a section that is a parameter.
 
@@ -42,7 +60,7 @@ def parameter(
     text : its effect, and when to change it
     name : name for users, if the name of the field would not be unique
     title : title of the field in the form; empty: made of the name
-    search : range for `recommender_tune`; None: not searched
+    search : what `recommender_tune` tries; None: not searched
     """
     about = {"kind": kind, "text": text, "name": name, "title": title, "search": search}
     return field(default=default, metadata=about)
@@ -64,7 +82,7 @@ class Parameter:
     default: Any
     kind: Kind
     text: str
-    search: Range | None
+    search: Search | None
 
     @property
     def plain_default(self) -> Any:

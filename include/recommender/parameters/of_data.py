@@ -90,7 +90,7 @@ class EncodeConfig(Section, key="encode", heading="Encoding and split"):
         search=Range(20, 2000, log=True),
     )
     age_floor: float = parameter(
-        0.02,
+        0.1,
         _SHARE,
         "Share of its weight that an interaction keeps at any age. Raise it if old interactions still show what a user "
         "likes. Without ageing it has no effect.",

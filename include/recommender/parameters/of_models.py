@@ -1,15 +1,58 @@
-"""What is fitted: ALS, the item prior, and the popularity baselines."""
+"""What is fitted: the family, ALS, item-kNN, the item prior, and the popularity baselines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .definition import MOST_COUNT, MOST_DAYS, Range, Section, parameter
+from .definition import MOST_COUNT, MOST_DAYS, OneOf, Range, Section, parameter
 from .kinds import Choice, Flag, Number, Several, Whole
 
 SHORTEST_HALF_LIFE_DAYS = 0.1
 _HALF_LIFE = Number(SHORTEST_HALF_LIFE_DAYS, MOST_DAYS)
 _SWEEPS = Whole(1, 500)
+MOST_FACTORS = 1_024
+
+# Families: what scores an item from a history.
+BLEND, ALS, KNN = "blend", "als", "knn"
+# Similarities of item-kNN.
+BM25, TFIDF, COSINE = "bm25", "tfidf", "cosine"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Section, key="model", heading="Model"):
+    """The family of the model, and what is chosen for each data set."""
+
+    family: str = parameter(
+        BLEND,
+        Choice({BLEND: "ALS and item-kNN", ALS: "ALS", KNN: "item-kNN"}),
+        "What scores an item from a history: ALS, item-kNN, or the sum of both. With fit_family the family is chosen "
+        "near this one.",
+        search=OneOf((BLEND, ALS, KNN)),
+    )
+    knn_weight: float = parameter(
+        0.5,
+        Number(0.01, 100.0),
+        "Weight of item-kNN in the sum, where ALS has weight 1; both are scaled to a root mean square of 1 for each "
+        "user. Only the family `blend` reads it. With fit_family the weight is chosen near this value.",
+        search=Range(0.1, 5, log=True),
+    )
+    fit_family: bool = parameter(
+        True,
+        Flag(),
+        "Choose family and knn_weight on a time split inside train. Turn it off to use the configured values.",
+    )
+    fit_factors: bool = parameter(
+        True,
+        Flag(),
+        "Try twice and four times the configured factors on a time split inside train. Turn it off to use the "
+        "configured number, for example to save time or memory.",
+    )
+    recall_given_up: float = parameter(
+        0.0,
+        Number(0.0, 0.5),
+        "Share of Recall@K that may be given up for coverage when the model is chosen. Of the models that lose at most "
+        "this share, the one that recommends most different items is taken. Raise it if too few items are shown.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +61,10 @@ class TrainConfig(Section, key="train", heading="ALS training"):
 
     factors: int = parameter(
         64,
-        Whole(1, 1024),
-        "Length of a factor vector. More factors describe tastes in more detail, and cost time and memory. Raise it "
-        "for a large catalogue with long histories.",
-        search=Range(16, 192, log=True),
+        Whole(1, MOST_FACTORS),
+        "Length of a factor vector. More factors describe tastes in more detail, and cost time and memory. With "
+        "fit_factors more are tried. Raise it for a large catalogue with long histories.",
+        search=Range(16, 512, log=True),
     )
     regularization: float = parameter(
         20.0,
@@ -65,11 +108,32 @@ class TrainConfig(Section, key="train", heading="ALS training"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KnnConfig(Section, key="knn", heading="Item-kNN"):
+    """Nearest neighbours of items."""
+
+    similarity: str = parameter(
+        BM25,
+        Choice({BM25: "BM25", TFIDF: "TF-IDF", COSINE: "cosine"}),
+        "Similarity of two items by the users that they share. BM25 and TF-IDF count users with few interactions more; "
+        "BM25 also counts rare items more. Change it if another is better on your data.",
+        name="knn_similarity",
+        search=OneOf((BM25, TFIDF, COSINE)),
+    )
+    neighbours: int = parameter(
+        100,
+        Whole(1, 1_000),
+        "Number of neighbours that are kept of each item. Lower it to save memory.",
+        name="knn_neighbours",
+        search=Range(20, 400, log=True),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PriorConfig(Section, key="prior", heading="Item prior"):
     """How recent popularity enters the score: taste times (prior of the item)^power."""
 
     power: float = parameter(
-        0.2,
+        0.35,
         Number(0.0, 4.0),
         "Power of the item prior in the score; 0 scores by taste alone. With fit_prior the power is learned near this "
         "value. Raise it if currently popular items should rank higher.",

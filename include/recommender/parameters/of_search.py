@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .definition import MOST_COUNT, Range, Section, parameter, parameters_of
+from .definition import MOST_COUNT, Search, Section, parameter, parameters_of
 from .kinds import Choice, Number, Several, Whole
 from .of_data import EncodeConfig
-from .of_models import PriorConfig, TrainConfig
+from .of_models import KnnConfig, ModelConfig, PriorConfig, TrainConfig
 
 # Dynamic mapping cannot loop, so the DAG's rounds are written out; those not needed are skipped.
 ROUNDS = 12
-SPACE: Mapping[str, Range] = {
+SPACE: Mapping[str, Search] = {
     each.name: each.search
-    for section in (TrainConfig, EncodeConfig, PriorConfig)
+    for section in (ModelConfig, TrainConfig, KnnConfig, EncodeConfig, PriorConfig)
     for each in parameters_of(section)
     if each.search
 }
-# Searched if `search` is empty. Not power and half-life of the prior: each training learns them again,
-# and a search would freeze what suited the past. The weight of unverified purchases only where there are both kinds.
-ALWAYS = ("factors", "regularization", "alpha", "half_life_days", "prior_short_history")
+# Searched if `search` is empty: what a training does not choose itself, and `factors`, of which a search tries more and
+# fewer than a training does. Not the family and the prior: each training chooses them again, and a search would freeze
+# what suited the past. The weight of unverified purchases only where there are both kinds.
+ALWAYS = ("factors", "alpha", "half_life_days")
 WITH_BOTH_KINDS = "unverified_weight"
 _LEVEL = Number(0.5, 0.999)
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from .catalogue import BATCH, REGISTRY, RETRAIN, TUNE, Parameters
-from .definition import Parameter
+from .definition import OneOf, Parameter, Search
 from .of_run import RunConfig
 from .of_search import SPACE
 from .options import option
@@ -28,10 +28,10 @@ Its own parameters:
 """
 OF_SPACE = """
 ## What a search tries
-`search` names some of these parameters. Their values lie between these bounds.
+`search` names some of these parameters. Bounds are inclusive.
 
-| name | from | to | steps |
-|---|---|---|---|
+| name | values | steps |
+|---|---|---|
 """
 OF_BATCH = """
 # Parameters of `recommender_batch`
@@ -65,8 +65,14 @@ def _sections(known: Parameters) -> str:
 
 
 def _space() -> str:
-    rows = ((name, each.low, each.high, "of the logarithm" if each.log else "equal") for name, each in SPACE.items())
-    return "".join(f"| `{name}` | {low:g} | {high:g} | {steps} |\n" for name, low, high, steps in rows)
+    return "".join(f"| `{name}` | {_tried(each)} |\n" for name, each in SPACE.items())
+
+
+def _tried(search: Search) -> str:
+    """The columns of the values and of the steps."""
+    if isinstance(search, OneOf):
+        return f"{', '.join(f'`{value}`' for value in search.values)} | none"
+    return f"{search.low:g} to {search.high:g} | {'of the logarithm' if search.log else 'equal'}"
 
 
 def _table(rows: Parameters) -> str:

@@ -13,6 +13,7 @@ from ..whitening import TINY, Doubles, Factors, Grid, Whitened, suffix_max
 from .fold_in import fold_in
 
 SLACK = 2.0**-20
+_NOTHING = np.zeros(0, dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class AlsScoring:
     grid: Grid
     tastes: Doubles
 
+    @property
+    def apart(self) -> tuple[Rows, Ints, Scores]:
+        """See `Scoring`."""
+        return _NOTHING, _NOTHING, np.zeros(0, dtype=np.float32)
+
     def upper(self, start: int, out: Scores) -> None:
         """See `Scoring`."""
         self.grid.upper(self.short_tastes, self.errors, out, start)
@@ -65,6 +71,20 @@ class AlsScoring:
     def place(self) -> Ints:
         """See `Scoring`."""
         return self.grid.place
+
+    def upper_of(self, indptr: Rows, items: Ints) -> Scores:
+        """Bounds of the exact scores of some items of each user, float32, shape (n_pairs,).
+
+        Parameters
+        ----------
+        indptr : shape (n + 1,), where the items of each user begin
+        """
+        bounds = np.empty(len(items), dtype=np.float32)
+        places, tastes, errors = self.grid.place[items], self.short_tastes, self.errors
+        for row in range(len(tastes)):
+            span = slice(indptr[row], indptr[row + 1])
+            bounds[span] = self.grid.vectors[places[span]] @ tastes[row] + errors[row]
+        return bounds
 
     def limits(self) -> Doubles:
         """See `Scoring`: |x~| |y~| at most (Cauchy-Schwarz)."""

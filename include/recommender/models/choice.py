@@ -1,0 +1,56 @@
+"""What is chosen for each data set: the family, its weight, the factors, and the item prior."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import msgspec
+
+from ..config import RetrainConfig
+
+Positive = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+Factors = Annotated[int, msgspec.Meta(ge=1, le=8_192)]
+
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The chosen values of a configuration; see the parameters of these names.
+
+    knn_weight : 0 if the family is `als`, which has none
+    """
+
+    family: Literal["blend", "als", "knn"]
+    knn_weight: Positive
+    factors: Factors
+    power: Positive
+    half_life_days: Positive
+
+    @classmethod
+    def of(cls, config: RetrainConfig) -> Choice:
+        """The values of a configuration."""
+        family = config.model.family
+        return cls(
+            family=family,  # type: ignore[arg-type]
+            knn_weight=config.model.knn_weight if family == "blend" else 0.0,
+            factors=config.train.factors,
+            power=config.prior.power,
+            half_life_days=config.prior.half_life_days,
+        )
+
+    def applied(self, config: RetrainConfig) -> RetrainConfig:
+        """The configuration with these values, in which nothing is left to choose."""
+        model = replace(config.model, family=self.family, fit_family=False, fit_factors=False)
+        if self.family == "blend":
+            model = replace(model, knn_weight=self.knn_weight)
+        prior = replace(config.prior, power=self.power, half_life_days=self.half_life_days, fit=False)
+        return replace(config, model=model, train=replace(config.train, factors=self.factors), prior=prior)
+
+    @property
+    def text(self) -> str:
+        """For logs and pages."""
+        parts = {
+            "als": f"ALS with {self.factors} factors",
+            "knn": "item-kNN",
+            "blend": f"ALS with {self.factors} factors + {self.knn_weight:g} x item-kNN",
+        }
+        return f"{parts[self.family]}, prior power {self.power:g}, half-life {self.half_life_days:g} days"

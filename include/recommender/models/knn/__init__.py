@@ -1,0 +1,1 @@
+"""Item-kNN: the similarities of items that the same users interacted with."""

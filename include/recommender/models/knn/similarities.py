@@ -1,0 +1,155 @@
+"""The nearest neighbours of each item, and what they say about other items for a history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ...errors import DataError
+from ..histories import Histories, Ints
+from ..protocol import Doubles, Scores
+
+Longs = np.ndarray[Any, np.dtype[np.int64]]
+
+INT64_BITS = 63
+ARRAYS = ("indptr", "neighbours", "values")
+
+
+@dataclass(frozen=True)
+class Similarities:
+    """Similarities of items to their nearest neighbours, CSR, without the items themselves.
+
+    indptr : int64, shape (n_items + 1,)
+    neighbours : int32, shape (n_entries,), ascending within an item
+    values : float32, shape (n_entries,), finite and above 0
+    """
+
+    indptr: Longs
+    neighbours: Ints
+    values: Scores
+
+    @property
+    def n_items(self) -> int:
+        """Items that have neighbours or none."""
+        return len(self.indptr) - 1
+
+    @property
+    def matrix(self) -> sparse.csr_matrix:
+        """float32, shape (n_items, n_items)."""
+        parts = (self.values, self.neighbours, self.indptr)
+        return sparse.csr_matrix(parts, shape=(self.n_items, self.n_items), copy=False)
+
+    @classmethod
+    def of(cls, matrix: sparse.coo_matrix | sparse.csr_matrix) -> Similarities:
+        """The entries above 0 of a square matrix, off the diagonal."""
+        given = sparse.coo_matrix(matrix)
+        values = given.data.astype(np.float32)
+        kept = np.flatnonzero((values > 0) & (given.row != given.col))
+        found = sparse.csr_matrix((values[kept], (given.row[kept], given.col[kept])), shape=given.shape)
+        found.sort_indices()
+        return cls(found.indptr.astype(np.int64), found.indices.astype(np.int32, copy=False), found.data)
+
+    def check(self, n_items: int, where: str) -> None:
+        """Raise DataError if this is no matrix of so many items.
+
+        Parameters
+        ----------
+        where : what the names of its files begin with, for the message
+        """
+        problem = self._problem(n_items)
+        if problem:
+            name, text = problem
+            raise DataError(f"{where}{name}.npy: {text}")
+
+    def _problem(self, n_items: int) -> tuple[str, str] | None:
+        """The array that is wrong, and how."""
+        indptr, neighbours = self.indptr, self.neighbours
+        if self.n_items != n_items:
+            return "indptr", f"similarities of {self.n_items:,} items, expected {n_items:,}"
+        if indptr[0] != 0 or indptr[-1] != len(neighbours) or (np.diff(indptr) < 0).any():
+            return "indptr", f"does not ascend from 0 to {len(neighbours):,}, the number of neighbours"
+        if len(self.values) != len(neighbours):
+            return "values", f"{len(self.values):,} similarities, expected {len(neighbours):,}"
+        if not (self.values > 0).all() or not np.isfinite(self.values).all():
+            return "values", "holds similarities that are not above 0 and finite"
+        if not len(neighbours):
+            return None
+        if neighbours.min() < 0 or neighbours.max() >= n_items:
+            return "neighbours", f"holds {neighbours.min()} to {neighbours.max()}, expected 0 to {n_items - 1}"
+        starts = np.zeros(len(neighbours), dtype=bool)
+        starts[indptr[:-1][np.diff(indptr) > 0]] = True
+        if not (starts[1:] | (neighbours[1:] > neighbours[:-1])).all():
+            return "neighbours", "does not ascend within an item"
+        if (np.repeat(np.arange(n_items), np.diff(indptr)) == neighbours).any():
+            return "neighbours", "holds an item that is its own neighbour"
+        return None
+
+    def scores(self, histories: Histories) -> sparse.csr_matrix:
+        """Sum over a history of confidence times similarity, float64 CSR, shape (len(histories), n_items).
+
+        Entries ascend by item. A row is summed in the order of the history alone, so it does not depend on the other
+        rows, to the last bit.
+        """
+        starts = self.indptr[histories.items]
+        sizes = self.indptr[histories.items + 1] - starts
+        ends = np.cumsum(sizes)
+        n = int(ends[-1]) if len(ends) else 0
+        entry = np.repeat(np.arange(len(sizes)), sizes)
+        at = np.arange(n) + (starts - ends + sizes)[entry]
+        values = histories.confidence[entry].astype(np.float64) * self.values[at]
+        keys = histories.rows[entry] * np.int64(self.n_items) + self.neighbours[at]
+        keys, order = _ordered(keys, n)
+        first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])[:n])
+        group = np.repeat(np.arange(len(first)), np.diff(first, append=n))
+        # It adds one by one, in the order of the history; `add.reduceat` adds in pairs.
+        sums = np.bincount(group, weights=values[order], minlength=len(first))
+        rows, items = np.divmod(keys[first], self.n_items)
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(histories)))])
+        return sparse.csr_matrix((sums, items.astype(np.int32), indptr), shape=(len(histories), self.n_items))
+
+    def to(self, items: Ints, item: int) -> Doubles:
+        """Similarities of some items to one, float64, of the shape of `items`; 0 where it is no neighbour."""
+        found = np.zeros(len(items))
+        for at, each in enumerate(items.tolist()):
+            span = slice(*self.indptr[each : each + 2])
+            place = int(np.searchsorted(self.neighbours[span], item))
+            if place < span.stop - span.start and self.neighbours[span][place] == item:
+                found[at] = self.values[span][place]
+        return found
+
+
+def _ordered(keys: Longs, n: int) -> tuple[Longs, Longs]:
+    """n keys in order, and where each was; equal ones stay in order.
+
+    Key and place become one number where there are bits for both: numbers are sorted with vector instructions.
+    """
+    bits = max(1, n).bit_length()
+    if n and int(keys.max()).bit_length() + bits < INT64_BITS:
+        both = np.sort((keys << bits) | np.arange(n))
+        return both >> bits, both & ((1 << bits) - 1)
+    order = np.argsort(keys, kind="stable")
+    return keys[order], order
+
+
+@dataclass(frozen=True)
+class ItemKnn:
+    """Item-kNN alone: a `ScoringModel` in which items without a neighbour in the history score 0."""
+
+    similarities: Similarities
+
+    def score(self, histories: Histories) -> Scores:
+        """Sum of confidence times similarity, float32, shape (len(histories), n_items)."""
+        found: Scores = self.similarities.scores(histories).toarray().astype(np.float32)
+        return found
+
+
+def root_mean_squares(scores: sparse.csr_matrix) -> Doubles:
+    """Of each row over all items, float64, shape (n,)."""
+    sums, filled = np.zeros(scores.shape[0]), np.flatnonzero(np.diff(scores.indptr))
+    if len(filled):  # each row by itself: a running sum over all rows would round differently in another batch
+        sums[filled] = np.add.reduceat(np.square(scores.data), scores.indptr[filled])
+    found: Doubles = np.sqrt(sums / max(1, scores.shape[1]))
+    return found

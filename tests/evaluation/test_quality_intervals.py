@@ -9,6 +9,7 @@ from scipy import stats
 
 from benchmarks.quality import COMPARED, by_split, by_user, gains, split_means
 from include.recommender.config import RetrainConfig
+from include.recommender.models.choice import Choice
 
 CONFIG = RetrainConfig.from_params({})
 SPLITS = [0.004, 0.011, -0.002, 0.019, 0.007]
@@ -35,22 +36,25 @@ def test_a_user_judged_at_two_cuts_is_no_second_user():
 
 
 def test_the_tables_over_time_are_means_over_users_and_over_splits():
-    recalls = [[0.5, 0.25, 0.25, 0.0], [0.0, 0.0, 0.25, 0.0], [1.0, 0.5, 0.0, 0.5]]
+    recalls = [[0.5, 0.25, 0.25, 0.0, 0.0], [0.0, 0.0, 0.25, 0.5, 0.0], [1.0, 0.5, 0.0, 1.0, 0.5]]
     users = pd.DataFrame(recalls, columns=COMPARED)
     users["user"] = [7, 8, 7]
     users.index = pd.MultiIndex.from_tuples([(0, 0), (0, 1), (1, 0)], names=["split", None])
     found = gains(users, CONFIG)
-    assert found["all"].tolist() == pytest.approx([0.25, 1 / 3, 1 / 3])
-    assert found["mean of splits"].tolist() == pytest.approx([(0.125 + 0.5) / 2, (0.0 + 1.0) / 2, (0.25 + 0.5) / 2])
-    prior = SimpleNamespace(power=0.2, half_life_days=30)
+    assert found["all"].tolist() == pytest.approx([0.25, 1 / 3, 0.0, 1 / 3])
+    assert found["mean of splits"].tolist() == pytest.approx(
+        [(0.125 + 0.5) / 2, (0.0 + 1.0) / 2, 0.0, (0.25 + 0.5) / 2]
+    )
+    choice = Choice.of(RetrainConfig())
     verdicts = {"2018-01-01": "HOLD", "2018-02-01": "PROMOTE"}
     trials = [
-        SimpleNamespace(day=day, learned=prior, verdict=SimpleNamespace(decision=decision))
+        SimpleNamespace(day=day, chosen=SimpleNamespace(choice=choice), verdict=SimpleNamespace(decision=decision))
         for day, decision in verdicts.items()
     ]
     table = split_means(trials, users)
     assert table.index.tolist() == ["2018-01-01", "2018-02-01", "all"]
     assert table["users"].tolist() == [2, 1, 3]
+    assert table["knn_weight"].tolist()[:2] == [0.5, 0.5]
     assert table["candidate"].tolist() == pytest.approx([0.25, 1.0, 0.5])
     assert table.loc["2018-02-01", "ratio"] == 2.0
     assert table["verdict"].tolist() == ["HOLD", "PROMOTE", ""]

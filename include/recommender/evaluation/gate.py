@@ -9,6 +9,7 @@ import numpy as np
 from msgspec.structs import replace as changed
 
 from ..config import GateConfig
+from ..models.rivals import RIVALS
 from ..registry.verdict import Interval, Verdict
 from .comparison_text import against_popularity, against_reference, version
 from .metrics import Floats
@@ -103,12 +104,13 @@ def _largest(names: Iterable[str], means: Mapping[str, float]) -> str:
 
 
 def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Verdict:
-    """Judge the candidate against the strongest popularity, and against the best recent version if there is one.
+    """Judge the candidate against the strongest popularity, the rivals, and the best recent version if there is one.
 
     Parameters
     ----------
     recalls : model -> Recall@K of each judged user, float64, shape (n_users,); holds "candidate", one or more
-        "popularity_...", "champion" and "earlier_..." where they could be judged on a holdout that they had not seen
+        "popularity_...", the `RIVALS` that were fitted, and "champion" and "earlier_..." where they could be judged on
+        a holdout that they had not seen
 
     Popularity and reference are chosen on the holdout itself, which favours them over the candidate. With the champion
     as the only reference, tolerated losses would add up over promotions.
@@ -135,6 +137,7 @@ def decide(recalls: Mapping[str, Floats], top_k: int, config: GateConfig) -> Ver
         reference_recall=means[reference] if reference else None,
         against_reference=paired_interval(candidate, recalls[reference], beside) if reference else None,
         reference_level=level if reference else None,
+        rivals={name: paired_interval(candidate, recalls[name], config) for name in RIVALS if name in recalls},
         thresholds=config,
     )
     rejected, held = _objections(found, config)
@@ -166,6 +169,12 @@ def _objections(found: Verdict, config: GateConfig) -> tuple[list[str], list[str
         )
     elif lift is not None and lift < config.min_relative_lift:
         held.append(f"lift {lift:+.1%} over {baseline}, min_relative_lift={config.min_relative_lift:.1%}")
+    if enough:
+        rejected += [
+            f"worse than {name}: the interval ({each.low:+.4f}, {each.high:+.4f}) lies below 0"
+            for name, each in found.rivals.items()
+            if each.high < 0
+        ]
     versus, recall = found.against_reference, found.reference_recall
     if versus is None or not recall or not found.reference:
         return rejected, held

@@ -6,11 +6,11 @@ import msgspec
 
 from ..registry.verdict import ComparedVersion, How, Name
 from ..storage.documents import Count, Decision, ModelId
-from .learned_prior import LearnedPrior
+from .chosen import ChosenModel
 
 
 class TrainingCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of train_als: the initial factors, the loss after the last iteration, and the seconds of each.
+    """Counts of train_als and fit_rivals: the initial factors, the loss after the last iteration, the seconds of each.
 
     start : "cold", or the source of the initial factors; warm_items : the items that it has
     """
@@ -28,10 +28,17 @@ class PopularityCounts(msgspec.Struct, frozen=True):
     names: list[Name]
 
 
-class PriorCounts(msgspec.Struct, frozen=True):
-    """Counts of learn_prior."""
+class ChoiceCounts(msgspec.Struct, frozen=True):
+    """Counts of choose_model."""
 
-    prior: LearnedPrior
+    chosen: ChosenModel
+
+
+class NeighbourCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of fit_neighbours: items, and neighbours of all of them."""
+
+    items: Count
+    neighbours: Count
 
 
 class EvaluationCounts(msgspec.Struct, frozen=True, kw_only=True):

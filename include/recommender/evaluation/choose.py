@@ -1,0 +1,273 @@
+"""Choose family, factors and item prior on a time split inside the train part."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from ..config import PriorConfig, RetrainConfig
+from ..data.encoding import EncodedFold
+from ..data.inner import inner_fold
+from ..models.als.taste import Als
+from ..models.als.training import fit_als
+from ..models.choice import Choice
+from ..models.knn.fitting import fit_similarities
+from ..models.knn.similarities import Similarities
+from ..models.memory import MatrixSize, free_bytes, needed_bytes
+from ..models.model import KNN_ALONE, Model
+from ..models.prior import ItemPrior
+from ..models.prior_grid import PriorGrid
+from ..parameters.definition import MOST_DAYS
+from ..parameters.of_models import ALS, BLEND, KNN, MOST_FACTORS, SHORTEST_HALF_LIFE_DAYS
+from .chosen import ChosenModel, TriedModel
+from .evaluate import Task, fold_task
+from .metrics import Floats
+
+log = logging.getLogger(__name__)
+
+# Of the configured factors; more are tried as long as they are better.
+FACTORS = (1, 2, 4)
+# Of item-kNN in the sum; 0 is ALS alone, and KNN_ALONE item-kNN alone.
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, KNN_ALONE)
+POWERS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
+# Of the configured half-life.
+HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
+# Standard errors of the paired difference; not a test, see `choose_model`.
+CLEARLY_WORSE = 1.645
+# Standard errors by which more factors must be better, for still more to be tried.
+WORTH_MORE = 1.0
+MIN_USERS = 30
+MAX_INTERACTIONS = 2_000_000
+MAX_USERS = 16_000
+# Fewer sweeps than a training has choose as well (benchmarks/choices.py).
+MAX_SWEEPS = 8
+
+
+class Point(NamedTuple):
+    """One model that is tried."""
+
+    factors: int
+    weight: float
+    half_life_days: float
+    power: float
+
+    def choice(self) -> Choice:
+        """The values of the configuration that make it."""
+        family = ALS if self.weight == 0 else KNN if self.weight == KNN_ALONE else BLEND
+        return Choice(
+            family=family,  # type: ignore[arg-type]
+            knn_weight=self.weight if family == BLEND else 0.0,
+            factors=self.factors,
+            power=self.power,
+            half_life_days=self.half_life_days,
+        )
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a model reached: Recall@K of each judged user, float64, shape (n_users,), and coverage@K."""
+
+    recall: Floats
+    coverage: float
+
+
+def choose_model(fold: EncodedFold, config: RetrainConfig) -> ChosenModel:
+    """Return the model of the grid nearest to the configured one that is not clearly worse than the best.
+
+    Only points between the configured one and the best are candidates. "Clearly worse" means more than CLEARLY_WORSE
+    standard errors of the paired difference below the best (like the one-standard-error rule of Breiman et al. 1984).
+    This is an estimate that is shrunk towards the configuration, not a test. Of the points that `recall_given_up`
+    allows below the chosen one, that of the largest coverage is taken. All is fitted on the older part of train, so it
+    has not seen the inner holdout, and the holdout of the gate has no part in it.
+    """
+    model, prior = config.model, config.prior
+    if not (model.fit_family or model.fit_factors or prior.fit):
+        return _as_configured(config, "as configured", 0)
+    inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
+    n_users = len(inner.holdout_rows) if inner else 0
+    if inner is None or n_users < MIN_USERS:
+        return _as_configured(config, f"as configured: {n_users} users are too few to choose by", n_users)
+    return chosen_of(tried(inner, config, largest=_affordable(fold, config)), config)
+
+
+def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenModel:
+    """Apply the rule of `choose_model` to what was tried."""
+    own = configured(config)
+    recalls = {point: each.recall for point, each in found.items()}
+    chosen, best, below = nearest(recalls, own, CLEARLY_WORSE)
+    why = "the best of those tried"
+    if chosen != best:
+        why = f"nearest to the configured that is not clearly worse than the best: {best.choice().text}"
+    given_up = config.model.recall_given_up
+    if given_up:
+        chosen = _widest(found, chosen, given_up)
+        why += f"; the largest coverage at {1 - given_up:.1%} of its recall"
+    rows = [
+        TriedModel(
+            choice=point.choice(),
+            recall=float(each.recall.mean()),
+            coverage=each.coverage,
+            errors_below=below[point],
+            clearly_worse=below[point] > CLEARLY_WORSE,
+        )
+        for point, each in found.items()
+    ]
+    n_users = len(recalls[own])
+    log.info("Chosen: %s (%s; %s users of an inner time split)", chosen.choice().text, why, f"{n_users:,}")
+    return ChosenModel(choice=chosen.choice(), why=why, judged_users=n_users, tried=rows)
+
+
+def _as_configured(config: RetrainConfig, why: str, n_users: int) -> ChosenModel:
+    return ChosenModel(choice=Choice.of(config), why=why, judged_users=n_users, tried=[])
+
+
+def configured(config: RetrainConfig) -> Point:
+    """The point of the configuration."""
+    weights = {ALS: 0.0, KNN: KNN_ALONE}
+    weight = weights.get(config.model.family, config.model.knn_weight)
+    return Point(config.train.factors, weight, config.prior.half_life_days, config.prior.power)
+
+
+def axes(config: RetrainConfig) -> tuple[list[int], list[float], list[float], list[float]]:
+    """The values that are tried of factors, weight, half-life and power; each holds the configured value."""
+    own, prior = configured(config), config.prior
+    factors = [times * own.factors for times in FACTORS if times * own.factors <= MOST_FACTORS]
+    half_lives, powers = _half_lives(prior), sorted({*POWERS, prior.power})
+    return (
+        factors if config.model.fit_factors else [own.factors],
+        sorted({*WEIGHTS, own.weight}) if config.model.fit_family else [own.weight],
+        half_lives if prior.fit else [prior.half_life_days],
+        powers if prior.fit else [prior.power],
+    )
+
+
+def _half_lives(prior: PriorConfig) -> list[float]:
+    tried = (prior.half_life_days * times for times in HALF_LIVES)
+    return sorted({min(max(SHORTEST_HALF_LIFE_DAYS, days), MOST_DAYS) for days in tried})
+
+
+def nearest(recalls: Mapping[Point, Floats], own: Point, limit: float) -> tuple[Point, Point, dict[Point, float]]:
+    """Return the chosen point, the best, and the distance of each below the best, in standard errors.
+
+    Parameters
+    ----------
+    recalls : of the same users at each point, float64, shape (n_users,)
+    own : the configured point
+    limit : standard errors below the best that are clearly worse
+    """
+    values = [sorted(set(axis)) for axis in zip(*recalls, strict=True)]
+    place = {point: tuple(axis.index(value) for axis, value in zip(values, point, strict=True)) for point in recalls}
+
+    def steps(point: Point) -> int:
+        return sum(abs(one - other) for one, other in zip(place[point], place[own], strict=True))
+
+    # Among equal points the nearest: without power, all half-lives are equal.
+    best = max(recalls, key=lambda point: (float(recalls[point].mean()), -steps(point)))
+    below = {point: _errors_below(recalls[best] - recall) for point, recall in recalls.items()}
+    # A point on the other side passes only by noise: it would be a step against the evidence.
+    between = [
+        point
+        for point in recalls
+        if below[point] <= limit
+        and all(min(a, b) <= at <= max(a, b) for at, a, b in zip(place[point], place[own], place[best], strict=True))
+    ]
+    return min(between, key=lambda point: (steps(point), below[point])), best, below
+
+
+def _errors_below(difference: Floats) -> float:
+    error = float(difference.std(ddof=1)) / len(difference) ** 0.5
+    return float(difference.mean()) / error if error else 0.0
+
+
+def _widest(found: Mapping[Point, Found], chosen: Point, given_up: float) -> Point:
+    """Of the points whose recall is at least that of the chosen one but for a share, that of the largest coverage."""
+    least = (1 - given_up) * float(found[chosen].recall.mean())
+    allowed = [point for point, each in found.items() if float(each.recall.mean()) >= least]
+    return max(allowed, key=lambda point: (found[point].coverage, float(found[point].recall.mean())))
+
+
+def _affordable(fold: EncodedFold, config: RetrainConfig) -> int:
+    """The most factors of the grid with which the whole fold can be trained in the free memory."""
+    size, free = MatrixSize.of(fold.matrix), free_bytes()
+    factors = axes(config)[0]
+    fitting = [each for each in factors if needed_bytes(size, replace(config.train, factors=each)) <= free]
+    if len(fitting) < len(factors):
+        log.warning(
+            "More than %d factors do not fit into the free memory, and are not tried", max([*fitting, factors[0]])
+        )
+    return max([*fitting, factors[0]])
+
+
+def tried(inner: EncodedFold, config: RetrainConfig, largest: int = MOST_FACTORS) -> dict[Point, Found]:
+    """What the points reach on the holdout of a fold, by one fit of ALS for each number of factors.
+
+    The configured factors are tried with all weights and priors. More, up to `largest`, are tried with those beside the
+    best so far, as long as the best with them is better than the best before by more than WORTH_MORE standard errors.
+    """
+    factors, *others = axes(config)
+    # Not the max_users of the run, which may be too small to learn from.
+    task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
+    similar = fit_similarities(inner.matrix, config.knn) if any(others[0]) else None
+    found: dict[Point, Found] = {}
+    best: Point | None = None
+    for n_factors in [each for each in factors if each <= largest]:
+        als = _fitted(inner, n_factors, config)
+        part = others if best is None else [_beside(axis, value) for axis, value in zip(others, best[1:], strict=True)]
+        more = _reached(_taste(als, similar), n_factors, part, inner=inner, task=task, config=config)
+        found |= more
+        before, best = best, _best(more)
+        if before is not None and _errors_below(found[best].recall - found[before].recall) <= WORTH_MORE:
+            break
+    return found
+
+
+def _fitted(inner: EncodedFold, n_factors: int, config: RetrainConfig) -> Als:
+    sweeps = min(config.train.iterations, MAX_SWEEPS)
+    train = replace(config.train, factors=n_factors, iterations=sweeps)
+    return Als.of(fit_als(inner.matrix, train)[0], train.regularization)
+
+
+def _beside(axis: Sequence[float], value: float) -> list[float]:
+    """A value of an axis and those beside it."""
+    at = axis.index(value)
+    return list(axis[max(0, at - 1) : at + 2])
+
+
+def _best(found: Mapping[Point, Found]) -> Point:
+    return max(found, key=lambda point: float(found[point].recall.mean()))
+
+
+def _taste(als: Als, similar: Similarities | None) -> Model:
+    n_items = len(als.whitened.vectors)
+    return Model(als, ItemPrior.of(np.ones(n_items), PriorConfig(power=0.0)), similar, 1.0)
+
+
+def _reached(
+    model: Model,
+    n_factors: int,
+    others: Sequence[Sequence[float]],
+    *,
+    inner: EncodedFold,
+    task: Task,
+    config: RetrainConfig,
+) -> dict[Point, Found]:
+    """What a model reaches with each weight, half-life and power."""
+    from ..models.prior_kernels import count_hits
+
+    weights, half_lives, powers = others
+    popularities = [inner.item_interactions.decayed(days) for days in half_lives]
+    grid = PriorGrid.of(popularities, powers, config.prior.short_history)
+    lists = grid.best(model, weights, task.seen, config.evaluate.top_k)
+    found, hits = {}, np.zeros(len(task.rows), dtype=np.uint8)
+    for values, best in zip(product(*others), lists.reshape(-1, *lists.shape[3:]), strict=True):
+        best = np.ascontiguousarray(best)
+        count_hits(best, task.held_indptr, task.held_items, hits)
+        shown = np.zeros(task.seen.n_items, dtype=bool)
+        shown[best[best >= 0]] = True
+        found[Point(n_factors, *values)] = Found(hits / task.n_held, int(shown.sum()) / task.seen.n_items)
+    return found

@@ -1,0 +1,382 @@
+"""Family, factors and item prior follow the evidence, and not the noise."""
+
+from collections import defaultdict
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from include.recommender.config import RetrainConfig
+from include.recommender.data.encoding import EncodedFold, encode
+from include.recommender.data.inner import inner_fold
+from include.recommender.evaluation import choose as choosing
+from include.recommender.evaluation.choose import (
+    HALF_LIVES,
+    MIN_USERS,
+    POWERS,
+    WEIGHTS,
+    Found,
+    Point,
+    axes,
+    choose_model,
+    chosen_of,
+    configured,
+    nearest,
+    tried,
+)
+from include.recommender.evaluation.evaluate import fold_task, judge
+from include.recommender.evaluation.fitting import fit
+from include.recommender.models.als.training import fit_als
+from include.recommender.models.choice import Choice
+from include.recommender.models.confidence import DAY_S
+from include.recommender.models.knn.fitting import fit_similarities
+from include.recommender.models.model import KNN_ALONE
+from include.recommender.models.prior import fit_prior
+from include.recommender.models.scoring import model_of
+from include.recommender.parameters.definition import MOST_DAYS
+from tests.interactions import frame
+
+N_USERS, N_ITEMS, DAYS = 300, 120, 300
+
+
+def with_model(config, **model):
+    return replace(config, model=replace(config.model, **model))
+
+
+def with_prior(config, **prior):
+    return replace(config, prior=replace(config.prior, **prior))
+
+
+def with_factors(config, factors):
+    return replace(config, train=replace(config.train, factors=factors))
+
+
+# All is chosen, or the prior of ALS alone, or the family alone.
+CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2, "prior_power": 0.2})
+PRIOR = with_model(CONFIG, family="als", fit_family=False, fit_factors=False)
+FAMILY = with_factors(with_prior(with_model(CONFIG, fit_factors=False), fit=False, power=0.0), 8)
+
+
+@cache
+def world(taste: float, fashion: float, seed: int = 0, n_users: int = N_USERS, months_a_trend: int = 1) -> EncodedFold:
+    """Users choose by lasting taste (ten groups of items) and by what is in fashion in the month, or in some months."""
+    rng = np.random.default_rng(seed)
+    groups, group = rng.integers(0, 10, N_ITEMS), rng.integers(0, 10, n_users)
+    rows = set()
+    for month in range(10):
+        if month % months_a_trend == 0:
+            trend = rng.standard_normal(N_ITEMS)
+        for user in range(n_users):
+            weights = np.exp(taste * (groups == group[user]) + fashion * trend)
+            item = int(rng.choice(N_ITEMS, p=weights / weights.sum()))
+            rows.add((user, item, int((month * 30 + rng.integers(0, 30)) * DAY_S), 5, 1))
+    return encode(frame(*sorted(rows)), DAYS * DAY_S, CONFIG.encode)
+
+
+@cache
+def sets(noise: float = 0.0, seed: int = 0) -> EncodedFold:
+    """Eighty sets of six items, each bought by a group of four users; a share of the purchases is of any item."""
+    rng, rows = np.random.default_rng(seed), set()
+    for group in range(80):
+        items = rng.choice(2 * N_ITEMS, 6, replace=False)
+        for user in range(4 * group, 4 * group + 4):
+            bought = np.where(rng.random(6) < noise, rng.integers(0, 2 * N_ITEMS, 6), items)
+            rows |= {(user, int(item), int(rng.integers(0, DAYS) * DAY_S), 5, 1) for item in bought}
+    return encode(frame(*sorted(rows)), DAYS * DAY_S, CONFIG.encode)
+
+
+def inner_of(fold: EncodedFold, config: RetrainConfig) -> EncodedFold:
+    """Where a model is chosen."""
+    found = inner_fold(fold, config.encode, choosing.MAX_INTERACTIONS, config.train.seed)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("family", ["als", "blend", "knn"])
+def test_where_fashion_rules_the_prior_weighs_more_than_where_taste_does(family):
+    taste, fashion = world(6.0, 0.0), world(0.0, 3.0)
+    alone, strong = (with_prior(with_model(PRIOR, family=family), power=power) for power in (0.0, 1.0))
+    assert choose_model(taste, strong).choice.power < choose_model(fashion, strong).choice.power
+    assert choose_model(taste, alone).choice.power == 0.0 < choose_model(fashion, alone).choice.power
+    for found in (choose_model(taste, strong), choose_model(fashion, alone)):
+        assert found.judged_users > 100
+        (own,) = (row for row in found.tried if row.choice == found.choice)
+        assert not own.clearly_worse
+
+
+def test_where_fashions_pass_quickly_the_half_life_is_shorter_than_where_they_last():
+    """Each month has its own fashion, or one fashion lasts for all of train."""
+    config = with_prior(PRIOR, half_life_days=60.0)
+    quick = choose_model(world(0.0, 3.0), config).choice
+    lasting = choose_model(world(0.0, 3.0, months_a_trend=10), config).choice
+    assert quick.half_life_days < 60 <= lasting.half_life_days
+
+
+@pytest.mark.slow
+def test_without_evidence_it_leaves_the_prior_that_is_configured_in_about_one_of_three():
+    moved = [choose_model(world(0.0, 0.0, seed), PRIOR).choice != Choice.of(PRIOR) for seed in range(40)]
+    # Three standard errors of 40 worlds.
+    assert abs(np.mean(moved) - 1 / 3) < 3 * (2 / 9 / 40) ** 0.5
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_where_small_groups_buy_the_same_item_knn_has_a_weight_and_where_nobody_does_als_stays_alone(seed):
+    """The groups are far more than the factors."""
+    alone = with_model(FAMILY, family="als")
+    together = choose_model(sets(seed=seed), alone)
+    assert together.choice.family != "als"
+    assert {row.choice.family: row.clearly_worse for row in together.tried}["als"]
+    assert choose_model(sets(1.0, seed), alone).choice == Choice.of(alone)
+
+
+def test_too_few_users_teach_nothing():
+    few = choose_model(world(0.0, 3.0, n_users=MIN_USERS - 5), CONFIG)
+    assert (few.choice, few.tried) == (Choice.of(CONFIG), [])
+    assert "too few" in few.why
+
+
+@pytest.mark.parametrize("family", ["als", "blend", "knn"])
+def test_what_is_fixed_is_left_alone(family):
+    config = with_prior(with_model(PRIOR, family=family, knn_weight=3.0), power=0.7, half_life_days=11.0, fit=False)
+    found = choose_model(world(0.0, 3.0), config)
+    assert (found.choice, found.tried, found.judged_users) == (Choice.of(config), [], 0)
+    assert (found.choice.family, found.choice.power, found.choice.half_life_days) == (family, 0.7, 11.0)
+
+
+@pytest.mark.parametrize("free", ["family", "factors", "prior"])
+def test_each_switch_is_of_its_own_axes(free):
+    config = with_prior(with_model(CONFIG, fit_family=free == "family", fit_factors=free == "factors"), power=0.3)
+    config = with_prior(config, fit=free == "prior")
+    points = [row.choice for row in choose_model(world(1.0, 1.5), config).tried]
+    fields = {"family": ("family", "knn_weight"), "factors": ("factors",), "prior": ("power", "half_life_days")}
+    for switch, names in fields.items():
+        values = {tuple(getattr(point, name) for name in names) for point in points}
+        assert (len(values) > 1) == (switch == free)
+        assert tuple(getattr(Choice.of(config), name) for name in names) in values
+    assert len(points) == {"family": len(WEIGHTS), "factors": len(points), "prior": 5 * len({*POWERS, 0.3})}[free]
+
+
+def test_the_holdout_of_the_gate_does_not_count():
+    fold = world(1.0, 1.0)
+    shuffled = replace(fold, holdout_items=np.random.default_rng(1).permutation(fold.holdout_items))
+    assert choose_model(shuffled, CONFIG) == choose_model(fold, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("family", "weight", "power", "days"),
+    [("blend", 0.3, 0.0, 30.0), ("als", 0.5, 0.33, 50.0), ("knn", 0.5, 0.2, 30.0)],
+)
+def test_the_configured_is_among_those_tried(family, weight, power, days):
+    config = with_prior(with_model(CONFIG, family=family, knn_weight=weight), power=power, half_life_days=days)
+    points = [row.choice for row in choose_model(world(1.0, 1.0), config).tried]
+    assert Choice.of(config) in points
+    assert len(points) == len(set(points))
+    n_weights = len(WEIGHTS) + (family == "blend")
+    own = [point for point in points if point.factors == 16]
+    assert len(own) == n_weights * len(HALF_LIVES) * len({*POWERS, power})
+
+
+def test_what_is_reached_is_what_the_one_scoring_function_reaches():
+    fold = world(1.0, 1.5)
+    inner = inner_of(fold, CONFIG)
+    task, similar = fold_task(inner, CONFIG.evaluate), fit_similarities(inner.matrix, CONFIG.knn)
+    reached = {row.choice: row for row in choose_model(fold, CONFIG).tried}
+    of_more = [configured(choice.applied(CONFIG)) for choice in reached if choice.factors == 32]
+    for point in (
+        Point(16, 0.0, 30.0, 0.0),
+        Point(16, 0.5, 7.5, 0.2),
+        Point(16, 2.0, 15.0, 0.0),
+        Point(16, KNN_ALONE, 120.0, 2.5),
+        of_more[0],
+        of_more[-1],
+    ):
+        config = point.choice().applied(CONFIG)
+        items, popularity = fit_als(inner.matrix, config.train)[0], fit_prior(inner.item_interactions, config.prior)
+        judged = judge({"model": model_of(items, similar, popularity, config)}, task, CONFIG.evaluate)["model"]
+        assert reached[point.choice()].recall == pytest.approx(judged.means["recall@10"], abs=1e-12)
+        assert reached[point.choice()].coverage == pytest.approx(judged.means["coverage@10"], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fold", "expected", "chosen"),
+    [
+        (sets, [4, 8, 16], 16),
+        (lambda: world(6.0, 0.0), [4, 8, 16], 8),
+        (lambda: world(0.0, 3.0), [4, 8], 4),
+    ],
+    ids=["sets", "taste", "fashion"],
+)
+def test_more_factors_are_tried_as_long_as_they_are_better(fold, expected, chosen):
+    """By more than a standard error. So the last of them are not, or the list ends there."""
+    config = with_factors(with_prior(with_model(PRIOR, fit_factors=True), fit=False, power=0.0), 4)
+    recalls = [each.recall for each in tried(inner_of(fold(), config), config).values()]
+    found = choose_model(fold(), config)
+    assert [row.choice.factors for row in found.tried] == expected
+    assert found.choice.factors == chosen
+    better = [stats.ttest_1samp(after - before, 0).statistic > 1 for before, after in pairwise(recalls)]
+    assert all(better[:-1])
+    assert len(expected) == 3 or not better[-1]
+
+
+@pytest.mark.parametrize("fold", [sets, lambda: world(6.0, 0.0)], ids=["sets", "taste"])
+def test_more_factors_are_tried_beside_the_best_of_fewer(fold):
+    config = with_factors(CONFIG, 4)
+    of_factors = defaultdict(dict)
+    for point, each in tried(inner_of(fold(), config), config).items():
+        of_factors[point.factors][point] = float(each.recall.mean())
+    assert len(of_factors) > 1
+    for fewer, more in pairwise(of_factors.values()):
+        best, near = max(fewer, key=fewer.get), []
+        for value, axis in zip(best[1:], axes(config)[1:], strict=True):
+            near.append([other for other in axis if abs(axis.index(other) - axis.index(value)) <= 1])
+        assert [point[1:] for point in more] == list(product(*near))
+
+
+def test_no_more_factors_are_tried_than_a_run_may_have_or_than_fit_into_memory(monkeypatch):
+    for own, expected in ((256, [256, 512, 1_024]), (300, [300, 600]), (600, [600]), (1_024, [1_024])):
+        assert axes(with_factors(CONFIG, own))[0] == expected
+    few = with_factors(with_prior(with_model(PRIOR, fit_factors=True), fit=False), 4)
+    assert {point.factors for point in tried(inner_of(sets(), few), few, largest=8)} == {4, 8}
+    monkeypatch.setattr(choosing, "free_bytes", lambda: 0)
+    assert [row.choice.factors for row in choose_model(sets(), few).tried] == [4]
+
+
+AXES = (8, 16), (0.0, 0.5, KNN_ALONE), (1.0, 2.0, 3.0), (0.0, 0.5)
+GRID = [Point(*values) for values in product(*AXES)]
+RECALLS = arrays(np.float64, (len(GRID), 12), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(RECALLS, st.sampled_from(GRID), st.floats(0.5, 4.0))
+def test_the_nearest_that_is_not_clearly_worse_on_the_way_to_the_best(recalls, own, limit):
+    found, best, below = nearest(dict(zip(GRID, recalls, strict=True)), own, limit)
+    means = dict(zip(GRID, recalls.mean(axis=1), strict=True))
+    assert means[best] == max(means.values())
+    assert below[found] <= limit
+    place = {point: [axis.index(value) for axis, value in zip(AXES, point, strict=True)] for point in GRID}
+
+    def steps(point):
+        return sum(abs(one - other) for one, other in zip(place[point], place[own], strict=True))
+
+    def on_the_way(point):
+        ends = zip(place[point], place[own], place[best], strict=True)
+        return all(min(one, other) <= at <= max(one, other) for at, one, other in ends)
+
+    assert steps(best) == min(steps(point) for point in GRID if means[point] == means[best])
+    assert on_the_way(found)
+    # By hand: a point nearer to the configured one that lies on the way is clearly worse, by its own t value.
+    for point in GRID:
+        if on_the_way(point) and steps(point) < steps(found):
+            difference = recalls[GRID.index(best)] - recalls[GRID.index(point)]
+            assert stats.ttest_1samp(difference, 0).statistic > limit
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    RECALLS,
+    arrays(np.float64, len(GRID), elements=st.sampled_from([0.1, 0.2, 0.3, 0.9])),
+    st.sampled_from(GRID),
+    st.sampled_from([0.01, 0.1, 0.5]),
+)
+def test_recall_is_given_up_only_for_coverage_and_only_so_much(recalls, coverages, own, share):
+    found = {point: Found(recall, coverage) for point, recall, coverage in zip(GRID, recalls, coverages, strict=True)}
+    of_choice = {point.choice(): each for point, each in found.items()}
+    config = own.choice().applied(CONFIG)
+    strict, wide = (chosen_of(found, with_model(config, recall_given_up=given_up)) for given_up in (0.0, share))
+    before, after = of_choice[strict.choice], of_choice[wide.choice]
+    least = (1 - share) * before.recall.mean()
+    assert strict.choice == nearest(dict(zip(GRID, recalls, strict=True)), own, choosing.CLEARLY_WORSE)[0].choice()
+    assert after.recall.mean() >= least
+    assert after.coverage >= before.coverage
+    allowed = [each for each in found.values() if each.recall.mean() >= least]
+    assert after.coverage == max(each.coverage for each in allowed)
+    equal = [each.recall.mean() for each in allowed if each.coverage == after.coverage]
+    assert after.recall.mean() == max(equal)
+
+
+def test_giving_up_recall_widens_the_lists_of_a_world():
+    strict, wide = (
+        choose_model(world(1.0, 1.5), with_model(with_prior(FAMILY, fit=True, power=0.5), recall_given_up=share))
+        for share in (0.0, 0.2)
+    )
+    assert wide.tried == strict.tried
+    reached = {row.choice: row for row in strict.tried}
+    before, after = reached[strict.choice], reached[wide.choice]
+    assert after.coverage > before.coverage
+    assert 0.8 * before.recall <= after.recall < before.recall
+    assert "coverage" in wide.why
+
+
+CHOICES = st.builds(
+    Choice,
+    family=st.just("blend"),
+    knn_weight=st.sampled_from([0.25, 0.5, 100.0]),
+    factors=st.integers(1, 1_024),
+    power=st.floats(0, 4),
+    half_life_days=st.floats(0.1, MOST_DAYS),
+) | st.builds(
+    Choice,
+    family=st.sampled_from(["als", "knn"]),
+    knn_weight=st.just(0.0),
+    factors=st.integers(1, 1_024),
+    power=st.floats(0, 4),
+    half_life_days=st.floats(0.1, MOST_DAYS),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CHOICES, CHOICES)
+def test_a_choice_of_a_configuration_and_back(choice, other):
+    config = choice.applied(CONFIG)
+    assert not any([config.model.fit_family, config.model.fit_factors, config.prior.fit])
+    assert choice.applied(config) == config
+    assert Choice.of(config) == configured(config).choice() == choice
+    assert Choice.of(other.applied(config)) == other
+    assert RetrainConfig.from_dict(config.as_dict(), "here") == config
+    asked = with_prior(with_model(config, fit_family=True, fit_factors=True), fit=True)
+    assert Choice.of(asked).applied(asked) == config
+    own = with_factors(with_prior(config, power=0.2, half_life_days=30.0, fit=True), 16)
+    assert replace(own, model=CONFIG.model) == CONFIG
+
+
+def test_of_what_was_chosen_nothing_else_is_chosen():
+    found = choose_model(sets(), FAMILY)
+    again = choose_model(sets(), found.choice.applied(FAMILY))
+    assert (again.choice, again.tried) == (found.choice, [])
+
+
+@pytest.mark.parametrize("family", ["als", "blend", "knn"])
+def test_what_is_fitted_is_what_is_chosen(family):
+    fold, config = sets(), with_model(PRIOR, family=family)
+    found = fit(fold, config)
+    fixed = found.chosen.choice.applied(config)
+    assert found.chosen == choose_model(fold, config)
+    items, popularity = fit_als(fold.matrix, fixed.train)[0], fit_prior(fold.item_interactions, fixed.prior)
+    expected = model_of(items, fit_similarities(fold.matrix, fixed.knn), popularity, fixed)
+    assert (found.model.similar is None) == (family == "als")
+    assert found.model.score(fold.histories).tobytes() == expected.score(fold.histories).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"), [(0.2, [0.1, 0.2, 0.4, 0.8]), (MOST_DAYS, [MOST_DAYS / 4, MOST_DAYS / 2, MOST_DAYS])]
+)
+def test_no_half_life_is_tried_that_no_run_could_be_given(days, expected):
+    found = choose_model(world(1.0, 1.0), with_prior(PRIOR, half_life_days=days)).tried
+    assert sorted({row.choice.half_life_days for row in found}) == expected
+
+
+def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
+    monkeypatch.setattr(choosing, "MAX_USERS", 40)
+    assert choose_model(world(1.0, 1.0), FAMILY).judged_users == 40
+
+
+@pytest.mark.parametrize("max_users", [1, 29])
+def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
+    few = replace(PRIOR, evaluate=replace(PRIOR.evaluate, max_users=max_users))
+    assert choose_model(world(1.0, 1.0), few) == choose_model(world(1.0, 1.0), PRIOR)

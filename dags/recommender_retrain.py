@@ -12,10 +12,12 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
+| choose_model | on a split inside train: ALS, item-kNN or their sum, the factors, the weight of recent popularity |
 | train_als | the candidate's item factors, trained on the interactions before the split time |
+| fit_neighbours | the nearest neighbours of each item |
 | fit_popularity | the baselines: all-time, recent and decayed popularity |
-| learn_prior | how much recent popularity weighs in the score, learned on a time split inside train |
-| evaluate | candidate, popularity and champion on the same users and the whole catalogue |
+| fit_rivals | plain ALS: a candidate must not be clearly worse than it, or than item-kNN |
+| evaluate | candidate, rivals, popularity and champion on the same users and the whole catalogue |
 | recall_gate | PROMOTE, HOLD or REJECT by a paired bootstrap; HOLD and REJECT fail the task, and nothing is published |
 | approve | only where configured: a person decides; a rejection fails the run, and nothing is published |
 | refit | the same configuration on everything before as_of |
@@ -50,8 +52,8 @@ from include.orchestration.task_defaults import task_defaults
 DEPLOYMENT = Deployment.from_environment()
 heavy = partial(heavy_task, DEPLOYMENT.place)
 
-# Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `learn_prior` fits on
-# an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration again.
+# Training takes the machine's memory: one at a time, over all runs, where the pool has one slot. `choose_model` fits
+# on an inner split; `evaluate` and `promote_model` may have to fit a champion's configuration again.
 TRAINING: dict[str, Any] = {
     "pool": DEPLOYMENT.training_pool,
     "max_active_tis_per_dag": 1,
@@ -108,6 +110,14 @@ def encode_interactions() -> dict[str, Any]:
 
 
 @heavy(**TRAINING)
+def choose_model() -> dict[str, Any]:
+    """Chooses on an inner time split: ALS, item-kNN or their sum, the factors, the weight of recent popularity."""
+    from include.orchestration import tasks
+
+    return tasks.choose_model()
+
+
+@heavy(**TRAINING)
 def train_als() -> dict[str, Any]:
     """Fits the candidate. Fails at once, with the arithmetic, if it needs more than the free memory."""
     from include.orchestration import tasks
@@ -116,19 +126,27 @@ def train_als() -> dict[str, Any]:
 
 
 @heavy()
+def fit_neighbours() -> dict[str, Any]:
+    """Finds the items that the same users interacted with."""
+    from include.orchestration import tasks
+
+    return tasks.fit_neighbours()
+
+
+@heavy(**TRAINING)
+def fit_rivals() -> dict[str, Any]:
+    """Trains plain ALS. A candidate that is clearly worse than it, or than item-kNN, is not promoted."""
+    from include.orchestration import tasks
+
+    return tasks.fit_rivals()
+
+
+@heavy()
 def fit_popularity() -> dict[str, Any]:
     """Counts the popularity lists that the candidate has to beat."""
     from include.orchestration import tasks
 
     return tasks.fit_popularity()
-
-
-@heavy(**TRAINING)
-def learn_prior() -> dict[str, Any]:
-    """Learns on an inner time split how much recent popularity weighs in the score, and how recent it is."""
-    from include.orchestration import tasks
-
-    return tasks.learn_prior()
 
 
 @heavy(**TRAINING)
@@ -229,8 +247,9 @@ def recommender_retrain() -> None:
         encoded = encode_interactions()
         first >> download_reviews() >> stop_if_unchanged() >> parse_reviews() >> check_snapshot() >> encoded
     with TaskGroup("train", prefix_group_id=False):
-        models, prior = [train_als(), fit_popularity()], learn_prior()
-        models >> prior
+        chosen, trained = choose_model(), train_als()
+        others = [fit_neighbours(), fit_popularity(), fit_rivals()]
+        chosen >> trained
     with TaskGroup("judge", prefix_group_id=False):
         evaluated, gated = evaluate(), recall_gate()
         evaluated >> gated
@@ -240,8 +259,8 @@ def recommender_retrain() -> None:
     with TaskGroup("publish", prefix_group_id=False):
         refitted, promoted = refit(), promote_model()
         refitted >> upload_model() >> promoted
-    encoded >> models
-    prior >> evaluated
+    encoded >> [chosen, *others]
+    [trained, *others] >> evaluated
     (approved if DEPLOYMENT.approval else gated) >> refitted
     promoted >> write_report().as_teardown(on_failure_fail_dagrun=False)
 

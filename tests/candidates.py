@@ -13,6 +13,17 @@ from . import worlds
 JULY, AUGUST, SEPTEMBER = (datetime(2018, month, 2, tzinfo=UTC) for month in (7, 8, 9))
 REVIEWS = worlds.reviews(n_users=300)
 CHANNEL = "production"
+# Parameters of a bad model that does not lose to its rivals: these have few factors and one neighbour, too.
+FEEBLE = {"family": "knn", "fit_family": False, "fit_factors": False, "prior_power": 0.0, "fit_prior": False}
+FEEBLE |= {"factors": 2, "knn_neighbours": 1}
+PARTS = ("encoded", "chosen", "trained", "neighbours")
+
+
+def fitted_on(workspace, parsed, encoded, config):
+    """The model of a run on its fold, as the DAG fits it: with similarities whatever its family."""
+    chosen = fit.choose_model(workspace, encoded, config).artifact
+    trained = fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config).train).artifact
+    return Fitted(encoded, chosen, trained, fit.fit_neighbours(workspace, encoded, config.knn).artifact)
 
 
 class Candidate:
@@ -26,18 +37,19 @@ class Candidate:
         self.downloaded = prepare.download_reviews(workspace, resolved).artifact
         self.parsed = prepare.parse_reviews(workspace, self.downloaded, self.config.parse).artifact
         encoded = prepare.encode_interactions(workspace, self.parsed, as_of, self.config.encode).artifact
-        trained = fit.train_als(workspace, self.parsed, encoded, self.config.train).artifact
-        self.fitted = Fitted(encoded, trained, fit.learn_prior(workspace, encoded, self.config).artifact)
+        self.fitted = fitted_on(workspace, self.parsed, encoded, self.config)
         self.baselines = fit.fit_popularity(workspace, encoded, self.config.popularity).artifact
+        self.rivals = fit.fit_rivals(workspace, encoded, self.config).artifact
         self.evaluated, gated = self.judge()
         again = fit.refit(workspace, self.parsed, self.fitted, as_of=as_of, config=self.config)
-        refitted = Fitted(*(again[name].artifact for name in ("encoded", "trained", "prior")))
+        refitted = Fitted(*(again[name].artifact if name in again else None for name in PARTS))
         made = RunArtifacts(
             resolved=resolved,
             downloaded=self.downloaded,
             parsed=self.parsed,
             judged=self.fitted,
             baselines=self.baselines,
+            rivals=self.rivals,
             evaluated=self.evaluated,
             gated=gated,
             published=refitted,
@@ -58,6 +70,7 @@ class Candidate:
             parsed=self.parsed,
             fitted=self.fitted,
             baselines=self.baselines,
+            rivals=self.rivals,
             as_of=self.as_of,
             channel=self.channel,
             config=self.config,

@@ -21,14 +21,14 @@ from include.recommender.stages.candidate import Candidate
 from include.recommender.stages.fit import Fitted
 from include.recommender.stages.publish import RunArtifacts
 from include.recommender.stages.warm import candidate_start
+from include.recommender.storage.artifacts import Artifact
 from include.recommender.storage.documents import Count, plain
 
 from .pinning import NONE_YET, check_unseen
 from .run import ArtifactHandle, Run, XCom
 
 # The tasks whose outputs make up a model.
-JUDGED = ("encode_interactions", "train_als", "learn_prior")
-REFITTED = ("encoded", "trained", "prior")
+JUDGED = ("encode_interactions", "choose_model", "train_als", "fit_neighbours")
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +51,15 @@ def encode_interactions(run: Run) -> XCom:
     return run.record_output(outcome)
 
 
+def choose_model(run: Run) -> XCom:
+    """Choose family, factors and item prior inside train."""
+    return run.record_output(fit.choose_model(run.workspace, run.artifact("encode_interactions"), run.config))
+
+
 def train_als(run: Run) -> XCom:
     """Train the candidate's item factors."""
-    fold, config = run.artifact("encode_interactions"), run.config.train
+    fold = run.artifact("encode_interactions")
+    config = fit.fixed_config(run.artifact("choose_model"), run.config).train
     start = candidate_start(run.workspace, fold, run.facts.channel, config)
     outcome = fit.train_als(run.workspace, run.artifact("parse_reviews"), fold, config=config, start=start)
     run.note(start=outcome.artifact.counted(TrainingCounts).start)
@@ -66,9 +72,15 @@ def fit_popularity(run: Run) -> XCom:
     return run.record_output(fit.fit_popularity(run.workspace, fold, run.config.popularity))
 
 
-def learn_prior(run: Run) -> XCom:
-    """Learn power and half-life of the item prior inside train."""
-    return run.record_output(fit.learn_prior(run.workspace, run.artifact("encode_interactions"), run.config))
+def fit_neighbours(run: Run) -> XCom:
+    """Find the nearest neighbours of each item."""
+    fold = run.artifact("encode_interactions")
+    return run.record_output(fit.fit_neighbours(run.workspace, fold, run.config.knn))
+
+
+def fit_rivals(run: Run) -> XCom:
+    """Train plain ALS, which the candidate must not lose to."""
+    return run.record_output(fit.fit_rivals(run.workspace, run.artifact("encode_interactions"), run.config))
 
 
 def evaluate(run: Run) -> XCom:
@@ -79,7 +91,7 @@ def evaluate(run: Run) -> XCom:
 
 
 def refit(run: Run) -> XCom:
-    """Fit the same configuration on everything before as_of; one handle for each of `REFITTED`."""
+    """Fit the same configuration on everything before as_of; a handle for each field of `Fitted` that there is."""
     outcomes = fit.refit(run.workspace, run.artifact("parse_reviews"), _judged(run), as_of=run.as_of, config=run.config)
     return {name: run.record_output(outcome) for name, outcome in outcomes.items()}
 
@@ -93,9 +105,10 @@ def upload_model(run: Run) -> XCom:
         parsed=run.artifact("parse_reviews"),
         judged=_judged(run),
         baselines=run.artifact("fit_popularity"),
+        rivals=run.artifact("fit_rivals"),
         evaluated=run.artifact("evaluate"),
         gated=run.artifact("recall_gate"),
-        published=Fitted(*(run.open(refitted[name]) for name in REFITTED)),
+        published=_fitted({name: run.open(handle) for name, handle in refitted.items()}),
     )
     tuned = None if run.facts.tuned == NONE_YET else run.facts.tuned
     publication = publish.Publication(
@@ -123,6 +136,7 @@ def candidate_of(run: Run) -> Candidate:
         parsed=run.artifact("parse_reviews"),
         fitted=_judged(run),
         baselines=run.artifact("fit_popularity"),
+        rivals=run.artifact("fit_rivals"),
         as_of=run.as_of,
         channel=run.facts.channel,
         config=run.config,
@@ -131,6 +145,10 @@ def candidate_of(run: Run) -> Candidate:
 
 def _judged(run: Run) -> Fitted:
     return Fitted(*(run.artifact(task) for task in JUDGED))
+
+
+def _fitted(parts: Mapping[str, Artifact]) -> Fitted:
+    return Fitted(parts["encoded"], parts["chosen"], parts["trained"], parts.get("neighbours"))
 
 
 def _batch(run: Run) -> Batch:
@@ -152,14 +170,16 @@ class HeavyTask:
     reads: tuple[str, ...]
 
 
-_CANDIDATE = ("parse_reviews", *JUDGED, "fit_popularity")
+_CANDIDATE = ("parse_reviews", *JUDGED, "fit_popularity", "fit_rivals")
 HEAVY: Mapping[str, HeavyTask] = MappingProxyType(
     {
         "parse_reviews": HeavyTask(parse_reviews, ("download_reviews",)),
         "encode_interactions": HeavyTask(encode_interactions, ("parse_reviews",)),
-        "train_als": HeavyTask(train_als, ("parse_reviews", "encode_interactions")),
+        "choose_model": HeavyTask(choose_model, ("encode_interactions",)),
+        "train_als": HeavyTask(train_als, ("parse_reviews", "encode_interactions", "choose_model")),
+        "fit_neighbours": HeavyTask(fit_neighbours, ("encode_interactions",)),
+        "fit_rivals": HeavyTask(fit_rivals, ("encode_interactions",)),
         "fit_popularity": HeavyTask(fit_popularity, ("encode_interactions",)),
-        "learn_prior": HeavyTask(learn_prior, ("encode_interactions",)),
         "evaluate": HeavyTask(evaluate, _CANDIDATE),
         "refit": HeavyTask(refit, ("parse_reviews", *JUDGED)),
         "upload_model": HeavyTask(

@@ -20,6 +20,7 @@ from include.recommender.parameters.of_batch import BatchConfig
 from include.recommender.runs.journal import Journal, RunFacts, TaskRecord
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.cache import claim
+from include.recommender.tuning.space import values_text
 from include.recommender.tuning.tuned import with_tuned
 
 from .failures import to_airflow
@@ -128,7 +129,7 @@ def _take_tuned(run: Run, journal: Journal) -> None:
     params, taken = with_tuned(run.facts.params, found)
     run.facts = replace(run.facts, params=params, tuned=found.id, tuned_values=taken)
     run.config = RetrainConfig.from_params(params)
-    log.info("Tuned configuration %s: %s", found.id, ", ".join(f"{k}={v:.4g}" for k, v in sorted(taken.items())))
+    log.info("Tuned configuration %s: %s", found.id, values_text(dict(sorted(taken.items()))))
 
 
 def _ended(record: TaskRecord, error: BaseException) -> TaskRecord:

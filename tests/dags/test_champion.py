@@ -3,6 +3,7 @@
 import pytest
 
 from .. import worlds
+from ..candidates import FEEBLE
 from .harness import NOON, put_snapshot, report_of, run_dag
 
 pytestmark = pytest.mark.slow
@@ -38,7 +39,7 @@ def test_a_champion_that_has_seen_the_holdout_is_fitted_anew(deployment, s3):
 def test_a_candidate_worse_than_the_champion_is_rejected(deployment, s3):
     put_snapshot(s3, "2018-08-27", worlds.packed(REVIEWS))
     run_dag()
-    run, states = run_dag(factors=1, iterations=1, regularization=1000)
+    run, states = run_dag(**FEEBLE)
     assert states["recall_gate"] == "failed"
     report = report_of(s3, run)
     assert report["verdict"]["decision"] in {"REJECT", "HOLD"}

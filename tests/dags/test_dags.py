@@ -16,9 +16,11 @@ RETRAIN = [
     "parse_reviews",
     "check_snapshot",
     "encode_interactions",
+    "choose_model",
     "train_als",
+    "fit_neighbours",
     "fit_popularity",
-    "learn_prior",
+    "fit_rivals",
     "evaluate",
     "recall_gate",
     "refit",
@@ -40,12 +42,12 @@ def test_the_chain_is_complete_and_in_order(airflow_database):
     dag = load_dag()
     assert sorted(dag.task_dict) == sorted(RETRAIN)
     order = [task.task_id for task in dag.topological_sort()]
-    assert [name for name in order if name != "fit_popularity"] == [
-        name for name in RETRAIN if name != "fit_popularity"
-    ]
-    assert order.index("encode_interactions") < order.index("fit_popularity") < order.index("learn_prior")
-    assert dag.get_task("learn_prior").upstream_task_ids == {"train_als", "fit_popularity"}
-    assert dag.get_task("evaluate").upstream_task_ids == {"learn_prior"}
+    others = {"fit_neighbours", "fit_popularity", "fit_rivals"}
+    assert [name for name in order if name not in others] == [name for name in RETRAIN if name not in others]
+    for name in (*others, "choose_model"):
+        assert dag.get_task(name).upstream_task_ids == {"encode_interactions"}
+    assert dag.get_task("train_als").upstream_task_ids == {"choose_model"}
+    assert dag.get_task("evaluate").upstream_task_ids == {"train_als", *others}
 
 
 def test_every_task_says_what_it_does_and_how_it_fails(airflow_database):
@@ -62,7 +64,8 @@ def test_every_task_says_what_it_does_and_how_it_fails(airflow_database):
 
 def test_two_trainings_never_run_at_once(airflow_database):
     dag = load_dag()
-    tasks = [dag.get_task(name) for name in ("train_als", "learn_prior", "evaluate", "refit", "promote_model")]
+    fitting = ("choose_model", "train_als", "fit_rivals", "evaluate", "refit", "promote_model")
+    tasks = [dag.get_task(name) for name in fitting]
     assert {task.max_active_tis_per_dag for task in tasks} == {1}
     assert {task.pool for task in tasks} == {"default_pool"}
 

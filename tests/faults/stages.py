@@ -55,6 +55,8 @@ PARAMS = {
     "resamples": 10_000,
 }
 CONFIG = RetrainConfig.from_params(PARAMS)
+# The fields of `Fitted`, by which `refit` hands its outputs on.
+PARTS = ("encoded", "chosen", "trained", "neighbours")
 
 
 def warm_up() -> None:
@@ -96,7 +98,7 @@ class Task:
 
     def fitted(self) -> Fitted:
         """The candidate."""
-        return Fitted(self.open("encode_interactions"), self.open("train_als"), self.open("learn_prior"))
+        return Fitted(*map(self.open, ("encode_interactions", "choose_model", "train_als", "fit_neighbours")))
 
 
 def _uri(outcome: Any) -> dict[str, Any]:
@@ -125,18 +127,26 @@ def encode_interactions(task: Task) -> Any:
     return _uri(prepare.encode_interactions(task.workspace, task.open("parse_reviews"), task.as_of, CONFIG.encode))
 
 
+def choose_model(task: Task) -> Any:
+    return _uri(fit.choose_model(task.workspace, task.open("encode_interactions"), CONFIG))
+
+
 def train_als(task: Task) -> Any:
-    fold = task.open("encode_interactions")
-    start = candidate_start(task.workspace, fold, CHANNEL, CONFIG.train)
-    return _uri(fit.train_als(task.workspace, task.open("parse_reviews"), fold, config=CONFIG.train, start=start))
+    fold, config = task.open("encode_interactions"), fit.fixed_config(task.open("choose_model"), CONFIG).train
+    start = candidate_start(task.workspace, fold, CHANNEL, config)
+    return _uri(fit.train_als(task.workspace, task.open("parse_reviews"), fold, config=config, start=start))
+
+
+def fit_neighbours(task: Task) -> Any:
+    return _uri(fit.fit_neighbours(task.workspace, task.open("encode_interactions"), CONFIG.knn))
+
+
+def fit_rivals(task: Task) -> Any:
+    return _uri(fit.fit_rivals(task.workspace, task.open("encode_interactions"), CONFIG))
 
 
 def fit_popularity(task: Task) -> Any:
     return _uri(fit.fit_popularity(task.workspace, task.open("encode_interactions"), CONFIG.popularity))
-
-
-def learn_prior(task: Task) -> Any:
-    return _uri(fit.learn_prior(task.workspace, task.open("encode_interactions"), CONFIG))
 
 
 def evaluate(task: Task) -> Any:
@@ -145,6 +155,7 @@ def evaluate(task: Task) -> Any:
         parsed=task.open("parse_reviews"),
         fitted=task.fitted(),
         baselines=task.open("fit_popularity"),
+        rivals=task.open("fit_rivals"),
         as_of=task.as_of,
         channel=CHANNEL,
         config=CONFIG,
@@ -173,9 +184,10 @@ def upload_model(task: Task) -> Any:
         parsed=task.open("parse_reviews"),
         judged=task.fitted(),
         baselines=task.open("fit_popularity"),
+        rivals=task.open("fit_rivals"),
         evaluated=task.open("evaluate"),
         gated=task.open("recall_gate"),
-        published=Fitted(*(task.open("refit", name) for name in ("encoded", "trained", "prior"))),
+        published=Fitted(*(task.open("refit", name) if name in task.handles["refit"] else None for name in PARTS)),
     )
     publication = publish.Publication(artifacts=made, as_of=task.as_of, run=task.run_id, config=CONFIG)
     return asdict(publish.upload_model(task.workspace, publication))
@@ -228,8 +240,9 @@ def write_report(task: Task) -> Any:
 STAGES: dict[str, Callable[[Task], Any]] = {
     each.__name__: each
     for each in (
-        *(resolve_snapshot, download_reviews, parse_reviews, check_snapshot, encode_interactions, train_als),
-        *(fit_popularity, learn_prior, evaluate, recall_gate, refit, upload_model, promote_model, write_report),
+        *(resolve_snapshot, download_reviews, parse_reviews, check_snapshot, encode_interactions),
+        *(choose_model, train_als, fit_neighbours, fit_popularity, fit_rivals),
+        *(evaluate, recall_gate, refit, upload_model, promote_model, write_report),
     )
 }
 

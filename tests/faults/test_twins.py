@@ -92,8 +92,8 @@ def test_a_flipped_byte_in_any_file_of_any_artifact_and_version_is_refused_by_na
     manifests = [key for key in last if key.endswith("/manifest.json")]
     named = [key for key in last if key.startswith(("artifacts/", "models/")) and "/profiles/" not in key]
     files = [key for key in named if key not in manifests]
-    assert len({key.split("/")[1] for key in files if key.startswith("artifacts/")}) == 9
-    assert len([key for key in files if key.startswith("models/")]) == 2 * 15
+    assert len({key.split("/")[1] for key in files if key.startswith("artifacts/")}) == 11
+    assert len([key for key in files if key.startswith("models/")]) == 2 * 21
     for number, key in enumerate(files):
         data = last[key]
         middle = len(data) // 2

@@ -148,7 +148,9 @@ def test_a_handle_leads_to_an_artifact_of_this_root(workspace, uri):
     [
         ("evaluate", {"models": ["../../x"]}),
         ("fit_popularity", {"names": ["/etc/x"]}),
-        ("learn_prior", {"prior": {"power": -1.0}}),
+        ("choose_model", {"chosen": {"choice": {"family": "../x"}}}),
+        ("fit_neighbours", {"items": -1}),
+        ("fit_rivals", {"start": 7}),
         ("resolve_snapshot", {"snapshot": "../2018"}),
         ("encode_interactions", {"split_s": 2**40}),
         ("parse_reviews", {}),
@@ -343,11 +345,14 @@ def test_a_verdict_and_a_judgement_are_typed(workspace):
 
 
 def test_a_file_that_an_artifact_lacks_is_named(workspace):
-    prior = {"power": 0.5, "half_life_days": 30.0, "why": "", "judged_users": 1, "tried": []}
+    choice = {"family": "blend", "knn_weight": 0.5, "factors": 8, "power": 0.5, "half_life_days": 30.0}
+    chosen = {"choice": choice, "why": "", "judged_users": 1, "tried": []}
     for stage, counts, read in (
         ("train_als", TRAINED, fit.load_factors),
         ("fit_popularity", {"names": ["popularity_all_time"]}, fit.load_popularity),
-        ("learn_prior", {"prior": prior}, fit.load_prior),
+        ("choose_model", {"chosen": chosen}, fit.load_prior),
+        ("fit_neighbours", {"items": 3, "neighbours": 2}, fit.load_neighbours),
+        ("fit_rivals", TRAINED, fit.load_factors),
     ):
         made = made_by(workspace, lambda d: None, stage, counts)
         with pytest.raises(DataError, match="there is no such file"):
@@ -364,7 +369,7 @@ def test_a_model_id_of_a_pointer_decides_no_path(workspace):
 
 def test_a_whole_run_still_reads_what_it_wrote(workspace):
     candidate = Candidate(workspace, JULY)
-    for artifact in (candidate.parsed, candidate.evaluated, *vars(candidate.fitted).values()):
+    for artifact in (candidate.parsed, candidate.evaluated, *candidate.fitted.artifacts, candidate.rivals):
         assert workspace.artifacts.open(artifact.uri) == artifact
     with pytest.raises(NotFound):
         workspace.artifacts.open(workspace.root.uri("artifacts/parse_reviews/" + "0" * 32))

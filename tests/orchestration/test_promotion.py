@@ -9,7 +9,7 @@ from include.recommender.parameters.of_registry import WHY_CHARS
 from include.recommender.registry.registry import Actor
 from include.recommender.registry.versions import file_key
 
-from ..candidates import AUGUST, CHANNEL, JULY, SEPTEMBER, Candidate
+from ..candidates import AUGUST, CHANNEL, FEEBLE, JULY, SEPTEMBER, Candidate
 
 
 def live(workspace):
@@ -29,7 +29,7 @@ def test_a_candidate_is_judged_again_against_whoever_was_promoted_meanwhile(work
 
 @pytest.mark.slow
 def test_one_that_does_not_pass_against_the_new_champion_is_refused_in_one_line(workspace):
-    weak, strong = Candidate(workspace, SEPTEMBER, factors=2), Candidate(workspace, AUGUST)
+    weak, strong = Candidate(workspace, SEPTEMBER, **FEEBLE), Candidate(workspace, AUGUST)
     assert weak.published.verdict == "PROMOTE"
     strong.promote()
     with pytest.raises(GateRejected) as caught:

@@ -1,15 +1,17 @@
 """Small whole versions, published in a line."""
 
 import tempfile
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
 
-from include.recommender.config import PriorConfig, RetrainConfig
+from include.recommender.config import RetrainConfig
 from include.recommender.ids import Vocabulary
+from include.recommender.models.choice import Choice
+from include.recommender.models.knn.similarities import Similarities
 from include.recommender.registry.bundle import ModelPart, describe, model_id
 from include.recommender.registry.channels import Move
 from include.recommender.registry.listing import FOLD, FoldFile
@@ -19,7 +21,8 @@ from include.recommender.storage.documents import to_json
 
 from ..documents import fold_counts, verdict
 
-CONFIG = RetrainConfig.from_params({"factors": 2}).as_dict()
+CHOSEN = RetrainConfig.from_params({"factors": 2, "prior_power": 0.0})
+CONFIG = CHOSEN.as_dict()
 ITEMS = ("00", "01", "02", "03")
 CREATED = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -57,7 +60,13 @@ OLD = Version("old", "2018-08-01T00:00:00+00:00")
 def part(items=ITEMS):
     rng = np.random.default_rng(1)
     factors = rng.random((len(items), 2), dtype=np.float32)
-    return ModelPart(factors, Vocabulary(pa.array(list(items))), np.arange(float(len(items))))
+    return ModelPart(factors, Vocabulary(pa.array(list(items))), np.arange(float(len(items))), similar(len(items)))
+
+
+def similar(n_items):
+    """Each item is similar to the one before it and to the next."""
+    near = sparse.diags_array([np.full(n_items - 1, 0.5), np.full(n_items - 1, 2.0)], offsets=[-1, 1])
+    return Similarities.of(sparse.csr_matrix(near, shape=(n_items, n_items)))
 
 
 def seen(n_items):
@@ -86,7 +95,7 @@ def about(name, decision="PROMOTE", **changes):
         "last_s": known_s - 1,
         "reviews": "abc",
         "config": CONFIG,
-        "prior": asdict(PriorConfig(power=0.0, fit=False)),
+        "choice": Choice.of(CHOSEN),
         "metrics": {
             "candidate": {"recall@5": 0.1, "recall@10": 0.25},
             "popularity_all_time": {"recall@5": 0.1, "recall@10": 0.2},

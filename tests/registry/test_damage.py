@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.recommender.errors import DataError, NotFound
-from include.recommender.registry.bundle import ModelPart, read_manifest
+from include.recommender.registry.bundle import ModelPart, read_manifest, served_config
 from include.recommender.registry.registry import Actor
 from include.recommender.registry.sealed import read_document, write_document
 from include.recommender.registry.seen import Seen
@@ -284,7 +284,7 @@ def pickled(path):
     ],
 )
 def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, expected):
-    make(tmp_path, M1)
+    config = served_config(make(tmp_path, M1))
     path = tmp_path / name
     if content is None:
         path.unlink()
@@ -297,7 +297,7 @@ def test_loading_names_the_file_that_is_wrong(tmp_path, name, content, expected)
     else:
         np.save(path, content)
     with pytest.raises(DataError, match=r"\.(npy|parquet): ") as caught:
-        ModelPart.load(tmp_path, "published")
+        ModelPart.load(tmp_path, "published", config)
     assert expected in str(caught.value)
     assert name in str(caught.value) or "published_prior" in str(caught.value)
 

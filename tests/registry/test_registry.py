@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from include.recommender.errors import ConfigError, DataError, NotFound, PreconditionFailed
-from include.recommender.registry.bundle import ModelPart, read_manifest
+from include.recommender.models.knn.similarities import ARRAYS
+from include.recommender.registry.bundle import ModelPart, read_manifest, served_config
 from include.recommender.registry.registry import Registry
 from include.recommender.registry.seen import Seen
 from include.recommender.storage.objects import ObjectStore
@@ -26,7 +27,9 @@ def test_a_bundle_comes_back_as_it_was(workspace, tmp_path):
     manifest = bundle(tmp_path / "made")
     assert workspace.registry.publish(tmp_path / "made", manifest)
     assert workspace.registry.fetch(M1, tmp_path / "got") == manifest
-    loaded = ModelPart.load(tmp_path / "got", "published")
+    loaded = ModelPart.load(tmp_path / "got", "published", served_config(manifest))
+    for name in ARRAYS:
+        assert getattr(loaded.similar, name).tolist() == getattr(part().similar, name).tolist()
     assert np.array_equal(loaded.item_factors, part().item_factors)
     assert loaded.items.ids.to_pylist() == list(ITEMS)
     found, made = Seen.load(tmp_path / "got", len(ITEMS)), seen(len(ITEMS))
@@ -104,13 +107,20 @@ def test_a_flipped_byte_in_any_file_is_refused_by_name(workspace, s3, tmp_path):
         ("published_item_factors.npy", np.zeros((4, 2, 1), np.float32), "expected"),
         ("published_item_factors.npy", np.full((4, 2), np.nan, np.float32), "not finite"),
         ("published_prior.npy", np.zeros(3), "expected"),
+        ("published_similar_indptr.npy", np.zeros(4, np.int64), "3 items, expected 4"),
+        ("published_similar_indptr.npy", np.array([0, 4, 2, 5, 6]), "does not ascend"),
+        ("published_similar_indptr.npy", np.zeros(5, np.int32), "expected int64"),
+        ("published_similar_neighbours.npy", np.full(6, 4, np.int32), "expected 0 to 3"),
+        ("published_similar_neighbours.npy", np.array([1, 2, 0, 1, 3, 2], np.int32), "does not ascend"),
+        ("published_similar_values.npy", np.full(6, np.nan, np.float32), "not above 0"),
+        ("published_similar_values.npy", np.ones(5, np.float32), "expected 6"),
     ],
 )
 def test_loading_checks_shapes_types_and_finiteness(tmp_path, name, array, expected):
-    bundle(tmp_path / "made")
+    manifest = bundle(tmp_path / "made")
     np.save(tmp_path / "made" / name, array)
     with pytest.raises(DataError, match=f"{name}.*{expected}"):
-        ModelPart.load(tmp_path / "made", "published")
+        ModelPart.load(tmp_path / "made", "published", served_config(manifest))
 
 
 @pytest.mark.parametrize(("raw", "expected"), [(b"{}", "not a manifest"), (b'{"format": 99}', "format 99")])

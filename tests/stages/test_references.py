@@ -5,12 +5,12 @@ import pytest
 from include.recommender.errors import GateRejected
 from include.recommender.registry.registry import Actor
 
-from ..candidates import CHANNEL, SEPTEMBER, Candidate
+from ..candidates import CHANNEL, FEEBLE, SEPTEMBER, Candidate
 
 pytestmark = pytest.mark.slow
 
-STRONG, WEAK = {"factors": 16}, {"factors": 2, "champion_tolerance": 1.0}
-AS_WEAK = {"factors": 2, "iterations": 6}
+STRONG = {"factors": 16}
+WEAK, AS_WEAK = {**FEEBLE, "champion_tolerance": 1.0}, {**FEEBLE, "iterations": 6}
 
 
 def versions(candidate):
@@ -29,7 +29,7 @@ def test_a_candidate_as_good_as_the_champion_is_refused_where_an_earlier_version
     # A damaged version of the past stops nobody, and is named.
     workspace.root.delete([f"models/{strong.model_id}/judged_item_factors.npy"])
     (workspace.cache / "models" / strong.model_id / "judged_item_factors.npy").unlink()
-    without = Candidate(workspace, SEPTEMBER, factors=2, iterations=7, champion_tolerance=1.0)
+    without = Candidate(workspace, SEPTEMBER, **WEAK, iterations=7)
     assert versions(without) == {"champion": weak.model_id}
     assert "judged_item_factors.npy" in without.evaluated.counts["not_compared"][strong.model_id]
 

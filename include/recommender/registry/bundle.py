@@ -1,8 +1,7 @@
 """A bundle: the immutable files of one model version. No pickle, ever.
 
-It keeps two sets of item factors. The judged ones were trained before the split time: a later run compares itself with
-them on a holdout that they have not seen. The published ones were refitted on everything before as_of. Users are their
-histories; see `seen`.
+It keeps two models. The judged one was fitted before the split time: a later run compares itself with it on a holdout
+that it has not seen. The published one was refitted on everything before as_of. Users are their histories; see `seen`.
 """
 
 from __future__ import annotations
@@ -18,15 +17,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..config import PriorConfig, RetrainConfig, TrainConfig
+from ..config import RetrainConfig
 from ..data.reviews import load_vocabulary, save_vocabulary
 from ..errors import DataError
 from ..ids import Vocabulary
-from ..models.prior import PriorAls
-from ..models.scoring import model_of
+from ..models.choice import Choice
+from ..models.knn.similarities import ARRAYS as ARRAYS_OF_KNN
+from ..models.knn.similarities import Similarities
+from ..models.model import Model
+from ..models.scoring import model_of, needs_similarities
 from ..models.whitening import Factors
 from ..parameters.definition import ParameterValue
-from ..storage.arrays import load_finite
+from ..storage.arrays import load_array, load_finite
 from ..storage.artifacts import canonical_hash
 from ..storage.digests import file_sha256
 from ..storage.documents import Count, Decision, Instant, Sha256
@@ -35,6 +37,7 @@ from .verdict import Verdict
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+SIMILAR = "similar"
 # Written by a run about its model. Two runs may make the same model and write different texts, so the stored names
 # contain a hash: neither run overwrites the files of the other.
 JUDGEMENT = frozenset({"MODEL_CARD.md", "verdict.json"})
@@ -62,6 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     published_split_s : seconds, the instant after the newest interaction that the published part knows
     last_s : seconds, the newest review of the snapshot, which may lie after as_of
     reviews : digest of the review files
+    config : as the run was asked; choice : what it chose for this model
     metrics : model -> metric -> value
     lineage : stage -> URI of its artifact
     """
@@ -77,7 +81,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     last_s: Seconds
     reviews: str
     config: dict[str, dict[str, ParameterValue]]
-    prior: dict[str, ParameterValue]
+    choice: Choice
     metrics: dict[str, dict[str, float]]
     verdict: Verdict
     champion: str | None
@@ -149,31 +153,52 @@ class ModelPart:
     item_factors : float32, shape (n_items, n_factors)
     items : the ids of the rows
     prior : float64, shape (n_items,), the item prior: decayed popularity when the factors end
+    similar : similarities of the items; None for the family ALS
     """
 
     item_factors: Factors
     items: Vocabulary
     prior: np.ndarray[Any, np.dtype[np.float64]]
+    similar: Similarities | None = None
 
     def save(self, directory: Path, part: str) -> None:
         """Write the files `<part>_*`."""
         np.save(directory / f"{part}_item_factors.npy", self.item_factors, allow_pickle=False)
         np.save(directory / f"{part}_prior.npy", self.prior, allow_pickle=False)
         save_vocabulary(directory / f"{part}_items.parquet", self.items)
+        for name in ARRAYS_OF_KNN if self.similar else ():
+            np.save(directory / f"{part}_{SIMILAR}_{name}.npy", getattr(self.similar, name), allow_pickle=False)
 
     @classmethod
-    def load(cls, directory: Path, part: str) -> ModelPart:
-        """Read and check the files `<part>_*`. Raises DataError that names the wrong file."""
+    def load(cls, directory: Path, part: str, config: RetrainConfig) -> ModelPart:
+        """Read and check the files `<part>_*` of a configuration; see `served_config`.
+
+        Raises
+        ------
+        DataError
+            A file is missing or wrong; the message names it.
+        """
         item_factors = load_finite(directory / f"{part}_item_factors.npy", np.float32, (None, None))
         prior_path = directory / f"{part}_prior.npy"
         prior = load_finite(prior_path, np.float64, (len(item_factors),))
         if (prior < 0).any():
             raise DataError(f"{prior_path.name}: holds values below 0")
-        return cls(item_factors, read_vocabulary(directory / f"{part}_items.parquet", len(item_factors)), prior)
+        items = read_vocabulary(directory / f"{part}_items.parquet", len(item_factors))
+        similar = load_similarities(directory, f"{part}_{SIMILAR}", len(items)) if needs_similarities(config) else None
+        return cls(item_factors, items, prior, similar)
 
-    def model(self, train: TrainConfig, prior: PriorConfig) -> PriorAls:
-        """Return the scoring model for the configuration that the factors were trained with."""
-        return model_of(self.item_factors, self.prior, train, prior)
+    def model(self, config: RetrainConfig) -> Model:
+        """Return the scoring model for the configuration that the parts were fitted with."""
+        return model_of(self.item_factors, self.similar, self.prior, config)
+
+
+def load_similarities(directory: Path, name: str, n_items: int) -> Similarities:
+    """Read and check the files `<name>_*`. Raises DataError that names the wrong file."""
+    dtypes = {"indptr": np.int64, "neighbours": np.int32, "values": np.float32}
+    found = {each: load_array(directory / f"{name}_{each}.npy", dtypes[each], (None,)) for each in ARRAYS_OF_KNN}
+    similar = Similarities(**found)
+    similar.check(n_items, f"{directory / name}_")
+    return similar
 
 
 def read_vocabulary(path: Path, n: int) -> Vocabulary:
@@ -226,14 +251,14 @@ def is_judgement(stored: str) -> bool:
     return any(stored.startswith(f"{Path(name).stem}-") and stored.endswith(Path(name).suffix) for name in JUDGEMENT)
 
 
-def prior_of(manifest: Manifest) -> PriorConfig:
-    """The configuration of the item prior of a version."""
-    return PriorConfig.stored(manifest.prior, f"The manifest of {manifest.model_id}")
-
-
 def config_of(manifest: Manifest) -> RetrainConfig:
-    """Return the configuration of a version. Raises DataError if it is not complete."""
+    """The configuration with which a version was asked for. Raises DataError if it is not complete."""
     return RetrainConfig.from_dict(manifest.config, f"The manifest of {manifest.model_id}")
+
+
+def served_config(manifest: Manifest) -> RetrainConfig:
+    """The configuration of the model itself, with what was chosen. Raises DataError if it is not complete."""
+    return manifest.choice.applied(config_of(manifest))
 
 
 def read_manifest(raw: bytes, where: str, model_id: str) -> Manifest:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data.reviews import load_vocabulary
 from ..parameters.definition import ParameterValue
-from .bundle import Manifest, prior_of
+from .bundle import Manifest
 from .listing import fold_counts
 from .registry import Registry
 
@@ -85,7 +85,7 @@ def _facts(registry: Registry, manifest: Manifest) -> dict[str, object]:
         "verdict": manifest.verdict.decision,
         "strongest popularity": manifest.verdict.baseline,
         "relative_lift": manifest.verdict.relative_lift,
-        "item prior": prior_text(manifest),
+        "model": manifest.choice.text,
         "tuned": manifest.tuned or "none",
         "code_version": manifest.code_version,
         **fold_counts(registry, manifest),
@@ -95,12 +95,6 @@ def _facts(registry: Registry, manifest: Manifest) -> dict[str, object]:
 def split_time_of(manifest: Manifest) -> str:
     """The instant between train and holdout, ISO 8601."""
     return datetime.fromtimestamp(manifest.split_s, UTC).isoformat()
-
-
-def prior_text(manifest: Manifest) -> str:
-    """The item prior of a version as text."""
-    prior = prior_of(manifest)
-    return f"power {prior.power:g}, half-life {prior.half_life_days:g} days" if prior.power else "none"
 
 
 def _flat(config: Mapping[str, Mapping[str, ParameterValue]]) -> Iterator[tuple[str, ParameterValue]]:

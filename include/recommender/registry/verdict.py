@@ -43,6 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     reference : the best of the champion and the versions live before it, by the mean; None if none was judged
     against_reference : candidate minus reference, at `reference_level`: the best of k is chosen on this very holdout,
         so its tail is that of `confidence_level` divided by k (Bonferroni)
+    rivals : simple model -> candidate minus it; the candidate must not be clearly worse than one
     reasons : why it is not PROMOTE, or how the candidate compares
     forced : why a person forced the promotion; None without force
     intervals : model -> candidate minus that model
@@ -65,6 +66,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     against_reference: Interval | None
     reference_level: Share | None
     thresholds: GateConfig
+    rivals: dict[Name, Interval] = {}
     forced: str | None = None
     intervals: dict[Name, Interval] = {}
     versions: list[ComparedVersion] = []

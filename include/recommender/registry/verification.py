@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import DataError, NotFound
-from .bundle import MANIFEST, Manifest, ModelPart, is_judgement
+from .bundle import MANIFEST, Manifest, ModelPart, is_judgement, served_config
 from .registry import Registry
 from .seen import Seen
 
@@ -46,7 +46,7 @@ def verify_version(registry: Registry, model_id: str) -> Verification:
     with tempfile.TemporaryDirectory(prefix="recommender-verify-") as directory:
         rows = [_fetched(registry, manifest, name, Path(directory)) for name in manifest.files]
         if all(row.problem is None for row in rows):
-            rows += _loaded(Path(directory))
+            rows += _loaded(Path(directory), manifest)
     return Verification(model_id, rows + list(_unexpected_objects(registry, manifest)))
 
 
@@ -61,15 +61,15 @@ def _fetched(registry: Registry, manifest: Manifest, name: str, directory: Path)
     return CheckedFile(name, size)
 
 
-def _loaded(directory: Path) -> Iterator[CheckedFile]:
+def _loaded(directory: Path, manifest: Manifest) -> Iterator[CheckedFile]:
     """Check what hashes do not show: the arrays match each other and are finite."""
     n_items = 0
     for part in PARTS:
         try:
-            n_items = len(ModelPart.load(directory, part).items)
+            n_items = len(ModelPart.load(directory, part, served_config(manifest)).items)
             yield CheckedFile(f"{part}: {n_items:,} items load", None)
         except DataError as error:
-            yield CheckedFile(f"{part} factors", None, str(error))
+            yield CheckedFile(f"{part} model", None, str(error))
     try:
         seen = Seen.load(directory, n_items)
         yield CheckedFile(f"seen: {len(seen.users):,} users, {len(seen.indices):,} interactions load", None)

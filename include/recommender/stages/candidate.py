@@ -16,7 +16,8 @@ from .workspace import Workspace
 class Candidate:
     """The artifacts of one run up to its judgement.
 
-    parsed, fitted, baselines : the coded reviews, the judged model, and the popularity lists
+    parsed, fitted : the coded reviews and the judged model, with similarities whatever its family
+    baselines, rivals : the popularity lists, and plain ALS
     channel : its champion is compared with the candidate
     """
 
@@ -24,6 +25,7 @@ class Candidate:
     parsed: Artifact
     fitted: Fitted
     baselines: Artifact
+    rivals: Artifact
     as_of: datetime
     channel: str
     config: RetrainConfig

@@ -11,14 +11,14 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, load_vocabulary
 from ..evaluation.alignment import AlignedModel, aligned, rows_in
-from ..models.prior import PriorAls
+from ..models.model import Model
 from ..models.protocol import Rows
-from ..registry.bundle import Manifest, config_of, prior_of
+from ..registry.bundle import Manifest, config_of, served_config
 from ..registry.channels import ChannelState
 from ..registry.verdict import How
 from ..storage.artifacts import Artifact
 from .candidate import Candidate
-from .fit import Fitted, learn_prior, load_model, prior_identity, train_als
+from .fit import Fitted, fit_parts, load_model, model_identity
 from .prepare import encode_interactions
 from .warm import bundle_part
 from .workspace import Workspace
@@ -58,13 +58,18 @@ def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[Refe
     if manifest.split_s <= candidate.counts.split_s:
         note = f"{name}: its judged factors, which were trained before this split time"
         return ReferenceComparison(how="published", champion_id=name, note=note, inputs={"champion": name}), theirs
-    if (theirs.encode, theirs.train, theirs.prior) == (config.encode, config.train, config.prior):
+    if _fitting(theirs) == _fitting(config):
         note = f"{name} has seen this holdout, and this run has the same configuration: there is nothing to compare"
         return ReferenceComparison(how="none", champion_id=name, note=note, inputs={}), theirs
     note = f"{name} has seen this holdout: its configuration was fitted again on this run's train part"
     return ReferenceComparison(
         how="refitted", champion_id=name, note=note, inputs={"champion": name, "how": "refitted"}
     ), theirs
+
+
+def _fitting(config: RetrainConfig) -> tuple[object, ...]:
+    """All that the fit of a model depends on, besides its reviews."""
+    return config.encode, config.model, config.train, config.knn, config.prior
 
 
 def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
@@ -76,8 +81,7 @@ def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:
 
 def is_candidate(identity: Mapping[str, Any], candidate: Candidate) -> bool:
     """Whether a version is the model that this run has fitted."""
-    fitted, theirs = candidate.fitted, (identity["judged"], identity["judged_prior"])
-    return theirs == (fitted.trained.digest, prior_identity(fitted.prior, candidate.config.prior))
+    return bool(identity["judged"] == model_identity(candidate.fitted, candidate.config))
 
 
 def version_of(
@@ -98,7 +102,7 @@ def version_of(
     if comparison.how == "published":
         name = str(comparison.champion_id)
         part = bundle_part(workspace, name, "judged")
-        model = part.model(theirs.train, prior_of(workspace.registry.manifest(name)))
+        model = part.model(served_config(workspace.registry.manifest(name)))
         own_items = part.items
     else:
         model, own_items = _refitted(workspace, parsed, encoded, theirs), their_items
@@ -108,7 +112,8 @@ def version_of(
     )
 
 
-def _refitted(workspace: Workspace, parsed: Artifact, encoded: Artifact, theirs: RetrainConfig) -> PriorAls:
-    trained = train_als(workspace, parsed, encoded, theirs.train).artifact
-    learned = learn_prior(workspace, encoded, theirs).artifact
-    return load_model(workspace, Fitted(encoded, trained, learned), theirs)
+def _refitted(workspace: Workspace, parsed: Artifact, encoded: Artifact, theirs: RetrainConfig) -> Model:
+    outcomes = fit_parts(workspace, parsed, encoded, theirs)
+    parts = {name: outcome.artifact for name, outcome in outcomes.items()}
+    fitted = Fitted(encoded, parts["chosen"], parts["trained"], parts.get("neighbours"))
+    return load_model(workspace, fitted, theirs)

@@ -5,15 +5,24 @@ from __future__ import annotations
 import msgspec
 
 from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
-from ..evaluation.outcomes import EvaluationCounts, GateCounts, PopularityCounts, PriorCounts, TrainingCounts
+from ..evaluation.outcomes import (
+    ChoiceCounts,
+    EvaluationCounts,
+    GateCounts,
+    NeighbourCounts,
+    PopularityCounts,
+    TrainingCounts,
+)
+from ..models.choice import Choice
 from ..storage.documents import Share
 
 
 class TrialCounts(msgspec.Struct, frozen=True):
-    """Counts of tune_trial."""
+    """Counts of tune_trial. choice : the judged model."""
 
     recall: Share
     coverage: Share
+    choice: Choice
 
 
 COUNTS: dict[str, type[msgspec.Struct]] = {
@@ -22,7 +31,9 @@ COUNTS: dict[str, type[msgspec.Struct]] = {
     "encode_interactions": FoldCounts,
     "train_als": TrainingCounts,
     "fit_popularity": PopularityCounts,
-    "learn_prior": PriorCounts,
+    "choose_model": ChoiceCounts,
+    "fit_neighbours": NeighbourCounts,
+    "fit_rivals": TrainingCounts,
     "evaluate": EvaluationCounts,
     "recall_gate": GateCounts,
     "tune_trial": TrialCounts,

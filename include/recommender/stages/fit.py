@@ -1,4 +1,4 @@
-"""Fit ALS, popularity and the item prior on the train part, and again on everything before as_of."""
+"""Choose the model, and fit its parts, the baselines and the rivals; and the parts again on everything before as_of."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import EncodeConfig, PopularityConfig, PriorConfig, RetrainConfig, TrainConfig
+from ..config import EncodeConfig, KnnConfig, PopularityConfig, RetrainConfig, TrainConfig
 from ..data.encoding import EncodedFold
-from ..evaluation.fitting import fold_popularity
-from ..evaluation.learn_prior import learn_prior as learn_prior_of
-from ..evaluation.outcomes import PopularityCounts, PriorCounts, TrainingCounts
+from ..evaluation.choose import choose_model as choose_model_of
+from ..evaluation.outcomes import ChoiceCounts, NeighbourCounts, PopularityCounts, TrainingCounts
 from ..models.als.training import fit_als
+from ..models.knn.fitting import fit_similarities
+from ..models.knn.similarities import ARRAYS as ARRAYS_OF_KNN
+from ..models.knn.similarities import Similarities
+from ..models.model import Model
 from ..models.popularity import Popularity
 from ..models.popularity import fit_popularity as fit_all_popularity
-from ..models.prior import ItemPopularity, PriorAls
-from ..models.scoring import model_of
+from ..models.prior import ItemPopularity, fit_prior
+from ..models.scoring import model_of, needs_similarities
 from ..models.whitening import Factors
+from ..registry.bundle import SIMILAR, load_similarities
 from ..registry.code import code_of
 from ..storage.arrays import check_within, load_array
 from ..storage.artifacts import Artifact
@@ -29,16 +33,52 @@ from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Stage, Workspace, run_once
 
-FACTORS, PRIOR, LEARNED = "item_factors.npy", "prior.npy", "prior.json"
+FACTORS, PRIOR, CHOSEN = "item_factors.npy", "prior.npy", "chosen.json"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The artifacts of one model: its fold, its item factors and its prior."""
+    """The artifacts of one model: its fold, what was chosen with its item prior, its item factors, its similarities.
+
+    neighbours : None if the family has none
+    """
 
     encoded: Artifact
+    chosen: Artifact
     trained: Artifact
-    prior: Artifact
+    neighbours: Artifact | None
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """Those that there are."""
+        found = [self.encoded, self.chosen, self.trained]
+        return [*found, self.neighbours] if self.neighbours else found
+
+
+def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
+    """Choose family, factors and item prior: chosen.json; prior.npy, the item prior."""
+
+    def make(directory: Path) -> ChoiceCounts:
+        fold = EncodedFold.load(workspace.artifacts.path(encoded))
+        chosen = choose_model_of(fold, config)
+        prior = fit_prior(fold.item_interactions, chosen.choice.applied(config).prior)
+        np.save(directory / PRIOR, prior, allow_pickle=False)
+        (directory / CHOSEN).write_text(to_json(chosen).decode())
+        return ChoiceCounts(chosen)
+
+    settings: dict[str, object] = {"prior": asdict(config.prior), "model": asdict(config.model)}
+    settings |= {"factors": config.train.factors}
+    if config.prior.fit or config.model.fit_family or config.model.fit_factors:
+        settings |= {"train": asdict(config.train), "encode": asdict(config.encode), "knn": asdict(config.knn)}
+        settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
+    return run_once(
+        workspace, Stage("choose_model", code_of(__name__)), config=settings, inputs={"fold": encoded.digest}, make=make
+    )
+
+
+def fixed_config(chosen: Artifact, config: RetrainConfig) -> RetrainConfig:
+    """The configuration with what `choose_model` chose, in which nothing is left to choose."""
+    return chosen.counted(ChoiceCounts).chosen.choice.applied(config)
 
 
 def train_als(
@@ -91,23 +131,38 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
     )
 
 
-def learn_prior(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
-    """Learn the item prior: prior.npy, prior.json."""
+def fit_neighbours(workspace: Workspace, encoded: Artifact, config: KnnConfig) -> Outcome:
+    """Find the nearest neighbours of each item in the train part: similar_<array>.npy."""
 
-    def make(directory: Path) -> PriorCounts:
+    def make(directory: Path) -> NeighbourCounts:
+        similar = fit_similarities(EncodedFold.load(workspace.artifacts.path(encoded)).matrix, config)
+        for name in ARRAYS_OF_KNN:
+            np.save(directory / f"{SIMILAR}_{name}.npy", getattr(similar, name), allow_pickle=False)
+        return NeighbourCounts(items=similar.n_items, neighbours=len(similar.values))
+
+    stage = Stage("fit_neighbours", code_of(__name__))
+    return run_once(workspace, stage, config=asdict(config), inputs={"fold": encoded.digest}, make=make)
+
+
+def fit_rivals(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
+    """Train plain ALS, which the candidate must not lose to: the configured factors, no ageing: item_factors.npy."""
+
+    def make(directory: Path) -> TrainingCounts:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        learned = learn_prior_of(fold, config)
-        np.save(directory / PRIOR, fold_popularity(fold, learned, config), allow_pickle=False)
-        (directory / LEARNED).write_text(to_json(learned).decode())
-        return PriorCounts(learned)
+        factors, curve = fit_als(fold.reweighed(unaged(config.encode)).matrix, config.train)
+        np.save(directory / FACTORS, factors, allow_pickle=False)
+        return TrainingCounts(
+            start="cold", iterations=len(curve.loss), loss=curve.loss[-1], seconds_per_iteration=curve.seconds
+        )
 
-    settings: dict[str, object] = {"prior": asdict(config.prior)}
-    if config.prior.fit:
-        settings |= {"train": asdict(config.train), "encode": asdict(config.encode)}
-        settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
-    return run_once(
-        workspace, Stage("learn_prior", code_of(__name__)), config=settings, inputs={"fold": encoded.digest}, make=make
-    )
+    settings = {"train": asdict(config.train), "encode": asdict(unaged(config.encode))}
+    stage = Stage("fit_rivals", code_of(__name__))
+    return run_once(workspace, stage, config=settings, inputs={"fold": encoded.digest}, make=make)
+
+
+def unaged(config: EncodeConfig) -> EncodeConfig:
+    """The confidences of the rivals: as configured, whatever the age of an interaction."""
+    return replace(config, half_life_days=0.0)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:
@@ -124,27 +179,58 @@ def _ranking(directory: Path, name: str) -> Popularity:
     return Popularity(counts, order)
 
 
-def load_prior(workspace: Workspace, learned: Artifact) -> ItemPopularity:
+def load_prior(workspace: Workspace, chosen: Artifact) -> ItemPopularity:
     """Load the item prior, decayed popularity, float64, shape (n_items,)."""
-    prior: ItemPopularity = load_array(workspace.artifacts.path(learned) / PRIOR, np.float64, (None,))
+    prior: ItemPopularity = load_array(workspace.artifacts.path(chosen) / PRIOR, np.float64, (None,))
     return prior
 
 
-def as_learned(config: PriorConfig, learned: Artifact) -> PriorConfig:
-    """The prior's configuration with the values of `learn_prior`, fixed."""
-    return learned.counted(PriorCounts).prior.applied(config)
+def load_neighbours(workspace: Workspace, neighbours: Artifact) -> Similarities:
+    """Load the similarities of `fit_neighbours`."""
+    n_items = neighbours.counted(NeighbourCounts).items
+    return load_similarities(workspace.artifacts.path(neighbours), SIMILAR, n_items)
 
 
-def prior_identity(learned: Artifact, config: PriorConfig) -> dict[str, str | float]:
-    """The identity of a model's item prior, without the evidence for it and without the baselines."""
-    fixed = as_learned(config, learned)
-    return {"popularity": learned.entry(PRIOR).sha256, "power": fixed.power, "short_history": fixed.short_history}
+def load_own_neighbours(workspace: Workspace, fitted: Fitted, config: RetrainConfig) -> Similarities | None:
+    """Load the similarities of a model; None if its family has none."""
+    if not needs_similarities(fixed_config(fitted.chosen, config)) or fitted.neighbours is None:
+        return None
+    return load_neighbours(workspace, fitted.neighbours)
 
 
-def load_model(workspace: Workspace, fitted: Fitted, config: RetrainConfig) -> PriorAls:
-    """Load the model that is judged and served: the item factors with the item prior."""
-    factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.prior)
-    return model_of(factors, prior, config.train, as_learned(config.prior, fitted.prior))
+def model_identity(fitted: Fitted, config: RetrainConfig) -> dict[str, str | float]:
+    """The identity of a fitted model, without the evidence for it and without baselines and rivals."""
+    fixed = fixed_config(fitted.chosen, config)
+    found: dict[str, str | float] = {
+        "factors": fitted.trained.digest,
+        "family": fixed.model.family,
+        "popularity": fitted.chosen.entry(PRIOR).sha256,
+        "power": fixed.prior.power,
+        "short_history": fixed.prior.short_history,
+    }
+    if needs_similarities(fixed) and fitted.neighbours is not None:
+        found |= {"similar": fitted.neighbours.digest, "knn_weight": fixed.model.knn_weight}
+    return found
+
+
+def load_model(workspace: Workspace, fitted: Fitted, config: RetrainConfig) -> Model:
+    """Load the model that is judged and served."""
+    factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.chosen)
+    similar = load_own_neighbours(workspace, fitted, config)
+    return model_of(factors, similar, prior, fixed_config(fitted.chosen, config))
+
+
+def fit_parts(
+    workspace: Workspace, parsed: Artifact, encoded: Artifact, config: RetrainConfig, start: Start | None = None
+) -> Mapping[str, Outcome]:
+    """Choose and fit a whole model on a fold, without what its family does not need; by the fields of `Fitted`."""
+    chosen = choose_model(workspace, encoded, config)
+    fixed = fixed_config(chosen.artifact, config)
+    trained = train_als(workspace, parsed, encoded, fixed.train, start)
+    found = {"chosen": chosen, "trained": trained}
+    if needs_similarities(fixed):
+        found["neighbours"] = fit_neighbours(workspace, encoded, fixed.knn)
+    return found
 
 
 def refit(
@@ -152,14 +238,10 @@ def refit(
 ) -> Mapping[str, Outcome]:
     """Fit the same configuration on everything before as_of, so that the published model knows the newest data.
 
-    The item prior keeps the power and the half-life with which the candidate was judged.
+    What was chosen for the candidate is kept.
     """
     everything: EncodeConfig = replace(config.encode, holdout_fraction=0.0)
     encoded = encode_interactions(workspace, parsed, as_of, everything)
     start = refit_start(workspace, parsed, judged.encoded, judged.trained) if config.train.warm_start else None
-    fixed = replace(config, prior=as_learned(config.prior, judged.prior))
-    return {
-        "encoded": encoded,
-        "trained": train_als(workspace, parsed, encoded.artifact, config=config.train, start=start),
-        "prior": learn_prior(workspace, encoded.artifact, fixed),
-    }
+    fixed = fixed_config(judged.chosen, config)
+    return {"encoded": encoded, **fit_parts(workspace, parsed, encoded.artifact, fixed, start)}

@@ -19,6 +19,7 @@ from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_inter
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
 from ..evaluation.outcomes import EvaluationCounts, GateCounts
 from ..models.protocol import ScoringModel
+from ..models.rivals import rivals_of
 from ..parameters import RUN
 from ..registry.code import code_of
 from ..registry.verdict import ComparedVersion, Verdict
@@ -29,7 +30,7 @@ from ..storage.artifacts import Artifact
 from ..storage.documents import Origin, checked, load_json, to_json
 from .candidate import Candidate
 from .champion import ReferenceComparison, compare_with, version_of
-from .fit import load_model, load_popularity
+from .fit import load_factors, load_model, load_neighbours, load_popularity, unaged
 from .references import RecentVersions, UnreadableError, recent_versions
 from .workspace import Outcome, Stage, Workspace, run_once
 
@@ -98,8 +99,10 @@ def _evaluated(judging: Judging, recent: RecentVersions) -> Outcome:
         "fold": fitted.encoded.digest,
         "ids": candidate.parsed.digest,
         "candidate": fitted.trained.digest,
-        "prior": fitted.prior.digest,
+        "chosen": fitted.chosen.digest,
+        "neighbours": fitted.neighbours.digest if fitted.neighbours else "",
         "popularity": candidate.baselines.digest,
+        "rivals": candidate.rivals.digest,
         "champion_id": comparison.champion_id or "",
         **comparison.inputs,
         **recent.inputs,
@@ -107,8 +110,9 @@ def _evaluated(judging: Judging, recent: RecentVersions) -> Outcome:
     settings = {
         **asdict(config.evaluate),
         "ks": config.evaluate.ks,  # derived by code outside the stage's identity
-        "prior": asdict(config.prior),
+        "short_history": config.prior.short_history,
         "regularization": config.train.regularization,
+        "plain": asdict(unaged(config.encode)),
     }
     stage = Stage("evaluate", code_of(__name__))
     return run_once(candidate.workspace, stage, config=settings, inputs=inputs, make=make)
@@ -118,12 +122,16 @@ def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvalu
     """Judge all models; versions of the channel are loaded one at a time, each as large as the candidate."""
     candidate = judging.candidate
     workspace, fitted, config = candidate.workspace, candidate.fitted, candidate.config
-    task = fold_task(EncodedFold.load(workspace.artifacts.path(fitted.encoded)), config.evaluate)
+    fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
+    task = fold_task(fold, config.evaluate)
     model = load_model(workspace, fitted, config)
     models: dict[str, ScoringModel] = {CANDIDATE: model}
     if (model.prior.multipliers != 1).any():
-        models[WITHOUT_PRIOR] = model.als
+        models[WITHOUT_PRIOR] = model.without_prior
     outcome = judge(models | load_popularity(workspace, candidate.baselines), task, config.evaluate)
+    del model, models
+    plain = fold.reweighed(unaged(config.encode)).histories.take(task.rows)
+    outcome |= judge(_rivals(candidate), task, config.evaluate, plain)
     if judging.comparison.how != "none":
         outcome |= _judged(candidate, task, CHAMPION, judging.comparison, judging.theirs)
     for number, earlier in enumerate(recent.judged, 1):
@@ -132,6 +140,14 @@ def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvalu
         except DataError as error:
             raise UnreadableError(earlier.model_id, str(error)) from error
     return outcome
+
+
+def _rivals(candidate: Candidate) -> dict[str, ScoringModel]:
+    """Plain ALS and plain item-kNN."""
+    workspace, fitted = candidate.workspace, candidate.fitted
+    similar = load_neighbours(workspace, fitted.neighbours) if fitted.neighbours else None
+    factors = load_factors(workspace, candidate.rivals)
+    return dict(rivals_of(factors, similar, candidate.config.train.regularization))
 
 
 def _judged(

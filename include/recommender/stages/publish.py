@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, USERS, load_vocabulary
 from ..errors import GateRejected
 from ..evaluation.judgement import metrics_of
-from ..evaluation.outcomes import EvaluationCounts
+from ..evaluation.outcomes import ChoiceCounts, EvaluationCounts
 from ..registry.bundle import ModelPart, describe, model_id
 from ..registry.listing import FOLD, FoldFile
 from ..registry.provenance import code_version, library_versions
@@ -23,7 +23,7 @@ from ..registry.verdict import Verdict
 from ..reporting.card import Card, render_card
 from ..storage.artifacts import Artifact
 from ..storage.documents import Decision, to_json
-from .fit import Fitted, as_learned, load_factors, load_prior, prior_identity
+from .fit import Fitted, load_factors, load_own_neighbours, load_prior, model_identity
 from .judge import read_judged, read_verdict
 from .workspace import Workspace
 
@@ -39,15 +39,16 @@ class RunArtifacts:
     parsed: Artifact
     judged: Fitted
     baselines: Artifact
+    rivals: Artifact
     evaluated: Artifact
     gated: Artifact
     published: Fitted
 
     def uris(self) -> dict[str, str]:
         """Stage -> URI of its artifact."""
-        rows = [self.resolved, self.downloaded, self.parsed, *_artifacts(self.judged)]
-        rows += [self.baselines, self.evaluated, self.gated]
-        again = {f"refit/{row.stage}": row.uri for row in _artifacts(self.published)}
+        rows = [self.resolved, self.downloaded, self.parsed, *self.judged.artifacts]
+        rows += [self.baselines, self.rivals, self.evaluated, self.gated]
+        again = {f"refit/{row.stage}": row.uri for row in self.published.artifacts}
         return {row.stage: row.uri for row in rows} | again
 
     def identity(self, config: RetrainConfig) -> dict[str, object]:
@@ -55,16 +56,10 @@ class RunArtifacts:
         return {
             "ids": self.parsed.digest,
             "judged_fold": self.judged.encoded.digest,
-            "judged": self.judged.trained.digest,
-            "judged_prior": prior_identity(self.judged.prior, config.prior),
+            "judged": model_identity(self.judged, config),
             "published_fold": self.published.encoded.digest,
-            "published": self.published.trained.digest,
-            "published_prior": prior_identity(self.published.prior, config.prior),
+            "published": model_identity(self.published, config),
         }
-
-
-def _artifacts(fitted: Fitted) -> list[Artifact]:
-    return [fitted.encoded, fitted.trained, fitted.prior]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +103,7 @@ def upload_model(workspace: Workspace, publication: Publication) -> Published:
         raise GateRejected(f"{verdict.decision}: nothing is published")
     card = _card(workspace, publication, verdict)
     with workspace.artifacts.workdir() as directory:
-        _write_bundle(workspace, publication.artifacts, directory)
+        _write_bundle(workspace, publication, directory)
         (directory / "MODEL_CARD.md").write_text(render_card(card))
         (directory / FOLD).write_bytes(to_json(FoldFile(card.judged, card.published)))
         manifest = describe(directory, card.about)
@@ -131,6 +126,7 @@ def _card(workspace: Workspace, publication: Publication, verdict: Verdict) -> C
     metrics = metrics_of(read_judged(workspace, artifacts.evaluated))
     champion = artifacts.evaluated.counted(EvaluationCounts).champion
     identity = artifacts.identity(config)
+    chosen = artifacts.judged.chosen.counted(ChoiceCounts).chosen
     about = {
         "model_id": model_id(published.last_s, identity),
         "as_of": publication.as_of.isoformat(),
@@ -140,7 +136,7 @@ def _card(workspace: Workspace, publication: Publication, verdict: Verdict) -> C
         "last_s": artifacts.parsed.counted(ParseCounts).newest_s,
         "published_split_s": published.split_s,
         "config": config.as_dict(),
-        "prior": asdict(as_learned(config.prior, artifacts.judged.prior)),
+        "choice": chosen.choice,
         "metrics": metrics,
         "verdict": verdict,
         "champion": champion,
@@ -151,21 +147,33 @@ def _card(workspace: Workspace, publication: Publication, verdict: Verdict) -> C
         "code_version": code_version(),
         "libraries": library_versions(),
     }
-    return Card(about=about, metrics=metrics, verdict=verdict, champion=champion, judged=judged, published=published)
+    return Card(
+        about=about,
+        metrics=metrics,
+        verdict=verdict,
+        champion=champion,
+        judged=judged,
+        published=published,
+        chosen=chosen,
+    )
 
 
-def _write_bundle(workspace: Workspace, artifacts: RunArtifacts, directory: Path) -> None:
-    _save_part(workspace, artifacts.parsed, artifacts.judged, directory=directory, part="judged")
-    fold = _save_part(workspace, artifacts.parsed, artifacts.published, directory=directory, part="published")
+def _write_bundle(workspace: Workspace, publication: Publication, directory: Path) -> None:
+    artifacts = publication.artifacts
+    _save_part(workspace, publication, artifacts.judged, directory=directory, part="judged")
+    fold = _save_part(workspace, publication, artifacts.published, directory=directory, part="published")
     users = load_vocabulary(workspace.artifacts.path(artifacts.parsed) / USERS).take(fold.user_codes)
     Seen.of(fold, users).save(directory)
     gated = workspace.artifacts.path(artifacts.gated)
     shutil.copyfile(gated / "verdict.json", directory / "verdict.json")
 
 
-def _save_part(workspace: Workspace, parsed: Artifact, fitted: Fitted, directory: Path, part: str) -> EncodedFold:
+def _save_part(
+    workspace: Workspace, publication: Publication, fitted: Fitted, directory: Path, part: str
+) -> EncodedFold:
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
-    items = load_vocabulary(workspace.artifacts.path(parsed) / ITEMS).take(fold.item_codes)
-    factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.prior)
-    ModelPart(factors, items, prior).save(directory, part)
+    items = load_vocabulary(workspace.artifacts.path(publication.artifacts.parsed) / ITEMS).take(fold.item_codes)
+    factors, prior = load_factors(workspace, fitted.trained), load_prior(workspace, fitted.chosen)
+    similar = load_own_neighbours(workspace, fitted, publication.config)
+    ModelPart(factors, items, prior, similar).save(directory, part)
     return fold

@@ -15,7 +15,7 @@ from ..data.reviews import ITEMS, load_vocabulary
 from ..ids import Vocabulary
 from ..models.als.training import initial_factors
 from ..models.whitening import Factors
-from ..registry.bundle import ModelPart
+from ..registry.bundle import ModelPart, served_config
 from ..registry.copies import local_copy
 from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
@@ -46,7 +46,7 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
     if state is None:
         return None
     manifest, split_s = workspace.registry.manifest(state.model_id), encoded.counted(FoldCounts).split_s
-    if manifest.config["train"]["factors"] != config.factors:
+    if manifest.choice.factors != config.factors:
         log.info("Cold start: %s has another number of factors", state.model_id)
         return None
     # Strictly before: a run over the same fold starts cold, and makes the same bytes.
@@ -65,7 +65,8 @@ def candidate_start(workspace: Workspace, encoded: Artifact, channel: str, confi
 
 def bundle_part(workspace: Workspace, model_id: str, part: str) -> ModelPart:
     """Load the verified item side of a published version: part "judged" or "published"."""
-    return ModelPart.load(local_copy(workspace.registry, model_id, workspace.cache), part)
+    directory = local_copy(workspace.registry, model_id, workspace.cache)
+    return ModelPart.load(directory, part, served_config(workspace.registry.manifest(model_id)))
 
 
 def refit_start(workspace: Workspace, parsed: Artifact, encoded: Artifact, trained: Artifact) -> Start:

@@ -1,4 +1,4 @@
-"""The item prior from where its power is learned to where a later run judges the champion by it."""
+"""What is chosen, from where it is chosen to where a later run judges the champion by it."""
 
 from dataclasses import replace
 
@@ -7,8 +7,10 @@ import pytest
 
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold
+from include.recommender.evaluation.outcomes import ChoiceCounts
+from include.recommender.models.knn.similarities import ARRAYS
 from include.recommender.models.prior import ItemPrior, fit_prior
-from include.recommender.registry.bundle import ModelPart, prior_of
+from include.recommender.registry.bundle import ModelPart, served_config
 from include.recommender.registry.seen import Seen
 from include.recommender.stages import champion, fit, judge
 from include.recommender.stages.champion import compare_with, version_of
@@ -19,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 # Far from any power and half-life that these reviews, in which taste rules, would keep.
 CONFIGURED = {"prior_power": 2.5, "prior_half_life_days": 8.0, "prior_short_history": 0.5}
+FIXED = {"fit_prior": False, "fit_family": False, "fit_factors": False}
 
 
 @pytest.fixture
@@ -26,26 +29,39 @@ def first(workspace):
     return Candidate(workspace, JULY, **CONFIGURED)
 
 
-def test_what_was_learned_is_judged_published_and_refitted(workspace, first):
-    found = first.fitted.prior.counts["prior"]
-    learned, half_life_days = found["power"], found["half_life_days"]
-    assert learned != 2.5
-    assert half_life_days != 8.0
+def test_what_was_chosen_is_judged_published_and_refitted(workspace, first):
+    choice = first.fitted.chosen.counted(ChoiceCounts).chosen.choice
+    assert choice.power != 2.5
+    assert choice.half_life_days != 8.0
+    fixed = choice.applied(first.config)
     model = fit.load_model(workspace, first.fitted, first.config)
-    popularity = fit.load_prior(workspace, first.fitted.prior)
-    fixed = replace(first.config.prior, power=learned, half_life_days=half_life_days, fit=False)
-    assert (model.prior.multipliers == ItemPrior.of(popularity, fixed).multipliers).all()
+    popularity = fit.load_prior(workspace, first.fitted.chosen)
+    assert (model.prior.multipliers == ItemPrior.of(popularity, fixed.prior).multipliers).all()
     fold = EncodedFold.load(workspace.artifacts.path(first.fitted.encoded))
-    assert (popularity == fit_prior(fold.item_interactions, fixed)).all()
+    assert (popularity == fit_prior(fold.item_interactions, fixed.prior)).all()
     manifest = workspace.registry.manifest(first.model_id)
-    assert prior_of(manifest) == fixed
-    assert manifest.identity["judged_prior"]["power"] == learned
-    assert manifest.identity["published_prior"]["power"] == learned
-    refitted = workspace.artifacts.open(manifest.lineage["refit/learn_prior"])
-    assert {name: refitted.counts["prior"][name] for name in ("power", "half_life_days")} == {
-        "power": learned,
-        "half_life_days": half_life_days,
-    }
+    assert manifest.choice == choice
+    assert manifest.config == first.config.as_dict()
+    assert served_config(manifest) == fixed
+    for part in ("judged", "published"):
+        assert manifest.identity[part]["power"] == choice.power
+        assert manifest.identity[part]["family"] == choice.family
+    refitted = workspace.artifacts.open(manifest.lineage["refit/choose_model"])
+    assert refitted.counted(ChoiceCounts).chosen.choice == choice
+
+
+@pytest.mark.parametrize("family", ["als", "knn", "blend"])
+def test_each_family_is_published_with_its_files_and_no_others(workspace, tmp_path, family):
+    run = Candidate(workspace, JULY, family=family, fit_family=False, fit_factors=False)
+    manifest = workspace.registry.fetch(run.model_id, tmp_path)
+    similar = {name for name in manifest.files if "similar" in name}
+    expected = {f"{part}_similar_{name}.npy" for part in ("judged", "published") for name in ARRAYS}
+    assert similar == (set() if family == "als" else expected)
+    fold = EncodedFold.load(workspace.artifacts.path(run.fitted.encoded))
+    expected = fit.load_model(workspace, run.fitted, run.config).score(fold.histories)
+    model = ModelPart.load(tmp_path, "judged", served_config(manifest)).model(served_config(manifest))
+    assert model.score(fold.histories).tobytes() == expected.tobytes()
+    assert (model.similar is None) == (family == "als")
 
 
 def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
@@ -58,8 +74,8 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     fold = EncodedFold.load(workspace.artifacts.path(later.fitted.encoded))
     rows = np.arange(len(fold.user_codes), dtype=np.int32)
     found = version_of(later.fields, rows, comparison, theirs)
-    published = prior_of(workspace.registry.manifest(first.model_id))
-    assert published.power > 0
+    published = served_config(workspace.registry.manifest(first.model_id))
+    assert published.prior.power > 0
     # What each user did until now, by the champion's own configuration, over the items that it knows.
     whole = champion.encode_interactions(workspace, later.parsed, AUGUST, theirs.encode).artifact
     theirs_fold = EncodedFold.load(workspace.artifacts.path(whole))
@@ -74,7 +90,7 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     assert (found.histories.sizes > fold.history).any()
     assert found.histories.confidence.tolist() == matrix.data.tolist()
     # The published model, over the items that both know.
-    scores = part.model(first.config.train, published).score(found.histories)
+    scores = part.model(published).score(found.histories)
     items = champion.load_vocabulary(ids / champion.ITEMS).take(fold.item_codes).ids.to_pylist()
     expected = np.stack([scores[:, own[name]] if name in own else np.full(len(rows), -np.inf) for name in items], 1)
     assert found.model.score(found.histories).tobytes() == expected.astype(np.float32).tobytes()
@@ -83,23 +99,24 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
 def test_a_published_user_is_a_look_up_and_then_a_score(workspace, first, tmp_path):
     """The bundle alone, its histories weighed anew, gives the scores of the refitted model on its fold."""
     manifest = workspace.registry.fetch(first.model_id, tmp_path)
-    part = ModelPart.load(tmp_path, "published")
+    part = ModelPart.load(tmp_path, "published", served_config(manifest))
     seen = Seen.load(tmp_path, len(part.items))
     histories = seen.histories(manifest.published_split_s, first.config.encode)
-    stages = ("encode_interactions", "train_als", "learn_prior")
-    refitted = fit.Fitted(*(workspace.artifacts.open(manifest.lineage[f"refit/{stage}"]) for stage in stages))
+    stages = ("encode_interactions", "choose_model", "train_als", "fit_neighbours")
+    uris = [manifest.lineage.get(f"refit/{stage}") for stage in stages]
+    refitted = fit.Fitted(*(workspace.artifacts.open(uri) if uri else None for uri in uris))
     fold = EncodedFold.load(workspace.artifacts.path(refitted.encoded))
     assert histories.confidence.tobytes() == fold.confidence.tobytes()
     assert histories.items.tobytes() == fold.indices.tobytes()
-    model = part.model(first.config.train, prior_of(manifest))
+    model = part.model(served_config(manifest))
     expected = fit.load_model(workspace, refitted, first.config).score(fold.histories)
     assert model.score(histories).tobytes() == expected.tobytes()
 
 
-def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
+def test_a_champion_fitted_anew_is_chosen_anew(workspace, first):
     """Published later than this run's split time: its configuration is fitted on this train part, as `first` was."""
     Candidate(workspace, AUGUST, **CONFIGURED).promote()
-    now = Candidate(workspace, JULY, factors=8)
+    now = Candidate(workspace, JULY, factors=8, champion_tolerance=1.0)
     comparison, theirs = compare_with(now.fields, workspace.registry.channels.read("production"))
     assert comparison.how == "refitted"
     fold = EncodedFold.load(workspace.artifacts.path(now.fitted.encoded))
@@ -109,29 +126,32 @@ def test_a_champion_fitted_anew_learns_its_prior_anew(workspace, first):
 
 
 def test_evidence_and_baselines_are_no_part_of_a_models_identity(workspace, first):
-    found = first.fitted.prior.counts["prior"]
-    learned = {"prior_power": found["power"], "prior_half_life_days": found["half_life_days"]}
-    fixed = Candidate(workspace, JULY, **CONFIGURED | learned, fit_prior=False)
+    found = first.fitted.chosen.counted(ChoiceCounts).chosen.choice
+    chosen = {"prior_power": found.power, "prior_half_life_days": found.half_life_days, "factors": found.factors}
+    chosen |= {"family": found.family} | ({"knn_weight": found.knn_weight} if found.family == "blend" else {})
+    fixed = Candidate(workspace, JULY, **CONFIGURED | chosen, fit_prior=False, fit_family=False, fit_factors=False)
     assert fixed.model_id == first.model_id
     assert Candidate(workspace, JULY, **CONFIGURED, windows_days=[7, 60]).model_id == first.model_id
     for change in ({"prior_short_history": 3}, {"prior_half_life_days": 80}):
         assert Candidate(workspace, JULY, **CONFIGURED | change).model_id != first.model_id
 
 
-@pytest.mark.parametrize("param", ["prior_power", "prior_short_history"])
+@pytest.mark.parametrize("param", ["prior_power", "prior_short_history", "knn_weight"])
 def test_judging_depends_on_the_prior(workspace, first, param):
     judged = []
     for value in (0.6, 0.7):
-        params = {**CONFIGURED, "iterations": 5, "resamples": 10_000, "fit_prior": False, param: value}
+        params = {**CONFIGURED, **FIXED, "iterations": 5, "resamples": 10_000, param: value}
         config = RetrainConfig.from_params(params)
-        fitted = replace(first.fitted, prior=fit.learn_prior(workspace, first.fitted.encoded, config).artifact)
+        fitted = replace(first.fitted, chosen=fit.choose_model(workspace, first.fitted.encoded, config).artifact)
         outcome = judge.evaluate(replace(first.fields, fitted=fitted, config=config))
         judged.append(outcome.artifact.uri)
     assert judged[0] != judged[1]
 
 
-@pytest.mark.parametrize("change", [{"factors": 16}, {"alpha": 7}, {"top_k": 5}, {"sample_seed": 8}])
-def test_the_power_is_learned_anew_where_something_that_shapes_it_is_another(workspace, first, change):
+@pytest.mark.parametrize(
+    "change", [{"factors": 16}, {"alpha": 7}, {"top_k": 5}, {"sample_seed": 8}, {"knn_neighbours": 9}]
+)
+def test_it_is_chosen_anew_where_something_that_shapes_it_is_another(workspace, first, change):
     config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **CONFIGURED, **change})
-    again = fit.learn_prior(workspace, first.fitted.encoded, config).artifact
-    assert again.uri != first.fitted.prior.uri
+    again = fit.choose_model(workspace, first.fitted.encoded, config).artifact
+    assert again.uri != first.fitted.chosen.uri

@@ -38,6 +38,8 @@ def ending(report: Report, copies: Copies, points_to: str | None) -> str:
     points_to : the version that the run's channel points to now, None where it points nowhere yet
     """
     parts = ["", _tasks(report.tasks)]
+    if report.chosen:
+        parts.append(f"Chosen:  {report.chosen.choice.text}")
     if report.table:
         parts += ["", report.table]
     parts += ["", *_result(report, copies.uri), f"Channel: {_channel(report, points_to)}"]

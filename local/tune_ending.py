@@ -6,6 +6,7 @@ from pathlib import Path
 
 from include.recommender.registry.verdict import Interval
 from include.recommender.tuning.records import SearchOutcome, TrialResult, TuneReport
+from include.recommender.tuning.space import values_text
 
 SHOWN = 5
 
@@ -58,7 +59,7 @@ def _word(choice: SearchOutcome) -> str:
 
 def _row(row: TrialResult, names: list[str]) -> str:
     name = f"{row.number} (defaults)" if row.number == 0 else str(row.number)
-    values = ", ".join(f"{name} {row.values[name]:.4g}" for name in names)
+    values = values_text({name: row.values[name] for name in names})
     return f"{name:<12}{row.objective:>10.4f}{row.coverage:>10.3f}   {values}"
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from include.recommender.console.cli import main
@@ -67,6 +68,20 @@ def test_lists_of_the_command_line_are_those_of_the_library(workspace, candidate
     assert [row["item"] for row in json.loads(out)["items"]] == [other]
 
 
+def test_new_items_have_a_share_on_request(workspace, candidate, ask, tmp_path):
+    recommender = Recommender.load(workspace.registry, cache=tmp_path / "mine")
+    user = recommender.version.users.names([3])[0]
+    ages_s = recommender.version.manifest.published_split_s - recommender.version.first_times
+    days = str(int(np.quantile(ages_s, 0.1) / 86_400) + 1)
+    request = Request(user=user, k=6, new_share=0.5, new_item_days=int(days))
+    (plain,), (expected,) = recommender.recommend([Request(user=user, k=6)]), recommender.recommend([request])
+    assert expected != plain
+    status, out, _ = ask("recommend", user, "--k", "6", "--new-share", "0.5", "--new-item-days", days, "--json")
+    assert status == 0
+    found = [(row["item"], row["score"]) for row in json.loads(out)["items"]]
+    assert found == [(row.item, row.score) for row in expected.items]
+
+
 def test_items_just_seen_need_no_user_and_unknown_ones_are_named(candidate, ask):
     status, out, _ = ask("recommend", "--items", "0000000005,unknown", "--k", "3")
     assert status == 0
@@ -96,6 +111,8 @@ def test_similar_items(candidate, ask):
     [
         (["recommend", "U1", "--k", "0"], "k=0: expected 1 to 1000"),
         (["recommend", "U1", "--variety", "2"], "variety=2"),
+        (["recommend", "U1", "--new-share", "2"], "new_share=2: expected 0 to 1"),
+        (["recommend", "U1", "--new-item-days", "0"], "new_item_days=0: expected 1 to 36,500"),
         (["recommend", "U1", "--model", "none"], "no channel none"),
         (["recommend"], "Name a user, or items that were just seen"),
         (["trending", "--k", "1001"], "k=1001"),

@@ -129,7 +129,7 @@ def test_compare_warns_where_the_holdouts_differ(registry, run, ask):
     publish(registry, a)
     publish(registry, b, items=("01", "02", "03", "04", "05"), libraries={"numpy": "3"})
     publish(registry, c, split_s=1_530_000_001)
-    config = RetrainConfig.from_params({"factors": 4, "holdout_fraction": 0.2}).as_dict()
+    config = RetrainConfig.from_params({"factors": 4, "holdout_fraction": 0.2, "prior_power": 0.0}).as_dict()
     publish(registry, d, reviews="other", config=config)
     _, body = ask("compare", a, b)
     assert body["warnings"] == []
@@ -161,13 +161,17 @@ def test_show_names_settings_as_they_are_set_and_models_by_recall(registry, run)
     assert names == ["candidate", "without_prior", "popularity_all_time"]
 
 
-def test_the_prior_that_was_learned_is_shown_and_compared(registry, run, ask):
+def test_what_was_chosen_is_shown_and_compared(registry, run, ask):
+    values = {"family": "blend", "knn_weight": 0.25, "factors": 16, "power": 0.35, "half_life_days": 15.0}
     publish(registry, M1)
-    publish(registry, M2, prior={"power": 0.35, "half_life_days": 15.0, "short_history": 1.0, "fit": False})
+    publish(registry, M2, choice=values)
+    text = "ALS with 16 factors + 0.25 x item-kNN, prior power 0.35, half-life 15 days"
     _, body = ask("compare", M1, M2)
     assert body["facts"]["tuned"] == ["none", "none"]
-    assert body["facts"]["item prior"] == ["none", "power 0.35, half-life 15 days"]
-    assert re.search(r"^item prior +power 0.35, half-life 15 days$", run("show", M2)[1], re.M)
+    assert body["facts"]["model"] == [registry.manifest(M1).choice.text, text]
+    out = run("show", M2)[1]
+    assert re.search(rf"^chosen model +{re.escape(text)}$", out, re.M)
+    assert re.search(rf"^model +{M2}$", out, re.M)
 
 
 def test_list_is_by_creation_whatever_a_version_knows(registry, run, ask):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from include.recommender.errors import DataError, NotFound
 from include.recommender.frames import trials
-from include.recommender.frames.dtypes import NUMBER
+from include.recommender.frames.dtypes import NUMBER, TEXT
 from include.recommender.frames.search_trials import TRIALS
 from include.recommender.runs.journal import folder_id, run_name
 from include.recommender.storage.documents import to_json
@@ -50,6 +50,21 @@ def test_a_trial_has_its_values_its_cuts_and_whether_it_was_chosen(registry):
     assert found["pruned"].tolist() == [False, True, False]
     assert found.loc[1, "split_1"] == 0.3
     assert found["split_2"].isna().tolist() == [False, True, False]
+
+
+def test_a_parameter_without_order_is_text(registry):
+    name = write_tuned(registry.objects, datetime(2018, 9, 1, tzinfo=UTC), {}, families(evidence(run=RUN)), better=True)
+    rows = [
+        replace(row, values={"family": family}) for row, family in zip(WHOLE.results, ["blend", "knn"], strict=False)
+    ]
+    key = f"reports/{run_name(folder_id('recommender_tune', RUN))}/tuning.json"
+    registry.objects.write(key, to_json(replace(WHOLE, results=rows, tuned=name)))
+    found = trials(registry, name)["family"]
+    assert (found.dtype, found.tolist()) == (TEXT, ["blend", "knn"])
+
+
+def families(found):
+    return replace(found, plan=replace(found.plan, names=["family"], defaults={"family": "blend"}))
 
 
 def test_what_is_missing_or_foreign_is_named(registry):

@@ -26,9 +26,11 @@ ORDER = [
     "download_reviews",
     "parse_reviews",
     "encode_interactions",
+    "choose_model",
     "train_als",
+    "fit_neighbours",
     "fit_popularity",
-    "learn_prior",
+    "fit_rivals",
     "evaluate",
     "recall_gate",
 ]
@@ -81,14 +83,17 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
         )
     )
     encoded = keep(prepare.encode_interactions(workspace, parsed, AS_OF, config.encode))
-    trained = keep(fit.train_als(workspace, parsed, encoded, config.train))
+    chosen = keep(fit.choose_model(workspace, encoded, config))
+    trained = keep(fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config).train))
     baselines = keep(fit.fit_popularity(workspace, encoded, config.popularity))
-    fitted = Fitted(encoded, trained, keep(fit.learn_prior(workspace, encoded, config)))
+    fitted = Fitted(encoded, chosen, trained, keep(fit.fit_neighbours(workspace, encoded, config.knn)))
+    rivals = keep(fit.fit_rivals(workspace, encoded, config))
     candidate = Candidate(
         workspace=workspace,
         parsed=parsed,
         fitted=fitted,
         baselines=baselines,
+        rivals=rivals,
         as_of=AS_OF,
         channel="production",
         config=config,

@@ -21,12 +21,13 @@ SECTIONS = {
     "resolve_snapshot": "snapshot",
     "parse_reviews": "funnel",
     "encode_interactions": "fold",
+    "choose_model": "chosen",
     "train_als": "training",
     "evaluate": "judged",
     "recall_gate": "verdict",
 }
 # Sections from the counts in the manifest, which stay when a file is damaged; stages of which files are read.
-COUNTED = {"resolve_snapshot", "parse_reviews", "encode_interactions"}
+COUNTED = {"resolve_snapshot", "parse_reviews", "encode_interactions", "choose_model"}
 READ = {"resolve_snapshot", "train_als", "evaluate", "recall_gate"}
 
 

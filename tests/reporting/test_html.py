@@ -6,16 +6,22 @@ from html.parser import HTMLParser
 
 import pytest
 
+from include.recommender.models.rivals import RIVALS
+from include.recommender.reporting.pages import TITLES, prose
 from include.recommender.reporting.plots import _VARIABLES
-from include.recommender.reporting.view import headline
+from include.recommender.reporting.view import headline, summary_sentences
 
 from .runs import failed, render_html, typed, without
 
-SECTIONS = ["verdict", "models", "data", "training", "history", "served", "beyond", "lineage", "tasks"]
+SECTIONS = ["verdict", "models", "data", "chosen", "training", "history", "served", "beyond", "lineage", "tasks"]
 # What is not shown, rather than shown empty, where a part of the report is missing.
-GONE_WITH = {"training": {"training"}, "judged": {"models", "history", "beyond"}}
+GONE_WITH = {
+    "chosen": {"chosen"},
+    "training": {"training"},
+    "judged": {"models", "history", "served", "beyond"},
+}
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-PLOTS = ["differences", "recalls", "funnel", "training", "history", "shown", "tasks"]
+PLOTS = ["differences", "recalls", "funnel", "tried", "training", "history", "shown", "tasks"]
 
 
 class Page(HTMLParser):
@@ -116,6 +122,7 @@ def test_hostile_text_stays_text(report):
     report["champion"] = evil
     report["verdict"]["reasons"] = [evil]
     report["verdict"]["forced"] = evil
+    report["chosen"]["why"] = evil
     report["error"] = {"task": evil, "kind": evil, "message": evil}
     report["run"]["run_id"] = evil
     report["unreadable"] = {"evaluate": evil}
@@ -123,7 +130,7 @@ def test_hostile_text_stays_text(report):
     text = render_html(report)
     page = Page(text)
     assert "<script" not in text
-    assert page.text.count(evil) >= 8
+    assert page.text.count(evil) >= 9
 
 
 @pytest.mark.parametrize(
@@ -136,6 +143,7 @@ def test_hostile_text_stays_text(report):
         "funnel",
         "fold",
         "refitted",
+        "chosen",
         "training",
         "judged",
         "judged_users",
@@ -167,7 +175,7 @@ def test_a_run_that_stopped_early_says_how_far_it_came(report):
     assert {attrs["id"] for tag, attrs in page.tags if tag == "section"} == {
         "verdict",
         "data",
-        "served",
+        "chosen",
         "lineage",
         "tasks",
     }
@@ -200,7 +208,8 @@ def test_a_refusal_is_reported_as_a_result(report, decision, tone):
     report["model"] = None
     report["verdict"]["decision"] = decision
     record = failed("recall_gate", "GateRejected", "...")
-    report["tasks"][7] |= {"state": record.state, "error": {"kind": "GateRejected", "message": "..."}}
+    gate = next(row for row in report["tasks"] if row["task"] == "recall_gate")
+    gate |= {"state": record.state, "error": {"kind": "GateRejected", "message": "..."}}
     assert (headline(typed(report)).word, headline(typed(report)).tone) == (decision, tone)
     page = Page(render_html(report))
     assert "production stays where it was" in page.text
@@ -249,6 +258,75 @@ def plain(report):
     return " ".join(Page(render_html(report)).text.split())
 
 
+def against(mean):
+    return {"mean": mean, "low": mean - 0.01, "high": mean + 0.01}
+
+
+def of_rivals(report, **means):
+    """A report whose candidate has a Recall of 30 %, and these differences from rivals."""
+    rivals = {name: against(mean) for name, mean in means.items()}
+    return report | {"verdict": report["verdict"] | {"candidate_recall": 0.1 + 0.2, "n_users": 500, "rivals": rivals}}
+
+
+def sentences(report):
+    return " ".join(summary_sentences(typed(report)))
+
+
+def test_the_verdict_speaks_of_the_stronger_rival(report):
+    output = sentences(of_rivals(report, plain_als=0.05, item_knn=-0.02))
+    assert (
+        "Of the simple models item-kNN and plain ALS, item-kNN is the stronger one; it had 32.00 %. Against it the "
+        "candidate is worse: -6.2 % of its Recall, that is -2.00 percentage points, 95 % from -3.00 to -1.00." in output
+    )
+    output = sentences(of_rivals(report, plain_als=-0.005, item_knn=0.1))
+    assert "plain ALS is the stronger one; it had 30.50 %. Against it the candidate is not distinguishable" in output
+    one = sentences(of_rivals(report, plain_als=0.05))
+    assert "The simple model plain ALS had 25.00 %. Against it the candidate is better:" in one
+    assert "simple model" not in sentences(of_rivals(report))
+    assert "it had 0.00 %. Against it the candidate is better: +30.00 percentage points" in sentences(
+        of_rivals(report, plain_als=0.4, item_knn=0.3)
+    )
+
+
+def test_rivals_are_thresholds_with_their_names_and_diamonds(report):
+    report = of_rivals(report, plain_als=0.05, item_knn=-0.02)
+    text = render_html(report)
+    rows = re.findall(r"<tr><th scope=.row.>(95 % interval, minus [^<]*)</th>\s*(.*?)</tr>", text, re.DOTALL)
+    cells = {name: re.sub(r"\s*<[^>]+>\s*", "|", rest) for name, rest in rows}
+    assert "|missed|" in cells["95 % interval, minus item-kNN"]
+    assert "|passed|" in cells["95 % interval, minus plain ALS"]
+    assert "|not all below 0|" in cells["95 % interval, minus plain ALS"]
+    decided = drawn_of(text, "differences").count("var(--ink)")
+    assert decided > drawn_of(render_html(of_rivals(report)), "differences").count("var(--ink)")
+
+
+def drawn_of(text, name):
+    return next(svg for svg in re.findall(r"<svg.*?</svg>", text, re.DOTALL) if f'id="{name}-' in svg)
+
+
+def test_the_verdict_names_the_coverage_of_rivals(report):
+    for name in RIVALS:
+        covers = report["judged"][name]["means"]["coverage@10"]
+        assert f"{TITLES[name]}: {covers:.2%}".replace("%", " %") in sentences(report)
+
+
+def test_a_report_without_rivals_says_nothing_of_them(report):
+    for name in RIVALS:
+        del report["judged"][name]
+        del report["verdict"]["intervals"][name]
+    report["verdict"]["rivals"] = {}
+    output = plain(without(report, "table", "chosen", "configuration", "unreadable"))
+    assert "plain ALS" not in output
+    assert "item-kNN" not in output
+    assert "simple model" not in output
+
+
+def test_every_rival_has_a_title():
+    assert set(RIVALS) <= set(TITLES)
+    text = "worse than item_knn, worse than plain_als by 3%: not item_knn2"
+    assert prose(text) == "worse than item-kNN, worse than plain ALS by 3 %: not item_knn2"
+
+
 def test_an_unchanged_run_links_to_the_report_it_equals_and_has_no_empty_cards(report):
     report = without(report, "judged", "verdict", "fold", "funnel", "training", "model", "error")
     page = render_html(report | {"unchanged": "20180901-abc", "unchanged_report": "manual__1", "table": "THE TABLE"})
@@ -261,7 +339,7 @@ def test_an_unchanged_run_links_to_the_report_it_equals_and_has_no_empty_cards(r
 
 def test_the_page_names_models_and_percent_in_one_way(report):
     page = Page(render_html(without(report, "table", "configuration")))
-    assert not re.search(r"popularity_(\d|all|decayed)", page.text)
+    assert not re.search(r"popularity_(\d|all|decayed)|plain_als|item_knn|without_prior", page.text)
     assert not re.search(r"\d%", page.text)
 
 
@@ -271,7 +349,7 @@ def test_a_plot_fills_its_card_and_is_half_as_wide_only_beside_a_neighbour(repor
         name: bool(mark)
         for mark, name in re.findall(r'<figure( class="wide")?><figcaption>.*?id="([a-z]+)-figure_1"', text, re.DOTALL)
     }
-    assert {name for name, is_wide in wide.items() if is_wide} == {"training", "shown", "tasks"}
+    assert {name for name, is_wide in wide.items() if is_wide} == {"tried", "training", "shown", "tasks"}
     assert set(wide) == set(PLOTS)
     widths = {
         name: float(width)
@@ -293,10 +371,13 @@ def test_what_a_person_refused_is_reported_once_in_their_words(report):
 
 def test_without_a_prior_that_does_anything_the_report_says_why_a_row_is_missing(report):
     report["judged"].pop("without_prior", None)
-    none = report["prior"] | {"power": 0.0, "why": "no prior is as good as any"}
-    output = plain(report | {"prior": none})
-    assert "There is no row “candidate without prior”: its power is 0 (no prior is as good as any)" in output
-    assert "all items have the same prior" in plain(report | {"prior": none | {"power": 0.3}})
+    choice = report["chosen"]["choice"]
+    none = report["chosen"] | {"choice": choice | {"power": 0.0}, "why": "as good as any at 98.0% of its recall"}
+    output = plain(report | {"chosen": none})
+    assert (
+        "There is no row “candidate without prior”: its power is 0 (as good as any at 98.0 % of its recall)" in output
+    )
+    assert "all items have the same prior" in plain(report | {"chosen": none | {"choice": choice | {"power": 0.3}}})
 
 
 def test_with_a_prior_nothing_is_said_of_a_missing_row(report):
@@ -320,7 +401,7 @@ def test_an_early_error_shows_nothing_empty_and_names_generated_reviews(report):
         "verdict",
         "table",
         "model",
-        "prior",
+        "chosen",
         "snapshot",
         "files",
         "champion",

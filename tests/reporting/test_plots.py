@@ -5,7 +5,7 @@ import re
 import pytest
 
 from include.recommender.reporting import plots
-from include.recommender.reporting.plots import Whisker, reach
+from include.recommender.reporting.plots import Group, Whisker, reach
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.02, 0.05), (-0.05, -0.02), (-0.01, 0.02), (0.0, 0.0)])
@@ -42,3 +42,29 @@ def test_bars_stand_around_the_tick_that_names_them(n_groups):
     assert len(middles) == 2 * n_groups
     of_a = [middles[2 * number] for number in range(n_groups)]
     assert sum(of_a) / n_groups == pytest.approx(float(tick[1]), abs=0.1)
+
+
+def places(drawn, colour):
+    """The marks of a colour in a cloud, without that in the legend."""
+    found = re.findall(rf'<use [^>]*?x="([\d.]+)" y="([\d.]+)" style="[^"]*fill: var\({colour}\)', drawn)
+    return [(float(x), float(y)) for x, y in found]
+
+
+def test_a_cloud_has_its_points_its_line_of_steps_and_the_chosen_one():
+    group = Group(label="first", colour=plots.KNN, marker="o", near=[(30.0, 0.1), (10.0, 0.3)], far=[(20.0, 0.05)])
+    drawn = str(plots.cloud("x", "alt", [group], [(30.0, 0.1), (10.0, 0.3)], [(10.0, 0.3)], ("across", "up")))
+    far, right, top, _ = places(drawn, "--knn")
+    assert top[0] < far[0] < right[0]
+    assert top[1] < right[1] < far[1]
+    assert places(drawn, "--accent")[0] == top
+    line = re.search(r'<path d="(M [^"]*)" [^>]*var\(--muted\)', drawn)[1]
+    corners = [tuple(map(float, pair)) for pair in re.findall(r"[ML] ([\d.]+) ([\d.]+)", line)]
+    assert corners == [pytest.approx(corner, abs=0.01) for corner in (right, (top[0], right[1]), top)]
+    for text in ("first", "across", "up", "chosen"):
+        assert f">{text}</text>" in drawn
+
+
+def test_equal_points_leave_a_cloud_an_axis():
+    group = Group(label="first", colour=plots.ALS, marker="s", near=[(100.0, 0.0)], far=[])
+    drawn = str(plots.cloud("x", "alt", [group], [(100.0, 0.0)], [], ("across", "up")))
+    assert "nan" not in drawn

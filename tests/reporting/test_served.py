@@ -1,6 +1,10 @@
-"""The slices and the prior on the page."""
+"""The slices on the page."""
 
+import re
+
+from include.recommender.models.rivals import RIVALS
 from include.recommender.reporting import served
+from include.recommender.reporting.pages import title
 
 from .runs import render_html, typed, without
 
@@ -36,35 +40,27 @@ def test_rows_stand_in_the_order_of_the_models(report):
     assert empty.recalls == [None] * len(names)
 
 
-def test_the_page_tells_who_is_served_and_what_the_prior_weighs(report):
-    tried = [
-        {
-            "half_life_days": days,
-            "power": power,
-            "recall": power / days,
-            "errors_below": 1.0,
-            "clearly_worse": days == 60,
-        }
-        for days in (15.0, 60.0)
-        for power in (0.0, 0.35)
-    ]
-    prior = {
-        "power": 0.35,
-        "half_life_days": 15.0,
-        "why": "nearest <by> far",
-        "judged_users": 71,
-        "tried": tried,
-    }
-    page = render_html(sliced(report) | {"prior": prior})
+def test_candidate_rivals_and_strongest_popularity_are_compared(report):
+    report["judged"]["champion"] = report["judged"]["candidate"]
+    names = served.compared(typed(report))
+    assert names == ["candidate", "item_knn", "plain_als", served.baseline_of(typed(report)), "champion"]
+    for name in (*RIVALS, "champion"):
+        del report["judged"][name]
+    assert served.compared(typed(report)) == ["candidate", served.baseline_of(typed(report))]
+
+
+def test_the_page_tells_who_is_served(report):
+    page = render_html(sliced(report))
     assert "0 to 30 days" in page
-    assert "1 (hits)" in page
-    assert "half-life of 15 days, enters the score with the power 0.35: nearest &lt;by&gt; far, on 71 users" in page
-    assert f"<mark>{0.35 / 15:.4f}</mark>" in page
-    assert f'<td class="num far">({0.35 / 60:.4f})</td>' in page
-    assert page.count("<mark>") == 1
+    assert page.count(">1 (hits)</th>") == 2  # what is found, and what is shown
+    names = served.compared(typed(report))
+    found = re.search(r"<tr>((?:(?!</tr>).)*Found, by decile.*?)</tr>", page)[1]
+    assert re.findall(r'class="num">([^<]+)<', found) == ["Items", "Held out", *map(title, names)]
+    shown = page.partition("Shows, by decile")[2].partition("</table>")[0]
+    assert shown.count("75.0 %") == shown.count("25.0 %") == len(names)
 
 
-def test_without_judgement_and_prior_the_section_is_left_out(report):
-    bare = without(report, "judged", "prior")
+def test_without_judgement_the_section_is_left_out(report):
+    bare = without(report, "judged")
     assert served.compared(typed(bare)) == []
     assert 'id="served"' not in render_html(bare)

@@ -9,15 +9,22 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from include.recommender.config import GateConfig, RetrainConfig
+from include.recommender.evaluation.chosen import ChosenModel, TriedModel
 from include.recommender.evaluation.gate import decide
+from include.recommender.models.choice import Choice
 from include.recommender.registry.verdict import Interval
 from include.recommender.reporting.card import Card, render_card
 from include.recommender.reporting.checks import checks
-from include.recommender.reporting.tables import render_verdict
+from include.recommender.reporting.tables import WIDTH, render_verdict
 
 from ..documents import fold_counts
 
+CHOICE = Choice(family="als", knn_weight=0.0, factors=12, power=0.0, half_life_days=30.0)
 MEANS = {f"{name}@10": 0.5 for name in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")}
+
+
+def choice(**fields):
+    return replace(CHOICE, **fields)
 
 
 def judged(**recalls):
@@ -30,10 +37,10 @@ def verdict_of(recalls, **gate):
     return replace(decide(recalls, 10, config), intervals=others)
 
 
-def some_recalls(candidate=0.5, popularity=0.2, champion=None, n=200):
+def some_recalls(candidate=0.5, popularity=0.2, n=200, **others):
     rng = np.random.default_rng(1)
     means = {"candidate": candidate, "popularity_30d": popularity, "popularity_all_time": popularity / 2}
-    means |= {} if champion is None else {"champion": champion}
+    means |= {name: mean for name, mean in others.items() if mean is not None}
     return {name: (rng.random(n) < mean).astype(float) for name, mean in means.items()}
 
 
@@ -70,10 +77,11 @@ def test_why_there_is_no_champion_in_the_comparison_is_reported():
 
 @pytest.mark.parametrize("forced", [None, "because " * 60])
 def test_no_line_is_wider_than_a_terminal(forced):
-    wide = verdict_of(some_recalls(champion=0.9), champion_tolerance=0.01)
+    wide = verdict_of(some_recalls(champion=0.9, plain_als=0.9, item_knn=0.9), champion_tolerance=0.01)
     wide = replace(wide, forced=forced, reasons=["a long reason " * 20])
     text = render_verdict(judged(popularity_30d=0.2, popularity_all_time=0.1, champion=0.9, candidate=0.5), wide)
     assert max(map(len, text.splitlines())) <= 120
+    assert max(map(len, text.partition("Verdict:")[2].splitlines())) <= WIDTH
 
 
 def test_a_baseline_without_a_hit_leaves_no_lift_to_tell():
@@ -87,11 +95,13 @@ def test_a_baseline_without_a_hit_leaves_no_lift_to_tell():
     st.floats(0, 1),
     st.floats(0, 1),
     st.none() | st.floats(0, 1),
+    st.none() | st.floats(0, 1),
     st.sampled_from([20, 99, 100, 400]),
     st.floats(0, 0.5),
 )
-def test_the_checks_agree_with_the_gate(candidate, popularity, champion, n, lift):
-    verdict = verdict_of(some_recalls(candidate, popularity, champion, n), min_relative_lift=lift)
+def test_the_checks_agree_with_the_gate(candidate, popularity, champion, rival, n, lift):
+    recalls = some_recalls(candidate, popularity, n, champion=champion, item_knn=rival)
+    verdict = verdict_of(recalls, min_relative_lift=lift)
     missed = [check.name for check in checks(verdict) if check.passed is False]
     assert (verdict.decision == "PROMOTE") == (missed == [])
 
@@ -103,7 +113,7 @@ def test_the_card_says_what_was_judged_and_what_was_published():
         "snapshot": "2018-08-27",
         "as_of": "2018-09-01T00:00:00+00:00",
         "config": config.as_dict(),
-        "prior": {"power": 0.0, "half_life_days": 30.0, "short_history": 1.0},
+        "choice": choice(power=0.0),
         "run": "manual__1",
         "code_version": "0123456789ab",
         "libraries": {"numpy": "2", "implicit": "0.7.3"},
@@ -122,9 +132,89 @@ def test_the_card_says_what_was_judged_and_what_was_published():
         assert words in card
     assert "Verdict: PROMOTE" in card
     assert "recent popularity" not in card
-    learned = about | {"prior": {"power": 0.35, "half_life_days": 15.0, "short_history": 0.0}}
-    known = render_card(dataclasses.replace(whole, about=learned))
-    assert "half-life 15.0 days, over that of the strongest) to the power 0.35." in known
+    assert "Why this one" not in card
+    with_prior = about | {"choice": choice(power=0.35, half_life_days=15.0)}
+    known = render_card(dataclasses.replace(whole, about=with_prior))
+    end = "half-life 15 days, over that of the strongest) to the power 0.35"
+    assert f"{end},\nwhich is higher for users with few interactions.\n" in known
+    plain_prior = with_prior | {"config": RetrainConfig.from_params({"prior_short_history": 0.0}).as_dict()}
+    assert f"{end}.\n" in render_card(dataclasses.replace(whole, about=plain_prior))
     assert "&" not in card
     assert max(map(len, card.splitlines())) <= 130
     assert card == render_card(whole)
+
+
+ALS_TEXT = "It is ALS with 12 factors. It scores an item for a user by the inner product of their factors."
+KNN_TEXT = (
+    "It is item-kNN with the 70 nearest neighbours of each item by TF-IDF. It scores an item for a user by the sum, "
+    "over the history, of confidence times similarity. ALS with 12 factors orders the items that no neighbour speaks "
+    "for."
+)
+BLEND_TEXT = (
+    "It is the sum of ALS with 12 factors and item-kNN with the 70 nearest neighbours of each item by TF-IDF. ALS "
+    "scores an item for a user by the inner product of their factors, item-kNN by the sum, over the history, of "
+    "confidence times similarity. For each user both are scaled to a root mean square of 1 over all items. Item-kNN "
+    "then has weight 0.25."
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "weight", "expected"), [("als", 0.0, ALS_TEXT), ("knn", 0.0, KNN_TEXT), ("blend", 0.25, BLEND_TEXT)]
+)
+def test_the_card_describes_the_family_and_why_it_was_chosen(family, weight, expected):
+    own = choice(family=family, knn_weight=weight)
+    params = {"factors": 99, "knn_similarity": "tfidf", "knn_neighbours": 70}
+    about = {
+        "model_id": "20180901-abc",
+        "snapshot": "2018-08-27",
+        "as_of": "2018-09-01T00:00:00+00:00",
+        "config": RetrainConfig.from_params(params).as_dict(),
+        "choice": own,
+        "run": "manual__1",
+        "code_version": "0123456789ab",
+        "libraries": {"numpy": "2"},
+    }
+    tried = TriedModel(choice=own, recall=0.1, coverage=0.1, errors_below=0.0, clearly_worse=False)
+    why = "the best of those tried; the largest coverage at 98.0% of its recall"
+    card = Card(
+        about=about,
+        metrics=judged(popularity_30d=0.2, candidate=0.5),
+        verdict=verdict_of(some_recalls()),
+        champion=None,
+        judged=fold_counts(),
+        published=fold_counts(),
+        chosen=ChosenModel(choice=own, why=why, judged_users=1234, tried=[tried] * 1000),
+    )
+    text = render_card(card)
+    said = " ".join(text.partition("## Judged")[0].split())
+    assert expected in said
+    assert "Why this one, of 1,000 tried on 1,234 users of a time split inside train: the best of those tried;" in said
+    assert "at 98.0 % of its recall." in said
+    assert max(map(len, text.splitlines())) <= 130
+    fixed = ChosenModel(choice=own, why="as configured", judged_users=0, tried=[])
+    assert "\nWhy this one: as configured.\n" in render_card(dataclasses.replace(card, chosen=fixed))
+
+
+def test_each_rival_has_a_threshold_of_its_own():
+    recalls = some_recalls(candidate=0.5, plain_als=0.95, item_knn=0.1)
+    text = render_verdict(judged(**dict.fromkeys(recalls, 0.5)), verdict_of(recalls))
+    assert "Verdict: REJECT: worse than plain ALS: the interval" in text
+    rows = {line.split("  ")[2]: line for line in text.splitlines() if "not all below 0" in line}
+    assert list(rows) == ["95 % interval, minus item-kNN", "95 % interval, minus plain ALS"]
+    assert rows["95 % interval, minus item-kNN"].startswith("  passed  ")
+    assert rows["95 % interval, minus plain ALS"].startswith("  missed  ")
+    assert all("  Recall@10  " in row for row in rows.values())
+    assert [line.split()[0] for line in text.splitlines() if line.startswith(("plain_als", "item_knn"))] == [
+        "item_knn",
+        "plain_als",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome"),
+    [(-0.02, -0.01, "missed"), (-0.02, 0.0, "passed"), (-0.01, 0.02, "passed"), (0.01, 0.02, "passed")],
+)
+def test_only_an_interval_below_0_misses_the_threshold_of_a_rival(low, high, outcome):
+    verdict = replace(verdict_of(some_recalls()), rivals={"item_knn": Interval((low + high) / 2, low, high)})
+    (row,) = (row for row in checks(verdict) if "item-kNN" in row.name)
+    assert (row.outcome, row.found) == (outcome, f"({low:+.4f}, {high:+.4f})")

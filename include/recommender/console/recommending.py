@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 from ..errors import ConfigError
 from ..parameters import MAIN_CHANNEL
+from ..parameters.of_batch import NEW_ITEM_DAYS
 from ..registry.registry import Registry
 from ..serving import Event, Filters, List, Recommender, Request, Source
 from ..serving.history import stored_events
@@ -38,6 +39,8 @@ def recommend(registry: Registry, args: argparse.Namespace) -> Answer:
         exclude=frozenset(args.exclude),
         allow=frozenset(args.allow) if args.allow is not None else None,
         variety=args.variety,
+        new_share=args.new_share,
+        new_item_days=args.new_item_days,
     )
     (found,) = recommender.recommend([request])
     history = [event.item for event in stored_events(recommender.version, args.user)] if args.user else []
@@ -112,6 +115,10 @@ def add_commands(add: Adder) -> None:
     _add_ids(parser, "allow", "nothing else is recommended", None)
     about = "avoid items like those before (default: %(default)g)"
     parser.add_argument("--variety", type=float, default=0.0, metavar="0..1", help=about)
+    about = "share of the list that new items have at least (default: %(default)g)"
+    parser.add_argument("--new-share", type=float, default=0.0, metavar="0..1", help=about)
+    about = "an item is new for so many days after its first interaction (default: %(default)s)"
+    parser.add_argument("--new-item-days", type=int, default=NEW_ITEM_DAYS, metavar="N", help=about)
     parser.add_argument("--why", action="store_true", help="name the items of the history that speak for each item")
     _add_version(parser)
     parser = add("similar", similar, "the items most similar to another", "similar ITEM").parser

@@ -9,7 +9,7 @@ from typing import Any
 from ..parameters import RETRAIN
 from ..plain_text import shown
 from ..registry.bundle import Manifest
-from ..registry.comparison import Pair, VersionComparison, prior_text, split_time_of
+from ..registry.comparison import Pair, VersionComparison, split_time_of
 from ..registry.listing import Summary
 from ..registry.moves import Move, instant, one_line
 from ..registry.retention import Retirement, RetirementCandidate
@@ -115,7 +115,7 @@ def version(
         "as_of": manifest.as_of.isoformat(),
         "snapshot": manifest.snapshot,
         "split time": split_time_of(manifest),
-        "item prior": prior_text(manifest),
+        "chosen model": manifest.choice.text,
         "tuned": manifest.tuned,
         **counts,
         "size": size(summary.size_bytes),

@@ -43,7 +43,7 @@ def evaluation(registry: Registry, model: str, k: int | None = None) -> pd.DataF
     -------
     One row a model:
 
-    - model : str, such as candidate, without_prior, popularity_30d, champion
+    - model : str, such as candidate, without_prior, plain_als, item_knn, popularity_30d, champion
     - k : Int64
     - recall, ndcg, map, mrr, hit_rate : float64, means over the judged users at k; recall is hits in the top k / all
       held-out items of the user

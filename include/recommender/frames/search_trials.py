@@ -5,13 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 from ..errors import DataError
+from ..parameters.definition import OneOf
+from ..parameters.of_search import SPACE
 from ..registry.registry import Registry
 from ..runs.dag_names import TUNE_DAG
 from ..runs.journal import Journal, folder_id
 from ..tuning.records import TrialResult, TuneReport
 from ..tuning.search_report import read_report
 from ..tuning.tuned import read_tuned
-from .dtypes import COUNT, FLAG, NUMBER, Columns, frame
+from .dtypes import COUNT, FLAG, NUMBER, TEXT, Columns, Dtype, frame
 
 TRIALS: Columns = {
     "number": COUNT,
@@ -39,7 +41,7 @@ def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
     - coverage, seconds : float64
     - pruned, chosen : boolean; stopped early, and the one that the search chose
     - split_1, split_2, ... : float64, Recall@K of each split, the newest first; missing after the trial was pruned
-    - a column for each searched parameter, float64, with the parameter's name
+    - a column for each searched parameter, with the parameter's name; float64, or str where it has no order
 
     Raises
     ------
@@ -58,8 +60,13 @@ def trials(registry: Registry, tuned_id: str) -> pd.DataFrame:
     if report.tuned != tuned_id:
         raise DataError(f"{registry.objects.uri(key)}: is the report of a search that found {report.tuned}")
     n_splits, names = len(tuned.evidence.plan.folds), tuned.evidence.plan.names
-    columns = {**TRIALS, **{f"split_{at + 1}": NUMBER for at in range(n_splits)}, **dict.fromkeys(names, NUMBER)}
+    splits = {f"split_{at + 1}": NUMBER for at in range(n_splits)}
+    columns = {**TRIALS, **splits, **{name: _dtype(name) for name in names}}
     return frame((_trial(row, report) for row in report.results), columns)
+
+
+def _dtype(name: str) -> Dtype:
+    return TEXT if isinstance(SPACE.get(name), OneOf) else NUMBER
 
 
 def _trial(row: TrialResult, report: TuneReport) -> dict[str, object]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..data.counts import FoldCounts
+from ..evaluation.chosen import ChosenModel
 from ..registry.verdict import Verdict
-from .pages import environment
-from .tables import render_verdict
+from .pages import environment, prose
+from .tables import WIDTH, render_verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,7 @@ class Card:
     metrics : model -> "metric@K" -> mean
     champion : the evaluation's note on the champion
     judged, published : counts of the judged fold, and of the fold of the refit
+    chosen : why the model was chosen; None leaves it out
     """
 
     about: Mapping[str, Any]
@@ -28,10 +31,20 @@ class Card:
     champion: str | None
     judged: FoldCounts
     published: FoldCounts
+    chosen: ChosenModel | None = None
 
 
 def render_card(card: Card) -> str:
     """The card of a bundle."""
     table = render_verdict(card.metrics, card.verdict, card.champion)
     page = environment().get_template("MODEL_CARD.md")
-    return page.render(about=card.about, fold=card.judged, published=card.published, table=table)
+    chosen = _chosen(card.chosen) if card.chosen else None
+    return page.render(about=card.about, fold=card.judged, published=card.published, table=table, chosen=chosen)
+
+
+def _chosen(chosen: ChosenModel) -> str:
+    """Why the model was chosen, in lines."""
+    of = f", of {len(chosen.tried):,} tried on {chosen.judged_users:,} users of a time split inside train"
+    return textwrap.fill(
+        f"Why this one{of if chosen.tried else ''}: {prose(chosen.why)}.", WIDTH, break_on_hyphens=False
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..evaluation.gate import CHAMPION
 from ..registry.verdict import Interval, Verdict
+from .pages import title
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,21 @@ def checks(verdict: Verdict) -> list[Threshold]:
             required=f"at least {share(limits.min_relative_lift)}",
             passed=None if lift is None else lift >= limits.min_relative_lift,
         ),
+        *_rivals(verdict),
         *_reference(verdict),
+    ]
+
+
+def _rivals(verdict: Verdict) -> list[Threshold]:
+    return [
+        Threshold(
+            name=f"{_level(verdict)} interval, minus {title(name)}",
+            unit=f"Recall@{verdict.top_k}",
+            found=span(interval),
+            required="not all below 0",
+            passed=not interval.high < 0,
+        )
+        for name, interval in sorted(verdict.rivals.items())
     ]
 
 

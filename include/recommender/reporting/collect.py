@@ -16,7 +16,7 @@ from ..data.snapshots import Snapshot
 from ..errors import RecommenderError
 from ..evaluation.gate import paired_bootstrap
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
-from ..evaluation.outcomes import EvaluationCounts, PriorCounts, TrainingCounts
+from ..evaluation.outcomes import ChoiceCounts, EvaluationCounts, TrainingCounts
 from ..parameters import RETRAIN, RUN
 from ..registry.bundle import Manifest
 from ..registry.provenance import code_version, library_versions
@@ -54,7 +54,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
     sources.open_all(records)
     configuration = sources.attempt("configuration", lambda: _configuration(run)) or []
     config = RetrainConfig.from_params(run.params if run and configuration else {})
-    learned = sources.counts("learn_prior", PriorCounts)
+    choice = sources.counts("choose_model", ChoiceCounts)
     report = Report(
         run=run,
         finished=finished,
@@ -62,7 +62,7 @@ def collect(journal: Journal, artifacts: ArtifactStore, snapshots: ObjectStore |
         error=_error(records, finished),
         compared=sources.fact(records, "compared", list[Check]) or [],
         training=sources.attempt("train_als", lambda: _training(sources)),
-        prior=learned.prior if learned else None,
+        chosen=choice.chosen if choice else None,
         unchanged=sources.fact(records, "unchanged", str),
         model=_model(sources, records),
         lineage={stage: artifact.uri for stage, artifact in sources.artifacts.items()},

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from ..evaluation.gate import CANDIDATE
 from ..evaluation.judgement import metrics_of
 from ..registry.verdict import Interval
-from . import plots, served, view
+from . import chosen, plots, served, view
 from .checks import checks
 from .pages import environment, number, title
 from .plots import Whisker
@@ -24,6 +24,7 @@ def render_html(report: Report) -> str:
         report=report,
         view=view,
         served=served,
+        choosing=chosen,
         headline=view.headline(report),
         sentences=view.summary_sentences(report),
         shown=view.sections(report),
@@ -46,6 +47,7 @@ def _plots(report: Report) -> dict[str, Markup]:
         "differences": _differences(report),
         "recalls": _recalls(report),
         "funnel": _funnel(report),
+        "tried": chosen.tried_plot(report),
         "training": _training(report),
         "history": _history(report),
         "shown": served.shown_plot(report),
@@ -66,7 +68,7 @@ def _differences(report: Report) -> Markup | None:
     verdict = report.verdict
     if not verdict or not report.judged:
         return None
-    decisive = (verdict.baseline, verdict.reference)
+    decisive = {verdict.baseline, verdict.reference, *verdict.rivals}
     rows = [
         _whisker(name, verdict.intervals[name], strong=name in decisive)
         for name in _ranked(report)

@@ -10,6 +10,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+# Literals: a page needs no numpy.
+TITLES = {"plain_als": "plain ALS", "item_knn": "item-kNN", "without_prior": "candidate without prior"}
+_NAMES = re.compile(rf"\b(?:popularity_\w+|{'|'.join(TITLES)})\b")
+
 
 @cache
 def environment() -> Environment:
@@ -66,8 +70,8 @@ def instant(value: Any) -> str:
 
 def title(model: str) -> str:
     """A model's name for readers: `popularity_30d` as "popularity, 30 days"."""
-    if model == "without_prior":
-        return "candidate without prior"
+    if model in TITLES:
+        return TITLES[model]
     family, _, rest = model.partition("_")
     if family == "earlier" and rest.isdecimal():
         return f"earlier version {rest}"
@@ -85,7 +89,7 @@ def prose(text: str, versions: Mapping[str, str] | None = None) -> str:
     versions : model such as "earlier_1" -> the id of its version, which replaces it
     """
     named = re.sub(r"\bearlier_\d+", lambda found: (versions or {}).get(found[0]) or title(found[0]), text)
-    return percent(re.sub(r"\bpopularity_\w+", lambda found: title(found[0]), named))
+    return percent(_NAMES.sub(lambda found: title(found[0]), named))
 
 
 def percent(text: str) -> str:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 # Stand-ins that matplotlib writes into the SVG, and the variables of the style sheet that replace them.
 INK, MUTED, LINE, ACCENT, OTHER, CARD = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
+ALS, BLEND, KNN = "#070707", "#080808", "#090909"
 _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent", OTHER: "--other", CARD: "--card"}
+_VARIABLES |= {ALS: "--als", BLEND: "--blend", KNN: "--knn"}
 _SETTINGS = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
@@ -151,6 +153,54 @@ def grouped(
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
 
     return svg(name, alt, 2.6, draw, width_in=width_in)
+
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Points of one kind, those of them that are far from the best drawn faintly."""
+
+    label: str
+    colour: str
+    marker: str
+    near: Sequence[Point]
+    far: Sequence[Point]
+
+
+def cloud(
+    name: str, alt: str, groups: Sequence[Group], line: Sequence[Point], marked: Sequence[Point], units: tuple[str, str]
+) -> Markup:
+    """Points in a plane, a line of steps through the outermost of them, and the chosen one marked.
+
+    Parameters
+    ----------
+    units : of both axes, x first
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        # Its points begin at the largest x. Down to the next one, the largest y stays the same.
+        axes.plot(*_columns(line), color=MUTED, linewidth=1, drawstyle="steps-post", label="no other has more of both")
+        for group in groups:
+            look: dict[str, Any] = {"color": group.colour, "markeredgewidth": 0, "markersize": 4.5}
+            axes.plot(*_columns(group.far), group.marker, alpha=0.25, **look)
+            axes.plot(*_columns(group.near), group.marker, alpha=0.85, **look)
+            axes.plot([], [], group.marker, label=group.label, **look | {"markersize": 6})
+        axes.plot(*_columns(marked), "D", color=ACCENT, markeredgecolor=INK, markersize=9, label="chosen")
+        axes.set_xlabel(units[0])
+        axes.set_ylabel(units[1])
+        axes.locator_params(nbins=6)
+        axes.grid()
+        axes.tick_params(axis="y", labelcolor=MUTED)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=len(groups) + 2, borderaxespad=0)
+
+    return svg(name, alt, 3.4, draw, width_in=WIDE_IN)
+
+
+def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 _LOSS: dict[str, Any] = {"color": ACCENT, "markersize": 3.5, "linewidth": 1.5}

@@ -8,8 +8,8 @@ import msgspec
 
 from ..data.counts import FoldCounts, ParseCounts, SnapshotCounts
 from ..data.quality import Check
+from ..evaluation.chosen import ChosenModel
 from ..evaluation.judgement import Judgement
-from ..evaluation.learned_prior import LearnedPrior
 from ..parameters import MAIN_CHANNEL
 from ..registry.verdict import How, Interval, Name, Verdict
 from ..runs.journal import RunFacts, TaskRecord
@@ -67,6 +67,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     finished : whether all tasks but the report's own have ended
     compared : the checks of the snapshot against the one before
     funnel : counts of the parse; fold, refitted : of the judged fold and that of the refit
+    chosen : the family, the factors and the item prior of the candidate, and what was tried
     recall_intervals : model -> its own Recall@top_k
     champion : the evaluation's note on it
     table : the gate's table as text
@@ -76,7 +77,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     unreadable : part that could not be read -> why
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     run: RunFacts | None = None
     finished: bool = False
     tasks: list[TaskRecord] = []
@@ -89,7 +90,7 @@ class Report(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     fold: FoldCounts | None = None
     refitted: FoldCounts | None = None
     training: Training | None = None
-    prior: LearnedPrior | None = None
+    chosen: ChosenModel | None = None
     top_k: TopK | None = None
     confidence_level: Share | None = None
     judged: dict[Name, Judgement] = {}

@@ -1,4 +1,4 @@
-"""The slices of users and items, and the grid of the item prior, as rows of the page."""
+"""The slices of users and items, as rows of the page."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from ..evaluation.gate import CANDIDATE, CHAMPION
+from ..models.rivals import RIVALS
 from . import plots
 from .pages import title
 from .report import Report
-from .view import WITHOUT_PRIOR, baseline_of
+from .view import baseline_of
 
 
 @dataclass(frozen=True)
@@ -41,32 +42,10 @@ class ItemSlice:
     shown: list[float]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A tried prior: whether it was chosen, and whether it is clearly worse than the best."""
-
-    recall: float
-    chosen: bool
-    far: bool
-
-
-@dataclass(frozen=True)
-class PriorGrid:
-    """The grid in which the prior was learned: half-life in days -> cells, a cell a power."""
-
-    powers: list[float]
-    rows: dict[float, list[Cell]]
-
-
 def compared(report: Report) -> list[str]:
-    """The models whose slices are shown: candidate, the same without prior, strongest popularity, champion."""
-    names = [CANDIDATE, WITHOUT_PRIOR, baseline_of(report) or "", CHAMPION]
+    """The models whose slices are shown: candidate, rivals, strongest popularity, champion."""
+    names = [CANDIDATE, *reversed(RIVALS), baseline_of(report) or "", CHAMPION]
     return [name for name in names if name in report.judged]
-
-
-def short(name: str) -> str:
-    """A model's name for the head of a narrow column."""
-    return {WITHOUT_PRIOR: "no prior"}.get(name, title(name).partition(",")[0])
 
 
 def user_slices(report: Report) -> list[Slicing]:
@@ -110,16 +89,3 @@ def shown_plot(report: Report) -> Markup | None:
     )
     alt = f"Share of recommendations by popularity decile of the item, {title(pair[0])} and {title(pair[1])}: {texts}"
     return plots.grouped("shown", alt, [row.label for row in rows], groups, width_in=plots.WIDE_IN)
-
-
-def tried_priors(report: Report) -> PriorGrid | None:
-    """The tried priors; None if the prior was not learned."""
-    prior = report.prior
-    if not prior or not prior.tried:
-        return None
-    powers = sorted({point.power for point in prior.tried})
-    rows: dict[float, list[Cell]] = {}
-    for point in sorted(prior.tried, key=lambda point: (point.half_life_days, point.power)):
-        chosen = (point.half_life_days, point.power) == (prior.half_life_days, prior.power)
-        rows.setdefault(point.half_life_days, []).append(Cell(point.recall, chosen, point.clearly_worse))
-    return PriorGrid(powers, rows)

@@ -9,11 +9,12 @@ from itertools import pairwise
 from ..data.counts import FoldCounts
 from ..data.quality import mixed_ids
 from ..evaluation.evaluate import HISTORY_EDGES
-from ..evaluation.gate import CANDIDATE, CHAMPION, POPULARITY, strongest_popularity
+from ..evaluation.gate import CANDIDATE, CHAMPION, DIGITS, POPULARITY, strongest_popularity
+from ..models.rivals import RIVALS
 from ..registry.verdict import Interval, Verdict
 from ..runs.journal import RunFacts, TaskRecord
 from .checks import reference_name, share
-from .pages import instant, number, title
+from .pages import instant, number, prose, title
 from .report import PublishedModel, Report, Stop
 from .sentence import verdict_sentence
 
@@ -24,9 +25,9 @@ READ_FROM = {
     "verdict": ("recall_gate",),
     "models": ("evaluate",),
     "data": ("resolve_snapshot", "download_reviews", "parse_reviews", "encode_interactions"),
-    "training": ("train_als",),
+    "training": ("train_als", "choose_model", "fit_neighbours", "fit_rivals"),
     "lists": ("recommendations",),
-    "lineage": ("run", "configuration", "fit_popularity", "learn_prior", "refit/"),
+    "lineage": ("run", "configuration", "fit_popularity", "refit/"),
     "tasks": ("tasks/",),
 }
 
@@ -101,7 +102,7 @@ def _published(model: PublishedModel, verdict: Verdict | None) -> Headline:
 
 
 def summary_sentences(report: Report) -> list[str]:
-    """Sentences that compare the candidate with popularity and the live version, for readers who do not know recall."""
+    """The candidate against popularity, rivals and live version, for readers who do not know recall."""
     verdict = report.verdict
     if not verdict:
         return []
@@ -113,12 +114,27 @@ def summary_sentences(report: Report) -> list[str]:
         f"list ({baseline}) had {_percent(verdict.baseline_recall)}.",
         f"The difference is {against.mean * 100:+.2f} percentage points; the {level:g} % interval reaches from "
         f"{against.low * 100:+.2f} to {against.high * 100:+.2f}.",
+        *_against_rivals(verdict),
         *_against_live(report, verdict),
         *_against_best(verdict),
         *_breadth(report, verdict),
         "This was measured on past reviews, with factors trained before the split time. The published model is fitted "
         "again on everything before as_of. Only an online test can show whether people who see it buy more.",
     ]
+
+
+def _against_rivals(verdict: Verdict) -> list[str]:
+    """A sentence on the stronger of the simple models that the candidate must not lose to."""
+    if not verdict.rivals:
+        return []
+    name, versus = min(verdict.rivals.items(), key=lambda row: row[1].mean)
+    # Without the last bits, so that a recall of 0 is 0.
+    recall = max(0.0, round(verdict.candidate_recall - versus.mean, DIGITS))
+    who, names = f"The simple model {title(name)}", sorted(verdict.rivals)
+    if len(names) > 1:
+        who = f"Of the simple models {' and '.join(map(title, names))}, {title(name)} is the stronger one; it"
+    level = verdict.thresholds.confidence_level
+    return [f"{who} had {_percent(recall)}. Against it the candidate is {_difference(verdict, versus, recall, level)}."]
 
 
 # How the champion was judged. Its served factors were fitted on the holdout too, so they cannot be judged on it.
@@ -166,7 +182,7 @@ def _difference(verdict: Verdict, versus: Interval, recall: float, level: float)
 def _breadth(report: Report, verdict: Verdict) -> list[str]:
     """A sentence on coverage; the gate does not use it."""
     covers = {name: row.means[f"coverage@{verdict.top_k}"] for name, row in report.judged.items()}
-    names = [CHAMPION, verdict.baseline, WITHOUT_PRIOR]
+    names = [CHAMPION, verdict.baseline, *RIVALS, WITHOUT_PRIOR]
     found = [f"{title(name)}: {_percent(covers[name])}" for name in names if name in covers]
     if CANDIDATE not in covers or not found:
         return []
@@ -255,11 +271,11 @@ def _bracket(start: int) -> str:
 
 def without_prior_missing(report: Report) -> str | None:
     """Why the judged run has no row of the candidate without its prior; None if it has one."""
-    judged, prior = report.judged, report.prior
-    if not judged or WITHOUT_PRIOR in judged or not prior:
+    judged, chosen = report.judged, report.chosen
+    if not judged or WITHOUT_PRIOR in judged or not chosen:
         return None
-    if prior.power == 0:
-        return f"its power is 0 ({prior.why}), so the candidate itself is without a prior"
+    if chosen.choice.power == 0:
+        return f"its power is 0 ({prose(chosen.why)}), so the candidate itself is without a prior"
     return "all items have the same prior, so it changes no ranking"
 
 
@@ -270,9 +286,10 @@ def sections(report: Report) -> dict[str, str]:
         "models": ("Models", judged or unreadable(report, "models")),
         "lists": ("Recommendations", report.examples or unreadable(report, "lists")),
         "data": ("Data", data or unreadable(report, "data")),
+        "chosen": ("Chosen model", report.chosen),
         "training": ("Training", report.training or unreadable(report, "training")),
         "history": ("History length", by_history(report)),
-        "served": ("Users and items", judged or report.prior),
+        "served": ("Users and items", judged),
         "beyond": ("Beyond accuracy", judged),
     }
     shown = {} if report.unchanged else {name: heading for name, (heading, there) in middle.items() if there}

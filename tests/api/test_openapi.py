@@ -25,7 +25,8 @@ def test_every_route_asks_for_a_key_and_names_its_problems(started, keys):
             for status, answer in route["responses"].items():
                 assert status.startswith("2") or list(answer["content"]) == ["application/problem+json"]
     parameters = found["paths"]["/v1/users/{user}/recommendations"]["get"]["parameters"]
-    assert [each["name"] for each in parameters] == ["user", "k", "offset", "exclude", "allow", "variety", "seen"]
+    filters = ["k", "offset", "exclude", "allow", "variety", "new_share", "new_item_days"]
+    assert [each["name"] for each in parameters] == ["user", *filters, "seen"]
     assert all(each["description"] for each in parameters if each["in"] == "query")
 
 

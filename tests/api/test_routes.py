@@ -53,6 +53,8 @@ FILTERS = {
     "offset": st.integers(0, 20),
     "exclude": st.lists(st.sampled_from([*ITEMS[:50], "unknown"]), max_size=10),
     "variety": st.sampled_from([0.0, 0.3, 1.0]),
+    "new_share": st.sampled_from([0.0, 0.2, 1.0]),
+    "new_item_days": st.sampled_from([30, 200]),
 }
 
 
@@ -161,6 +163,10 @@ WRONG = [
     ("GET", "/v1/users/a/recommendations?offset=501", None, 422, "query.offset"),
     ("GET", "/v1/users/a/recommendations?limit=5", None, 422, "query.limit"),
     ("GET", "/v1/users/a/recommendations?variety=nan", None, 422, "query.variety"),
+    ("GET", "/v1/users/a/recommendations?new_share=1.5", None, 422, "query.new_share"),
+    ("GET", "/v1/trending?new_share=nan", None, 422, "query.new_share"),
+    ("GET", "/v1/trending?new_share=0.2&new_item_days=0", None, 422, "query.new_item_days"),
+    ("GET", "/v1/items/a/similar?new_item_days=36501", None, 422, "query.new_item_days"),
     ("GET", "/v1/users/a/recommendations?allow=", None, 422, "query.allow"),
     ("GET", f"/v1/users/{'x' * 257}/recommendations", None, 422, "path.user"),
     ("GET", "/v1/users//recommendations", None, 422, "path.user"),
@@ -181,6 +187,10 @@ WRONG = [
     ("POST", "/v1/recommendations", '{"k": "5"}', 422, "body.k"),
     ("POST", "/v1/recommendations", '{"k": true}', 422, "body.k"),
     ("POST", "/v1/recommendations", '{"variety": NaN}', 422, "body.variety"),
+    ("POST", "/v1/recommendations", '{"new_share": -0.1}', 422, "body.new_share"),
+    ("POST", "/v1/recommendations", '{"new_item_days": "30"}', 422, "body.new_item_days"),
+    ("POST", "/v1/recommendations/bulk", '{"requests": [{"new_share": 2}]}', 422, "body.requests.0.new_share"),
+    ("POST", "/v1/rank", '{"items": ["a"], "new_share": 0.1}', 422, "body.new_share"),
     ("POST", "/v1/recommendations", "[" * 100_000, 400, "body"),
     ("POST", "/v1/recommendations", '{"events": [{"item": "a", "time": "2018-01-01T00:00:00"}]}', 422, "time"),
     ("POST", "/v1/recommendations", '{"events": [{"item": "a", "time": 5}]}', 422, "time"),

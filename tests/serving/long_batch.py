@@ -24,6 +24,8 @@ from moto.server import ThreadedMotoServer
 from benchmarks.generated import interactions
 from include.recommender.config import RetrainConfig
 from include.recommender.models.als.training import fit_als
+from include.recommender.models.choice import Choice
+from include.recommender.models.knn.fitting import fit_similarities
 from include.recommender.parameters.of_batch import BatchConfig
 from include.recommender.registry.bundle import ModelPart, describe
 from include.recommender.registry.listing import FOLD, FoldFile
@@ -88,7 +90,8 @@ def publish(registry, size):
         n_items=size.items,
     )
     popularity = np.bincount(matrix.indices, minlength=size.items).astype(np.float64)
-    part = ModelPart(factors, vocabulary("I", size.items, 8), popularity)
+    similar = fit_similarities(matrix, CONFIG.knn)
+    part = ModelPart(factors, vocabulary("I", size.items, 8), popularity, similar)
     with tempfile.TemporaryDirectory() as text:
         directory = Path(text)
         for each in ("judged", "published"):
@@ -97,7 +100,8 @@ def publish(registry, size):
         counts = fold_counts(train=n, train_users=size.users, train_items=size.items, holdout=1)
         (directory / FOLD).write_bytes(to_json(FoldFile(counts, counts)))
         (directory / "MODEL_CARD.md").write_text("# Long\n")
-        registry.publish(directory, describe(directory, makers.about(name, config=CONFIG.as_dict())))
+        about = makers.about(name, config=CONFIG.as_dict(), choice=Choice.of(CONFIG))
+        registry.publish(directory, describe(directory, about))
     return str(name), seen
 
 

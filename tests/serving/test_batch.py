@@ -1,6 +1,7 @@
 """Lists of everybody as Parquet: those of the library, whole after any interruption, and the same bytes."""
 
 import hashlib
+import json
 
 import duckdb
 import numpy as np
@@ -69,9 +70,53 @@ def test_each_user_has_the_list_of_the_library(made):
     }
     assert {(row["user"], row["rank"], row["item"], row["score"]) for row in rows} == expected
     assert len(rows) == len(expected) == 7 * len(USERS)
-    assert {row["family"] for row in rows} == {"als"}
+    assert {row["family"] for row in rows} == {"blend"}
     assert [part.lists for part in manifest.users] == [3, 3, 2]
     assert (manifest.model_id, manifest.list_size) == (VERSION.manifest.model_id, 7)
+
+
+def test_new_items_have_their_share_of_each_list_as_in_the_library(made, caplog):
+    """And the log has their share of all places, before and after."""
+    caplog.set_level("INFO", logger=batch.__name__)
+    share = {"new_item_share": 0.45, "new_item_days": 60}
+    found, manifest = made(list_size=7, similar_items=0, **share)
+    (line,) = (record.message for record in caplog.records if "new items" in record.message)
+    rows = table_of(found, manifest.users)
+    asked = [Request(user=user, k=7, new_share=0.45, new_item_days=60) for user in USERS]
+    expected = [
+        (user, rank, scored.item, scored.score)
+        for user, answer in zip(USERS, Recommender(VERSION).recommend(asked), strict=True)
+        for rank, scored in enumerate(answer.items, 1)
+    ]
+    assert [(row["user"], row["rank"], row["item"], row["score"]) for row in rows] == expected
+    assert (manifest.new_item_share, manifest.new_item_days) == (0.45, 60)
+
+    new = set(VERSION.items.names(VERSION.new_items(60).items))
+    plain = table_of(*whole(made(list_size=7, similar_items=0)))
+    after, before = (sum(row["item"] in new for row in each) / len(each) for each in (rows, plain))
+    assert after >= 4 / 7 > before
+    assert line == f"new items: {after:.1%} of the places ({before:.1%} by score alone)".replace("%", " %")
+
+
+def whole(written):
+    found, manifest = written
+    return found, manifest.users
+
+
+def test_a_batch_whose_parts_are_all_there_reports_no_share(made, caplog):
+    caplog.set_level("INFO", logger=batch.__name__)
+    made(similar_items=0)
+    made(similar_items=0)
+    assert sum("new items" in record.message for record in caplog.records) == 1
+
+
+def test_a_manifest_from_before_new_items_had_a_share_is_read(made, s3):
+    found, manifest = made(similar_items=0)
+    key = f"{found.plan.folder}/manifest.json"
+    old = json.loads(found.objects.read(key))
+    del old["new_item_share"], old["new_item_days"]
+    found.objects.write(key, json.dumps(old).encode())
+    assert read_batch(found.objects, found.plan.folder) == manifest
 
 
 def test_each_item_has_the_similar_items_of_the_library(made):
@@ -185,9 +230,16 @@ def test_each_configuration_and_model_has_a_folder_of_its_own():
         return Plan.of(served.manifest, BatchConfig(**settings)).folder
 
     other = version(n_items=8, label="other")
-    folders = [folder(**settings) for settings in ({}, {"list_size": 9}, {"active_days": 9}, {"similar_items": 9})]
-    assert len({*folders, folder(other)}) == 5
-    assert folder() == folder(model=VERSION.manifest.model_id)
+    changed = [
+        {"list_size": 9},
+        {"active_days": 9},
+        {"similar_items": 9},
+        {"new_item_share": 0.1},
+        {"new_item_days": 9},
+    ]
+    folders = [folder(**settings) for settings in ({}, *changed)]
+    assert len({*folders, folder(other)}) == 7
+    assert folder() == folder(new_item_share=0) == folder(model=VERSION.manifest.model_id)
     assert folder().startswith(f"recommendations/{VERSION.manifest.model_id}/")
     assert folder(other).startswith(f"recommendations/{other.manifest.model_id}/")
 

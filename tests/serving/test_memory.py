@@ -7,6 +7,7 @@ import pytest
 
 from include.recommender.errors import ConfigError
 from include.recommender.models import memory
+from include.recommender.models.knn.similarities import ARRAYS
 from include.recommender.serving.memory import check_version_memory, version_bytes
 from include.recommender.serving.version import ServedVersion
 
@@ -22,6 +23,8 @@ def directory(tmp_path):
     np.save(tmp_path / "published_item_factors.npy", served.measure.args[0])
     part(served.items.ids.to_pylist()).save(tmp_path, "names")
     (tmp_path / "names_items.parquet").rename(tmp_path / "published_items.parquet")
+    for name in ARRAYS:
+        np.save(tmp_path / f"published_similar_{name}.npy", getattr(served.model.similar, name))
     served.seen.save(tmp_path)
     return tmp_path, served
 

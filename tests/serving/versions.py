@@ -5,10 +5,13 @@ from functools import partial
 import msgspec
 import numpy as np
 import pyarrow as pa
+from scipy import sparse
 
 from include.recommender.config import RetrainConfig
 from include.recommender.ids import Vocabulary
-from include.recommender.models.scoring import model_of
+from include.recommender.models.choice import Choice
+from include.recommender.models.knn.similarities import Similarities
+from include.recommender.models.scoring import model_of, needs_similarities
 from include.recommender.models.similar import Similarity
 from include.recommender.registry.bundle import Manifest
 from include.recommender.registry.seen import Seen
@@ -40,16 +43,25 @@ def seen_of(n_items, rng):
     )
 
 
+def neighbours(n_items, seed):
+    """Similarities of which some items have none."""
+    rng, n = np.random.default_rng(seed), 20 * n_items
+    rows, columns = rng.integers(0, n_items, (2, n))
+    found = sparse.coo_matrix((rng.random(n, dtype=np.float32), (rows, columns)), shape=(n_items, n_items)).tocsr()
+    return Similarities.of(found.multiply((np.arange(n_items) % 7 > 0)[:, None]).tocsr())
+
+
 def version(n_items=700, n_factors=12, seed=0, label="served", **params):
     rng = np.random.default_rng(seed)
     config = RetrainConfig.from_params({"factors": n_factors, "half_life_days": 300, "rating_weight": 0.5, **params})
-    factors = items_of(n_items, n_factors)
-    about = makers.about(makers.version(label), config=config.as_dict(), files={}, format=1)
+    factors, popularity = items_of(n_items, n_factors), np.floor(rng.pareto(0.8, n_items))
+    about = makers.about(makers.version(label), config=config.as_dict(), choice=Choice.of(config), files={}, format=1)
+    similar = neighbours(n_items, seed) if needs_similarities(config) else None
     return ServedVersion(
         manifest=msgspec.convert(msgspec.to_builtins(about), Manifest),
         config=config,
         items=vocabulary("I", n_items),
         seen=seen_of(n_items, rng),
-        model=model_of(factors, np.floor(rng.pareto(0.8, n_items)), config.train, config.prior),
+        model=model_of(factors, similar, popularity, config),
         measure=partial(Similarity.of, factors),
     )

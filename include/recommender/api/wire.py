@@ -20,12 +20,15 @@ from pydantic import (
 
 from ..data.layouts import MAX_ID_BYTES
 from ..data.numerals import MAX_RATING
+from ..parameters.definition import MOST_DAYS
+from ..parameters.of_batch import NEW_ITEM_DAYS
 from ..serving import Event, Filters, List, Request, Source
 from ..serving.live import Live
 from ..serving.request import MOST_EVENTS, MOST_FILTERED, MOST_ITEMS
 
 MOST_TOGETHER = 100  # requests of one bulk
 MOST_IN_QUERY = 100  # ids; longer lists go into a body
+OF_NUMBERS = ("k", "offset", "variety", "new_share", "new_item_days")  # fields of `Filters`
 EXAMPLE_USER = "A2SUAM1J3GNN3B"
 EXAMPLE_ITEMS: list[JsonValue] = ["B00000J0BS", "B00004T8R2"]
 
@@ -55,6 +58,16 @@ Allowed = Annotated[
 Variety = Annotated[
     float, Field(ge=0, le=1, allow_inf_nan=False, description="how much the list avoids items like those before")
 ]
+NewShare = Annotated[
+    float, Field(ge=0, le=1, allow_inf_nan=False, description="share of the list that new items have at least")
+]
+NewItemDays = Annotated[
+    int,
+    Field(
+        ge=1, le=MOST_DAYS, description="new items had their first interaction in the last so many days of the version"
+    ),
+    BeforeValidator(_whole),
+]
 Seen = Annotated[bool, Field(description="whether items of the history may come again")]
 User = Annotated[Id | None, Field(description="an id of the reviews; an unknown one has no stored history")]
 
@@ -73,6 +86,8 @@ class FilterQuery(Asked):
     exclude: Annotated[Excluded, Field(max_length=MOST_IN_QUERY)] = []
     allow: Annotated[Allowed, Field(max_length=MOST_IN_QUERY)] = None
     variety: Variety = 0.0
+    new_share: NewShare = 0.0
+    new_item_days: NewItemDays = NEW_ITEM_DAYS
 
     def filters(self) -> Filters:
         """As the library takes them. Raises ConfigError."""
@@ -81,7 +96,7 @@ class FilterQuery(Asked):
     def fields(self) -> dict[str, Any]:
         """The fields of `Filters`."""
         allow = None if self.allow is None else frozenset(self.allow)
-        return {**_of(self, "k", "offset", "variety"), "exclude": frozenset(self.exclude), "allow": allow}
+        return {**_of(self, *OF_NUMBERS), "exclude": frozenset(self.exclude), "allow": allow}
 
 
 class UserQuery(FilterQuery):
@@ -138,6 +153,8 @@ class ListBody(Somebody):
     exclude: Excluded = []
     allow: Allowed = None
     variety: Variety = 0.0
+    new_share: NewShare = 0.0
+    new_item_days: NewItemDays = NEW_ITEM_DAYS
     seen: Seen = False
 
     model_config = ConfigDict(
@@ -147,7 +164,7 @@ class ListBody(Somebody):
     def request(self) -> Request:
         """As the library takes it. Raises ConfigError."""
         allow = None if self.allow is None else frozenset(self.allow)
-        filters = {**_of(self, "k", "offset", "variety", "seen"), "exclude": frozenset(self.exclude), "allow": allow}
+        filters = {**_of(self, *OF_NUMBERS, "seen"), "exclude": frozenset(self.exclude), "allow": allow}
         return Request(**self.whose(), **filters)
 
 

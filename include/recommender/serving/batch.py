@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +25,16 @@ from ..models.protocol import Scores
 from ..models.ranking import best_of_all, block_bytes, in_blocks
 from ..registry.registry import Registry
 from ..storage.objects import ObjectStore
+from .exposure import first_pages, least_new
+from .new_items import DAY_S, FEW, Best
 from .parts import PART_ROWS, Kind, Part, part_name, write_part, written_parts
 from .plan import Plan
 from .version import ServedVersion
 
 log = logging.getLogger(__name__)
 
-DAY_S = 86_400
-FAMILY = "als"
 ROW_BYTES = 120  # of an item in a part: two ids, as text in two copies, and numbers
+NEW_ROW_BYTES = 70  # of an item of a list while new items are put into it
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -79,20 +80,43 @@ class Batch:
         # The directions of the items are as large as their factors.
         working = (factors.size_bytes if factors else 0) + block_bytes(prior.size_bytes // 8 if prior else 0)
         working += PART_ROWS * max(plan.list_size, plan.similar_items) * ROW_BYTES
+        if plan.new_item_share:
+            working += (factors.size_bytes // FEW if factors else 0) + PART_ROWS * plan.list_size * NEW_ROW_BYTES
         version = ServedVersion.fetch(registry, plan.model_id, cache, working_bytes=working)
         return cls(registry.objects, version, plan)
 
     def write_users(self, scratch: Path) -> list[Part]:
         """The list of each user, in parts; those that are there are kept."""
-        histories, rows = self.version.histories, self._active()
+        rows, places = self._active(), Places()
 
         def table(part: Rows) -> pa.Table:
-            own = histories.take(part)
-            items, scores = best_of_all(self.version.model, own, own, self.plan.list_size)
+            items, scores = self._lists(part, places)
             columns = _flat(self.version.users, part, self.version.items, items, scores)
-            return pa.table([*columns, pa.array([FAMILY] * len(columns[0]))], schema=USER_ROWS)
+            return pa.table(
+                [*columns, pa.array([self.version.manifest.choice.family] * len(columns[0]))], schema=USER_ROWS
+            )
 
-        return list(self._parts("users", rows, table, scratch))
+        written = list(self._parts("users", rows, table, scratch))
+        places.report()
+        return written
+
+    def _lists(self, rows: Rows, places: Places) -> Best:
+        """The lists of some users. Those with too few new items are searched for new items alone."""
+        own, k = self.version.histories.take(rows), self.plan.list_size
+        items, scores = best_of_all(self.version.model, own, own, k)
+        new, least = self.version.new_items(self.plan.new_item_days), least_new(self.plan.new_item_share, k)
+        n_new = new.counts(items)
+        lacking = np.flatnonzero(n_new < least)
+        before = int(n_new.sum())
+        if len(lacking):
+            own, n_new = own.take(lacking), n_new[lacking]
+            fresh, fresh_scores = new.best_of_all(own, own, least)
+            # The first n_new of them are in the list by their scores.
+            spare = np.where(np.arange(least) < n_new[:, None], np.int32(-1), fresh)
+            best = items[lacking], scores[lacking]
+            items[lacking], scores[lacking] = first_pages(best, (spare, fresh_scores), new.flags, least - n_new)
+        places.add(int((items >= 0).sum()), before, int(new.counts(items).sum()))
+        return items, scores
 
     def write_similar(self, scratch: Path) -> list[Part]:
         """The most similar items of each item, in parts; those that are there are kept."""
@@ -131,6 +155,25 @@ class Batch:
                 "%s: %d of %d parts, %s lists a second, about %.0f s left",
                 *(kind, number + 1, len(starts), f"{a_second:,.0f}", (len(rows) - start - len(part)) / a_second),
             )
+
+
+@dataclass
+class Places:
+    """Places of lists, and how many new items have: by their scores alone, and as written."""
+
+    n: int = field(default=0, init=False)
+    new_by_scores: int = field(default=0, init=False)
+    new: int = field(default=0, init=False)
+
+    def add(self, n: int, new_by_scores: int, new: int) -> None:
+        """Count the places of some lists."""
+        self.n, self.new_by_scores, self.new = self.n + n, self.new_by_scores + new_by_scores, self.new + new
+
+    def report(self) -> None:
+        """Log the share of new items in the lists that this attempt made."""
+        if self.n:
+            by_scores = 100 * self.new_by_scores / self.n
+            log.info("new items: %.1f %% of the places (%.1f %% by score alone)", 100 * self.new / self.n, by_scores)
 
 
 def _flat(names: Vocabulary, rows: Rows, items: Vocabulary, found: Ints, scores: Scores) -> list[pa.Array]:

@@ -24,11 +24,11 @@ import pyarrow as pa
 
 from ..errors import ConfigError, DataError
 from ..ids import Vocabulary
-from ..models.prior import ARRAYS as ARRAYS_OF_MODEL
-from ..models.prior import PriorAls
+from ..models.model import Model, array_names
+from ..models.scoring import knn_weight, needs_similarities
 from ..models.similar import Similarity
 from ..models.whitening import Grid
-from ..registry.bundle import Manifest, ModelPart, config_of
+from ..registry.bundle import Manifest, ModelPart, served_config
 from ..registry.code import code_of
 from ..registry.seen import ARRAYS as ARRAYS_OF_SEEN
 from ..registry.seen import Seen
@@ -63,7 +63,7 @@ def mapped(manifest: Manifest, directory: Path) -> ServedVersion:
     """
     folder = directory / f"mapped-{_fingerprint()}"
     with guarded(folder, f"the mapped arrays of {manifest.model_id}"), _alone(directory):
-        if not _whole(folder):
+        if not _whole(folder, _names(manifest)):
             log.info("%s: its arrays are prepared once for this machine", manifest.model_id)
             check_version_memory(directory)
             shutil.rmtree(folder, ignore_errors=True)
@@ -73,7 +73,7 @@ def mapped(manifest: Manifest, directory: Path) -> ServedVersion:
 
 def _fingerprint() -> str:
     """Of the code that makes the arrays, and of the library that computes them."""
-    codes = [code_of(module.__module__) for module in (PriorAls, Similarity, ModelPart, Seen, ServedVersion, mapped)]
+    codes = [code_of(module.__module__) for module in (Model, Similarity, ModelPart, Seen, ServedVersion, mapped)]
     return f"{canonical_hash(codes)[:16]}-numpy{np.__version__}"
 
 
@@ -88,11 +88,16 @@ def _alone(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _whole(folder: Path) -> bool:
+def _names(manifest: Manifest) -> list[str]:
+    """The names of the arrays of a version."""
+    return [*array_names(needs_similarities(served_config(manifest))), DIRECTIONS]
+
+
+def _whole(folder: Path, arrays: list[str]) -> bool:
     """Whether the folder is there and its files are those that were written."""
     try:
         found = msgspec.json.decode((folder / INDEX).read_bytes(), type=dict[str, str])
-        names = {*(f"{name}.npy" for name in (*ARRAYS_OF_MODEL, DIRECTIONS)), *(f"{name}.arrow" for name in IDS)}
+        names = {*(f"{name}.npy" for name in arrays), *(f"{name}.arrow" for name in IDS)}
         return found.keys() == names and all(file_sha256(folder / name) == found[name] for name in names)
     except (OSError, msgspec.MsgspecError):
         return False
@@ -143,15 +148,15 @@ def _read_ids(path: Path) -> Vocabulary:
 
 
 def _open(manifest: Manifest, directory: Path, folder: Path) -> ServedVersion:
-    arrays = {name: _map(folder / f"{name}.npy") for name in (*ARRAYS_OF_MODEL, DIRECTIONS)}
+    arrays, config = {name: _map(folder / f"{name}.npy") for name in _names(manifest)}, served_config(manifest)
     users, items = (_read_ids(folder / f"{name}.arrow") for name in IDS)
     seen = {name: _map(directory / f"seen_{name}.npy") for name in ARRAYS_OF_SEEN}
     version = ServedVersion(
         manifest=manifest,
-        config=config_of(manifest),
+        config=config,
         items=items,
         seen=Seen(users=users, n_items=len(items), **seen),
-        model=PriorAls.of_arrays(arrays),
+        model=Model.of_arrays(arrays, knn_weight(config)),
         measure=lambda: Similarity(Grid.by_id(arrays[DIRECTIONS])),
     )
     if len(arrays["vectors"]) != len(items):

@@ -22,8 +22,9 @@ def version_bytes(directory: Path) -> int:
     items = _size(directory / "published_prior.npy") // 8
     seen = [_size(path) for path in sorted(directory.glob("seen_*.npy"))]
     interactions = _size(directory / "seen_indices.npy") // 4
+    similar = sum(_size(path) for path in sorted(directory.glob("published_similar_*.npy")))
     ids = sum(_ids_bytes(directory / name) for name in ("published_items.parquet", "seen_users.parquet"))
-    return FACTOR_COPIES * factors + ITEM_BYTES * items + sum(seen) + INTERACTION_BYTES * interactions + ids
+    return FACTOR_COPIES * factors + ITEM_BYTES * items + similar + sum(seen) + INTERACTION_BYTES * interactions + ids
 
 
 def check_version_memory(directory: Path, working_bytes: int = 0) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from ..errors import DataError
-from ..parameters.of_batch import BatchConfig
+from ..parameters.of_batch import NEW_ITEM_DAYS, BatchConfig
 from ..registry.batches import batch_folder
 from ..registry.bundle import MANIFEST, Manifest
 from ..registry.code import code_of
@@ -21,6 +21,8 @@ from .parts import PART_ROWS, Kind, Part, part_name, written_parts
 PACKAGE = __name__.rsplit(".", 2)[0]
 LISTING = (
     "serving.batch",
+    "serving.exposure",
+    "serving.new_items",
     "serving.parts",
     "serving.version",
     "registry.bundle",
@@ -28,6 +30,8 @@ LISTING = (
     "models.scoring",
     "models.confidence",
 )
+# Fields of `BatchConfig` that decide on the bytes of a list.
+SETTINGS = ("list_size", "active_days", "similar_items", "new_item_share", "new_item_days")
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,13 +42,16 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     list_size: Count
     active_days: Count
     similar_items: Count
+    # Defaults of manifests that were written before these were fields.
+    new_item_share: float = 0.0
+    new_item_days: Count = NEW_ITEM_DAYS
     plan: str
 
     @classmethod
     def of(cls, manifest: Manifest, config: BatchConfig) -> Plan:
         """The plan of a version and a configuration, with the code of this process."""
-        settings = {"list_size": config.list_size, "active_days": config.active_days}
-        settings["similar_items"] = config.similar_items
+        settings: dict[str, Any] = {name: getattr(config, name) for name in SETTINGS}
+        settings["new_item_share"] = float(config.new_item_share)
         code = [code_of(f"{PACKAGE}.{name}") for name in LISTING]
         decided = {"code": code, "libraries": library_versions(), "part_rows": PART_ROWS, **settings}
         return cls(model_id=manifest.model_id, as_of=manifest.as_of, plan=canonical_hash(decided)[:12], **settings)
@@ -57,12 +64,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def config(self) -> BatchConfig:
         """The configuration."""
-        return BatchConfig(
-            model=self.model_id,
-            list_size=self.list_size,
-            active_days=self.active_days,
-            similar_items=self.similar_items,
-        )
+        return BatchConfig(model=self.model_id, **{name: getattr(self, name) for name in SETTINGS})
 
     def check_code(self, manifest: Manifest) -> None:
         """Raise DataError if the code of this process would write other lists than were planned."""

@@ -7,6 +7,8 @@ from datetime import datetime
 
 from ..data.numerals import MAX_RATING
 from ..errors import ConfigError
+from ..parameters.definition import MOST_DAYS
+from ..parameters.of_batch import NEW_ITEM_DAYS
 
 MOST_ITEMS = 1_000  # of one list, offset included
 MOST_EVENTS = 1_000
@@ -43,6 +45,8 @@ class Filters:
     exclude : ids that are left out
     allow : ids that alone may be recommended; None is all
     variety : 0 to 1, how much the list avoids items like those before (MMR, Carbonell and Goldstein 1998)
+    new_share : 0 to 1, the share of the list that new items have at least; see `exposure`
+    new_item_days : an item is new if its first interaction is at most so many days before the end of what is known
 
     Raises
     ------
@@ -55,6 +59,8 @@ class Filters:
     exclude: frozenset[str] = frozenset()
     allow: frozenset[str] | None = None
     variety: float = 0.0
+    new_share: float = 0.0
+    new_item_days: int = NEW_ITEM_DAYS
 
     def __post_init__(self) -> None:
         if problems := self.problems():
@@ -63,7 +69,12 @@ class Filters:
     @property
     def needed(self) -> int:
         """Items that the list is chosen from: with variety always as many, so that pages of one list fit together."""
-        return MOST_ITEMS if self.variety else self.k + self.offset
+        return MOST_ITEMS if self.variety else self.shown
+
+    @property
+    def shown(self) -> int:
+        """Items of the list and of what is passed over."""
+        return self.k + self.offset
 
     def problems(self) -> list[str]:
         """What is out of bounds."""
@@ -76,6 +87,8 @@ class Filters:
             f"exclude: {len(self.exclude):,} ids, expected up to {MOST_FILTERED:,}": len(self.exclude) <= MOST_FILTERED,
             f"allow: {allowed:,} ids, expected up to {MOST_FILTERED:,}": allowed <= MOST_FILTERED,
             f"variety={self.variety:g}: expected 0 to 1": 0 <= self.variety <= 1,
+            f"new_share={self.new_share:g}: expected 0 to 1": 0 <= self.new_share <= 1,
+            f"new_item_days={self.new_item_days}: expected 1 to {MOST_DAYS:,}": 1 <= self.new_item_days <= MOST_DAYS,
         }
         return [problem for problem, right in checks.items() if not right]
 

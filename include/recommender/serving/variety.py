@@ -25,7 +25,7 @@ def varied(similarity: Similarity, items: Ints, scores: Scores, filters: Filters
     relevance = (scores - least).astype(np.float64) / (float(most - least) if most > least else 1.0)
     nearest, chosen = np.full(len(items), -1.0), np.zeros(len(items), dtype=bool)
     order: list[int] = []
-    for _ in range(min(filters.k + filters.offset, len(items))):
+    for _ in range(min(filters.shown, len(items))):
         value = (1 - filters.variety) * relevance - filters.variety * np.maximum(nearest, 0.0)
         best = int(np.argmax(np.where(chosen, -np.inf, value)))
         order.append(best)

@@ -102,6 +102,22 @@ def test_a_whole_search():
     assert render(report()) == page
 
 
+def test_a_search_among_families():
+    families, names = ["blend", "als", "knn"], ["family", "alpha"]
+    rows = [changed(row, values={"alpha": 5.0, "family": families[row.number % 3]}) for row in RESULTS]
+    found = report(results=rows, plan=changed(WHOLE.plan, names=names, defaults=rows[0].values))
+    assert read_report(to_json(found), "s3://b/tuning.json") == found
+    page = render(found)
+    assert '<td class="num">blend</td><td class="num">5</td>' in page
+    assert "against family, alpha" in page
+
+
+def test_the_page_says_which_models_the_newest_split_compared():
+    knn = changed(CHOICE.confirmed_choices[0], family="knn")
+    page = render(report(choice=changed(CHOICE, confirmed_choices=(knn, CHOICE.confirmed_choices[1]))))
+    assert "The best is item-kNN, prior power 0.35, half-life 30 days there; the defaults are ALS with 64" in page
+
+
 @pytest.mark.parametrize(("too_narrow", "word"), [(True, "COVERS TOO LITTLE"), (False, "NO EVIDENCE OF BETTER")])
 def test_a_winner_that_is_not_taken_says_why(too_narrow, word):
     page = render(report(choice=changed(CHOICE, better=False, too_narrow=too_narrow)))

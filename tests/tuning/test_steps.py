@@ -6,26 +6,29 @@ import numpy as np
 import pytest
 
 from include.recommender.config import RetrainConfig, TuneConfig
-from include.recommender.evaluation.evaluate import fold_task, judge
-from include.recommender.models.als.training import fit_als
-from include.recommender.models.prior import fit_prior
-from include.recommender.models.scoring import model_of
+from include.recommender.evaluation.choose import choose_model
+from include.recommender.models.choice import Choice
+from include.recommender.parameters import RETRAIN
 from include.recommender.registry.verdict import Interval
 from include.recommender.stages import prepare
 from include.recommender.storage.artifacts import Artifact
+from include.recommender.storage.documents import plain
 from include.recommender.tuning import confirmation
 from include.recommender.tuning.confirmation import choose, recommends_better
 from include.recommender.tuning.records import TrialRequest, TrialResult
-from include.recommender.tuning.space import applied
-from include.recommender.tuning.steps import plan, run_trial
+from include.recommender.tuning.space import applied, differing
+from include.recommender.tuning.steps import judge_at, plan, recall_of, run_trial
 from include.recommender.tuning.trial import judge_configuration
+from include.recommender.tuning.tuned import read_tuned, with_tuned, write_tuned
 
 from .. import worlds
 from ..candidates import JULY
-from ..evaluation.test_learn_prior import CONFIG, world
+from ..documents import CHOICE, changed, evidence
+from ..evaluation.test_choose import CONFIG, world
 
 BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior": False})
 SEARCH = TuneConfig(splits=2)
+DEFAULTS = {name: each.plain_default for name, each in RETRAIN.items()}
 
 
 def trial(number, values, objective, artifacts):
@@ -39,6 +42,11 @@ def trial(number, values, objective, artifacts):
         seconds=1.0,
         artifacts=artifacts,
     )
+
+
+def judged(name, coverage):
+    counts = {"recall": 0.1, "coverage": coverage, "choice": plain(CHOICE)}
+    return Artifact(stage="tune_trial", fingerprint=name, uri=name, files={}, counts=counts)
 
 
 @pytest.fixture
@@ -66,6 +74,35 @@ def test_a_trial_without_hope_is_stopped_after_the_first_split(workspace, planne
     assert (len(poor.recalls), poor.pruned) == (1, True)
     alike = run_trial(workspace, planned, TrialRequest(2, {"prior_power": 0.11}), [default], base=BASE, config=SEARCH)
     assert (len(alike.recalls), alike.pruned) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "values", [{"family": "knn"}, {"family": "als", "factors": 512}, {"knn_weight": 2.0}, {"knn_neighbours": 20}]
+)
+def test_the_winner_reproduces_its_trial(workspace, planned, values):
+    """As a retraining takes it: through the stored configuration, and fixed to what the trial chose."""
+    base = replace(BASE, prior=replace(BASE.prior, fit=True))
+    found = run_trial(workspace, planned, TrialRequest(1, values), [], base=base, config=SEARCH)
+    assert len(found.choices) == len(planned.folds)
+    for choice in found.choices:
+        assert all(getattr(choice, name) == value for name, value in values.items() if name != "knn_neighbours")
+    name = write_tuned(workspace.root, JULY, differing(applied(base, values)), evidence(), better=True)
+    params, _ = with_tuned(DEFAULTS, read_tuned(workspace.root, name))
+    config = RetrainConfig.from_params(params)
+    for uri, artifact, choice in zip(planned.folds, found.artifacts, found.choices, strict=True):
+        fold = workspace.artifacts.open(uri)
+        assert judge_at(workspace, fold, config).uri == artifact
+        fixed = judge_at(workspace, fold, choice.applied(config))
+        assert fixed.uri != artifact
+        assert (recall_of(workspace, fixed.uri) == recall_of(workspace, artifact)).all()
+
+
+def test_the_outcome_has_the_models_of_the_newest_split(workspace, planned):
+    requests = TrialRequest(0, planned.defaults), TrialRequest(1, {"family": "als", "prior_power": 0.05})
+    results = [run_trial(workspace, planned, each, [], base=BASE, config=SEARCH) for each in requests]
+    found = choose(workspace, planned, [results[0], changed(results[1], objective=1.0, coverage=1.0)], BASE, SEARCH)
+    winner, default = found.confirmed_choices
+    assert (winner.family, winner.power, default.power) == ("als", 0.05, 0.1)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, planned):
@@ -96,9 +133,7 @@ def test_the_newest_split_by_itself_is_asked_at_the_level_of_the_gate(monkeypatc
 
     def judge_at(workspace, fold, config):
         name = f"newest {'default' if config == BASE else 'winner'}"
-        return Artifact(
-            stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": 0.4}
-        )
+        return judged(name, 0.4)
 
     monkeypatch.setattr(confirmation, "judge_at", judge_at)
     results = [
@@ -134,9 +169,7 @@ def test_a_winner_is_better_where_it_also_covers_enough(
 
     def judge_at(workspace, fold, config):
         name = "default" if config == BASE else "winner"
-        return Artifact(
-            stage="tune_trial", fingerprint=name, uri=name, files={}, counts={"recall": 0.1, "coverage": covered[name]}
-        )
+        return judged(name, covered[name])
 
     monkeypatch.setattr(confirmation, "judge_at", judge_at)
     means = {name: float(row.mean()) for name, row in recalls.items()}
@@ -159,13 +192,11 @@ def test_items_that_a_trial_leaves_out_are_not_recommended():
     assert judge_configuration(fold, strict).coverage <= n_known / len(fold.item_codes)
 
 
-def test_a_trial_is_judged_with_the_prior_that_it_learned():
+def test_a_trial_is_judged_as_the_model_that_it_chose():
     fold = world(0.0, 3.0)
     config = replace(CONFIG, prior=replace(CONFIG.prior, half_life_days=60.0))
     found = judge_configuration(fold, config)
-    learned = found.prior
-    assert learned.half_life_days != 60.0
-    popularity = fit_prior(fold.item_interactions, learned)
-    model = model_of(fit_als(fold.matrix, config.train)[0], popularity, config.train, learned)
-    expected = judge({"it": model}, fold_task(fold, config.evaluate), config.evaluate)["it"]
-    assert (found.recall == expected.recall).all()
+    assert found.choice == choose_model(fold, config).choice != Choice.of(config)
+    again = judge_configuration(fold, found.choice.applied(config))
+    assert again.choice == found.choice
+    assert (again.recall == found.recall).all()

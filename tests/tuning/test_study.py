@@ -36,11 +36,19 @@ def landscape(values):
     return 1 - abs(np.log(values["alpha"] / 200)) / 4 - abs(values["prior_power"] - 0.9) / 2
 
 
-def search(n, config=CONFIG, at_once=2):
+FAMILIES = {"family": "blend", "alpha": 100.0}
+
+
+def of_family(values):
+    """Best with item-kNN alone at alpha 200."""
+    return {"knn": 0.5, "als": 0.3, "blend": 0.0}[values["family"]] - abs(np.log(values["alpha"] / 200)) / 20
+
+
+def search(n, config=CONFIG, at_once=2, defaults=DEFAULTS, judged=landscape):
     results = []
     while len(results) < n:
-        asked = ask(results, DEFAULTS, at_once, config)
-        results += [result(len(results) + at, values, landscape(values)) for at, values in enumerate(asked)]
+        asked = ask(results, defaults, at_once, config)
+        results += [result(len(results) + at, values, judged(values)) for at, values in enumerate(asked)]
     return results
 
 
@@ -64,6 +72,17 @@ def test_it_learns():
     assert best_of(results, CONFIG).objective > 0.9
 
 
+def test_it_learns_a_family():
+    results = search(30, defaults=FAMILIES, judged=of_family)
+    families = [row.values["family"] for row in results]
+    assert set(families) == {"blend", "als", "knn"}
+    assert families[-10:].count("knn") > 5
+    assert best_of(results, CONFIG).values["family"] == "knn"
+    assert search(30, defaults=FAMILIES, judged=of_family) == results
+    shares = importances(results, list(FAMILIES), CONFIG)
+    assert (set(shares), sum(shares.values())) == ({"family", "alpha"}, pytest.approx(1))
+
+
 def test_a_winner_covers_enough():
     results = [
         result(0, DEFAULTS, 0.3, coverage=0.4),
@@ -79,6 +98,8 @@ def test_a_winner_covers_enough():
 def test_values_outside_the_space_do_not_stop_the_search():
     wild = {"alpha": SPACE["alpha"].high * 5, "prior_power": 0.2}
     assert len(ask([result(0, wild, 0.3)], wild, 3, CONFIG)) == 3
+    unknown = {**FAMILIES, "family": "svd"}
+    assert len(ask([result(0, unknown, 0.3)], unknown, 3, CONFIG)) == 3
 
 
 def test_a_trial_is_hopeless_only_where_the_difference_is_sure():

@@ -94,6 +94,14 @@ def test_one_from_before_the_floor_and_the_learned_half_life_says_what_to_do(obj
         read_tuned(objects, "20180301-0123456789ab")
 
 
+def test_what_has_no_order_is_read_back(objects):
+    values = {"family": "knn", "fit_family": False, "knn_similarity": "tfidf"}
+    assert read_tuned(objects, kept(objects, MARCH, values)).values == values
+    unknown = kept(objects, MARCH, {"family": "svd"})
+    with pytest.raises(DataError, match="family='svd': expected `blend`, `als`, `knn`"):
+        read_tuned(objects, unknown)
+
+
 def test_newest_keeps_to_the_past_and_to_what_was_better(objects):
     march, april = (kept(objects, when) for when in (MARCH, APRIL))
     kept(objects, APRIL, better=False)
@@ -116,7 +124,7 @@ def test_an_id_that_is_not_there_is_named_with_those_that_are(objects):
     "change",
     [
         {"format": 1},
-        {"format": 3},
+        {"format": 2},
         {"values": {"alpha": "much"}},
         {"values": {"alpha": -1}},
         {"values": {"top_k": 5}},
@@ -146,3 +154,20 @@ def test_it_takes_the_place_of_defaults_and_what_a_person_set_wins():
     tuned_days = replace(MADE, values={"prior_half_life_days": 9.0, "fit_prior": False})
     assert with_tuned(DEFAULTS, tuned_days)[1] == tuned_days.values
     assert with_tuned({**DEFAULTS, "prior_half_life_days": 50.0}, tuned_days)[1] == {}
+
+
+@pytest.mark.parametrize(
+    ("tuned_values", "given", "taken"),
+    [
+        # The tuned family is the default, so it is not among the tuned values.
+        ({"knn_weight": 2.0, "fit_family": False}, {"family": "als"}, {"knn_weight": 2.0}),
+        ({"family": "knn", "fit_family": False}, {"knn_weight": 2.0}, {"family": "knn"}),
+        ({"factors": 512, "fit_factors": False}, {"factors": 128}, {}),
+        ({"factors": 512, "fit_factors": False}, {"prior_power": 0.1}, {"factors": 512, "fit_factors": False}),
+        ({"factors": 512, "fit_factors": False}, {"fit_factors": False}, {"factors": 512}),
+    ],
+)
+def test_a_flag_belongs_to_the_tuned_value(tuned_values, given, taken):
+    params, used = with_tuned({**DEFAULTS, **given}, replace(MADE, values=tuned_values))
+    assert used == taken
+    assert params == {**DEFAULTS, **given, **taken}

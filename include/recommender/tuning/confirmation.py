@@ -11,14 +11,14 @@ import numpy as np
 from ..config import GateConfig, RetrainConfig, TuneConfig
 from ..evaluation.gate import paired_interval
 from ..evaluation.metrics import Floats
+from ..models.choice import Choice
 from ..registry.verdict import Interval
 from ..stages.facts import TrialCounts
 from ..stages.workspace import Workspace
 from .records import Plan, SearchOutcome, TrialResult
-from .space import applied
+from .space import applied, values_text
 from .steps import judge_at, recall_of
 from .study import best_of
-from .trial import values_text
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,12 @@ def covers_enough(covers: tuple[float, float], least: float) -> bool:
 
 @dataclass(frozen=True)
 class _NewestSplit:
-    """Winner and defaults on the newest split: recall of each judged user, float64, and coverage."""
+    """Winner and defaults on the newest split: recall of each judged user, float64, coverage, and model."""
 
     best: Floats
     default: Floats
     covers: tuple[float, float]
+    choices: tuple[Choice, Choice]
 
     def interval(self, gate: GateConfig, level: float) -> Interval:
         """Winner minus defaults, at a confidence level."""
@@ -86,6 +87,7 @@ def choose(
         searched_users=sum(map(len, theirs)),
         confirmed_users=len(newest.default),
         confirmed_covers=newest.covers,
+        confirmed_choices=newest.choices,
     )
     _log_outcome(choice, search)
     return choice
@@ -95,8 +97,13 @@ def _judge_newest(workspace: Workspace, plan: Plan, best: TrialResult, base: Ret
     fold = workspace.artifacts.open(plan.confirm)
     config = applied(base, best.values) if best.number else base
     own, default = (judge_at(workspace, fold, each) for each in (config, base))
-    covers = own.counted(TrialCounts).coverage, default.counted(TrialCounts).coverage
-    return _NewestSplit(recall_of(workspace, own.uri), recall_of(workspace, default.uri), covers)
+    ours, theirs = (each.counted(TrialCounts) for each in (own, default))
+    return _NewestSplit(
+        best=recall_of(workspace, own.uri),
+        default=recall_of(workspace, default.uri),
+        covers=(ours.coverage, theirs.coverage),
+        choices=(ours.choice, theirs.choice),
+    )
 
 
 def _log_outcome(choice: SearchOutcome, search: TuneConfig) -> None:
@@ -107,6 +114,7 @@ def _log_outcome(choice: SearchOutcome, search: TuneConfig) -> None:
     for found, level in ((choice.confirmed, search.confirm_level), (choice.alone, choice.alone_level)):
         log.info("On the newest split: %+.4f, %g %% (%+.4f, %+.4f)", found.mean, 100 * level, found.low, found.high)
     log.info("Coverage on the newest split: %.3f; of the defaults %.3f", *choice.confirmed_covers)
+    log.info("Model on the newest split: %s; of the defaults %s", *(each.text for each in choice.confirmed_choices))
     log.info("Better than the defaults: %s", outcome(choice))
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from ..parameters.definition import OneOf
 from ..parameters.of_search import SPACE
 from ..reporting.plots import ACCENT, INK, OTHER, svg
 from .records import TrialResult
+from .space import Value
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 COLUMNS = 3
@@ -75,8 +78,6 @@ def slices(results: Sequence[TrialResult], names: Sequence[str], top_k: int) -> 
         return Markup("")
 
     def draw(figure: Figure) -> None:
-        from matplotlib.ticker import NullFormatter
-
         rows = -(-len(names) // COLUMNS)
         grid = figure.subplots(rows, COLUMNS, squeeze=False, sharey=True)
         for at, axes in enumerate(grid.flat):
@@ -84,16 +85,28 @@ def slices(results: Sequence[TrialResult], names: Sequence[str], top_k: int) -> 
                 axes.set_visible(False)
                 continue
             name = names[at]
-            axes.plot(
-                [row.values[name] for row in whole], [row.objective for row in whole], "o", color=ACCENT, markersize=4
-            )
-            if SPACE[name].log:
-                axes.set_xscale("log")
-                axes.xaxis.set_minor_formatter(NullFormatter())
-            low, high = (min(row.values[name] for row in whole), max(row.values[name] for row in whole))
-            axes.set_xticks(sorted({low, high}), [f"{value:.3g}" for value in sorted({low, high})])
+            places = _axis(axes, name, [row.values[name] for row in whole])
+            axes.plot(places, [row.objective for row in whole], "o", color=ACCENT, markersize=4)
             axes.set_title(name)
             axes.grid(axis="y")
 
     alt = f"Recall@{top_k} of the trials that were judged at all splits, against {', '.join(names)}"
     return svg("slices", alt, 0.3 + 1.6 * -(-len(names) // COLUMNS), draw)
+
+
+def _axis(axes: Axes, name: str, values: Sequence[Value]) -> list[float]:
+    """Scale and ticks of a parameter's axis; return the place of each value on it."""
+    from matplotlib.ticker import NullFormatter
+
+    space = SPACE[name]
+    if isinstance(space, OneOf):
+        axes.set_xticks(range(len(space.values)), space.values)
+        axes.set_xlim(-0.5, len(space.values) - 0.5)
+        return [space.values.index(str(value)) for value in values]
+    places = [float(value) for value in values]
+    if space.log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    ends = sorted({min(places), max(places)})
+    axes.set_xticks(ends, [f"{value:.3g}" for value in ends])
+    return places

@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from ..config import TuneConfig
+from ..models.choice import Choice
 from ..parameters.definition import ParameterValue
 from ..registry.verdict import Interval
 from ..runs.journal import RunFacts, TaskRecord
 from ..storage.documents import Count, EpochSeconds, Share, TopK
 from .space import Values
 
-# Format 1 had no age floor and no learned half-life of the prior.
-FORMAT = 2
+# Format 1 had no age floor and no learned half-life of the prior, format 2 no family but ALS.
+FORMAT = 3
 
 TunedId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9]{8}-[0-9a-f]{12}\Z")]
 
@@ -53,6 +54,7 @@ class TrialResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     recalls : mean Recall@K of each judged split; pruned : stopped early
     objective : mean over all judged users of these splits
     artifacts : URI of the artifact of each split
+    choices : the judged model of each split: what was searched, and what the training chose
     """
 
     number: Count
@@ -63,6 +65,7 @@ class TrialResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     pruned: bool
     seconds: float
     artifacts: list[str]
+    choices: list[Choice] = []
 
 
 class SearchOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -73,6 +76,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     alone : the same at `alone_level`: that of the gate, or `confirm_level` where it is higher
     *_users : judged users of an interval; a user who is judged on two splits counts twice
     confirmed_covers : coverage on the newest split, of winner and defaults
+    confirmed_choices : the model that each of them was there
     too_narrow : it recommends better but its coverage is too small; then it is not `better`
     """
 
@@ -93,6 +97,7 @@ class SearchOutcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     searched_users: Count
     confirmed_users: Count
     confirmed_covers: tuple[Share, Share]
+    confirmed_choices: tuple[Choice, Choice]
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,7 +124,7 @@ class Tuned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """
 
     id: str
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     as_of: str
     better: bool
     split_s: EpochSeconds

@@ -18,7 +18,7 @@ from ..stages.workspace import Workspace
 from ..storage.documents import Origin, decode, to_json
 from .drawing import history, importance, slices
 from .records import Plan, SearchOutcome, TrialResult, TuneReport
-from .space import values_of
+from .space import value_text, values_of
 from .study import importances, least_coverage
 
 log = logging.getLogger(__name__)
@@ -86,6 +86,7 @@ def render(report: TuneReport) -> str:
         best=ranked[:SHOWN],
         results=report.results,
         names=report.names,
+        value_text=value_text,
         plots=_plots(report),
     )
 

@@ -1,4 +1,4 @@
-"""The search space: parameters, by the names of the trigger form, and their bounds."""
+"""The search space: parameters, by the names of the trigger form, and the values that are tried."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ from typing import TYPE_CHECKING, Any
 from ..config import RetrainConfig
 from ..errors import ConfigError
 from ..parameters import RETRAIN, RUN, TUNE, Parameter
-from ..parameters.definition import ParameterValue
+from ..parameters.definition import OneOf, ParameterValue
 from ..parameters.kinds import Whole
+from ..parameters.of_models import BLEND
 from ..parameters.of_search import ALWAYS, SPACE, WITH_BOTH_KINDS
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-Values = dict[str, float | int]
+Value = float | int | str
+Values = dict[str, Value]
 
-# If one of them is searched, the trial sets both: a training learns them as a pair.
-LEARNED = ("prior_power", "prior_half_life_days")
+# Flag -> the parameters that a training chooses together. If one of them is searched, none of them is chosen.
+CHOSEN: Mapping[str, tuple[str, ...]] = {
+    "fit_family": ("family", "knn_weight"),
+    "fit_factors": ("factors",),
+    "fit_prior": ("prior_power", "prior_half_life_days"),
+}
 
 
-def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
+def searched(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
     """Return the parameters to search, in the order of `SPACE`; by default the most important ones.
 
     Raises
@@ -37,16 +43,29 @@ def chosen(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
     return [name for name in SPACE if name in search]
 
 
+def check_read(names: Sequence[str], config: RetrainConfig) -> None:
+    """Raise ConfigError if the model of a configuration does not read a searched parameter."""
+    if "knn_weight" in names and "family" not in names and config.model.family != BLEND:
+        raise ConfigError(
+            f"knn_weight is searched, and family={config.model.family} does not read it. Search family too, or set "
+            f"family={BLEND}."
+        )
+
+
 def distributions(names: Sequence[str]) -> dict[str, BaseDistribution]:
     """The search space as Optuna distributions."""
-    from optuna.distributions import FloatDistribution, IntDistribution
+    return {name: _distribution(name) for name in names}
 
-    return {
-        name: IntDistribution(int(space.low), int(space.high), log=space.log)
-        if isinstance(RETRAIN[name].kind, Whole)
-        else FloatDistribution(space.low, space.high, log=space.log)
-        for name, space in ((name, SPACE[name]) for name in names)
-    }
+
+def _distribution(name: str) -> BaseDistribution:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    space = SPACE[name]
+    if isinstance(space, OneOf):
+        return CategoricalDistribution(space.values)
+    if isinstance(RETRAIN[name].kind, Whole):
+        return IntDistribution(int(space.low), int(space.high), log=space.log)
+    return FloatDistribution(space.low, space.high, log=space.log)
 
 
 def values_of(config: RetrainConfig, names: Sequence[str]) -> Values:
@@ -56,13 +75,13 @@ def values_of(config: RetrainConfig, names: Sequence[str]) -> Values:
 
 def inside(values: Mapping[str, Any]) -> bool:
     """Whether all values lie within the search space."""
-    return all(SPACE[name].low <= value <= SPACE[name].high for name, value in values.items())
+    return all(SPACE[name].holds(value) for name, value in values.items())
 
 
 def tunable() -> dict[str, Parameter]:
     """The parameters that a tuned configuration may hold, by name: those that change the model."""
     apart = {"holdout_fraction", "seed", "warm_start", "warm_iterations"}
-    shaping = ("encode", "train", "prior")
+    shaping = ("encode", "model", "train", "knn", "prior")
     return {name: each for name, each in RETRAIN.items() if each.section in shaping and name not in apart}
 
 
@@ -73,11 +92,25 @@ def differing(config: RetrainConfig) -> dict[str, ParameterValue]:
 
 
 def applied(config: RetrainConfig, values: Mapping[str, Any]) -> RetrainConfig:
-    """A configuration with other values; a searched prior is not learned again."""
-    flat = _flat(config)
-    if any(name in values for name in LEARNED):
-        flat["fit_prior"] = False
-    return RetrainConfig.from_params({**flat, **values})
+    """A configuration with other values; what is searched is not chosen again by the training.
+
+    Raises
+    ------
+    ConfigError
+        A value that is not allowed.
+    """
+    fixed = {flag: False for flag, names in CHOSEN.items() if not values.keys().isdisjoint(names)}
+    return RetrainConfig.from_params({**_flat(config), **fixed, **values})
+
+
+def value_text(value: object) -> str:
+    """A value of a parameter, for a line of text."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def values_text(values: Mapping[str, object]) -> str:
+    """Values by name, for a line of text."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
 def _flat(config: RetrainConfig) -> dict[str, Any]:

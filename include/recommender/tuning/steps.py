@@ -25,11 +25,14 @@ from ..storage.arrays import load_array
 from ..storage.artifacts import Artifact
 from .folds import inner_instants
 from .records import Plan, TrialRequest, TrialResult
-from .space import applied, chosen, values_of
+from .space import applied, check_read, searched, values_of, values_text
 from .study import best_of, hopeless
-from .trial import CannotTrainError, judge_configuration, quietly, values_text
+from .trial import CannotTrainError, judge_configuration, quietly
 
 log = logging.getLogger(__name__)
+
+# The sections of a configuration that a judgement depends on.
+JUDGED = ("encode", "model", "train", "knn", "prior", "evaluate")
 
 
 def plan(
@@ -45,16 +48,17 @@ def plan(
     Raises
     ------
     ConfigError
-        A name that cannot be searched.
+        A name that cannot be searched, or one that the model does not read.
     DataError
         Train is too short.
     """
+    check_read(search or (), base)
     reviews = Reviews.load(workspace.artifacts.path(parsed))
     as_of_s = known_until(workspace, parsed, as_of)
     instants = inner_instants(reviews, as_of_s, base.encode, config.splits)
     folds = _encode_folds(workspace, parsed, instants, base.encode.holdout_fraction)
     counts = [fold.counted(FoldCounts) for fold in folds]
-    names = chosen(search, bool(counts[-1].verified and counts[-1].unverified))
+    names = searched(search, bool(counts[-1].verified and counts[-1].unverified))
     end = datetime.fromtimestamp(instants[-1], UTC).isoformat()
     log.info("Searching %s on %d splits, confirming as of %s", ", ".join(names), config.splits, end)
     order = [*reversed(range(config.splits)), config.splits]
@@ -100,16 +104,17 @@ class _JudgedSplits:
 
     def result(self, trial: TrialRequest, seconds: float) -> TrialResult:
         """The stored result of the trial."""
-        coverages = [artifact.counted(TrialCounts).coverage for artifact in self.artifacts]
+        counts = [artifact.counted(TrialCounts) for artifact in self.artifacts]
         return TrialResult(
             number=trial.number,
             values=trial.values,
             recalls=[float(recall.mean()) for recall in self.recalls],
             objective=float(np.concatenate(self.recalls).mean()) if self.recalls else 0.0,
-            coverage=float(np.mean(coverages)) if coverages else 0.0,
+            coverage=float(np.mean([row.coverage for row in counts])) if counts else 0.0,
             pruned=self.pruned,
             seconds=seconds,
             artifacts=[artifact.uri for artifact in self.artifacts],
+            choices=[row.choice for row in counts],
         )
 
 
@@ -179,9 +184,9 @@ def judge_at(workspace: Workspace, fold: Artifact, config: RetrainConfig) -> Art
         with quietly():
             judged = judge_configuration(EncodedFold.load(workspace.artifacts.path(fold)), config)
         np.save(directory / "recall.npy", judged.recall, allow_pickle=False)
-        return TrialCounts(float(judged.recall.mean()), judged.coverage)
+        return TrialCounts(float(judged.recall.mean()), judged.coverage, judged.choice)
 
-    parts = {name: asdict(getattr(config, name)) for name in ("encode", "train", "prior", "evaluate")}
+    parts = {name: asdict(getattr(config, name)) for name in JUDGED}
     return run_once(
         workspace, Stage("tune_trial", code_of(__name__)), config=parts, inputs={"fold": fold.digest}, make=make
     ).artifact

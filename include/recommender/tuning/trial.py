@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..config import PriorConfig, RetrainConfig
+from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..errors import ConfigError, RecommenderError
 from ..evaluation.evaluate import fold_task, judge
 from ..evaluation.fitting import fit
 from ..evaluation.metrics import Floats
+from ..models.choice import Choice
 from ..models.columns import InColumns
 from ..models.protocol import ScoringModel
 from .folds import without_rare
@@ -29,11 +29,11 @@ class CannotTrainError(RecommenderError):
 
 @dataclass(frozen=True)
 class TrialJudgement:
-    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; prior : with the learned values"""
+    """recall : Recall@K of each judged user, float64, shape (n_judged,); coverage@K; choice : the judged model"""
 
     recall: Floats
     coverage: float
-    prior: PriorConfig
+    choice: Choice
 
 
 def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgement:
@@ -64,7 +64,7 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgem
     task = fold_task(fold, config.evaluate)
     outcome = judge({"trial": model}, task, config.evaluate, train.histories.take(task.rows))["trial"]
     coverage = outcome.means[f"coverage@{config.evaluate.top_k}"]
-    return TrialJudgement(outcome.recall, coverage, fitted.learned.applied(config.prior))
+    return TrialJudgement(outcome.recall, coverage, fitted.chosen.choice)
 
 
 @contextmanager
@@ -79,8 +79,3 @@ def quietly() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def values_text(values: Mapping[str, Any]) -> str:
-    """Values as text for one line of the log."""
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -18,7 +18,7 @@ from ..storage.artifacts import canonical_hash
 from ..storage.documents import Origin, checked, instant_problem, parse_json, to_json
 from ..storage.objects import ObjectStore
 from .records import FORMAT, Evidence, Tuned
-from .space import LEARNED, tunable
+from .space import CHOSEN, tunable
 
 log = logging.getLogger(__name__)
 
@@ -170,14 +170,15 @@ def with_tuned(
 ) -> tuple[dict[str, ParameterValue], dict[str, ParameterValue]]:
     """Return the parameters with tuned values instead of defaults, and the values that were used.
 
-    A parameter that is not at its default was set by the user and is kept.
+    A parameter that is not at its default was set by the user and is kept. Then the training chooses near it, and a
+    flag that ended the choosing is not used: it belongs to the tuned value.
     """
     known = tunable()
+    given = {name for name in known if params.get(name) is not None and params[name] != known[name].default}
+    of_tuned = {flag for flag, names in CHOSEN.items() if given.isdisjoint(names)}
     taken = {
         name: value
         for name, value in found.values.items()
-        if params.get(name) is None or params[name] == known[name].default
+        if name not in given and (name not in CHOSEN or name in of_tuned)
     }
-    if any(name in found.values and name not in taken for name in LEARNED):
-        taken.pop("fit_prior", None)  # it belongs to the tuned prior, not to one that the user set
     return {**params, **taken}, taken

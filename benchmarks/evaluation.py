@@ -17,12 +17,14 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from include.recommender.config import EvaluateConfig, PopularityConfig, PriorConfig, TrainConfig
+from include.recommender.config import EvaluateConfig, KnnConfig, PopularityConfig, RetrainConfig, TrainConfig
 from include.recommender.evaluation.evaluate import Task, judge, make_task
 from include.recommender.models.als.reference import user_factors
 from include.recommender.models.als.taste import Als
 from include.recommender.models.als.training import fit_als
 from include.recommender.models.histories import Histories
+from include.recommender.models.knn.fitting import fit_similarities
+from include.recommender.models.model import Model
 from include.recommender.models.popularity import ItemInteractions, fit_popularity
 from include.recommender.models.ranking import BLOCK_SCORES, MAX_BLOCK_ROWS, recommend_all
 from include.recommender.models.scoring import model_of
@@ -84,12 +86,20 @@ def main() -> None:
     print(f"{matrix.nnz:,} generated interactions of {given.users:,} users and {given.items:,} items, all judged")
     factors, _ = fit_als(matrix, config)
     counts = np.bincount(matrix.indices, minlength=given.items).astype(np.float64)
-    blended = model_of(factors, counts, config, PriorConfig())
+    similar = fit_similarities(matrix, KnnConfig())
+    blended = model_of(factors, similar, counts, RetrainConfig(train=config))
     times = np.zeros(matrix.nnz, dtype=np.int64)
     train = ItemInteractions(items=matrix.indices, times=times, n_items=given.items, split_s=1)
     popular = fit_popularity(train, PopularityConfig())["popularity_all_time"]
     everybody, failed = EvaluateConfig(max_users=0), False
-    for name, model in (("ALS", blended.als), ("ALS with item prior", blended), ("popularity", popular)):
+    by_als = Model(blended.als, blended.prior)
+    models = (
+        ("ALS", blended.als),
+        ("ALS with item prior", by_als),
+        ("with item-kNN", blended),
+        ("popularity", popular),
+    )
+    for name, model in models:
         ours, training, ratio = compare(
             lambda model=model: judge({"it": model}, task, everybody),  # type: ignore[misc]
             lambda: fit_als(matrix, config),

@@ -24,12 +24,14 @@ from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.parsing import parse_files
 from include.recommender.data.reviews import Reviews
+from include.recommender.evaluation.chosen import ChosenModel
 from include.recommender.evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interval
-from include.recommender.evaluation.learned_prior import LearnedPrior
 from include.recommender.models.als.taste import Als
 from include.recommender.models.als.training import fit_als
+from include.recommender.models.knn.fitting import fit_similarities
+from include.recommender.models.knn.similarities import ItemKnn
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import ScoringModel
 from include.recommender.parameters import RETRAIN, RUN
@@ -37,9 +39,10 @@ from include.recommender.parameters.kinds import Several
 from include.recommender.parameters.options import add_option
 from include.recommender.registry.verdict import Verdict
 
-WITHOUT_PRIOR, PLAIN = "without_prior", "plain_als"
-COMPARED = [CANDIDATE, WITHOUT_PRIOR, PLAIN, "popularity"]  # over time; the last is the strongest one
-FORMATS = {"users": "{:,}".format, "power": "{:g}".format, "days": "{:g}".format, "ratio": "{:.2f}".format}
+WITHOUT_PRIOR, PLAIN, KNN = "without_prior", "plain_als", "item_knn"
+COMPARED = [CANDIDATE, WITHOUT_PRIOR, PLAIN, KNN, "popularity"]  # over time; the last is the strongest one
+CHOSEN = ("knn_weight", "factors", "power", "half_life_days")
+FORMATS = {**dict.fromkeys(CHOSEN, "{:g}".format), "users": "{:,}".format, "ratio": "{:.2f}".format}
 EARLIEST = 0.5  # of all reviews: the first of several points in time
 
 
@@ -59,15 +62,16 @@ def fold_of(files: list[Path], config: RetrainConfig) -> EncodedFold:
 
 def judged_models(
     fold: EncodedFold, task: Task, config: RetrainConfig
-) -> tuple[dict[str, ModelEvaluation], LearnedPrior]:
-    """The candidate, itself without the prior, ALS without ageing either, and every popularity."""
+) -> tuple[dict[str, ModelEvaluation], ChosenModel]:
+    """The candidate, itself without the prior, plain ALS and plain item-kNN without ageing, and every popularity."""
     fitted = fit(fold, config)
-    models: dict[str, ScoringModel] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.als}
+    models: dict[str, ScoringModel] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.without_prior}
     judged = judge(models | fit_popularity(fold.item_interactions, config.popularity), task, config.evaluate)
     unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
     plain = Als.of(fit_als(unaged.matrix, config.train)[0], config.train.regularization)
-    judged |= judge({PLAIN: plain}, task, config.evaluate, unaged.histories.take(task.rows))
-    return judged, fitted.learned
+    rivals: dict[str, ScoringModel] = {PLAIN: plain, KNN: ItemKnn(fit_similarities(unaged.matrix, config.knn))}
+    judged |= judge(rivals, task, config.evaluate, unaged.histories.take(task.rows))
+    return judged, fitted.chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +82,16 @@ class SplitTrial:
     rows: np.ndarray
     judged: dict[str, ModelEvaluation]
     verdict: Verdict
-    learned: LearnedPrior
+    chosen: ChosenModel
 
     @classmethod
     def at(cls, reviews: Reviews, as_of_s: int, config: RetrainConfig) -> SplitTrial:
         """Encode, fit, judge and decide as of an instant."""
         fold = encode(reviews, as_of_s, config.encode)
         task = fold_task(fold, config.evaluate)
-        judged, learned = judged_models(fold, task, config)
+        judged, chosen = judged_models(fold, task, config)
         verdict = decide({name: row.recall for name, row in judged.items()}, config.evaluate.top_k, config.gate)
-        return cls(fold=fold, rows=task.rows, judged=judged, verdict=verdict, learned=learned)
+        return cls(fold=fold, rows=task.rows, judged=judged, verdict=verdict, chosen=chosen)
 
     @property
     def day(self) -> str:
@@ -117,11 +121,10 @@ def report(trial: SplitTrial, config: RetrainConfig) -> str:
     table = pd.DataFrame.from_dict(means, orient="index", columns=names).sort_values(names[0], ascending=False)
     table["candidate - it, Recall"] = [_ahead_of(name, judged, config) for name in table.index]
     ratio = trial.verdict.candidate_recall / trial.verdict.baseline_recall if trial.verdict.baseline_recall else np.nan
-    learned = trial.learned
     lines = [
         table.to_string(float_format="{:.4f}".format),
         "Recall@K = hits in the top K / all held-out items of the user, mean over users.",
-        f"Item prior: power {learned.power:g}, half-life {learned.half_life_days:g} days, {learned.why}",
+        f"Chosen: {trial.chosen.choice.text}, {trial.chosen.why}",
         f"Candidate / strongest popularity: {ratio:.2f}",
         f"{trial.verdict.decision}: {'; '.join(trial.verdict.reasons)}",
     ]
@@ -151,13 +154,13 @@ def over_time(trials: list[SplitTrial], config: RetrainConfig) -> str:
 
 
 def split_means(trials: list[SplitTrial], users: pd.DataFrame) -> pd.DataFrame:
-    """A row a split with its mean recalls, its prior and its verdict; the last row is the mean over all users."""
+    """A row a split with its mean recalls, what was chosen and its verdict; the last row is the mean over all users."""
     by_split = users.groupby("split")
     table = by_split[COMPARED].mean()
     table.loc["all"] = users[COMPARED].mean()
     table.insert(0, "users", [*by_split.size(), len(users)])
-    table.insert(1, "power", [*(trial.learned.power for trial in trials), np.nan])
-    table.insert(2, "days", [*(trial.learned.half_life_days for trial in trials), np.nan])
+    for place, name in enumerate(CHOSEN, 1):
+        table.insert(place, name, [*(getattr(trial.chosen.choice, name) for trial in trials), np.nan])
     table["ratio"] = table[CANDIDATE] / table["popularity"]
     table["verdict"] = [*(trial.verdict.decision for trial in trials), ""]
     return table.set_axis([*(trial.day for trial in trials), "all"])

@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from include.recommender.config import PriorConfig
 from include.recommender.models.als.taste import Als
 from include.recommender.models.histories import Histories
-from include.recommender.models.prior import ItemPrior, PriorAls
+from include.recommender.models.model import Model
+from include.recommender.models.prior import ItemPrior
 from include.recommender.models.ranking import best_unseen
 from include.recommender.models.shortlist import shortlist
 
@@ -28,15 +29,15 @@ from .pairs import compare
 REGULARIZATION, K = 20.0, 10
 
 
-def model_of(n_items: int, n_factors: int) -> PriorAls:
+def model_of(n_items: int, n_factors: int) -> Model:
     """A model whose items are as popular as generated interactions make them."""
     rng = np.random.default_rng(1)
     factors = (0.3 * rng.standard_normal((n_items, n_factors))).astype(np.float32)
     popularity = rng.permutation(np.arange(1, n_items + 1) ** -0.9) * n_items
-    return PriorAls(Als.of(factors, REGULARIZATION), ItemPrior.of(popularity, PriorConfig()))
+    return Model(Als.of(factors, REGULARIZATION), ItemPrior.of(popularity, PriorConfig()))
 
 
-def product(model: PriorAls, users: np.ndarray, block: int) -> None:
+def product(model: Model, users: np.ndarray, block: int) -> None:
     """The named reference: one float32 product a block."""
     items = model.als.whitened.vectors
     out = np.empty((block, len(items)), dtype=np.float32)
@@ -45,7 +46,7 @@ def product(model: PriorAls, users: np.ndarray, block: int) -> None:
         np.matmul(part, items.T, out=out[: len(part)])
 
 
-def lists(model: PriorAls, histories: Histories, block: int, *, exact: bool) -> None:
+def lists(model: Model, histories: Histories, block: int, *, exact: bool) -> None:
     """The best K of each user."""
     for start in range(0, len(histories), block):
         part = histories.take(np.arange(start, min(start + block, len(histories))))

@@ -1,12 +1,14 @@
 """Load on the online API: requests a second, latencies, and memory, with the load generator on the same machine.
 
-ALS is fitted to generated interactions, published to an S3 server (moto), and served by a process of its own. `wrk` (a
-Debian package) asks for the lists of random users, so that hardly a list is asked for twice; the cache of lists is off.
+A model is fitted to generated interactions, published to an S3 server (moto), and served by a process of its own. `wrk`
+(a Debian package) asks for the lists of random users, so that hardly a list is asked for twice; the cache of lists is
+off.
 
 healthz       the same server and load without a model: what HTTP alone costs
 product       float32 products of 8 users and all items, one thread: what scoring everything costs at least
 
-python -m benchmarks.serving [--items N] [--factors N] [--users N] [--workers N] [--connections N ...] [--seconds N]
+python -m benchmarks.serving [--family F] [--items N] [--factors N] [--users N] [--workers N] [--connections N ...]
+                             [--seconds N]
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument("--factors", type=int, default=128, help="default: %(default)s")
     parser.add_argument("--users", type=int, default=500_000, help="default: %(default)s")
     parser.add_argument("--iterations", type=int, default=3, help="of ALS (default: %(default)s)")
+    parser.add_argument("--family", default="blend", choices=["blend", "als", "knn"], help="default: %(default)s")
     parser.add_argument("--workers", type=int, default=2, help="processes of the API (default: %(default)s)")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8, 12, 16], help="default: 1 8 12 16")
     parser.add_argument("--seconds", type=int, default=8, help="of each load (default: %(default)s)")
@@ -71,7 +74,8 @@ def main() -> None:
         registry = _registry(endpoint)
         (work / "version").mkdir()
         print(f"Fitting {given.factors} factors of {given.items:,} items ...", flush=True)
-        config = write(work / "version", given.items, given.users, given.factors, given.iterations)
+        params = {"factors": given.factors, "iterations": given.iterations, "family": given.family}
+        config = write(work / "version", given.items, given.users, **params)
         first, second = (publish(registry, work / "version", config, label) for label in "ab")
         promote(registry, first)
         n_users = len(np.load(work / "version" / "seen_indptr.npy")) - 1

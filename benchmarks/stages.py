@@ -45,7 +45,8 @@ FIRST = ("resolve_snapshot", "download_reviews")
 KEY = "bench"  # the local server takes any
 TASKS = (
     *FIRST,
-    *("parse_reviews", "encode_interactions", "train_als", "fit_popularity", "learn_prior", "evaluate", "refit"),
+    *("parse_reviews", "encode_interactions", "choose_model", "train_als"),
+    *("fit_neighbours", "fit_popularity", "fit_rivals", "evaluate", "refit"),
 )
 
 

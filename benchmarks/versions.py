@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +14,9 @@ from include.recommender.config import RetrainConfig
 from include.recommender.data.counts import FoldCounts
 from include.recommender.ids import Vocabulary
 from include.recommender.models.als.training import fit_als
+from include.recommender.models.choice import Choice
+from include.recommender.models.knn.fitting import fit_similarities
+from include.recommender.models.scoring import needs_similarities
 from include.recommender.registry.bundle import Manifest, ModelPart, describe, model_id
 from include.recommender.registry.listing import FOLD, FoldFile
 from include.recommender.registry.moves import Move, moved_now
@@ -30,17 +32,22 @@ DAY_S = 86_400
 CHANNEL = "production"
 
 
-def write(directory: Path, n_items: int, n_users: int, factors: int, iterations: int) -> RetrainConfig:
-    """Fit ALS to generated interactions, and write the files of a version; users have 2 interactions on average."""
+def write(directory: Path, n_items: int, n_users: int, **params: int | str) -> RetrainConfig:
+    """Fit a model to generated interactions, and write the files of a version; users have 2 interactions on average.
+
+    Parameters
+    ----------
+    params : of the model, such as factors and family, where they are not the defaults
+    """
     matrix = interactions(2 * n_users, n_users, n_items)
     matrix = matrix[np.diff(matrix.indptr) > 0]
     matrix.sort_indices()
-    params = {"factors": factors, "iterations": iterations}
     config = RetrainConfig.from_params(params)
     found, _ = fit_als(matrix, config.train)
     popularity = np.bincount(matrix.indices, minlength=n_items).astype(np.float64)
+    similar = fit_similarities(matrix, config.knn) if needs_similarities(config) else None
     for part in ("judged", "published"):
-        ModelPart(found, _ids("I", n_items), popularity).save(directory, part)
+        ModelPart(found, _ids("I", n_items), popularity, similar).save(directory, part)
     _seen(matrix).save(directory)
     zeros = dict.fromkeys(FoldCounts.__struct_fields__, 0)
     counts = msgspec.convert({**zeros, "split_s": END_S}, FoldCounts)
@@ -122,7 +129,7 @@ def _about(config: RetrainConfig, label: str) -> dict[str, object]:
         "last_s": END_S,
         "reviews": "generated",
         "config": config.as_dict(),
-        "prior": asdict(config.prior),
+        "choice": Choice.of(config),
         "metrics": {"candidate": {"recall@10": 0.2}, "popularity": {"recall@10": 0.1}},
         "verdict": verdict,
         "champion": None,

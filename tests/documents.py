@@ -2,13 +2,15 @@
 
 import msgspec
 
-from include.recommender.config import GateConfig
+from include.recommender.config import GateConfig, RetrainConfig
 from include.recommender.data.counts import ByLayout, Ends, FoldCounts, ParseCounts
+from include.recommender.models.choice import Choice
 from include.recommender.registry.verdict import Interval, Verdict
 from include.recommender.storage.documents import plain
 from include.recommender.tuning.records import Evidence, Plan, SearchOutcome
 
 ABOVE = Interval(0.05, 0.01, 0.09)
+CHOICE = Choice.of(RetrainConfig())
 
 
 def changed(document, **fields):
@@ -95,6 +97,7 @@ def choice(**fields):
         searched_users=1234,
         confirmed_users=456,
         confirmed_covers=(0.21, 0.25),
+        confirmed_choices=(CHOICE, CHOICE),
     )
     return changed(base, **fields)
 

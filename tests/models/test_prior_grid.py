@@ -85,11 +85,12 @@ def test_a_user_of_whom_nothing_is_known_gets_what_is_popular(weight):
     factors[3] = 0
     matrix = matrix_of([1], 50)
     matrix.indices[:] = 3
-    counts = np.arange(50, 0, -1).astype(float)
+    counts = np.arange(50.0)
+    counts[3] = 99
     similar = Similarities.of(sparse.csr_matrix(([1.0], ([5], [7])), shape=(50, 50)))
     model = Model(Als.of(factors, 20.0), ItemPrior.of(counts, PriorConfig()), similar, 1.0)
     best = PriorGrid.of([counts], [0.5], 1.0).best(model, [weight], Histories.of(matrix), 4)
-    np.testing.assert_array_equal(best[0, 0, 0, 0], [0, 1, 2, 4])
+    np.testing.assert_array_equal(best[0, 0, 0, 0], [49, 48, 47, 46])
 
 
 def test_so_does_one_of_whom_only_item_knn_knows_something_where_it_has_no_weight():

@@ -208,13 +208,15 @@ def test_what_is_reached_is_what_the_one_scoring_function_reaches():
     [
         (sets, [4, 8, 16], 16),
         (lambda: world(6.0, 0.0), [4, 8, 16], 8),
+        (lambda: world(3.0, 0.0, seed=3), [8, 16, 32], 16),
+        (lambda: world(2.0, 0.0, seed=1), [4, 8], 4),
         (lambda: world(0.0, 3.0), [4, 8], 4),
     ],
-    ids=["sets", "taste", "fashion"],
+    ids=["sets", "taste", "some taste", "little taste", "fashion"],
 )
 def test_more_factors_are_tried_as_long_as_they_are_better(fold, expected, chosen):
     """By more than a standard error. So the last of them are not, or the list ends there."""
-    config = with_factors(with_prior(with_model(PRIOR, fit_factors=True), fit=False, power=0.0), 4)
+    config = with_factors(with_prior(with_model(PRIOR, fit_factors=True), fit=False, power=0.0), expected[0])
     recalls = [each.recall for each in tried(inner_of(fold(), config), config).values()]
     found = choose_model(fold(), config)
     assert [row.choice.factors for row in found.tried] == expected

@@ -1,7 +1,9 @@
 """Lists of everybody as Parquet: those of the library, whole after any interruption, and the same bytes."""
 
+import ast
 import hashlib
 import json
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -242,6 +244,15 @@ def test_each_configuration_and_model_has_a_folder_of_its_own():
     assert folder() == folder(new_item_share=0) == folder(model=VERSION.manifest.model_id)
     assert folder().startswith(f"recommendations/{VERSION.manifest.model_id}/")
     assert folder(other).startswith(f"recommendations/{other.manifest.model_id}/")
+
+
+def test_all_modules_that_make_a_list_decide_on_the_folder():
+    imported = {
+        f"serving.{node.module}"
+        for node in ast.walk(ast.parse(Path(batch.__file__).read_text()))
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+    }
+    assert imported - {"serving.plan"} <= set(plan_module.LISTING)
 
 
 def test_two_models_below_one_root_do_not_touch_each_other(made, s3):

@@ -235,9 +235,8 @@ def test_pages_at_once_are_those_one_by_one(k, n_items, share, seed):
     best = np.full((1, k), -1, np.int32), np.full((1, k), -np.inf, np.float32)
     n = min(k, n_items)
     best[0][0, :n], best[1][0, :n] = order[:n], scores[:n]
-    spare = fresh[fresh >= n]
-    missing = np.array([least_new(share, k) - int(new[order[:n]].sum())])
-    at_once = first_pages(best, (order[spare][None], scores[spare][None]), new, missing)
+    added = fresh[int(new[order[:n]].sum()) : least_new(share, k)]
+    at_once = first_pages(best, (order[added][None], scores[added][None]), new)
     alone = page((order[:k], scores[:k]), (order[fresh], scores[fresh]), new, Filters(k=k, new_share=share))
     assert at_once[0][0, :n].tolist() == alone[0].tolist()
     assert at_once[1][0, :n].tolist() == alone[1].tolist()

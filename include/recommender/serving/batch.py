@@ -112,9 +112,8 @@ class Batch:
             own, n_new = own.take(lacking), n_new[lacking]
             fresh, fresh_scores = new.best_of_all(own, own, least)
             # The first n_new of them are in the list by their scores.
-            spare = np.where(np.arange(least) < n_new[:, None], np.int32(-1), fresh)
-            best = items[lacking], scores[lacking]
-            items[lacking], scores[lacking] = first_pages(best, (spare, fresh_scores), new.flags, least - n_new)
+            added = np.where(np.arange(least) < n_new[:, None], np.int32(-1), fresh), fresh_scores
+            items[lacking], scores[lacking] = first_pages((items[lacking], scores[lacking]), added, new.flags)
         places.add(int((items >= 0).sum()), before, int(new.counts(items).sum()))
         return items, scores
 

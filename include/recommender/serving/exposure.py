@@ -67,27 +67,24 @@ def _unused(items: deque[int], used: set[int], n: int) -> Iterator[int]:
             yield item
 
 
-def first_pages(best: Best, spare: Best, new: Flags, n_missing: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Best:
+def first_pages(best: Best, added: Best, new: Flags) -> Best:
     """The first page of many lists.
 
     Parameters
     ----------
     best : the lists without a share of new items, int32 and float32, shape (n, k); -1 and -inf where there are no more
-    spare : the best new items that are not among them, shape (n, any); -1 may be anywhere
+    added : the new items that each list lacks, shape (n, any); -1 may be anywhere
     new : bool, shape (n_items,), whether an item is new
-    n_missing : int64, shape (n,), new items that each list lacks
 
     Returns
     -------
     As `best`, and of its shape
     """
-    items, scores = (np.concatenate(pair, axis=1) for pair in zip(best, spare, strict=True))
+    items, scores = (np.concatenate(pair, axis=1) for pair in zip(best, added, strict=True))
     k, there = best[0].shape[1], items >= 0
     old = there[:, :k] & ~new[items[:, :k]]
-    added = there[:, k:] & (there[:, k:].cumsum(axis=1, dtype=np.int32) <= n_missing[:, None])
     from_end = old[:, ::-1].cumsum(axis=1, dtype=np.int32)[:, ::-1]
-    there[:, :k] &= ~old | (from_end > added.sum(axis=1)[:, None])
-    there[:, k:] = added
+    there[:, :k] &= ~old | (from_end > there[:, k:].sum(axis=1)[:, None])
     order = np.argsort(~there, axis=1, kind="stable")[:, :k]
     shown = np.take_along_axis(there, order, axis=1)
     items, scores = np.take_along_axis(items, order, axis=1), np.take_along_axis(scores, order, axis=1)

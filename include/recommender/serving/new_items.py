@@ -69,9 +69,9 @@ class NewItems:
         return len(self.items) * FEW <= len(self.flags)
 
     @cached_property
-    def part(self) -> Part:
+    def extract(self) -> Extract:
         """A catalogue of the new items alone; made when it is first asked for."""
-        return Part.of(self.model, self.items)
+        return Extract.of(self.model, self.items)
 
     def counts(self, items: Ints) -> Rows:
         """New items of each list, int64, shape (n,).
@@ -94,7 +94,7 @@ class NewItems:
             return nothing(len(hidden), k)
         if not (self.few and isinstance(scoring, ModelScoring)):
             return shortlist(OnlyNew(scoring, self.flags), hidden, k)
-        return self._whole(*shortlist(self.part.scoring(scoring), self._columns(hidden), k))
+        return self._whole(*shortlist(self.extract.scoring(scoring), self._columns(hidden), k))
 
     def best_of_all(self, histories: Histories, hidden: Histories, k: int) -> Best:
         """The same for any number of users, in blocks on all cores.
@@ -128,7 +128,7 @@ class NewItems:
 
 
 @dataclass(frozen=True)
-class Part:
+class Extract:
     """Some items of a model as a catalogue of their own. Their scores are those of the whole model, to the last bit.
 
     model : of the items, numbered from 0; nothing is folded into it
@@ -139,7 +139,7 @@ class Part:
     items: Ints
 
     @classmethod
-    def of(cls, whole: Model, items: Ints) -> Part:
+    def of(cls, whole: Model, items: Ints) -> Extract:
         """Some items of a model, in the order of its vectors."""
         whitened = whole.als.whitened
         places = whitened.place[items]
@@ -149,7 +149,7 @@ class Part:
         vectors = replace(whitened, vectors=whitened.vectors[places[order]], order=order, place=place)
         return cls(Model(Als(vectors), whole.prior.take(items)), items)
 
-    def scoring(self, whole: ModelScoring) -> PartScoring:
+    def scoring(self, whole: ModelScoring) -> ExtractScoring:
         """The same users, ready to be scored for these items alone.
 
         Parameters
@@ -157,7 +157,7 @@ class Part:
         whole : for all items
         """
         of_als = AlsScoring(self.model.als.whitened, whole.tastes)
-        return PartScoring(of_als, self._of_items(whole.knn), self.model, whole.sizes, whole)
+        return ExtractScoring(of_als, self._of_items(whole.knn), self.model, whole.sizes, whole)
 
     def _of_items(self, knn: KnnScores) -> KnnScores:
         columns = np.minimum(np.searchsorted(self.items, knn.items), len(self.items) - 1).astype(np.int32)
@@ -168,7 +168,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class PartScoring(ModelScoring):
+class ExtractScoring(ModelScoring):
     """Some histories, ready to be scored for some items. whole : for all items"""
 
     whole: ModelScoring

@@ -16,6 +16,7 @@ import pytest
 from include.recommender.serving import Recommender, Request
 
 from ..conftest import BUCKET, ROOT
+from ..ports import free_port
 from ..registry import makers
 from .conftest import until
 from .published import publish
@@ -23,12 +24,6 @@ from .published import publish
 pytestmark = pytest.mark.slow
 USERS = [f"U0000{number}" for number in range(8)]
 IDLE = 10_000
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:

@@ -1,7 +1,6 @@
 """The command line, against a real S3 server."""
 
 import json
-import socket
 from contextlib import ExitStack
 
 import boto3
@@ -9,6 +8,7 @@ import pytest
 
 from include.recommender.console.cli import main
 
+from .. import ports
 from ..faults import proxy
 from ..registry.makers import M1, line
 from ..worlds import packed, reviews
@@ -110,5 +110,4 @@ def found():
 @pytest.fixture
 def free_port():
     """A port of loopback that nobody uses."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    return ports.free_port()

@@ -24,6 +24,7 @@ from deploy import stack
 
 from ..candidates import JULY, Candidate
 from ..conftest import BUCKET, ROOT
+from ..ports import free_port
 
 FILE = ROOT / "deploy" / "api" / "Dockerfile"
 TEXT = FILE.read_text()
@@ -133,9 +134,7 @@ def ask(port, path, key=None):
 def test_a_server_runs_from_the_files_and_the_packages_of_the_image(image, workspace, s3_endpoint, tmp_path):
     keys, cache = tmp_path / "keys.json", tmp_path / "cache"
     assert run(image, "deploy.api_key", str(keys), API_KEY=KEY) == (0, f"{keys}: compose has the key API_KEY of .env\n")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     environment = stack.Store(s3_endpoint, "test", "test").boto3() | {
         "RECOMMENDER_ROOT": f"s3://{BUCKET}/shop",
         "RECOMMENDER_CACHE": str(cache),

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from include.recommender.registry.locate import connect
 from include.recommender.serving import Recommender
 from include.recommender.serving.live import Live
 
+from .. import ports
 from ..candidates import JULY, Candidate
 from ..conftest import BUCKET, ROOT
 
@@ -76,9 +76,7 @@ def test_the_table_of_metrics_is_complete():
 @pytest.fixture(scope="module")
 def free_port():
     """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    return ports.free_port()
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """A `.local` of a test's own, and a port that nobody uses."""
 
-import socket
-
 import pytest
 
-from local import store
 from local.home import Home
+
+from ..ports import free_port
 
 
 @pytest.fixture
@@ -15,6 +14,4 @@ def home(tmp_path):
 
 @pytest.fixture
 def port():
-    with socket.socket() as probe:
-        probe.bind((store.HOST, 0))
-        return probe.getsockname()[1]
+    return free_port()

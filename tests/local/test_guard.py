@@ -18,17 +18,16 @@ from deploy import stack
 from local import store
 from local.home import Home
 
+from ..ports import free_port
+
 KEPT = b"kept"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """One real server for all attacks, with an object in it."""
-    with socket.socket() as probe:
-        probe.bind((store.HOST, 0))
-        port = probe.getsockname()[1]
     home = Home(tmp_path_factory.mktemp("guard") / ".local")
-    with home.own("a test"), store.serve(home, port) as server:
+    with home.own("a test"), store.serve(home, free_port()) as server:
         server.client().put_object(Bucket=store.BUCKET, Key="it", Body=KEPT)
         yield server
 

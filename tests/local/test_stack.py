@@ -23,6 +23,7 @@ from local.environment import PROJECT
 from local.home import Home
 
 from .. import worlds
+from ..ports import free_port
 from .test_environment import HOSTILE
 
 pytestmark = pytest.mark.slow
@@ -69,17 +70,6 @@ def give_compiled(copy):
 def folder_of(source):
     """What numba calls the folder for the files of a folder."""
     return UserProvidedCacheLocator.get_suitable_cache_subpath(source / "any.py")
-
-
-def ports(n):
-    """Ports that nobody uses."""
-    import socket
-
-    probes = [socket.create_server((store.HOST, 0)) for _ in range(n)]
-    found = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return found
 
 
 def make(project, *words, stderr=subprocess.STDOUT):
@@ -139,7 +129,7 @@ def login(address, said):
 
 
 def test_make_up_runs_what_is_asked_for_and_survives_kills_of_its_parts(project):
-    used = ui, s3 = ports(2)
+    used = ui, s3 = free_port(), free_port()
     words = [f"PORT={ui}", f"S3_PORT={s3}"]
     asked = ["up", "REVIEWS=reviews of mine.json", f"CONF={CONF}", *words]
     address = f"http://{store.HOST}:{ui}"
@@ -184,7 +174,7 @@ def test_make_up_runs_what_is_asked_for_and_survives_kills_of_its_parts(project)
 
 
 def test_make_run_ends_in_a_hostile_environment_and_path_as_in_a_clean_one(project):
-    (s3,) = ports(1)
+    s3 = free_port()
     run = make(project, "run", "REVIEWS=reviews of mine.json", f"CONF={CONF}", f"S3_PORT={s3}")
     said = run.communicate(timeout=RUN_S)[0]
     assert run.returncode == 0, said
@@ -194,7 +184,7 @@ def test_make_run_ends_in_a_hostile_environment_and_path_as_in_a_clean_one(proje
 
 
 def test_sigterm_of_make_up_leaves_nothing(project):
-    used = ui, s3 = ports(2)
+    used = ui, s3 = free_port(), free_port()
     up = make(project, "up", f"PORT={ui}", f"S3_PORT={s3}")
     read_until(up, "ends everything", UP_S)
     whole = Home(project / ".local").leftovers()

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -15,6 +14,7 @@ import yaml
 
 from include.recommender.api.metrics import Metrics
 
+from ..ports import free_port
 from .files import ALERTS, FOLDER, MAPPINGS, QUERIES
 
 pytestmark = [
@@ -37,12 +37,6 @@ def test_the_rules_are_valid_and_every_alert_is_raised_by_its_test():
     assert (status, f"{len(ALERTS)} rules found" in out) == (0, True), out
     status, out = tool("test", "rules", "alerts_test.yml")
     assert status == 0, out
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from botocore.config import Config
 from include.recommender.errors import ConfigError, DataError, NotFound, PreconditionFailed, TransientError
 from include.recommender.storage.objects import ObjectInfo, ObjectStore
 
+from ..ports import free_port
 from .answers import answering
 
 TRIES = 2
@@ -256,9 +257,7 @@ def test_keys_that_stay_are_named_with_what_a_person_has_to_fix_first(codes, kin
 
 
 def test_nobody_at_the_address_is_a_passing_fault_that_names_it(tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     for verb in VERBS:
         with pytest.raises(TransientError, match=f"127.0.0.1:{port}"):
             act(store_at(f"http://127.0.0.1:{port}"), verb, tmp_path)

@@ -19,7 +19,7 @@ import logging
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binomtest
@@ -30,13 +30,12 @@ from include.recommender.data.reviews import Reviews
 from include.recommender.evaluation.evaluate import Task, fold_task, judge
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, POPULARITY, decide
-from include.recommender.models.als.training import fit_als
+from include.recommender.evaluation.rivals import fit_plain_als, judge_rivals
 from include.recommender.models.cores import n_cores
 from include.recommender.models.knn.fitting import fit_similarities
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import ScoringModel
 from include.recommender.models.ranking import recommend_all
-from include.recommender.models.rivals import rivals_of
 
 STRENGTHS = (0.0, 0.7, 1.2, 1.6, 2.0, 2.5)
 N_ITEMS, N_GROUPS, EXPONENT = 400, 20, 0.8
@@ -108,10 +107,8 @@ def outcome(strength: float, n_users: int, seed: int) -> Outcome:
     models: dict[str, ScoringModel] = {CANDIDATE: fitted.model}
     models |= fit_popularity(fold.item_interactions, config.popularity)
     judged = judge(models, task, config.evaluate)
-    plain = fold.reweighed(replace(config.encode, half_life_days=0.0))
-    factors, _ = fit_als(plain.matrix, config.train)
-    rivals = dict(rivals_of(factors, fit_similarities(plain.matrix, config.knn), config.train.regularization))
-    judged |= judge(rivals, task, config.evaluate, plain.histories.take(task.rows))
+    similar = fit_similarities(fold.matrix, config.knn)
+    judged |= judge_rivals(fit_plain_als(fold, config)[0], similar, fold, task, config)
     verdict = decide({name: row.recall for name, row in judged.items()}, k, config.gate)
     truths = {name: world.truth(model, fold, task, k) for name, model in models.items()}
     best = max(value for name, value in truths.items() if name.startswith(POPULARITY))

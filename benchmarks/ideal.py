@@ -26,10 +26,11 @@ from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.gate import CANDIDATE
 from include.recommender.models.histories import Histories
 from include.recommender.models.protocol import Scores
+from include.recommender.models.rivals import PLAIN_ALS
 from samples.generated import FILE_NAME, snapshots
 from samples.world import SEED, World, make_world
 
-from .quality import PLAIN, WITHOUT_PRIOR, judged_models
+from .quality import WITHOUT_PRIOR, judged_models
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=3, help="generated worlds, each of another seed (%(default)s)")
     given = parser.parse_args()
     config = RetrainConfig()
-    names = (CANDIDATE, WITHOUT_PRIOR, PLAIN, "popularity", "ideal")
+    names = (CANDIDATE, WITHOUT_PRIOR, PLAIN_ALS, "popularity", "ideal")
     print(
         f"Recall@{config.evaluate.top_k}\n{'world':<8}"
         + "".join(f"{name:>15}" for name in names)

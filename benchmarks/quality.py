@@ -12,7 +12,7 @@ import argparse
 import logging
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,19 +28,18 @@ from include.recommender.evaluation.chosen import ChosenModel
 from include.recommender.evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.gate import CANDIDATE, decide, paired_interval
-from include.recommender.models.als.taste import Als
-from include.recommender.models.als.training import fit_als
+from include.recommender.evaluation.rivals import fit_plain_als, judge_rivals
 from include.recommender.models.knn.fitting import fit_similarities
-from include.recommender.models.knn.similarities import ItemKnn
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import ScoringModel
+from include.recommender.models.rivals import RIVALS
 from include.recommender.parameters import RETRAIN, RUN
 from include.recommender.parameters.kinds import Several
 from include.recommender.parameters.options import add_option
 from include.recommender.registry.verdict import Verdict
 
-WITHOUT_PRIOR, PLAIN, KNN = "without_prior", "plain_als", "item_knn"
-COMPARED = [CANDIDATE, WITHOUT_PRIOR, PLAIN, KNN, "popularity"]  # over time; the last is the strongest one
+WITHOUT_PRIOR = "without_prior"
+COMPARED = [CANDIDATE, WITHOUT_PRIOR, *RIVALS, "popularity"]  # over time; the last is the strongest one
 CHOSEN = ("knn_weight", "factors", "power", "half_life_days")
 FORMATS = {**dict.fromkeys(CHOSEN, "{:g}".format), "users": "{:,}".format, "ratio": "{:.2f}".format}
 EARLIEST = 0.5  # of all reviews: the first of several points in time
@@ -67,10 +66,8 @@ def judged_models(
     fitted = fit(fold, config)
     models: dict[str, ScoringModel] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.without_prior}
     judged = judge(models | fit_popularity(fold.item_interactions, config.popularity), task, config.evaluate)
-    unaged = fold.reweighed(replace(config.encode, half_life_days=0.0))
-    plain = Als.of(fit_als(unaged.matrix, config.train)[0], config.train.regularization)
-    rivals: dict[str, ScoringModel] = {PLAIN: plain, KNN: ItemKnn(fit_similarities(unaged.matrix, config.knn))}
-    judged |= judge(rivals, task, config.evaluate, unaged.histories.take(task.rows))
+    similar = fit_similarities(fold.matrix, config.knn)
+    judged |= judge_rivals(fit_plain_als(fold, config)[0], similar, fold, task, config)
     return judged, fitted.chosen
 
 

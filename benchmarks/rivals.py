@@ -31,7 +31,7 @@ from include.recommender.models.als.taste import Als
 from include.recommender.models.als.training import fit_als
 from include.recommender.models.histories import Histories
 from include.recommender.models.knn.fitting import fit_similarities
-from include.recommender.models.knn.similarities import ItemKnn
+from include.recommender.models.knn.similarities import Similarities
 from include.recommender.models.popularity import fit_popularity
 from include.recommender.models.protocol import Scores, ScoringModel
 from include.recommender.parameters.of_models import BM25, COSINE, TFIDF
@@ -42,6 +42,17 @@ DEFAULTS = "defaults"
 FACTORS, ALPHAS = (64, 128, 256), (20.0, 100.0)
 NEIGHBOURS = ((BM25, 20), (BM25, 100), (BM25, 500), (TFIDF, 100), (COSINE, 100))
 LAMBDAS = (50.0, 250.0, 1_000.0)
+
+
+@dataclass(frozen=True)
+class ItemKnn:
+    """Item-kNN alone: items without a neighbour in the history score 0."""
+
+    similarities: Similarities
+
+    def score(self, histories: Histories) -> Scores:
+        """See `ScoringModel`."""
+        return np.asarray(self.similarities.scores(histories).toarray(), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -382,3 +382,11 @@ def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
 def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
     few = replace(PRIOR, evaluate=replace(PRIOR.evaluate, max_users=max_users))
     assert choose_model(world(1.0, 1.0), few) == choose_model(world(1.0, 1.0), PRIOR)
+
+
+def test_a_loss_that_is_the_same_for_all_users_is_clear():
+    one, other = configured(CONFIG), configured(CONFIG)._replace(power=1.5)
+    found, best, below = nearest({one: np.zeros(50), other: np.full(50, 0.5)}, one, 1.645)
+    assert found == best == other
+    assert below[one] > 1.645
+    assert below[other] == 0

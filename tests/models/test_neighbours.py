@@ -15,7 +15,7 @@ from include.recommender.models import memory
 from include.recommender.models.histories import Histories
 from include.recommender.models.knn import similarities
 from include.recommender.models.knn.fitting import fit_similarities
-from include.recommender.models.knn.similarities import ItemKnn, Similarities, root_mean_squares
+from include.recommender.models.knn.similarities import Similarities, root_mean_squares
 from include.recommender.parameters.of_models import BM25, COSINE, TFIDF
 
 from .families import similar_of
@@ -180,7 +180,6 @@ def test_scores_are_those_of_a_dense_product(sizes, n_items, seed):
     assert found.has_canonical_format
     squares = root_mean_squares(found)
     np.testing.assert_allclose(squares, np.sqrt(np.square(expected).mean(axis=1)), rtol=1e-12)
-    np.testing.assert_array_equal(ItemKnn(similar).score(histories), found.toarray().astype(np.float32))
     item = seed % n_items
     known = np.arange(n_items, dtype=np.int32)
     np.testing.assert_array_equal(similar.to(known, item), similar.matrix.toarray()[:, item])
@@ -190,13 +189,11 @@ def test_scores_are_those_of_a_dense_product(sizes, n_items, seed):
 @given(st.lists(st.integers(0, 40), min_size=2, max_size=20), st.integers(0, 2**32 - 1))
 def test_scores_of_a_history_are_the_same_alone_and_among_others_to_the_last_bit(sizes, seed):
     similar, histories = similar_of(90, seed), Histories.of(matrix_of(sizes, 90, seed))
-    together, squares = ItemKnn(similar).score(histories), root_mean_squares(similar.scores(histories))
-    exact = similar.scores(histories).toarray()
+    squares, exact = root_mean_squares(similar.scores(histories)), similar.scores(histories).toarray()
     for rows in ([len(sizes) - 1], np.random.default_rng(seed).permutation(len(sizes))):
         some = histories.take(np.array(rows))
         assert similar.scores(some).toarray().tobytes() == exact[rows].tobytes()
         assert root_mean_squares(similar.scores(some)).tobytes() == squares[rows].tobytes()
-        assert ItemKnn(similar).score(some).tobytes() == together[rows].tobytes()
 
 
 def test_nor_do_they_depend_on_how_they_are_sorted(monkeypatch):
@@ -212,13 +209,13 @@ def test_nor_do_they_depend_on_how_they_are_sorted(monkeypatch):
 def test_nobody_and_nothing_is_scored_too():
     similar = similar_of(9)
     nothing, nobody = Histories.of(matrix_of([0, 0], 9)), Histories.of(matrix_of([], 9))
-    assert not ItemKnn(similar).score(nothing).any()
+    assert similar.scores(nothing).nnz == 0
     assert root_mean_squares(similar.scores(nothing)).tolist() == [0, 0]
-    assert ItemKnn(similar).score(nobody).shape == (0, 9)
+    assert similar.scores(nobody).shape == (0, 9)
     assert root_mean_squares(similar.scores(nobody)).shape == (0,)
 
 
 def test_items_of_which_nothing_is_known_score_0():
     similar = Similarities.of(sparse.csr_matrix(([2.0], ([0], [3])), shape=(5, 5)))
     histories = Histories.of(sparse.csr_matrix(np.array([[3, 0, 0, 0, 0], [0, 4, 0, 0, 0]], dtype=np.float32)))
-    assert ItemKnn(similar).score(histories).tolist() == [[0, 0, 0, 6, 0], [0] * 5]
+    assert similar.scores(histories).toarray().tolist() == [[0, 0, 0, 6, 0], [0] * 5]

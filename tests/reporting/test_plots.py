@@ -52,7 +52,9 @@ def places(drawn, colour):
 
 def test_a_cloud_has_its_points_its_line_of_steps_and_the_chosen_one():
     group = Group(label="first", colour=plots.KNN, marker="o", near=[(30.0, 0.1), (10.0, 0.3)], far=[(20.0, 0.05)])
-    drawn = str(plots.cloud("x", "alt", [group], [(30.0, 0.1), (10.0, 0.3)], [(10.0, 0.3)], ("across", "up")))
+    drawn = str(
+        plots.cloud("x", "alt", [group], line=[(30.0, 0.1), (10.0, 0.3)], marked=[(10.0, 0.3)], units=("across", "up"))
+    )
     far, right, top, _ = places(drawn, "--knn")
     assert top[0] < far[0] < right[0]
     assert top[1] < right[1] < far[1]
@@ -66,5 +68,5 @@ def test_a_cloud_has_its_points_its_line_of_steps_and_the_chosen_one():
 
 def test_equal_points_leave_a_cloud_an_axis():
     group = Group(label="first", colour=plots.ALS, marker="s", near=[(100.0, 0.0)], far=[])
-    drawn = str(plots.cloud("x", "alt", [group], [(100.0, 0.0)], [], ("across", "up")))
+    drawn = str(plots.cloud("x", "alt", [group], line=[(100.0, 0.0)], marked=[], units=("across", "up")))
     assert "nan" not in drawn

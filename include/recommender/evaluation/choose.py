@@ -41,6 +41,8 @@ HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
 CLEARLY_WORSE = 1.645
 # Standard errors by which more factors must be better, for still more to be tried.
 WORTH_MORE = 1.0
+# Standard errors of a difference that is the same for all users.
+CERTAIN = 1e6
 MIN_USERS = 30
 MAX_INTERACTIONS = 2_000_000
 MAX_USERS = 16_000
@@ -180,8 +182,8 @@ def nearest(recalls: Mapping[Point, Floats], own: Point, limit: float) -> tuple[
 
 
 def _errors_below(difference: Floats) -> float:
-    error = float(difference.std(ddof=1)) / len(difference) ** 0.5
-    return float(difference.mean()) / error if error else 0.0
+    mean, error = float(difference.mean()), float(difference.std(ddof=1)) / len(difference) ** 0.5
+    return mean / error if error else float(CERTAIN * np.sign(mean))
 
 
 def _widest(found: Mapping[Point, Found], chosen: Point, given_up: float) -> Point:
@@ -195,12 +197,11 @@ def _affordable(fold: EncodedFold, config: RetrainConfig) -> int:
     """The most factors of the grid with which the whole fold can be trained in the free memory."""
     size, free = MatrixSize.of(fold.matrix), free_bytes()
     factors = axes(config)[0]
-    fitting = [each for each in factors if needed_bytes(size, replace(config.train, factors=each)) <= free]
-    if len(fitting) < len(factors):
-        log.warning(
-            "More than %d factors do not fit into the free memory, and are not tried", max([*fitting, factors[0]])
-        )
-    return max([*fitting, factors[0]])
+    fitting = [each for each in factors[1:] if needed_bytes(size, replace(config.train, factors=each)) <= free]
+    largest = max([factors[0], *fitting])  # the configured ones are always tried: their fit says what is wrong
+    if largest < factors[-1]:
+        log.warning("More than %d factors do not fit into the free memory, and are not tried", largest)
+    return largest
 
 
 def tried(inner: EncodedFold, config: RetrainConfig, largest: int = MOST_FACTORS) -> dict[Point, Found]:
@@ -243,8 +244,7 @@ def _best(found: Mapping[Point, Found]) -> Point:
 
 
 def _taste(als: Als, similar: Similarities | None) -> Model:
-    n_items = len(als.whitened.vectors)
-    return Model(als, ItemPrior.of(np.ones(n_items), PriorConfig(power=0.0)), similar, 1.0)
+    return Model(als, ItemPrior.none(len(als.whitened.vectors)), similar, 1.0)
 
 
 def _reached(

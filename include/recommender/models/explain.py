@@ -14,6 +14,8 @@ from .whitening import Doubles, Whitened
 def contributions(model: Model, history: Histories, item: int) -> Doubles:
     """Parts of the score of an item, float64, one for each entry of a history; they add up to it, but for rounding.
 
+    Where nothing is known of the history, its score is the popularity of the item, and the parts are 0.
+
     Parameters
     ----------
     history : of one user

@@ -63,6 +63,11 @@ class ItemPrior:
         exponents = np.maximum(powers[:, None] * logs, np.log(LEAST_MULTIPLIER))
         return cls(popularity, np.exp(exponents).astype(np.float32))
 
+    @classmethod
+    def none(cls, n_items: int) -> ItemPrior:
+        """No item is likelier than another."""
+        return cls(np.ones(n_items), np.ones((LONG_HISTORY, n_items), dtype=np.float32))
+
     def blend(self, taste: Scores, sizes: Ints, unknown: Flags, items: Ints | slice = EVERY) -> None:
         """Taste times prior: (x_u . y_i) * multiplier_i. Users without known interactions get the prior itself.
 

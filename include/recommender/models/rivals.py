@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from ..config import PriorConfig
 from .als.taste import Als
 from .knn.similarities import Similarities
 from .model import KNN_ALONE, Model
@@ -25,6 +22,6 @@ def rivals_of(item_factors: Factors, similar: Similarities | None, regularizatio
     item_factors : float32, shape (n_items, n_factors), fitted without ageing
     """
     als = Als.of(item_factors, regularization)
-    prior = ItemPrior.of(np.ones(len(item_factors)), PriorConfig(power=0.0))
+    prior = ItemPrior.none(len(item_factors))
     found = {PLAIN_ALS: Model(als, prior)}
     return found if similar is None else found | {ITEM_KNN: Model(als, prior, similar, KNN_ALONE)}

@@ -149,9 +149,7 @@ class Whitened(Grid):
                 vectors[span], lengths[span] = rows, np.einsum("ij,ij->i", rows, rows)
         reach = np.sqrt(lengths) * (1.0 if weights is None else weights)
         order = np.argsort(-reach, kind="stable").astype(np.int32)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        return cls(vectors[order], order, place, back, values / (values + regularization))
+        return cls(vectors[order], order, places(order), back, values / (values + regularization))
 
     def root_mean_squares(self, tastes: Doubles) -> Doubles:
         """Of the scores of each user over all items, float64, shape (n,), without the scores.
@@ -161,6 +159,13 @@ class Whitened(Grid):
         squares = np.square(tastes) * self.spectrum
         found: Doubles = np.sqrt(squares.sum(axis=1) / max(1, len(self.vectors)))
         return found
+
+
+def places(order: Ints) -> Ints:
+    """The place of each item in an order, int32, shape (n_items,)."""
+    found = np.empty_like(order)
+    found[order] = np.arange(len(order), dtype=np.int32)
+    return found
 
 
 def on_grid(rows: Doubles) -> Doubles:

@@ -97,7 +97,8 @@ def tried_plot(report: Report) -> Markup | None:
     line = _points(trade(chosen.tried))
     marked = _points(each for each in chosen.tried if each.choice == chosen.choice)
     unit = f"Recall@{report.top_k}"
-    return plots.cloud("tried", _alt_text(chosen, unit), groups, line, marked, ("Coverage, % of the catalogue", unit))
+    units = ("Coverage, % of the catalogue", unit)
+    return plots.cloud("tried", _alt_text(chosen, unit), groups, line=line, marked=marked, units=units)
 
 
 def _by_distance(chosen: ChosenModel, family: str) -> tuple[list[TriedModel], list[TriedModel]]:

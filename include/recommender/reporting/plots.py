@@ -170,7 +170,13 @@ class Group:
 
 
 def cloud(
-    name: str, alt: str, groups: Sequence[Group], line: Sequence[Point], marked: Sequence[Point], units: tuple[str, str]
+    name: str,
+    alt: str,
+    groups: Sequence[Group],
+    *,
+    line: Sequence[Point],
+    marked: Sequence[Point],
+    units: tuple[str, str],
 ) -> Markup:
     """Points in a plane, a line of steps through the outermost of them, and the chosen one marked.
 

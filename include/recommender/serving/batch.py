@@ -20,13 +20,14 @@ import numpy as np
 import pyarrow as pa
 
 from ..ids import Vocabulary
+from ..models.confidence import DAY_S
 from ..models.histories import Ints
 from ..models.protocol import Scores
 from ..models.ranking import best_of_all, block_bytes, in_blocks
 from ..registry.registry import Registry
 from ..storage.objects import ObjectStore
 from .exposure import first_pages, least_new
-from .new_items import DAY_S, FEW, Best
+from .new_items import FEW, Best
 from .parts import PART_ROWS, Kind, Part, part_name, write_part, written_parts
 from .plan import Plan
 from .version import ServedVersion

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .new_items import Best, Flags
+from ..models.prior import Flags
+from .new_items import Best
 from .request import Filters
 
 # Of a product: 0.07 * 100 is a little more than 7 in binary.

@@ -13,20 +13,21 @@ from typing import Any
 import numpy as np
 
 from ..models.als.taste import Als, AlsScoring
+from ..models.confidence import DAY_S
 from ..models.histories import Histories, Ints
 from ..models.model import KnnScores, Model, ModelScoring
+from ..models.prior import Flags
 from ..models.protocol import Doubles, Rows, Scores, Scoring
 from ..models.ranking import in_blocks
 from ..models.shortlist import nothing, shortlist
+from ..models.whitening import places
 from ..registry.seen import Seen
 
-DAY_S = 86_400
 # New items are few if they are at most one of so many items.
 FEW = 4
 NEVER = np.iinfo(np.int64).max
 
 Best = tuple[Ints, Scores]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 Seconds = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -142,11 +143,9 @@ class Extract:
     def of(cls, whole: Model, items: Ints) -> Extract:
         """Some items of a model, in the order of its vectors."""
         whitened = whole.als.whitened
-        places = whitened.place[items]
-        order = np.argsort(places, kind="stable").astype(np.int32)
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order), dtype=np.int32)
-        vectors = replace(whitened, vectors=whitened.vectors[places[order]], order=order, place=place)
+        own = whitened.place[items]
+        order = np.argsort(own, kind="stable").astype(np.int32)
+        vectors = replace(whitened, vectors=whitened.vectors[own[order]], order=order, place=places(order))
         return cls(Model(Als(vectors), whole.prior.take(items)), items)
 
     def scoring(self, whole: ModelScoring) -> ExtractScoring:

@@ -14,6 +14,7 @@ from ..config import EncodeConfig, KnnConfig, PopularityConfig, RetrainConfig, T
 from ..data.encoding import EncodedFold
 from ..evaluation.choose import choose_model as choose_model_of
 from ..evaluation.outcomes import ChoiceCounts, NeighbourCounts, PopularityCounts, TrainingCounts
+from ..evaluation.rivals import fit_plain_als, unaged
 from ..models.als.training import fit_als
 from ..models.knn.fitting import fit_similarities
 from ..models.knn.similarities import ARRAYS as ARRAYS_OF_KNN
@@ -149,7 +150,7 @@ def fit_rivals(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -
 
     def make(directory: Path) -> TrainingCounts:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        factors, curve = fit_als(fold.reweighed(unaged(config.encode)).matrix, config.train)
+        factors, curve = fit_plain_als(fold, config)
         np.save(directory / FACTORS, factors, allow_pickle=False)
         return TrainingCounts(
             start="cold", iterations=len(curve.loss), loss=curve.loss[-1], seconds_per_iteration=curve.seconds
@@ -158,11 +159,6 @@ def fit_rivals(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -
     settings = {"train": asdict(config.train), "encode": asdict(unaged(config.encode))}
     stage = Stage("fit_rivals", code_of(__name__))
     return run_once(workspace, stage, config=settings, inputs={"fold": encoded.digest}, make=make)
-
-
-def unaged(config: EncodeConfig) -> EncodeConfig:
-    """The confidences of the rivals: as configured, whatever the age of an interaction."""
-    return replace(config, half_life_days=0.0)
 
 
 def load_popularity(workspace: Workspace, fitted: Artifact) -> dict[str, Popularity]:

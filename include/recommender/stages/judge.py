@@ -18,8 +18,8 @@ from ..evaluation.evaluate import ModelEvaluation, Task, fold_task, judge
 from ..evaluation.gate import CANDIDATE, CHAMPION, EARLIER, decide, paired_interval
 from ..evaluation.judgement import Judgement, Judgements, metrics_of
 from ..evaluation.outcomes import EvaluationCounts, GateCounts
+from ..evaluation.rivals import judge_rivals, unaged
 from ..models.protocol import ScoringModel
-from ..models.rivals import rivals_of
 from ..parameters import RUN
 from ..registry.code import code_of
 from ..registry.verdict import ComparedVersion, Verdict
@@ -30,7 +30,7 @@ from ..storage.artifacts import Artifact
 from ..storage.documents import Origin, checked, load_json, to_json
 from .candidate import Candidate
 from .champion import ReferenceComparison, compare_with, version_of
-from .fit import load_factors, load_model, load_neighbours, load_popularity, unaged
+from .fit import load_factors, load_model, load_neighbours, load_popularity
 from .references import RecentVersions, UnreadableError, recent_versions
 from .workspace import Outcome, Stage, Workspace, run_once
 
@@ -130,8 +130,8 @@ def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvalu
         models[WITHOUT_PRIOR] = model.without_prior
     outcome = judge(models | load_popularity(workspace, candidate.baselines), task, config.evaluate)
     del model, models
-    plain = fold.reweighed(unaged(config.encode)).histories.take(task.rows)
-    outcome |= judge(_rivals(candidate), task, config.evaluate, plain)
+    similar = load_neighbours(workspace, fitted.neighbours) if fitted.neighbours else None
+    outcome |= judge_rivals(load_factors(workspace, candidate.rivals), similar, fold, task, config)
     if judging.comparison.how != "none":
         outcome |= _judged(candidate, task, CHAMPION, judging.comparison, judging.theirs)
     for number, earlier in enumerate(recent.judged, 1):
@@ -140,14 +140,6 @@ def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvalu
         except DataError as error:
             raise UnreadableError(earlier.model_id, str(error)) from error
     return outcome
-
-
-def _rivals(candidate: Candidate) -> dict[str, ScoringModel]:
-    """Plain ALS and plain item-kNN."""
-    workspace, fitted = candidate.workspace, candidate.fitted
-    similar = load_neighbours(workspace, fitted.neighbours) if fitted.neighbours else None
-    factors = load_factors(workspace, candidate.rivals)
-    return dict(rivals_of(factors, similar, candidate.config.train.regularization))
 
 
 def _judged(

@@ -134,18 +134,6 @@ def _ordered(keys: Longs, n: int) -> tuple[Longs, Longs]:
     return keys[order], order
 
 
-@dataclass(frozen=True)
-class ItemKnn:
-    """Item-kNN alone: a `ScoringModel` in which items without a neighbour in the history score 0."""
-
-    similarities: Similarities
-
-    def score(self, histories: Histories) -> Scores:
-        """Sum of confidence times similarity, float32, shape (len(histories), n_items)."""
-        found: Scores = self.similarities.scores(histories).toarray().astype(np.float32)
-        return found
-
-
 def root_mean_squares(scores: sparse.csr_matrix) -> Doubles:
     """Of each row over all items, float64, shape (n,)."""
     sums, filled = np.zeros(scores.shape[0]), np.flatnonzero(np.diff(scores.indptr))

@@ -103,7 +103,8 @@ def outcome(strength: float, n_users: int, seed: int) -> Outcome:
     world = World.of(strength, n_users, np.random.default_rng([seed, int(strength * 100)]))
     config = RetrainConfig.from_params({"resamples": RESAMPLES, "bootstrap_seed": seed})
     fold = encode(world.reviews, 10**9 + DAYS * DAY_S, config.encode)
-    task, fitted, k = fold_task(fold, config.evaluate), fit(fold, config), config.evaluate.top_k
+    fitted, k = fit(fold, config), config.evaluate.top_k
+    task = fold_task(fitted.fold, config.evaluate)
     models: dict[str, ScoringModel] = {CANDIDATE: fitted.model}
     models |= fit_popularity(fold.item_interactions, config.popularity)
     judged = judge(models, task, config.evaluate)

@@ -40,7 +40,7 @@ from include.recommender.registry.verdict import Verdict
 
 WITHOUT_PRIOR = "without_prior"
 COMPARED = [CANDIDATE, WITHOUT_PRIOR, *RIVALS, "popularity"]  # over time; the last is the strongest one
-CHOSEN = ("knn_weight", "factors", "power", "half_life_days")
+CHOSEN = ("knn_weight", "factors", "half_life_days", "prior_power", "prior_half_life_days")
 FORMATS = {**dict.fromkeys(CHOSEN, "{:g}".format), "users": "{:,}".format, "ratio": "{:.2f}".format}
 EARLIEST = 0.5  # of all reviews: the first of several points in time
 
@@ -65,7 +65,8 @@ def judged_models(
     """The candidate, itself without the prior, plain ALS and plain item-kNN without ageing, and every popularity."""
     fitted = fit(fold, config)
     models: dict[str, ScoringModel] = {CANDIDATE: fitted.model, WITHOUT_PRIOR: fitted.model.without_prior}
-    judged = judge(models | fit_popularity(fold.item_interactions, config.popularity), task, config.evaluate)
+    models |= fit_popularity(fold.item_interactions, config.popularity)
+    judged = judge(models, task, config.evaluate, fitted.fold.histories.take(task.rows))
     similar = fit_similarities(fold.matrix, config.knn)
     judged |= judge_rivals(fit_plain_als(fold, config)[0], similar, fold, task, config)
     return judged, fitted.chosen

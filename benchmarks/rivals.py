@@ -95,7 +95,8 @@ class Trial:
 
 def trial(fold: EncodedFold, config: RetrainConfig, ease_items: int) -> Trial:
     """Fit and judge everything on a fold."""
-    task, fitted = fold_task(fold, config.evaluate), fit(fold, config)
+    fitted = fit(fold, config)
+    task = fold_task(fitted.fold, config.evaluate)
     judged = {DEFAULTS: judge({DEFAULTS: fitted.model}, task, config.evaluate)}
     popular = judge(fit_popularity(fold.item_interactions, config.popularity), task, config.evaluate)
     strongest = strongest_popularity(

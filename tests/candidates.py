@@ -13,25 +13,26 @@ from . import worlds
 JULY, AUGUST, SEPTEMBER = (datetime(2018, month, 2, tzinfo=UTC) for month in (7, 8, 9))
 REVIEWS = worlds.reviews(n_users=300)
 CHANNEL = "production"
+# To choose takes a third of a run; tests/stages/test_choice_travels.py chooses.
+FIXED = {"fit_family": False, "fit_factors": False, "fit_ageing": False, "fit_prior": False}
 # Parameters of a bad model that does not lose to its rivals: these have few factors and one neighbour, too.
-FEEBLE = {"family": "knn", "fit_family": False, "fit_factors": False, "prior_power": 0.0, "fit_prior": False}
-FEEBLE |= {"factors": 2, "knn_neighbours": 1}
+FEEBLE = {**FIXED, "family": "knn", "prior_power": 0.0, "factors": 2, "knn_neighbours": 1}
 PARTS = ("encoded", "chosen", "trained", "neighbours")
 
 
 def fitted_on(workspace, parsed, encoded, config):
     """The model of a run on its fold, as the DAG fits it: with similarities whatever its family."""
     chosen = fit.choose_model(workspace, encoded, config).artifact
-    trained = fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config).train).artifact
+    trained = fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config)).artifact
     return Fitted(encoded, chosen, trained, fit.fit_neighbours(workspace, encoded, config.knn).artifact)
 
 
 class Candidate:
-    """A run up to its published version, judged against the champion of that moment."""
+    """A run up to its published version, judged against the champion of that moment. By default nothing is chosen."""
 
     def __init__(self, workspace, as_of, snapshot="2018-06-25", reviews=REVIEWS, channel=CHANNEL, **params):
         self.workspace, self.as_of, self.channel = workspace, as_of, channel
-        self.config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **params})
+        self.config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **FIXED, **params})
         workspace.snapshots.write(f"{snapshot}/reviews.jsonl.gz", worlds.packed(reviews))
         resolved = prepare.resolve_snapshot(workspace, snapshot, as_of).artifact
         self.downloaded = prepare.download_reviews(workspace, resolved).artifact

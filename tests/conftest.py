@@ -42,9 +42,13 @@ def pytest_addoption(parser):
 @pytest.fixture(scope="session")
 def s3_endpoint():
     """Address of an S3 server on loopback."""
+    from moto import backends
     from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
     from werkzeug.serving import make_server
 
+    # moto looks through its folder at every request, a sixth of the time of one.
+    modules = list(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: modules
     app = one_condition_at_a_time(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_silent(MotoRequestHandler))
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -52,16 +52,16 @@ def encode_interactions(run: Run) -> XCom:
 
 
 def choose_model(run: Run) -> XCom:
-    """Choose family, factors and item prior inside train."""
+    """Choose family, factors, ageing and item prior inside train."""
     return run.record_output(fit.choose_model(run.workspace, run.artifact("encode_interactions"), run.config))
 
 
 def train_als(run: Run) -> XCom:
     """Train the candidate's item factors."""
     fold = run.artifact("encode_interactions")
-    config = fit.fixed_config(run.artifact("choose_model"), run.config).train
-    start = candidate_start(run.workspace, fold, run.facts.channel, config)
-    outcome = fit.train_als(run.workspace, run.artifact("parse_reviews"), fold, config=config, start=start)
+    fixed = fit.fixed_config(run.artifact("choose_model"), run.config)
+    start = candidate_start(run.workspace, fold, run.facts.channel, fixed.train)
+    outcome = fit.train_als(run.workspace, run.artifact("parse_reviews"), fold, fixed=fixed, start=start)
     run.note(start=outcome.artifact.counted(TrainingCounts).start)
     return run.record_output(outcome)
 

@@ -1,4 +1,4 @@
-"""Family, factors and item prior follow the evidence, and not the noise."""
+"""Family, factors, ageing and item prior follow the evidence, and not the noise."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -53,14 +53,18 @@ def with_prior(config, **prior):
     return replace(config, prior=replace(config.prior, **prior))
 
 
+def with_ageing(config, **encode):
+    return replace(config, encode=replace(config.encode, **encode))
+
+
 def with_factors(config, factors):
     return replace(config, train=replace(config.train, factors=factors))
 
 
 # All is chosen, or the prior of ALS alone, or the family alone.
 CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2, "prior_power": 0.2})
-PRIOR = with_model(CONFIG, family="als", fit_family=False, fit_factors=False)
-FAMILY = with_factors(with_prior(with_model(CONFIG, fit_factors=False), fit=False, power=0.0), 8)
+PRIOR = with_model(CONFIG, family="als", fit_family=False, fit_factors=False, fit_ageing=False)
+FAMILY = with_factors(with_prior(with_model(CONFIG, fit_factors=False, fit_ageing=False), fit=False, power=0.0), 8)
 
 
 @cache
@@ -102,8 +106,8 @@ def inner_of(fold: EncodedFold, config: RetrainConfig) -> EncodedFold:
 def test_where_fashion_rules_the_prior_weighs_more_than_where_taste_does(family):
     taste, fashion = world(6.0, 0.0), world(0.0, 3.0)
     alone, strong = (with_prior(with_model(PRIOR, family=family), power=power) for power in (0.0, 1.0))
-    assert choose_model(taste, strong).choice.power < choose_model(fashion, strong).choice.power
-    assert choose_model(taste, alone).choice.power == 0.0 < choose_model(fashion, alone).choice.power
+    assert choose_model(taste, strong).choice.prior_power < choose_model(fashion, strong).choice.prior_power
+    assert choose_model(taste, alone).choice.prior_power == 0.0 < choose_model(fashion, alone).choice.prior_power
     for found in (choose_model(taste, strong), choose_model(fashion, alone)):
         assert found.judged_users > 100
         (own,) = (row for row in found.tried if row.choice == found.choice)
@@ -115,7 +119,7 @@ def test_where_fashions_pass_quickly_the_half_life_is_shorter_than_where_they_la
     config = with_prior(PRIOR, half_life_days=60.0)
     quick = choose_model(world(0.0, 3.0), config).choice
     lasting = choose_model(world(0.0, 3.0, months_a_trend=10), config).choice
-    assert quick.half_life_days < 60 <= lasting.half_life_days
+    assert quick.prior_half_life_days < 60 <= lasting.prior_half_life_days
 
 
 @pytest.mark.slow
@@ -146,20 +150,27 @@ def test_what_is_fixed_is_left_alone(family):
     config = with_prior(with_model(PRIOR, family=family, knn_weight=3.0), power=0.7, half_life_days=11.0, fit=False)
     found = choose_model(world(0.0, 3.0), config)
     assert (found.choice, found.tried, found.judged_users) == (Choice.of(config), [], 0)
-    assert (found.choice.family, found.choice.power, found.choice.half_life_days) == (family, 0.7, 11.0)
+    assert (found.choice.family, found.choice.prior_power, found.choice.prior_half_life_days) == (family, 0.7, 11.0)
 
 
-@pytest.mark.parametrize("free", ["family", "factors", "prior"])
+@pytest.mark.parametrize("free", ["family", "factors", "ageing", "prior"])
 def test_each_switch_is_of_its_own_axes(free):
-    config = with_prior(with_model(CONFIG, fit_family=free == "family", fit_factors=free == "factors"), power=0.3)
-    config = with_prior(config, fit=free == "prior")
+    switches = {f"fit_{name}": name == free for name in ("family", "factors", "ageing")}
+    config = with_prior(with_model(CONFIG, **switches), power=0.3, fit=free == "prior")
     points = [row.choice for row in choose_model(world(1.0, 1.5), config).tried]
-    fields = {"family": ("family", "knn_weight"), "factors": ("factors",), "prior": ("power", "half_life_days")}
+    fields = {
+        "family": ("family", "knn_weight"),
+        "factors": ("factors",),
+        "ageing": ("half_life_days",),
+        "prior": ("prior_power", "prior_half_life_days"),
+    }
     for switch, names in fields.items():
         values = {tuple(getattr(point, name) for name in names) for point in points}
         assert (len(values) > 1) == (switch == free)
         assert tuple(getattr(Choice.of(config), name) for name in names) in values
-    assert len(points) == {"family": len(WEIGHTS), "factors": len(points), "prior": 5 * len({*POWERS, 0.3})}[free]
+    of_prior = len(HALF_LIVES) * len({*POWERS, 0.3})
+    sizes = {"family": len(WEIGHTS), "factors": len(points), "ageing": 2, "prior": of_prior}
+    assert len(points) == sizes[free]
 
 
 def test_the_holdout_of_the_gate_does_not_count():
@@ -178,26 +189,31 @@ def test_the_configured_is_among_those_tried(family, weight, power, days):
     assert Choice.of(config) in points
     assert len(points) == len(set(points))
     n_weights = len(WEIGHTS) + (family == "blend")
-    own = [point for point in points if point.factors == 16]
+    own = [point for point in points if (point.factors, point.half_life_days) == (16, CONFIG.encode.half_life_days)]
     assert len(own) == n_weights * len(HALF_LIVES) * len({*POWERS, power})
 
 
 def test_what_is_reached_is_what_the_one_scoring_function_reaches():
     fold = world(1.0, 1.5)
     inner = inner_of(fold, CONFIG)
-    task, similar = fold_task(inner, CONFIG.evaluate), fit_similarities(inner.matrix, CONFIG.knn)
+    similar = fit_similarities(inner.matrix, CONFIG.knn)
     reached = {row.choice: row for row in choose_model(fold, CONFIG).tried}
+    (unaged, *_) = [configured(choice.applied(CONFIG)) for choice in reached if choice.half_life_days == 0]
+    days = CONFIG.encode.half_life_days
     of_more = [configured(choice.applied(CONFIG)) for choice in reached if choice.factors == 32]
     for point in (
-        Point(16, 0.0, 30.0, 0.0),
-        Point(16, 0.5, 7.5, 0.2),
-        Point(16, 2.0, 15.0, 0.0),
-        Point(16, KNN_ALONE, 120.0, 2.5),
+        Point(16, days, 0.0, 30.0, 0.0),
+        Point(16, days, 0.5, 7.5, 0.2),
+        Point(16, days, 2.0, 15.0, 0.0),
+        Point(16, days, KNN_ALONE, 120.0, 2.5),
+        unaged,
         of_more[0],
         of_more[-1],
     ):
         config = point.choice().applied(CONFIG)
-        items, popularity = fit_als(inner.matrix, config.train)[0], fit_prior(inner.item_interactions, config.prior)
+        weighed = inner.reweighed(config.encode)
+        items, popularity = fit_als(weighed.matrix, config.train)[0], fit_prior(inner.item_interactions, config.prior)
+        task = fold_task(weighed, CONFIG.evaluate)
         judged = judge({"model": model_of(items, similar, popularity, config)}, task, CONFIG.evaluate)["model"]
         assert reached[point.choice()].recall == pytest.approx(judged.means["recall@10"], abs=1e-12)
         assert reached[point.choice()].coverage == pytest.approx(judged.means["coverage@10"], abs=1e-12)
@@ -228,16 +244,16 @@ def test_more_factors_are_tried_as_long_as_they_are_better(fold, expected, chose
 
 @pytest.mark.parametrize("fold", [sets, lambda: world(6.0, 0.0)], ids=["sets", "taste"])
 def test_more_factors_are_tried_beside_the_best_of_fewer(fold):
-    config = with_factors(CONFIG, 4)
+    config = with_factors(with_model(CONFIG, fit_ageing=False), 4)
     of_factors = defaultdict(dict)
     for point, each in tried(inner_of(fold(), config), config).items():
         of_factors[point.factors][point] = float(each.recall.mean())
     assert len(of_factors) > 1
     for fewer, more in pairwise(of_factors.values()):
         best, near = max(fewer, key=fewer.get), []
-        for value, axis in zip(best[1:], axes(config)[1:], strict=True):
+        for value, axis in zip(best[2:], axes(config)[2:], strict=True):
             near.append([other for other in axis if abs(axis.index(other) - axis.index(value)) <= 1])
-        assert [point[1:] for point in more] == list(product(*near))
+        assert [point[2:] for point in more] == list(product(*near))
 
 
 def test_no_more_factors_are_tried_than_a_run_may_have_or_than_fit_into_memory(monkeypatch):
@@ -249,7 +265,7 @@ def test_no_more_factors_are_tried_than_a_run_may_have_or_than_fit_into_memory(m
     assert [row.choice.factors for row in choose_model(sets(), few).tried] == [4]
 
 
-AXES = (8, 16), (0.0, 0.5, KNN_ALONE), (1.0, 2.0, 3.0), (0.0, 0.5)
+AXES = (8, 16), (0.0, 120.0), (0.0, 0.5, KNN_ALONE), (1.0, 2.0), (0.0, 0.5)
 GRID = [Point(*values) for values in product(*AXES)]
 RECALLS = arrays(np.float64, (len(GRID), 12), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 
@@ -320,15 +336,17 @@ CHOICES = st.builds(
     family=st.just("blend"),
     knn_weight=st.sampled_from([0.25, 0.5, 100.0]),
     factors=st.integers(1, 1_024),
-    power=st.floats(0, 4),
-    half_life_days=st.floats(0.1, MOST_DAYS),
+    half_life_days=st.just(0.0) | st.floats(0, MOST_DAYS),
+    prior_power=st.floats(0, 4),
+    prior_half_life_days=st.floats(0.1, MOST_DAYS),
 ) | st.builds(
     Choice,
     family=st.sampled_from(["als", "knn"]),
     knn_weight=st.just(0.0),
     factors=st.integers(1, 1_024),
-    power=st.floats(0, 4),
-    half_life_days=st.floats(0.1, MOST_DAYS),
+    half_life_days=st.just(0.0) | st.floats(0, MOST_DAYS),
+    prior_power=st.floats(0, 4),
+    prior_half_life_days=st.floats(0.1, MOST_DAYS),
 )
 
 
@@ -336,15 +354,16 @@ CHOICES = st.builds(
 @given(CHOICES, CHOICES)
 def test_a_choice_of_a_configuration_and_back(choice, other):
     config = choice.applied(CONFIG)
-    assert not any([config.model.fit_family, config.model.fit_factors, config.prior.fit])
+    switches = config.model.fit_family, config.model.fit_factors, config.model.fit_ageing, config.prior.fit
+    assert not any(switches)
     assert choice.applied(config) == config
     assert Choice.of(config) == configured(config).choice() == choice
     assert Choice.of(other.applied(config)) == other
     assert RetrainConfig.from_dict(config.as_dict(), "here") == config
-    asked = with_prior(with_model(config, fit_family=True, fit_factors=True), fit=True)
+    asked = with_prior(with_model(config, fit_family=True, fit_factors=True, fit_ageing=True), fit=True)
     assert Choice.of(asked).applied(asked) == config
     own = with_factors(with_prior(config, power=0.2, half_life_days=30.0, fit=True), 16)
-    assert replace(own, model=CONFIG.model) == CONFIG
+    assert replace(own, model=CONFIG.model, encode=CONFIG.encode) == CONFIG
 
 
 def test_of_what_was_chosen_nothing_else_is_chosen():
@@ -355,10 +374,12 @@ def test_of_what_was_chosen_nothing_else_is_chosen():
 
 @pytest.mark.parametrize("family", ["als", "blend", "knn"])
 def test_what_is_fitted_is_what_is_chosen(family):
-    fold, config = sets(), with_model(PRIOR, family=family)
+    fold, config = sets(), with_ageing(with_model(PRIOR, family=family, fit_ageing=True), half_life_days=3.0)
     found = fit(fold, config)
     fixed = found.chosen.choice.applied(config)
     assert found.chosen == choose_model(fold, config)
+    fold = fold.reweighed(fixed.encode)
+    assert found.fold.confidence.tobytes() == fold.confidence.tobytes()
     items, popularity = fit_als(fold.matrix, fixed.train)[0], fit_prior(fold.item_interactions, fixed.prior)
     expected = model_of(items, fit_similarities(fold.matrix, fixed.knn), popularity, fixed)
     assert (found.model.similar is None) == (family == "als")
@@ -370,7 +391,7 @@ def test_what_is_fitted_is_what_is_chosen(family):
 )
 def test_no_half_life_is_tried_that_no_run_could_be_given(days, expected):
     found = choose_model(world(1.0, 1.0), with_prior(PRIOR, half_life_days=days)).tried
-    assert sorted({row.choice.half_life_days for row in found}) == expected
+    assert sorted({row.choice.prior_half_life_days for row in found}) == expected
 
 
 def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
@@ -390,3 +411,43 @@ def test_a_loss_that_is_the_same_for_all_users_is_clear():
     assert found == best == other
     assert below[one] > 1.645
     assert below[other] == 0
+
+
+@cache
+def phases(between: str, seed: int = 0) -> EncodedFold:
+    """Users buy of one of ten groups; then something "other" for two months, or for good of "another" group."""
+    rng = np.random.default_rng(seed)
+    groups, rows = np.arange(2 * N_ITEMS) % 10, set()
+    for user in range(N_USERS):
+        first, second = rng.choice(10, 2, replace=False)
+        for day in rng.permutation(DAYS)[:20]:
+            some = groups == (first if day < 120 or between == "other" else second)
+            if between == "other" and 120 <= day < 190:
+                some = ~some
+            rows.add((user, int(rng.choice(np.flatnonzero(some))), int(day * DAY_S), 5, 1))
+    return encode(frame(*sorted(rows)), DAYS * DAY_S, CONFIG.encode)
+
+
+AGEING = with_ageing(with_model(PRIOR, fit_ageing=True), half_life_days=10.0, age_floor=0.0)
+
+
+def test_where_tastes_last_nothing_ages_and_where_they_pass_ageing_stays():
+    lasting, passing = (choose_model(phases(between), AGEING) for between in ("other", "another"))
+    assert (lasting.choice.half_life_days, passing.choice.half_life_days) == (0.0, 10.0)
+    for found in (lasting, passing):
+        assert {row.choice.half_life_days for row in found.tried} == {0.0, 10.0}
+    assert {row.clearly_worse for row in lasting.tried if row.choice.half_life_days} == {True}
+    assert {row.clearly_worse for row in passing.tried if not row.choice.half_life_days} == {True}
+
+
+def test_more_factors_are_tried_with_the_better_ageing():
+    found = choose_model(phases("other"), with_factors(with_model(AGEING, fit_factors=True), 4))
+    assert {row.choice.half_life_days for row in found.tried if row.choice.factors > 4} == {0.0}
+
+
+def test_ageing_is_not_tried_where_nothing_could_age_and_not_begun_where_it_is_off():
+    fold = phases("other")
+    at_once = replace(fold, times=np.full_like(fold.times, fold.split_s - DAY_S))
+    assert {row.choice.half_life_days for row in choose_model(at_once, AGEING).tried} == {10.0}
+    off = with_ageing(AGEING, half_life_days=0.0)
+    assert {row.choice.half_life_days for row in choose_model(phases("another"), off).tried} == {0.0}

@@ -132,9 +132,9 @@ def choose_model(task: Task) -> Any:
 
 
 def train_als(task: Task) -> Any:
-    fold, config = task.open("encode_interactions"), fit.fixed_config(task.open("choose_model"), CONFIG).train
-    start = candidate_start(task.workspace, fold, CHANNEL, config)
-    return _uri(fit.train_als(task.workspace, task.open("parse_reviews"), fold, config=config, start=start))
+    fold, fixed = task.open("encode_interactions"), fit.fixed_config(task.open("choose_model"), CONFIG)
+    start = candidate_start(task.workspace, fold, CHANNEL, fixed.train)
+    return _uri(fit.train_als(task.workspace, task.open("parse_reviews"), fold, fixed=fixed, start=start))
 
 
 def fit_neighbours(task: Task) -> Any:

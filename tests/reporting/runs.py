@@ -84,7 +84,7 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
     )
     encoded = keep(prepare.encode_interactions(workspace, parsed, AS_OF, config.encode))
     chosen = keep(fit.choose_model(workspace, encoded, config))
-    trained = keep(fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config).train))
+    trained = keep(fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config)))
     baselines = keep(fit.fit_popularity(workspace, encoded, config.popularity))
     fitted = Fitted(encoded, chosen, trained, keep(fit.fit_neighbours(workspace, encoded, config.knn)))
     rivals = keep(fit.fit_rivals(workspace, encoded, config))

@@ -15,13 +15,14 @@ from include.recommender.storage.documents import plain
 from .runs import render_html, without
 from .test_html import Page
 
+pytestmark = pytest.mark.usefixtures("_plots_drawn_once")
+
 WEIGHTS = {"als": (0.0,), "blend": (0.5, 2.0), "knn": (0.0,)}
 
 
 def choice(family="blend", knn_weight=0.5, factors=8, **fields):
-    return Choice(
-        family=family, knn_weight=knn_weight, factors=factors, **{"power": 0.35, "half_life_days": 15.0} | fields
-    )
+    rest = {"half_life_days": 120.0, "prior_power": 0.35, "prior_half_life_days": 15.0} | fields
+    return Choice(family=family, knn_weight=knn_weight, factors=factors, **rest)
 
 
 def tried(own, recall=0.1, coverage=0.2, **fields):
@@ -32,7 +33,7 @@ def tried(own, recall=0.1, coverage=0.2, **fields):
 def all_choices():
     models = [(family, weight) for family, weights in WEIGHTS.items() for weight in weights]
     for (family, weight), factors, days, power in product(models, (8, 16), (15.0, 60.0), (0.0, 0.35)):
-        yield choice(family, weight, factors, half_life_days=days, power=power)
+        yield choice(family, weight, factors, prior_half_life_days=days, prior_power=power)
 
 
 def chosen_model(own=None, **fields):
@@ -40,7 +41,7 @@ def chosen_model(own=None, **fields):
     rows = [
         tried(each, 0.1 + value / 1000, 0.9 - value / 100, clearly_worse=value < 5, errors_below=float(20 - value))
         for each in all_choices()
-        for value in [10 * each.power + 2 * each.knn_weight + each.factors / 2]
+        for value in [10 * each.prior_power + 2 * each.knn_weight + each.factors / 2]
     ]
     return ChosenModel(
         **{"choice": own or choice(), "why": "nearest <by> far", "judged_users": 71, "tried": rows} | fields
@@ -92,7 +93,7 @@ def test_the_chosen_row_is_marked_and_clearly_worse_ones_are_named(report):
 
 
 def test_a_chosen_model_whose_prior_is_not_the_best_has_a_row_beside_the_best(report):
-    own = choice(power=0.0)
+    own = choice(prior_power=0.0)
     rows = cells(page_of(report, chosen_model(own)))
     assert len(rows) == 9
     best, marked = rows[2:4]
@@ -107,7 +108,7 @@ def test_the_grid_of_priors_is_that_of_the_chosen_family_weight_and_factors(repo
     assert re.findall(r'<th scope="row">([\d.]+)</th>', grid) == ["15", "60"]
     assert f"<mark>{0.1 + (3.5 + 1 + 4) / 1000:.4f}</mark>" in grid
     assert grid.count("<mark>") == 1
-    far = chosen_model(tried=[tried(choice()), tried(choice(power=1.0), 0.0123, clearly_worse=True)])
+    far = chosen_model(tried=[tried(choice()), tried(choice(prior_power=1.0), 0.0123, clearly_worse=True)])
     assert '<td class="num far">(0.0123)</td>' in page_of(report, far)
 
 
@@ -214,3 +215,10 @@ def test_every_tried_combination_has_the_row_of_its_best(choices, random):
         best = max(row.recall for row in of_group)
         assert [row.recall for row in shown_of_group if row.choice != chosen.choice] in ([best], [])
         assert shown_of_group[0].recall == best
+
+
+def test_models_without_ageing_have_rows_of_their_own(report):
+    rows = [tried(choice()), tried(choice(half_life_days=0.0), 0.2)]
+    page = page_of(report, chosen_model(choice(half_life_days=0.0), tried=rows))
+    assert [row[0] for row in cells(page)] == ["ALS + 0.5 x item-kNN", "ALS + 0.5 x item-kNN, no ageing"]
+    assert "8 factors + 0.5 x item-kNN without ageing, prior power 0.35" in section(page)

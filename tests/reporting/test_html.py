@@ -7,11 +7,15 @@ from html.parser import HTMLParser
 import pytest
 
 from include.recommender.models.rivals import RIVALS
+from include.recommender.reporting import plots
 from include.recommender.reporting.pages import TITLES, prose
 from include.recommender.reporting.plots import _VARIABLES
 from include.recommender.reporting.view import headline, summary_sentences
 
+from .conftest import DRAWN_ONCE
 from .runs import failed, render_html, typed, without
+
+pytestmark = pytest.mark.usefixtures("_plots_drawn_once")
 
 SECTIONS = ["verdict", "models", "data", "chosen", "training", "history", "served", "beyond", "lineage", "tasks"]
 # What is not shown, rather than shown empty, where a part of the report is missing.
@@ -111,7 +115,9 @@ def test_colours_are_those_of_the_page(report):
     assert "@media print" in text
 
 
-def test_the_same_report_gives_the_same_bytes(report):
+def test_the_same_report_gives_the_same_bytes(report, monkeypatch):
+    for name, kept in DRAWN_ONCE.items():
+        monkeypatch.setattr(plots, name, kept.__wrapped__)
     assert render_html(report) == render_html(report)
 
 
@@ -372,12 +378,13 @@ def test_what_a_person_refused_is_reported_once_in_their_words(report):
 def test_without_a_prior_that_does_anything_the_report_says_why_a_row_is_missing(report):
     report["judged"].pop("without_prior", None)
     choice = report["chosen"]["choice"]
-    none = report["chosen"] | {"choice": choice | {"power": 0.0}, "why": "as good as any at 98.0% of its recall"}
+    none = report["chosen"] | {"choice": choice | {"prior_power": 0.0}, "why": "as good as any at 98.0% of its recall"}
     output = plain(report | {"chosen": none})
     assert (
         "There is no row “candidate without prior”: its power is 0 (as good as any at 98.0 % of its recall)" in output
     )
-    assert "all items have the same prior" in plain(report | {"chosen": none | {"choice": choice | {"power": 0.3}}})
+    with_power = none | {"choice": choice | {"prior_power": 0.3}}
+    assert "all items have the same prior" in plain(report | {"chosen": with_power})
 
 
 def test_with_a_prior_nothing_is_said_of_a_missing_row(report):

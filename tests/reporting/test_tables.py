@@ -19,7 +19,9 @@ from include.recommender.reporting.tables import WIDTH, render_verdict
 
 from ..documents import fold_counts
 
-CHOICE = Choice(family="als", knn_weight=0.0, factors=12, power=0.0, half_life_days=30.0)
+CHOICE = Choice(
+    family="als", knn_weight=0.0, factors=12, half_life_days=120.0, prior_power=0.0, prior_half_life_days=30.0
+)
 MEANS = {f"{name}@10": 0.5 for name in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")}
 
 
@@ -113,7 +115,7 @@ def test_the_card_says_what_was_judged_and_what_was_published():
         "snapshot": "2018-08-27",
         "as_of": "2018-09-01T00:00:00+00:00",
         "config": config.as_dict(),
-        "choice": choice(power=0.0),
+        "choice": choice(prior_power=0.0),
         "run": "manual__1",
         "code_version": "0123456789ab",
         "libraries": {"numpy": "2", "implicit": "0.7.3"},
@@ -133,7 +135,9 @@ def test_the_card_says_what_was_judged_and_what_was_published():
     assert "Verdict: PROMOTE" in card
     assert "recent popularity" not in card
     assert "Why this one" not in card
-    with_prior = about | {"choice": choice(power=0.35, half_life_days=15.0)}
+    unaged = render_card(dataclasses.replace(whole, about=about | {"choice": choice(half_life_days=0.0)}))
+    assert set(unaged.splitlines()) - set(card.splitlines()) == {"Interactions of any age count the same."}
+    with_prior = about | {"choice": choice(prior_power=0.35, prior_half_life_days=15.0)}
     known = render_card(dataclasses.replace(whole, about=with_prior))
     end = "half-life 15 days, over that of the strongest) to the power 0.35"
     assert f"{end},\nwhich is higher for users with few interactions.\n" in known

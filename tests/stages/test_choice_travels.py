@@ -15,13 +15,13 @@ from include.recommender.registry.seen import Seen
 from include.recommender.stages import champion, fit, judge
 from include.recommender.stages.champion import compare_with, version_of
 
-from ..candidates import AUGUST, JULY, Candidate
+from ..candidates import AUGUST, FIXED, JULY, Candidate
 
 pytestmark = pytest.mark.slow
 
-# Far from any power and half-life that these reviews, in which taste rules, would keep.
-CONFIGURED = {"prior_power": 2.5, "prior_half_life_days": 8.0, "prior_short_history": 0.5}
-FIXED = {"fit_prior": False, "fit_family": False, "fit_factors": False}
+# Far from any prior and ageing that these reviews, in which taste rules, would keep.
+CONFIGURED = {"prior_power": 2.5, "prior_half_life_days": 2.0, "prior_short_history": 0.5}
+CONFIGURED |= {"half_life_days": 0.1, "age_floor": 0.0, **dict.fromkeys(FIXED, True)}
 
 
 @pytest.fixture
@@ -31,8 +31,9 @@ def first(workspace):
 
 def test_what_was_chosen_is_judged_published_and_refitted(workspace, first):
     choice = first.fitted.chosen.counted(ChoiceCounts).chosen.choice
-    assert choice.power != 2.5
-    assert choice.half_life_days != 8.0
+    assert choice.prior_power != 2.5
+    assert choice.prior_half_life_days != 2.0
+    assert choice.half_life_days == 0.0
     fixed = choice.applied(first.config)
     model = fit.load_model(workspace, first.fitted, first.config)
     popularity = fit.load_prior(workspace, first.fitted.chosen)
@@ -44,7 +45,7 @@ def test_what_was_chosen_is_judged_published_and_refitted(workspace, first):
     assert manifest.config == first.config.as_dict()
     assert served_config(manifest) == fixed
     for part in ("judged", "published"):
-        assert manifest.identity[part]["power"] == choice.power
+        assert manifest.identity[part]["power"] == choice.prior_power
         assert manifest.identity[part]["family"] == choice.family
     refitted = workspace.artifacts.open(manifest.lineage["refit/choose_model"])
     assert refitted.counted(ChoiceCounts).chosen.choice == choice
@@ -52,7 +53,7 @@ def test_what_was_chosen_is_judged_published_and_refitted(workspace, first):
 
 @pytest.mark.parametrize("family", ["als", "knn", "blend"])
 def test_each_family_is_published_with_its_files_and_no_others(workspace, tmp_path, family):
-    run = Candidate(workspace, JULY, family=family, fit_family=False, fit_factors=False)
+    run = Candidate(workspace, JULY, family=family)
     manifest = workspace.registry.fetch(run.model_id, tmp_path)
     similar = {name for name in manifest.files if "similar" in name}
     expected = {f"{part}_similar_{name}.npy" for part in ("judged", "published") for name in ARRAYS}
@@ -67,7 +68,7 @@ def test_each_family_is_published_with_its_files_and_no_others(workspace, tmp_pa
 def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     first.promote()
     # This run leaves out items that the champion knows: its histories, and so its scores, stay its own.
-    later = Candidate(workspace, AUGUST, min_item_interactions=20, prior_power=0.0, fit_prior=False)
+    later = Candidate(workspace, AUGUST, min_item_interactions=20, prior_power=0.0)
     state = workspace.registry.channels.read("production")
     comparison, theirs = compare_with(later.fields, state)
     assert comparison.how == "published"
@@ -76,9 +77,10 @@ def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
     found = version_of(later.fields, rows, comparison, theirs)
     published = served_config(workspace.registry.manifest(first.model_id))
     assert published.prior.power > 0
+    assert published.encode.half_life_days == 0
     # What each user did until now, by the champion's own configuration, over the items that it knows.
     whole = champion.encode_interactions(workspace, later.parsed, AUGUST, theirs.encode).artifact
-    theirs_fold = EncodedFold.load(workspace.artifacts.path(whole))
+    theirs_fold = EncodedFold.load(workspace.artifacts.path(whole)).reweighed(published.encode)
     part = champion.bundle_part(workspace, first.model_id, "judged")
     ids = workspace.artifacts.path(later.parsed)
     own = {name: at for at, name in enumerate(part.items.ids.to_pylist())}
@@ -101,11 +103,11 @@ def test_a_published_user_is_a_look_up_and_then_a_score(workspace, first, tmp_pa
     manifest = workspace.registry.fetch(first.model_id, tmp_path)
     part = ModelPart.load(tmp_path, "published", served_config(manifest))
     seen = Seen.load(tmp_path, len(part.items))
-    histories = seen.histories(manifest.published_split_s, first.config.encode)
+    histories = seen.histories(manifest.published_split_s, served_config(manifest).encode)
     stages = ("encode_interactions", "choose_model", "train_als", "fit_neighbours")
     uris = [manifest.lineage.get(f"refit/{stage}") for stage in stages]
     refitted = fit.Fitted(*(workspace.artifacts.open(uri) if uri else None for uri in uris))
-    fold = EncodedFold.load(workspace.artifacts.path(refitted.encoded))
+    fold = EncodedFold.load(workspace.artifacts.path(refitted.encoded)).reweighed(served_config(manifest).encode)
     assert histories.confidence.tobytes() == fold.confidence.tobytes()
     assert histories.items.tobytes() == fold.indices.tobytes()
     model = part.model(served_config(manifest))
@@ -119,21 +121,26 @@ def test_a_champion_fitted_anew_is_chosen_anew(workspace, first):
     now = Candidate(workspace, JULY, factors=8, champion_tolerance=1.0)
     comparison, theirs = compare_with(now.fields, workspace.registry.channels.read("production"))
     assert comparison.how == "refitted"
-    fold = EncodedFold.load(workspace.artifacts.path(now.fitted.encoded))
+    whole = champion.encode_interactions(workspace, now.parsed, JULY, theirs.encode).artifact
+    unaged = replace(first.config.encode, half_life_days=0.0)
+    fold = EncodedFold.load(workspace.artifacts.path(whole)).reweighed(unaged)
     found = version_of(now.fields, fold.holdout_rows, comparison, theirs)
     expected = fit.load_model(workspace, first.fitted, first.config).score(fold.histories.take(fold.holdout_rows))
     assert found.model.score(found.histories).tobytes() == expected.tobytes()
 
 
-def test_evidence_and_baselines_are_no_part_of_a_models_identity(workspace, first):
+def test_evidence_and_baselines_are_no_part_of_a_models_identity(workspace):
+    asked = CONFIGURED | {"fit_ageing": False}
+    first = Candidate(workspace, JULY, **asked)
     found = first.fitted.chosen.counted(ChoiceCounts).chosen.choice
-    chosen = {"prior_power": found.power, "prior_half_life_days": found.half_life_days, "factors": found.factors}
+    chosen = {"factors": found.factors}
+    chosen |= {"prior_power": found.prior_power, "prior_half_life_days": found.prior_half_life_days}
     chosen |= {"family": found.family} | ({"knn_weight": found.knn_weight} if found.family == "blend" else {})
-    fixed = Candidate(workspace, JULY, **CONFIGURED | chosen, fit_prior=False, fit_family=False, fit_factors=False)
+    fixed = Candidate(workspace, JULY, **asked | chosen | FIXED)
     assert fixed.model_id == first.model_id
-    assert Candidate(workspace, JULY, **CONFIGURED, windows_days=[7, 60]).model_id == first.model_id
+    assert Candidate(workspace, JULY, **asked, windows_days=[7, 60]).model_id == first.model_id
     for change in ({"prior_short_history": 3}, {"prior_half_life_days": 80}):
-        assert Candidate(workspace, JULY, **CONFIGURED | change).model_id != first.model_id
+        assert Candidate(workspace, JULY, **asked | change).model_id != first.model_id
 
 
 @pytest.mark.parametrize("param", ["prior_power", "prior_short_history", "knn_weight"])

@@ -39,7 +39,7 @@ def test_a_refit_and_a_later_candidate_begin_with_item_factors(workspace):
     published = fit.load_factors(workspace, refitted)
     assert joined.n_known == len(published)
     assert {row.tobytes() for row in published} <= {row.tobytes() for row in joined.factors}
-    again = fit.train_als(workspace, later.parsed, later.fitted.encoded, later.config.train, start).artifact
+    again = fit.train_als(workspace, later.parsed, later.fitted.encoded, later.config, start).artifact
     assert (again.counts["start"], again.counts["iterations"]) == (start.source, 2)
     # Two sweeps after a warm start do not do worse than five from nothing.
     assert again.counts["loss"] <= later.fitted.trained.counts["loss"] * 1.05

@@ -74,6 +74,7 @@ def test_optuna_gets_the_same_bounds():
         ({"alpha": 7.0, "knn_neighbours": 40}, set()),
         ({"prior_power": 0.7}, {"fit_prior"}),
         ({"prior_half_life_days": 7.0}, {"fit_prior"}),
+        ({"half_life_days": 7.0}, {"fit_ageing"}),
         ({"family": "knn"}, {"fit_family"}),
         ({"knn_weight": 2.0}, {"fit_family"}),
         ({"factors": 512}, {"fit_factors"}),

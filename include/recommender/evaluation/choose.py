@@ -1,4 +1,4 @@
-"""Choose family, factors and item prior on a time split inside the train part."""
+"""Choose family, factors, ageing and item prior on a time split inside the train part."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ FACTORS = (1, 2, 4)
 # Of item-kNN in the sum; 0 is ALS alone, and KNN_ALONE item-kNN alone.
 WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, KNN_ALONE)
 POWERS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5)
-# Of the configured half-life.
+# Half-life of confidences that stands for none.
+NO_AGEING = 0.0
+# Of the configured half-life of the prior.
 HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
 # Standard errors of the paired difference; not a test, see `choose_model`.
 CLEARLY_WORSE = 1.645
-# Standard errors by which more factors must be better, for still more to be tried.
+# Standard errors by which no ageing, or more factors, must be better, for others to be tried beside them.
 WORTH_MORE = 1.0
 # Standard errors of a difference that is the same for all users.
 CERTAIN = 1e6
@@ -51,11 +53,16 @@ MAX_SWEEPS = 8
 
 
 class Point(NamedTuple):
-    """One model that is tried."""
+    """One model that is tried.
+
+    weight : of item-kNN
+    half_life_days : of confidences; 0 is no ageing
+    """
 
     factors: int
-    weight: float
     half_life_days: float
+    weight: float
+    prior_half_life_days: float
     power: float
 
     def choice(self) -> Choice:
@@ -65,8 +72,9 @@ class Point(NamedTuple):
             family=family,  # type: ignore[arg-type]
             knn_weight=self.weight if family == BLEND else 0.0,
             factors=self.factors,
-            power=self.power,
             half_life_days=self.half_life_days,
+            prior_power=self.power,
+            prior_half_life_days=self.prior_half_life_days,
         )
 
 
@@ -88,7 +96,7 @@ def choose_model(fold: EncodedFold, config: RetrainConfig) -> ChosenModel:
     has not seen the inner holdout, and the holdout of the gate has no part in it.
     """
     model, prior = config.model, config.prior
-    if not (model.fit_family or model.fit_factors or prior.fit):
+    if not (model.fit_family or model.fit_factors or model.fit_ageing or prior.fit):
         return _as_configured(config, "as configured", 0)
     inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
     n_users = len(inner.holdout_rows) if inner else 0
@@ -132,19 +140,31 @@ def configured(config: RetrainConfig) -> Point:
     """The point of the configuration."""
     weights = {ALS: 0.0, KNN: KNN_ALONE}
     weight = weights.get(config.model.family, config.model.knn_weight)
-    return Point(config.train.factors, weight, config.prior.half_life_days, config.prior.power)
+    return Point(
+        config.train.factors, config.encode.half_life_days, weight, config.prior.half_life_days, config.prior.power
+    )
 
 
-def axes(config: RetrainConfig) -> tuple[list[int], list[float], list[float], list[float]]:
-    """The values that are tried of factors, weight, half-life and power; each holds the configured value."""
-    own, prior = configured(config), config.prior
+class Axes(NamedTuple):
+    """The values that are tried, by the fields of `Point`. Each holds the configured value, those of fits first."""
+
+    factors: list[int]
+    half_lives_days: list[float]
+    weights: list[float]
+    prior_half_lives_days: list[float]
+    powers: list[float]
+
+
+def axes(config: RetrainConfig) -> Axes:
+    """The values that are tried with a configuration."""
+    own, prior, model = configured(config), config.prior, config.model
     factors = [times * own.factors for times in FACTORS if times * own.factors <= MOST_FACTORS]
-    half_lives, powers = _half_lives(prior), sorted({*POWERS, prior.power})
-    return (
-        factors if config.model.fit_factors else [own.factors],
-        sorted({*WEIGHTS, own.weight}) if config.model.fit_family else [own.weight],
-        half_lives if prior.fit else [prior.half_life_days],
-        powers if prior.fit else [prior.power],
+    return Axes(
+        factors if model.fit_factors else [own.factors],
+        list(dict.fromkeys([own.half_life_days, NO_AGEING])) if model.fit_ageing else [own.half_life_days],
+        sorted({*WEIGHTS, own.weight}) if model.fit_family else [own.weight],
+        _half_lives(prior) if prior.fit else [prior.half_life_days],
+        sorted({*POWERS, prior.power}) if prior.fit else [prior.power],
     )
 
 
@@ -205,62 +225,77 @@ def _affordable(fold: EncodedFold, config: RetrainConfig) -> int:
 
 
 def tried(inner: EncodedFold, config: RetrainConfig, largest: int = MOST_FACTORS) -> dict[Point, Found]:
-    """What the points reach on the holdout of a fold, by one fit of ALS for each number of factors.
+    """What the points reach on the holdout of a fold, by one fit of ALS for each number of factors and half-life.
 
-    The configured factors are tried with all weights and priors. More, up to `largest`, are tried with those beside the
-    best so far, as long as the best with them is better than the best before by more than WORTH_MORE standard errors.
+    The configured factors and half-life are tried with all weights and priors. Then no ageing, and then more factors,
+    up to `largest`, are tried with those beside the best so far. They take its place if they are better by more than
+    WORTH_MORE standard errors. Still more factors follow as long as they do.
     """
-    factors, *others = axes(config)
-    # Not the max_users of the run, which may be too small to learn from.
-    task = fold_task(inner, replace(config.evaluate, max_users=MAX_USERS))
-    similar = fit_similarities(inner.matrix, config.knn) if any(others[0]) else None
-    found: dict[Point, Found] = {}
-    best: Point | None = None
-    for n_factors in [each for each in factors if each <= largest]:
-        als = _fitted(inner, n_factors, config)
-        part = others if best is None else [_beside(axis, value) for axis, value in zip(others, best[1:], strict=True)]
-        more = _reached(_taste(als, similar), n_factors, part, inner=inner, task=task, config=config)
-        found |= more
-        before, best = best, _best(more)
-        if before is not None and _errors_below(found[best].recall - found[before].recall) <= WORTH_MORE:
+    factors, half_lives, *others = axes(config)
+    trying = Trying(inner, config, fit_similarities(inner.matrix, config.knn) if any(others[0]) else None)
+    found = trying.reached(factors[0], half_lives[0], others)
+    best = _best(found)
+    for days in half_lives[1:] if np.ptp(inner.times) else []:
+        best, _ = trying.better(best._replace(half_life_days=days), best, found)
+    for n_factors in [each for each in factors[1:] if each <= largest]:
+        best, is_better = trying.better(best._replace(factors=n_factors), best, found)
+        if not is_better:
             break
     return found
 
 
-def _fitted(inner: EncodedFold, n_factors: int, config: RetrainConfig) -> Als:
+@dataclass(frozen=True)
+class Trying:
+    """A fold on whose holdout points are tried, with the similarities of its items, if an item-kNN part is tried."""
+
+    inner: EncodedFold
+    config: RetrainConfig
+    similar: Similarities | None
+
+    def better(self, point: Point, best: Point, found: dict[Point, Found]) -> tuple[Point, bool]:
+        """Try the points beside one; return the best of them, if it is better by more than WORTH_MORE, or `best`."""
+        beside = [_beside(axis, value) for axis, value in zip(axes(self.config)[2:], point[2:], strict=True)]
+        more = self.reached(point.factors, point.half_life_days, beside)
+        found |= more
+        other = _best(more)
+        is_better = _errors_below(found[other].recall - found[best].recall) > WORTH_MORE
+        return (other if is_better else best), is_better
+
+    def reached(self, n_factors: int, half_life_days: float, others: Sequence[Sequence[float]]) -> dict[Point, Found]:
+        """Fit ALS; what it reaches with each of the other values."""
+        fold = self.inner.reweighed(replace(self.config.encode, half_life_days=half_life_days))
+        # Not the max_users of the run, which may be too small to learn from.
+        task = fold_task(fold, replace(self.config.evaluate, max_users=MAX_USERS))
+        als = _fitted(fold, n_factors, self.config)
+        model = Model(als, ItemPrior.none(len(als.whitened.vectors)), self.similar, 1.0)
+        found = _reached(model, others, fold=fold, task=task, config=self.config)
+        return {Point(n_factors, half_life_days, *values): each for values, each in found.items()}
+
+
+def _fitted(fold: EncodedFold, n_factors: int, config: RetrainConfig) -> Als:
     sweeps = min(config.train.iterations, MAX_SWEEPS)
     train = replace(config.train, factors=n_factors, iterations=sweeps)
-    return Als.of(fit_als(inner.matrix, train)[0], train.regularization)
+    return Als.of(fit_als(fold.matrix, train)[0], train.regularization)
 
 
-def _beside(axis: Sequence[float], value: float) -> list[float]:
+def _beside(axis: Sequence[float], value: float) -> Sequence[float]:
     """A value of an axis and those beside it."""
     at = axis.index(value)
-    return list(axis[max(0, at - 1) : at + 2])
+    return axis[max(0, at - 1) : at + 2]
 
 
 def _best(found: Mapping[Point, Found]) -> Point:
     return max(found, key=lambda point: float(found[point].recall.mean()))
 
 
-def _taste(als: Als, similar: Similarities | None) -> Model:
-    return Model(als, ItemPrior.none(len(als.whitened.vectors)), similar, 1.0)
-
-
 def _reached(
-    model: Model,
-    n_factors: int,
-    others: Sequence[Sequence[float]],
-    *,
-    inner: EncodedFold,
-    task: Task,
-    config: RetrainConfig,
-) -> dict[Point, Found]:
-    """What a model reaches with each weight, half-life and power."""
+    model: Model, others: Sequence[Sequence[float]], *, fold: EncodedFold, task: Task, config: RetrainConfig
+) -> dict[tuple[float, ...], Found]:
+    """What a model reaches with each weight, half-life and power of the prior."""
     from ..models.prior_kernels import count_hits
 
     weights, half_lives, powers = others
-    popularities = [inner.item_interactions.decayed(days) for days in half_lives]
+    popularities = [fold.item_interactions.decayed(days) for days in half_lives]
     grid = PriorGrid.of(popularities, powers, config.prior.short_history)
     lists = grid.best(model, weights, task.seen, config.evaluate.top_k)
     found, hits = {}, np.zeros(len(task.rows), dtype=np.uint8)
@@ -269,5 +304,5 @@ def _reached(
         count_hits(best, task.held_indptr, task.held_items, hits)
         shown = np.zeros(task.seen.n_items, dtype=bool)
         shown[best[best >= 0]] = True
-        found[Point(n_factors, *values)] = Found(hits / task.n_held, int(shown.sum()) / task.seen.n_items)
+        found[values] = Found(hits / task.n_held, int(shown.sum()) / task.seen.n_items)
     return found

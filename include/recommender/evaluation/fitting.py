@@ -17,8 +17,12 @@ from .chosen import ChosenModel
 
 @dataclass(frozen=True)
 class Fit:
-    """A model, what was chosen for it, and its training curve."""
+    """A model, what was chosen for it, and its training curve.
 
+    fold : the fold with the confidences of the model
+    """
+
+    fold: EncodedFold
     model: Model
     chosen: ChosenModel
     curve: TrainingCurve
@@ -28,7 +32,8 @@ def fit(fold: EncodedFold, config: RetrainConfig) -> Fit:
     """Fit on the train part of a fold. Raises ConfigError and DataError as `fit_als` does."""
     chosen = choose_model(fold, config)
     fixed = chosen.choice.applied(config)
+    fold = fold.reweighed(fixed.encode)
     factors, curve = fit_als(fold.matrix, fixed.train)
     similar = fit_similarities(fold.matrix, fixed.knn) if needs_similarities(fixed) else None
     popularity = fit_prior(fold.item_interactions, fixed.prior)
-    return Fit(model_of(factors, similar, popularity, fixed), chosen, curve)
+    return Fit(fold, model_of(factors, similar, popularity, fixed), chosen, curve)

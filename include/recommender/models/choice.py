@@ -1,4 +1,4 @@
-"""What is chosen for each data set: the family, its weight, the factors, and the item prior."""
+"""What is chosen for each data set: the family, its weight, the factors, ageing, and the item prior."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The chosen values of a configuration; see the parameters of these names.
 
     knn_weight : 0 if the family is `als`, which has none
+    half_life_days : of confidences; 0 is no ageing
     """
 
     family: Literal["blend", "als", "knn"]
     knn_weight: Positive
     factors: Factors
-    power: Positive
     half_life_days: Positive
+    prior_power: Positive
+    prior_half_life_days: Positive
 
     @classmethod
     def of(cls, config: RetrainConfig) -> Choice:
@@ -33,17 +35,23 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             family=family,  # type: ignore[arg-type]
             knn_weight=config.model.knn_weight if family == "blend" else 0.0,
             factors=config.train.factors,
-            power=config.prior.power,
-            half_life_days=config.prior.half_life_days,
+            half_life_days=config.encode.half_life_days,
+            prior_power=config.prior.power,
+            prior_half_life_days=config.prior.half_life_days,
         )
 
     def applied(self, config: RetrainConfig) -> RetrainConfig:
         """The configuration with these values, in which nothing is left to choose."""
-        model = replace(config.model, family=self.family, fit_family=False, fit_factors=False)
+        model = replace(config.model, family=self.family, fit_family=False, fit_factors=False, fit_ageing=False)
         if self.family == "blend":
             model = replace(model, knn_weight=self.knn_weight)
-        prior = replace(config.prior, power=self.power, half_life_days=self.half_life_days, fit=False)
-        return replace(config, model=model, train=replace(config.train, factors=self.factors), prior=prior)
+        return replace(
+            config,
+            encode=replace(config.encode, half_life_days=self.half_life_days),
+            model=model,
+            train=replace(config.train, factors=self.factors),
+            prior=replace(config.prior, power=self.prior_power, half_life_days=self.prior_half_life_days, fit=False),
+        )
 
     @property
     def text(self) -> str:
@@ -53,4 +61,6 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "knn": "item-kNN",
             "blend": f"ALS with {self.factors} factors + {self.knn_weight:g} x item-kNN",
         }
-        return f"{parts[self.family]}, prior power {self.power:g}, half-life {self.half_life_days:g} days"
+        ageing = "" if self.half_life_days else " without ageing"
+        prior = f"prior power {self.prior_power:g}, half-life {self.prior_half_life_days:g} days"
+        return f"{parts[self.family]}{ageing}, {prior}"

@@ -47,6 +47,12 @@ class ModelConfig(Section, key="model", heading="Model"):
         "Try twice and four times the configured factors on a time split inside train. Turn it off to use the "
         "configured number, for example to save time or memory.",
     )
+    fit_ageing: bool = parameter(
+        True,
+        Flag(),
+        "Try no ageing of confidences beside half_life_days, on a time split inside train. Turn it off to use the "
+        "configured half-life.",
+    )
     recall_given_up: float = parameter(
         0.0,
         Number(0.0, 0.5),

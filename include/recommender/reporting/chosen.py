@@ -18,6 +18,10 @@ FAMILIES = {ALS: "ALS alone", BLEND: "ALS + item-kNN", KNN: "item-kNN alone"}
 LOOKS = {ALS: (plots.ALS, "s"), BLEND: (plots.BLEND, "o"), KNN: (plots.KNN, "^")}
 
 
+# Half-life of confidences, descending; family, weight and factors.
+Place = tuple[float, int, float, int]
+
+
 @dataclass(frozen=True)
 class Cell:
     """A tried prior: whether it was chosen, and whether it is clearly worse than the best."""
@@ -36,16 +40,17 @@ class PriorGrid:
 
 
 def parts(choice: Choice) -> str:
-    """What a model sums, without its factors and its prior."""
-    return f"ALS + {choice.knn_weight:g} x item-kNN" if choice.family == BLEND else FAMILIES[choice.family]
+    """What a model sums, and whether it ages, without its factors and its prior."""
+    summed = f"ALS + {choice.knn_weight:g} x item-kNN" if choice.family == BLEND else FAMILIES[choice.family]
+    return summed if choice.half_life_days else f"{summed}, no ageing"
 
 
 def best_tried(chosen: ChosenModel) -> dict[str, list[TriedModel]]:
-    """Weight of item-kNN, in words -> the best tried model of each number of factors, and the chosen one.
+    """Ageing and weight of item-kNN, in words -> the best tried model of each number of factors, and the chosen one.
 
-    Weights ascend from ALS alone to item-kNN alone, and factors within them.
+    Weights ascend from ALS alone to item-kNN alone, first with ageing, and factors within them.
     """
-    rows: dict[tuple[int, float, int], list[TriedModel]] = {}
+    rows: dict[Place, list[TriedModel]] = {}
     for each in chosen.tried:
         rows.setdefault(_place(each.choice), []).append(each)
     found: dict[str, list[TriedModel]] = {}
@@ -56,21 +61,21 @@ def best_tried(chosen: ChosenModel) -> dict[str, list[TriedModel]]:
     return found
 
 
-def _place(choice: Choice) -> tuple[int, float, int]:
-    """Family, weight and factors: all but the prior."""
-    return list(FAMILIES).index(choice.family), choice.knn_weight, choice.factors
+def _place(choice: Choice) -> Place:
+    """All but the prior."""
+    return -choice.half_life_days, list(FAMILIES).index(choice.family), choice.knn_weight, choice.factors
 
 
 def tried_priors(chosen: ChosenModel) -> PriorGrid | None:
-    """The priors that were tried with the chosen family, weight and factors; None if the prior was not chosen."""
+    """The priors that were tried with all else as chosen; None if the prior was not chosen."""
     same = [each for each in chosen.tried if _place(each.choice) == _place(chosen.choice)]
     if len(same) < 2:
         return None
-    powers = sorted({each.choice.power for each in same})
+    powers = sorted({each.choice.prior_power for each in same})
     rows: dict[float, list[Cell]] = {}
-    for each in sorted(same, key=lambda each: (each.choice.half_life_days, each.choice.power)):
+    for each in sorted(same, key=lambda each: (each.choice.prior_half_life_days, each.choice.prior_power)):
         cell = Cell(each.recall, each.choice == chosen.choice, each.clearly_worse)
-        rows.setdefault(each.choice.half_life_days, []).append(cell)
+        rows.setdefault(each.choice.prior_half_life_days, []).append(cell)
     return PriorGrid(powers, rows)
 
 

@@ -274,7 +274,7 @@ def without_prior_missing(report: Report) -> str | None:
     judged, chosen = report.judged, report.chosen
     if not judged or WITHOUT_PRIOR in judged or not chosen:
         return None
-    if chosen.choice.power == 0:
+    if chosen.choice.prior_power == 0:
         return f"its power is 0 ({prose(chosen.why)}), so the candidate itself is without a prior"
     return "all items have the same prior, so it changes no ranking"
 

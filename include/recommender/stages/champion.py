@@ -11,14 +11,13 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.reviews import ITEMS, load_vocabulary
 from ..evaluation.alignment import AlignedModel, aligned, rows_in
-from ..models.model import Model
 from ..models.protocol import Rows
 from ..registry.bundle import Manifest, config_of, served_config
 from ..registry.channels import ChannelState
 from ..registry.verdict import How
 from ..storage.artifacts import Artifact
 from .candidate import Candidate
-from .fit import Fitted, fit_parts, load_model, model_identity
+from .fit import Fitted, fit_parts, fixed_config, load_model, model_identity
 from .prepare import encode_interactions
 from .warm import bundle_part
 from .workspace import Workspace
@@ -101,19 +100,20 @@ def version_of(
     their_items = all_items.take(their_fold.item_codes)
     if comparison.how == "published":
         name = str(comparison.champion_id)
-        part = bundle_part(workspace, name, "judged")
-        model = part.model(served_config(workspace.registry.manifest(name)))
-        own_items = part.items
+        part, fixed = bundle_part(workspace, name, "judged"), served_config(workspace.registry.manifest(name))
+        model, own_items = part.model(fixed), part.items
     else:
-        model, own_items = _refitted(workspace, parsed, encoded, theirs), their_items
-    matrix = rows_in(their_fold.matrix, their_fold.user_codes, fold.user_codes[judged])
+        refitted = _refitted(workspace, parsed, encoded, theirs)
+        model, own_items = load_model(workspace, refitted, theirs), their_items
+        fixed = fixed_config(refitted.chosen, theirs)
+    weighted = their_fold.reweighed(fixed.encode).matrix
+    matrix = rows_in(weighted, their_fold.user_codes, fold.user_codes[judged])
     return aligned(
         model, own=own_items, judged=all_items.take(fold.item_codes), matrix=matrix, matrix_items=their_items
     )
 
 
-def _refitted(workspace: Workspace, parsed: Artifact, encoded: Artifact, theirs: RetrainConfig) -> Model:
+def _refitted(workspace: Workspace, parsed: Artifact, encoded: Artifact, theirs: RetrainConfig) -> Fitted:
     outcomes = fit_parts(workspace, parsed, encoded, theirs)
     parts = {name: outcome.artifact for name, outcome in outcomes.items()}
-    fitted = Fitted(encoded, parts["chosen"], parts["trained"], parts.get("neighbours"))
-    return load_model(workspace, fitted, theirs)
+    return Fitted(encoded, parts["chosen"], parts["trained"], parts.get("neighbours"))

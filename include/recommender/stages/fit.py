@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import EncodeConfig, KnnConfig, PopularityConfig, RetrainConfig, TrainConfig
+from ..config import EncodeConfig, KnnConfig, PopularityConfig, RetrainConfig
 from ..data.encoding import EncodedFold
 from ..evaluation.choose import choose_model as choose_model_of
 from ..evaluation.outcomes import ChoiceCounts, NeighbourCounts, PopularityCounts, TrainingCounts
@@ -57,7 +57,7 @@ class Fitted:
 
 
 def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
-    """Choose family, factors and item prior: chosen.json; prior.npy, the item prior."""
+    """Choose family, factors, ageing and item prior: chosen.json; prior.npy, the item prior."""
 
     def make(directory: Path) -> ChoiceCounts:
         fold = EncodedFold.load(workspace.artifacts.path(encoded))
@@ -68,8 +68,8 @@ def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig)
         return ChoiceCounts(chosen)
 
     settings: dict[str, object] = {"prior": asdict(config.prior), "model": asdict(config.model)}
-    settings |= {"factors": config.train.factors}
-    if config.prior.fit or config.model.fit_family or config.model.fit_factors:
+    settings |= {"factors": config.train.factors, "half_life_days": config.encode.half_life_days}
+    if config.prior.fit or config.model.fit_family or config.model.fit_factors or config.model.fit_ageing:
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode), "knn": asdict(config.knn)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
     return run_once(
@@ -83,14 +83,19 @@ def fixed_config(chosen: Artifact, config: RetrainConfig) -> RetrainConfig:
 
 
 def train_als(
-    workspace: Workspace, parsed: Artifact, encoded: Artifact, config: TrainConfig, start: Start | None = None
+    workspace: Workspace, parsed: Artifact, encoded: Artifact, fixed: RetrainConfig, start: Start | None = None
 ) -> Outcome:
-    """Train item factors on the train part: item_factors.npy, loss.json."""
+    """Train item factors on the train part: item_factors.npy, loss.json.
+
+    Parameters
+    ----------
+    fixed : of `fixed_config`
+    """
 
     def make(directory: Path) -> TrainingCounts:
-        fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        warm = warm_factors(workspace, parsed, fold, start=start, config=config) if start else None
-        factors, curve = fit_als(fold.matrix, config, start=warm.factors if warm else None)
+        fold = EncodedFold.load(workspace.artifacts.path(encoded)).reweighed(fixed.encode)
+        warm = warm_factors(workspace, parsed, fold, start=start, config=fixed.train) if start else None
+        factors, curve = fit_als(fold.matrix, fixed.train, start=warm.factors if warm else None)
         np.save(directory / FACTORS, factors, allow_pickle=False)
         (directory / "loss.json").write_text(json.dumps(curve.loss))
         return TrainingCounts(
@@ -102,7 +107,8 @@ def train_als(
         )
 
     inputs = {"fold": encoded.digest} | ({"start": start.source} if start else {})
-    return run_once(workspace, Stage("train_als", code_of(__name__)), config=asdict(config), inputs=inputs, make=make)
+    settings = {"train": asdict(fixed.train), "half_life_days": fixed.encode.half_life_days}
+    return run_once(workspace, Stage("train_als", code_of(__name__)), config=settings, inputs=inputs, make=make)
 
 
 def load_factors(workspace: Workspace, trained: Artifact) -> Factors:
@@ -222,7 +228,7 @@ def fit_parts(
     """Choose and fit a whole model on a fold, without what its family does not need; by the fields of `Fitted`."""
     chosen = choose_model(workspace, encoded, config)
     fixed = fixed_config(chosen.artifact, config)
-    trained = train_als(workspace, parsed, encoded, fixed.train, start)
+    trained = train_als(workspace, parsed, encoded, fixed, start)
     found = {"chosen": chosen, "trained": trained}
     if needs_similarities(fixed):
         found["neighbours"] = fit_neighbours(workspace, encoded, fixed.knn)

@@ -30,7 +30,7 @@ from ..storage.artifacts import Artifact
 from ..storage.documents import Origin, checked, load_json, to_json
 from .candidate import Candidate
 from .champion import ReferenceComparison, compare_with, version_of
-from .fit import load_factors, load_model, load_neighbours, load_popularity
+from .fit import fixed_config, load_factors, load_model, load_neighbours, load_popularity
 from .references import RecentVersions, UnreadableError, recent_versions
 from .workspace import Outcome, Stage, Workspace, run_once
 
@@ -123,6 +123,7 @@ def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvalu
     candidate = judging.candidate
     workspace, fitted, config = candidate.workspace, candidate.fitted, candidate.config
     fold = EncodedFold.load(workspace.artifacts.path(fitted.encoded))
+    fold = fold.reweighed(fixed_config(fitted.chosen, config).encode)
     task = fold_task(fold, config.evaluate)
     model = load_model(workspace, fitted, config)
     models: dict[str, ScoringModel] = {CANDIDATE: model}

@@ -23,6 +23,7 @@ Values = dict[str, Value]
 CHOSEN: Mapping[str, tuple[str, ...]] = {
     "fit_family": ("family", "knn_weight"),
     "fit_factors": ("factors",),
+    "fit_ageing": ("half_life_days",),
     "fit_prior": ("prior_power", "prior_half_life_days"),
 }
 

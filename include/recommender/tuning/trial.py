@@ -52,9 +52,8 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgem
             f"min_user_interactions={config.encode.min_user_interactions}, "
             f"min_item_interactions={config.encode.min_item_interactions}: no train interaction is left"
         )
-    train = train.reweighed(config.encode)
     try:
-        fitted = fit(train, config)
+        fitted = fit(train.reweighed(config.encode), config)
     except ConfigError as error:
         raise CannotTrainError(str(error)) from error
     known = np.bincount(train.indices, minlength=len(train.item_codes)) > 0
@@ -62,7 +61,7 @@ def judge_configuration(fold: EncodedFold, config: RetrainConfig) -> TrialJudgem
     if not known.all():
         model = InColumns(model, np.where(known, np.arange(len(known)), -1))
     task = fold_task(fold, config.evaluate)
-    outcome = judge({"trial": model}, task, config.evaluate, train.histories.take(task.rows))["trial"]
+    outcome = judge({"trial": model}, task, config.evaluate, fitted.fold.histories.take(task.rows))["trial"]
     coverage = outcome.means[f"coverage@{config.evaluate.top_k}"]
     return TrialJudgement(outcome.recall, coverage, fitted.chosen.choice)
 

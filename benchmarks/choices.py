@@ -101,7 +101,7 @@ def splits_of(files: list[Path], n_splits: int, config: RetrainConfig) -> list[S
 
 
 def split_of(fold: EncodedFold, config: RetrainConfig) -> Split:
-    """Judge the grid inside the train part of a fold, and on its holdout with as many factors as were tried inside."""
+    """Judge the grid inside train, and on the holdout all weights and priors with each fit that was tried inside."""
     began = time.perf_counter()
     inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
     enough = inner is not None and len(inner.holdout_rows) >= MIN_USERS
@@ -109,11 +109,13 @@ def split_of(fold: EncodedFold, config: RetrainConfig) -> Split:
     choice_s, began = time.perf_counter() - began, time.perf_counter()
     fit_als(fold.matrix, config.train)
     fit_s = time.perf_counter() - began
-    factors = {point.factors for point in inside} if inside else {config.train.factors}
     holdout: dict[Point, Found] = {}
-    for n_factors in sorted(factors):
+    for n_factors, days in sorted({(point.factors, point.half_life_days) for point in inside or [configured(config)]}):
         only = replace(
-            config, train=replace(config.train, factors=n_factors), model=replace(config.model, fit_factors=False)
+            config,
+            encode=replace(config.encode, half_life_days=days),
+            train=replace(config.train, factors=n_factors),
+            model=replace(config.model, fit_factors=False, fit_ageing=False),
         )
         holdout |= tried(fold, only)
     return Split(inner=inside, holdout=holdout, choice_s=choice_s, fit_s=fit_s)

@@ -102,7 +102,7 @@ def test_the_outcome_has_the_models_of_the_newest_split(workspace, planned):
     results = [run_trial(workspace, planned, each, [], base=BASE, config=SEARCH) for each in requests]
     found = choose(workspace, planned, [results[0], changed(results[1], objective=1.0, coverage=1.0)], BASE, SEARCH)
     winner, default = found.confirmed_choices
-    assert (winner.family, winner.power, default.power) == ("als", 0.05, 0.1)
+    assert (winner.family, winner.prior_power, default.prior_power) == ("als", 0.05, 0.1)
 
 
 def test_a_trial_that_cannot_be_trained_does_not_end_the_search(workspace, planned):

@@ -1,7 +1,7 @@
 """Family, factors, ageing and item prior follow the evidence, and not the noise."""
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from itertools import pairwise, product
 
@@ -23,6 +23,7 @@ from include.recommender.evaluation.choose import (
     WEIGHTS,
     Found,
     Point,
+    affordable_factors,
     axes,
     choose_model,
     chosen_of,
@@ -36,6 +37,7 @@ from include.recommender.models.als.training import fit_als
 from include.recommender.models.choice import Choice
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.knn.fitting import fit_similarities
+from include.recommender.models.memory import MatrixSize, needed_bytes
 from include.recommender.models.model import KNN_ALONE
 from include.recommender.models.prior import fit_prior
 from include.recommender.models.scoring import model_of
@@ -261,8 +263,25 @@ def test_no_more_factors_are_tried_than_a_run_may_have_or_than_fit_into_memory(m
         assert axes(with_factors(CONFIG, own))[0] == expected
     few = with_factors(with_prior(with_model(PRIOR, fit_factors=True), fit=False), 4)
     assert {point.factors for point in tried(inner_of(sets(), few), few, largest=8)} == {4, 8}
-    monkeypatch.setattr(choosing, "free_bytes", lambda: 0)
-    assert [row.choice.factors for row in choose_model(sets(), few).tried] == [4]
+    monkeypatch.setattr(choosing, "limit_bytes", lambda: 0)
+    found = choose_model(sets(), few)
+    assert [row.choice.factors for row in found.tried] == [4]
+    assert "more than 4 factors do not fit into this machine's memory" in found.why
+
+
+def test_what_fits_is_counted_with_the_holdout_and_leaves_room(monkeypatch):
+    config, size = with_factors(CONFIG, 64), MatrixSize.of(sets().matrix)
+    whole = MatrixSize(**{name: round(value / 0.8) for name, value in asdict(size).items()})
+    needed = needed_bytes(whole, with_factors(config, 128).train) / choosing.USABLE_MEMORY
+    for limit, expected in ((needed + 2, 128), (needed - 2, 64)):
+        monkeypatch.setattr(choosing, "limit_bytes", lambda limit=limit: limit)
+        assert affordable_factors(sets(), config) == expected
+
+
+def test_lists_that_are_held_in_parts_choose_the_same(monkeypatch):
+    whole = choose_model(world(1.0, 1.5), CONFIG)
+    monkeypatch.setattr(choosing, "LIST_BYTES", 1)
+    assert choose_model(world(1.0, 1.5), CONFIG) == whole
 
 
 AXES = (8, 16), (0.0, 120.0), (0.0, 0.5, KNN_ALONE), (1.0, 2.0), (0.0, 0.5)

@@ -48,8 +48,11 @@ def test_they_are_those_of_implicit(similarity, seed, neighbours):
     found = fit_similarities(matrix, KnnConfig(similarity=similarity, neighbours=neighbours))
     found.check(matrix.shape[1], "them")
     theirs = THEIRS[similarity](K=neighbours + 1)
-    theirs.fit((matrix > 0).astype(np.float64), show_progress=False)
-    ours, expected = found.matrix.toarray(), theirs.similarity.toarray()
+    # It counts items without an interaction as part of the catalogue.
+    filled = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
+    theirs.fit((matrix[:, filled] > 0).astype(np.float64), show_progress=False)
+    ours, expected = found.matrix.toarray(), np.zeros(found.matrix.shape)
+    expected[np.ix_(filled, filled)] = theirs.similarity.toarray()
     np.fill_diagonal(expected, 0.0)
     expected[expected < 0] = 0.0
     both = (ours > 0) & (expected > 0)
@@ -219,3 +222,15 @@ def test_items_of_which_nothing_is_known_score_0():
     similar = Similarities.of(sparse.csr_matrix(([2.0], ([0], [3])), shape=(5, 5)))
     histories = Histories.of(sparse.csr_matrix(np.array([[3, 0, 0, 0, 0], [0, 4, 0, 0, 0]], dtype=np.float32)))
     assert similar.scores(histories).toarray().tolist() == [[0, 0, 0, 6, 0], [0] * 5]
+
+
+@each_similarity
+def test_items_without_interactions_are_none_of_the_catalogue(similarity):
+    """A search judges a fold in which rare items are empty columns, a retraining one without them."""
+    matrix = matrix_of([1, 2, 5, 8, 8, 12, 20], 30)
+    kept = np.flatnonzero(np.bincount(matrix.indices, minlength=30))
+    wide = sparse.csr_matrix((matrix.data, 2 * matrix.indices, matrix.indptr), shape=(7, 90))
+    config = KnnConfig(similarity=similarity, neighbours=10)
+    found = fit_similarities(wide, config).matrix[2 * kept][:, 2 * kept]
+    expected = fit_similarities(matrix[:, kept], config).matrix
+    np.testing.assert_array_equal(found.toarray(), expected.toarray())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from include.recommender.config import PriorConfig, RetrainConfig
 from include.recommender.errors import ConfigError, DataError
 from include.recommender.parameters import RETRAIN, RUN, parameters_of
-from include.recommender.parameters.kinds import Choice, Flag, Several, Whole
+from include.recommender.parameters.kinds import Flag, OneText, Several, Whole
 
 WHERE = "The manifest of m1"
 
@@ -20,7 +20,7 @@ def values(about):
     kind = about.kind.of if isinstance(about.kind, Several) else about.kind
     if isinstance(kind, Flag):
         return st.booleans()
-    if isinstance(kind, Choice):
+    if isinstance(kind, OneText):
         return st.sampled_from(list(kind.options))
     numbers = st.integers(kind.low, kind.high) if isinstance(kind, Whole) else st.floats(kind.low, kind.high)
     return st.lists(numbers, min_size=1, max_size=20) if isinstance(about.kind, Several) else numbers

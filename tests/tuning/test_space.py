@@ -52,11 +52,15 @@ def test_a_strange_name_is_named():
 
 def test_a_parameter_that_the_model_does_not_read_is_refused():
     alone = RetrainConfig.from_params({"family": "als"})
-    with pytest.raises(ConfigError, match="knn_weight is searched, and family=als does not read it"):
+    with pytest.raises(ConfigError, match="knn_weight searched, and family=als does not read that"):
         check_read(["knn_weight"], alone)
     check_read(["knn_weight", "family"], alone)
     check_read(["knn_weight"], RetrainConfig())
     check_read(["factors"], alone)
+    check_read(["knn_neighbours"], alone)  # its family is chosen, and may read it
+    fixed = RetrainConfig.from_params({"family": "als", "fit_family": False})
+    with pytest.raises(ConfigError, match="knn_neighbours, knn_weight searched, and family=als does not read that"):
+        check_read(["alpha", "knn_weight", "knn_neighbours"], fixed)
 
 
 def test_optuna_gets_the_same_bounds():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from ..config import PriorConfig, RetrainConfig
@@ -18,10 +19,10 @@ from ..models.als.training import fit_als
 from ..models.choice import Choice
 from ..models.knn.fitting import fit_similarities
 from ..models.knn.similarities import Similarities
-from ..models.memory import MatrixSize, free_bytes, needed_bytes
+from ..models.memory import MatrixSize, limit_bytes, needed_bytes
 from ..models.model import KNN_ALONE, Model
 from ..models.prior import ItemPrior
-from ..models.prior_grid import PriorGrid
+from ..models.prior_grid import PriorGrid, by_list
 from ..parameters.definition import MOST_DAYS
 from ..parameters.of_models import ALS, BLEND, KNN, MOST_FACTORS, SHORTEST_HALF_LIFE_DAYS
 from .chosen import ChosenModel, TriedModel
@@ -48,6 +49,10 @@ CERTAIN = 1e6
 MIN_USERS = 30
 MAX_INTERACTIONS = 2_000_000
 MAX_USERS = 16_000
+# Of the machine's memory. The rest is for Airflow, and for what a training loads besides.
+USABLE_MEMORY = 0.75
+# Of the lists that are held at once.
+LIST_BYTES = 100_000_000
 # Fewer sweeps than a training has choose as well (benchmarks/choices.py).
 MAX_SWEEPS = 8
 
@@ -86,7 +91,7 @@ class Found:
     coverage: float
 
 
-def choose_model(fold: EncodedFold, config: RetrainConfig) -> ChosenModel:
+def choose_model(fold: EncodedFold, config: RetrainConfig, largest: int | None = None) -> ChosenModel:
     """Return the model of the grid nearest to the configured one that is not clearly worse than the best.
 
     Only points between the configured one and the best are candidates. "Clearly worse" means more than CLEARLY_WORSE
@@ -94,15 +99,29 @@ def choose_model(fold: EncodedFold, config: RetrainConfig) -> ChosenModel:
     This is an estimate that is shrunk towards the configuration, not a test. Of the points that `recall_given_up`
     allows below the chosen one, that of the largest coverage is taken. All is fitted on the older part of train, so it
     has not seen the inner holdout, and the holdout of the gate has no part in it.
+
+    Parameters
+    ----------
+    largest : the most factors that are tried; by default `affordable_factors`
     """
-    model, prior = config.model, config.prior
-    if not (model.fit_family or model.fit_factors or model.fit_ageing or prior.fit):
+    if not chooses(config):
         return _as_configured(config, "as configured", 0)
     inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
     n_users = len(inner.holdout_rows) if inner else 0
     if inner is None or n_users < MIN_USERS:
         return _as_configured(config, f"as configured: {n_users} users are too few to choose by", n_users)
-    return chosen_of(tried(inner, config, largest=_affordable(fold, config)), config)
+    largest = largest or affordable_factors(fold, config)
+    chosen = chosen_of(tried(inner, config, largest), config)
+    if largest < axes(config).factors[-1] and chosen.choice.factors == largest:
+        why = f"{chosen.why}; more than {largest} factors do not fit into this machine's memory, and were not tried"
+        chosen = msgspec.structs.replace(chosen, why=why)
+    return chosen
+
+
+def chooses(config: RetrainConfig) -> bool:
+    """Whether anything is left to choose."""
+    model = config.model
+    return model.fit_family or model.fit_factors or model.fit_ageing or config.prior.fit
 
 
 def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenModel:
@@ -213,15 +232,17 @@ def _widest(found: Mapping[Point, Found], chosen: Point, given_up: float) -> Poi
     return max(allowed, key=lambda point: (found[point].coverage, float(found[point].recall.mean())))
 
 
-def _affordable(fold: EncodedFold, config: RetrainConfig) -> int:
-    """The most factors of the grid with which the whole fold can be trained in the free memory."""
-    size, free = MatrixSize.of(fold.matrix), free_bytes()
-    factors = axes(config)[0]
-    fitting = [each for each in factors[1:] if needed_bytes(size, replace(config.train, factors=each)) <= free]
-    largest = max([factors[0], *fitting])  # the configured ones are always tried: their fit says what is wrong
-    if largest < factors[-1]:
-        log.warning("More than %d factors do not fit into the free memory, and are not tried", largest)
-    return largest
+def affordable_factors(fold: EncodedFold, config: RetrainConfig) -> int:
+    """The most factors of the grid with which everything can be trained on this machine.
+
+    It counts with all memory that the machine or its container has, so that the choice does not depend on what else
+    runs at the moment, and with the interactions of the holdout, which the published model learns from too. The
+    configured factors are always tried: their fit says what is wrong.
+    """
+    factors, *more = axes(config).factors
+    size = MatrixSize.of(fold.matrix).times(1 / (1 - config.encode.holdout_fraction))
+    usable = USABLE_MEMORY * limit_bytes()
+    return max([factors, *(n for n in more if needed_bytes(size, replace(config.train, factors=n)) <= usable)])
 
 
 def tried(inner: EncodedFold, config: RetrainConfig, largest: int = MOST_FACTORS) -> dict[Point, Found]:
@@ -297,12 +318,20 @@ def _reached(
     weights, half_lives, powers = others
     popularities = [fold.item_interactions.decayed(days) for days in half_lives]
     grid = PriorGrid.of(popularities, powers, config.prior.short_history)
-    lists = grid.best(model, weights, task.seen, config.evaluate.top_k)
-    found, hits = {}, np.zeros(len(task.rows), dtype=np.uint8)
-    for values, best in zip(product(*others), lists.reshape(-1, *lists.shape[3:]), strict=True):
-        best = np.ascontiguousarray(best)
-        count_hits(best, task.held_indptr, task.held_items, hits)
-        shown = np.zeros(task.seen.n_items, dtype=bool)
-        shown[best[best >= 0]] = True
-        found[values] = Found(hits / task.n_held, int(shown.sum()) / task.seen.n_items)
-    return found
+    points, k = list(product(*others)), config.evaluate.top_k
+    order, n_held = by_list(task.seen), task.n_held
+    held = np.split(task.held_items, task.held_indptr[1:-1])
+    hits = np.zeros((len(points), len(order)), dtype=np.uint8)
+    shown = np.zeros((len(points), task.seen.n_items), dtype=bool)
+    step = max(64, LIST_BYTES // (4 * len(points) * k))
+    for users in (order[start : start + step] for start in range(0, len(order), step)):
+        lists = grid.best(model, weights, task.seen.take(users), k).reshape(len(points), len(users), k)
+        indptr = np.concatenate([[0], np.cumsum(n_held[users], dtype=np.int64)])
+        items = np.concatenate([held[user] for user in users])
+        of_users = np.zeros(len(users), dtype=np.uint8)
+        for at, best in enumerate(np.ascontiguousarray(lists)):
+            count_hits(best, indptr, items, of_users)
+            hits[at, users] = of_users
+            shown[at, best[best >= 0]] = True
+    coverage = shown.mean(axis=1)
+    return {point: Found(hits[at] / n_held, float(coverage[at])) for at, point in enumerate(points)}

@@ -9,7 +9,7 @@ import msgspec
 
 from ..config import RetrainConfig
 
-Positive = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Factors = Annotated[int, msgspec.Meta(ge=1, le=8_192)]
 
 
@@ -21,11 +21,11 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """
 
     family: Literal["blend", "als", "knn"]
-    knn_weight: Positive
+    knn_weight: NotNegative
     factors: Factors
-    half_life_days: Positive
-    prior_power: Positive
-    prior_half_life_days: Positive
+    half_life_days: NotNegative
+    prior_power: NotNegative
+    prior_half_life_days: NotNegative
 
     @classmethod
     def of(cls, config: RetrainConfig) -> Choice:

@@ -50,6 +50,11 @@ class MatrixSize:
             several_nnz=matrix.nnz - single,
         )
 
+    def times(self, factor: float) -> MatrixSize:
+        """So many times as large."""
+        parts = (self.n_users, self.n_items, self.nnz, self.n_several, self.several_nnz)
+        return MatrixSize(**dict(zip(self.__dataclass_fields__, (round(factor * each) for each in parts), strict=True)))
+
     @classmethod
     def counted(cls, n_users: int, n_items: int, nnz: int, n_single: int = 0) -> MatrixSize:
         """From counts, each user with an interaction; n_single : users with one. 0 needs most."""

@@ -105,6 +105,12 @@ class PriorGrid:
         return found
 
 
+def by_list(histories: Histories) -> Rows:
+    """The rows in an order in which users whose lists are equal, see `distinct`, are neighbours; int64."""
+    _, of_user = distinct(histories)
+    return np.argsort(of_user, kind="stable")
+
+
 def distinct(histories: Histories) -> tuple[Rows, Rows]:
     """Users whose lists differ: of those with one interaction, on the same item, the first; their tastes are parallel.
 

@@ -159,7 +159,7 @@ class Text(Kind):
 
 
 @dataclass(frozen=True)
-class Choice(Kind):
+class OneText(Kind):
     """One of several texts, each with its meaning for the form."""
 
     options: Mapping[str, str]
@@ -210,6 +210,6 @@ class Several(Kind):
         return f"not allowed in it: {', '.join(map(self._named, strange))}; " if strange else ""
 
     def _named(self, value: object) -> str:
-        known = self.of.options if isinstance(self.of, Choice) and isinstance(value, str) else ()
+        known = self.of.options if isinstance(self.of, OneText) and isinstance(value, str) else ()
         near = similar(str(value), known) if known else None
         return shown_value(value) + (f" (did you mean {near}?)" if near else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .definition import MOST_COUNT, MOST_DAYS, OneOf, Range, Section, parameter
-from .kinds import Choice, Flag, Number, Several, Whole
+from .kinds import Flag, Number, OneText, Several, Whole
 
 SHORTEST_HALF_LIFE_DAYS = 0.1
 _HALF_LIFE = Number(SHORTEST_HALF_LIFE_DAYS, MOST_DAYS)
@@ -24,7 +24,7 @@ class ModelConfig(Section, key="model", heading="Model"):
 
     family: str = parameter(
         BLEND,
-        Choice({BLEND: "ALS and item-kNN", ALS: "ALS", KNN: "item-kNN"}),
+        OneText({BLEND: "ALS and item-kNN", ALS: "ALS", KNN: "item-kNN"}),
         "What scores an item from a history: ALS, item-kNN, or the sum of both. With fit_family the family is chosen "
         "near this one.",
         search=OneOf((BLEND, ALS, KNN)),
@@ -57,7 +57,8 @@ class ModelConfig(Section, key="model", heading="Model"):
         0.0,
         Number(0.0, 0.5),
         "Share of Recall@K that may be given up for coverage when the model is chosen. Of the models that lose at most "
-        "this share, the one that recommends most different items is taken. Raise it if too few items are shown.",
+        "this share, the one that recommends most different items is taken. Raise it if too few items are shown. Where "
+        "nothing is chosen (all fit_* are off) it has no effect.",
     )
 
 
@@ -86,7 +87,7 @@ class TrainConfig(Section, key="train", heading="ALS training"):
     )
     solver: str = parameter(
         "whitened",
-        Choice(
+        OneText(
             {
                 "whitened": "whitened (this project's)",
                 "implicit": "implicit (the reference)",
@@ -119,7 +120,7 @@ class KnnConfig(Section, key="knn", heading="Item-kNN"):
 
     similarity: str = parameter(
         BM25,
-        Choice({BM25: "BM25", TFIDF: "TF-IDF", COSINE: "cosine"}),
+        OneText({BM25: "BM25", TFIDF: "TF-IDF", COSINE: "cosine"}),
         "Similarity of two items by the users that they share. BM25 and TF-IDF count users with few interactions more; "
         "BM25 also counts rare items more. Change it if another is better on your data.",
         name="knn_similarity",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .definition import Section, parameter
 from .instants import Day, Instant
-from .kinds import Choice, Flag, Text
+from .kinds import Flag, OneText, Text
 
 MAIN_CHANNEL = "production"
 CHANNEL_PATTERN = "[a-z][a-z0-9_-]{0,39}"
@@ -26,7 +26,7 @@ TUNED = Text(
     description=f"`{NEWEST_TUNED}`, or the id of a tuned configuration such as 20181001-0123456789ab",
     examples=(NEWEST_TUNED,),
 )
-PROMOTION = Choice(
+PROMOTION = OneText(
     {
         AUTOMATIC: "Move the channel if the verdict is PROMOTE",
         BY_HAND: "Publish only; a person promotes on the command line",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .definition import MOST_COUNT, Search, Section, parameter, parameters_of
-from .kinds import Choice, Number, Several, Whole
+from .kinds import Number, OneText, Several, Whole
 from .of_data import EncodeConfig
 from .of_models import KnnConfig, ModelConfig, PriorConfig, TrainConfig
 
@@ -32,7 +32,7 @@ class TuneConfig(Section, key="tune", heading="Search"):
 
     search: tuple[str, ...] | None = parameter(
         None,
-        Several(Choice({name: name for name in SPACE}), most=len(SPACE)),
+        Several(OneText({name: name for name in SPACE}), most=len(SPACE)),
         "Names of the parameters to search; the others keep the values of this run. Empty: "
         f"{', '.join(ALWAYS)}, and {WITH_BOTH_KINDS} if there are both kinds of purchases. Set it to search others.",
         title="Parameters to search",

@@ -35,7 +35,6 @@ from ..storage.documents import Count, Decision, Instant, Sha256
 from .sealed import Plain, read_document
 from .verdict import Verdict
 
-FORMAT = 1
 MANIFEST = "manifest.json"
 SIMILAR = "similar"
 # Written by a run about its model. Two runs may make the same model and write different texts, so the stored names
@@ -70,7 +69,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lineage : stage -> URI of its artifact
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     model_id: Plain
     identity: dict[str, object]
     as_of: Instant

@@ -32,7 +32,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class PriorGrid:
+class PriorTable:
     """The priors that were tried with the chosen parts: half-life in days -> cells, a cell a power."""
 
     powers: list[float]
@@ -66,7 +66,7 @@ def _place(choice: Choice) -> Place:
     return -choice.half_life_days, list(FAMILIES).index(choice.family), choice.knn_weight, choice.factors
 
 
-def tried_priors(chosen: ChosenModel) -> PriorGrid | None:
+def tried_priors(chosen: ChosenModel) -> PriorTable | None:
     """The priors that were tried with all else as chosen; None if the prior was not chosen."""
     same = [each for each in chosen.tried if _place(each.choice) == _place(chosen.choice)]
     if len(same) < 2:
@@ -76,7 +76,7 @@ def tried_priors(chosen: ChosenModel) -> PriorGrid | None:
     for each in sorted(same, key=lambda each: (each.choice.prior_half_life_days, each.choice.prior_power)):
         cell = Cell(each.recall, each.choice == chosen.choice, each.clearly_worse)
         rows.setdefault(each.choice.prior_half_life_days, []).append(cell)
-    return PriorGrid(powers, rows)
+    return PriorTable(powers, rows)
 
 
 def trade(tried: Iterable[TriedModel]) -> list[TriedModel]:

@@ -67,8 +67,9 @@ def compare_with(candidate: Candidate, state: ChannelState | None) -> tuple[Refe
 
 
 def _fitting(config: RetrainConfig) -> tuple[object, ...]:
-    """All that the fit of a model depends on, besides its reviews."""
-    return config.encode, config.model, config.train, config.knn, config.prior
+    """All that the choice and the fit of a model depend on, besides its reviews."""
+    judged = config.evaluate.top_k, config.evaluate.seed
+    return config.encode, config.model, config.train, config.knn, config.prior, judged
 
 
 def their_config(manifest: Manifest, config: RetrainConfig) -> RetrainConfig:

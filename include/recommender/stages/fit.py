@@ -12,6 +12,7 @@ import numpy as np
 
 from ..config import EncodeConfig, KnnConfig, PopularityConfig, RetrainConfig
 from ..data.encoding import EncodedFold
+from ..evaluation.choose import affordable_factors, axes, chooses
 from ..evaluation.choose import choose_model as choose_model_of
 from ..evaluation.outcomes import ChoiceCounts, NeighbourCounts, PopularityCounts, TrainingCounts
 from ..evaluation.rivals import fit_plain_als, unaged
@@ -59,9 +60,11 @@ class Fitted:
 def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
     """Choose family, factors, ageing and item prior: chosen.json; prior.npy, the item prior."""
 
+    fold = EncodedFold.load(workspace.artifacts.path(encoded))
+    largest = affordable_factors(fold, config)
+
     def make(directory: Path) -> ChoiceCounts:
-        fold = EncodedFold.load(workspace.artifacts.path(encoded))
-        chosen = choose_model_of(fold, config)
+        chosen = choose_model_of(fold, config, largest)
         prior = fit_prior(fold.item_interactions, chosen.choice.applied(config).prior)
         np.save(directory / PRIOR, prior, allow_pickle=False)
         (directory / CHOSEN).write_text(to_json(chosen).decode())
@@ -69,7 +72,8 @@ def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig)
 
     settings: dict[str, object] = {"prior": asdict(config.prior), "model": asdict(config.model)}
     settings |= {"factors": config.train.factors, "half_life_days": config.encode.half_life_days}
-    if config.prior.fit or config.model.fit_family or config.model.fit_factors or config.model.fit_ageing:
+    if chooses(config):
+        settings |= {"axes": [*axes(config)], "largest": largest}  # derived by code outside the stage's identity
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode), "knn": asdict(config.knn)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
     return run_once(

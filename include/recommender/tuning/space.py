@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..parameters import RETRAIN, RUN, TUNE, Parameter
 from ..parameters.definition import OneOf, ParameterValue
 from ..parameters.kinds import Whole
-from ..parameters.of_models import BLEND
+from ..parameters.of_models import ALS, BLEND
 from ..parameters.of_search import ALWAYS, SPACE, WITH_BOTH_KINDS
 
 if TYPE_CHECKING:
@@ -46,9 +46,14 @@ def searched(search: Sequence[str] | None, both_kinds: bool) -> list[str]:
 
 def check_read(names: Sequence[str], config: RetrainConfig) -> None:
     """Raise ConfigError if the model of a configuration does not read a searched parameter."""
-    if "knn_weight" in names and "family" not in names and config.model.family != BLEND:
+    family = config.model.family
+    unread = {"knn_weight"} if family != BLEND else set()
+    if family == ALS and not config.model.fit_family:
+        unread |= {"knn_neighbours", "knn_similarity"}
+    wrong = [] if "family" in names else sorted(unread & set(names))
+    if wrong:
         raise ConfigError(
-            f"knn_weight is searched, and family={config.model.family} does not read it. Search family too, or set "
+            f"{', '.join(wrong)} searched, and family={family} does not read that. Search family too, or set "
             f"family={BLEND}."
         )
 

@@ -84,7 +84,8 @@ def _weighted(items: sparse.csr_matrix, similarity: str) -> sparse.csr_matrix:
 def _bm25(items: sparse.csr_matrix) -> sparse.csr_matrix:
     """BM25: a user counts the less, the more interactions the user and the item have."""
     sizes = np.diff(items.indptr).astype(np.float64)
-    norm = 1.0 - B + B * sizes / max(1e-12, float(sizes.mean())) if len(sizes) else sizes
+    # Items without an interaction are none of the catalogue: a search drops rare items, and keeps their columns.
+    norm = 1.0 - B + B * sizes / sizes[sizes > 0].mean() if sizes.any() else sizes
     weighted = items.copy()
     weighted.data = _rarity(items)[items.indices] * np.repeat((K1 + 1.0) / (K1 * norm + 1.0), np.diff(items.indptr))
     return weighted
@@ -92,7 +93,7 @@ def _bm25(items: sparse.csr_matrix) -> sparse.csr_matrix:
 
 def _rarity(items: sparse.csr_matrix) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Inverse document frequency of each user, float64, shape (n_users,)."""
-    n_items, n_users = items.shape
+    n_items, n_users = np.count_nonzero(np.diff(items.indptr)), items.shape[1]
     of_user = np.bincount(items.indices, minlength=n_users).astype(np.float64)
-    found: np.ndarray[Any, np.dtype[np.float64]] = np.log(n_items / (1.0 + of_user))
+    found: np.ndarray[Any, np.dtype[np.float64]] = np.log(max(1, n_items) / (1.0 + of_user))
     return found

@@ -35,6 +35,10 @@ def test_a_world_is_the_same_again_and_wrong_promotions_are_counted():
     assert outcome(0.0, 300, 5) == outcome(0.0, 300, 5)
     wrong, right = Outcome("PROMOTE", -0.1, "blend", 10), Outcome("PROMOTE", 0.3, "als", 10)
     assert report({1.0: [wrong] * 50 + [right]})[1] is False
+    held = Outcome("HOLD", -0.005, "als", 10)
+    few, many = report({1.0: [held] * 20}), report({1.0: [held] * 100})
+    assert (few[1], many[1]) == (False, True)  # 20 worlds show nothing
+    assert "true lift -1% to 0%       100 worlds, promoted 0.0% (0.0%, 3.6%)" in many[0]
     text, within = report({1.0: [right] * 50})
     assert within
     assert "true lift 20% to inf%" in text

@@ -95,5 +95,5 @@ def _rarity(items: sparse.csr_matrix) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Inverse document frequency of each user, float64, shape (n_users,)."""
     n_items, n_users = np.count_nonzero(np.diff(items.indptr)), items.shape[1]
     of_user = np.bincount(items.indices, minlength=n_users).astype(np.float64)
-    found: np.ndarray[Any, np.dtype[np.float64]] = np.log(max(1, n_items) / (1.0 + of_user))
+    found: np.ndarray[Any, np.dtype[np.float64]] = np.log(max(1, int(n_items)) / (1.0 + of_user))
     return found

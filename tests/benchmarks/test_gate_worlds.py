@@ -38,7 +38,7 @@ def test_a_world_is_the_same_again_and_wrong_promotions_are_counted():
     held = Outcome("HOLD", -0.005, "als", 10)
     few, many = report({1.0: [held] * 20}), report({1.0: [held] * 100})
     assert (few[1], many[1]) == (False, True)  # 20 worlds show nothing
-    assert "true lift -1% to 0%       100 worlds, promoted 0.0% (0.0%, 3.6%)" in many[0]
+    assert "true lift -1% to 0%        100 worlds, promoted 0.0% (0.0%, 3.6%)" in many[0]
     text, within = report({1.0: [right] * 50})
     assert within
     assert "true lift 20% to inf%" in text

@@ -118,7 +118,7 @@ def outcome(strength: float, n_users: int, seed: int) -> Outcome:
 
 
 def report(outcomes: Mapping[float, list[Outcome]]) -> tuple[str, bool]:
-    """A row a strength of taste and a row a range of the true lift; whether wrong promotions are surely within LIMIT."""
+    """A row a strength of taste and a row a range of the true lift; whether wrong ones are surely within LIMIT."""
     lines = [
         f"{'taste':<8}{'worlds':>8}{'judged':>8}{'true lift':>11}{'PROMOTE':>9}{'HOLD':>7}{'REJECT':>8}   families"
     ]

@@ -12,7 +12,7 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
-| choose_model | on a split inside train: ALS, item-kNN or their sum, the factors, the weight of recent popularity |
+| choose_model | on a split inside train: family, factors, ageing, the weight of recent popularity |
 | train_als | the candidate's item factors, trained on the interactions before the split time |
 | fit_neighbours | the nearest neighbours of each item |
 | fit_popularity | the baselines: all-time, recent and decayed popularity |
@@ -111,7 +111,7 @@ def encode_interactions() -> dict[str, Any]:
 
 @heavy(**TRAINING)
 def choose_model() -> dict[str, Any]:
-    """Chooses on an inner time split: ALS, item-kNN or their sum, the factors, the weight of recent popularity."""
+    """Chooses inside train: ALS, item-kNN or their sum, the factors, ageing, the weight of recent popularity."""
     from include.orchestration import tasks
 
     return tasks.choose_model()
@@ -125,9 +125,9 @@ def train_als() -> dict[str, Any]:
     return tasks.train_als()
 
 
-@heavy()
+@heavy(**TRAINING)
 def fit_neighbours() -> dict[str, Any]:
-    """Finds the items that the same users interacted with."""
+    """Finds the items that the same users interacted with. Fails at once if it needs more than the free memory."""
     from include.orchestration import tasks
 
     return tasks.fit_neighbours()

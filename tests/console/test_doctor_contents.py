@@ -9,10 +9,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from deploy.stack import AIRFLOW_SETTINGS, API_SETTINGS
+from include.recommender.config import RetrainConfig
+from include.recommender.console.doctor import machine
 from include.recommender.console.doctor.examined import Examined, Role
 from include.recommender.console.doctor.variables import API_NAMES, names, settings
+from include.recommender.models.choice import Choice
 from include.recommender.parameters.of_deployment import NAMES
 from include.recommender.registry.bundle import describe
 from include.recommender.registry.listing import FOLD, FoldFile
@@ -152,18 +156,45 @@ def test_a_pointer_that_is_damaged_and_a_channel_that_is_not_there(stocked, doct
     found(doctor(only=["channel"])[1]["channel"], "FAILED", "channels/production.json", "docs/registry.md")
 
 
-def test_a_version_that_is_too_large_for_this_machine(stocked, doctor, found):
-    counts = fold_counts(train=4 * 10**9, train_users=10**9, train_items=10**8, holdout=1)
+def live(stocked, counts, **changes):
+    """A version of so many interactions, live."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         make(directory, M2)
         (directory / FOLD).write_bytes(to_json(FoldFile(counts, counts)))
-        stocked.registry.publish(directory, describe(directory, about(M2)))
+        stocked.registry.publish(directory, describe(directory, about(M2, **changes)))
     move(stocked.registry, M2)
+
+
+def test_a_version_that_is_too_large_for_this_machine(stocked, doctor, found):
+    counts = fold_counts(train=4 * 10**9, train_users=10**9, train_items=10**8, holdout=1)
+    live(stocked, counts)
     status, rows = doctor(only=["memory"])
     assert status == 1
     row = found(rows["memory"], "FAILED", "factors=64", "1,000,000,000 users", "SCHEDULER_MEMORY", "fewer factors")
     assert "are free" in row["seen"]
+
+
+@pytest.mark.parametrize(
+    ("family", "neighbours", "words", "state"),
+    [
+        ("als", 1_000, "knn_neighbours=1000 needs about 4,80", "FAILED"),  # it is a rival
+        ("blend", 1_000, "knn_neighbours=1000 needs about 4,80", "FAILED"),
+        ("knn", 10, "knn_neighbours=100 needs about 48", "ok"),
+    ],
+)
+def test_memory_is_counted_for_what_was_chosen(stocked, doctor, monkeypatch, family, neighbours, words, state):
+    """Chosen are more factors than were configured, and a family."""
+    for name in ("limit_bytes", "free_bytes"):
+        monkeypatch.setattr(machine, name, lambda: 10**12)
+    counts = fold_counts(train=10**8, train_users=10**7, train_items=10**8, holdout=1)
+    config = RetrainConfig.from_params({"factors": 2, "knn_neighbours": neighbours})
+    choice = replace(Choice.of(config), family=family, factors=512)
+    live(stocked, counts, config=config.as_dict(), choice=choice)
+    row = doctor(only=["memory"])[1]["memory"]
+    assert row["state"] == state
+    assert "factors=512 needs about 4" in row["seen"]
+    assert words in row["seen"]
 
 
 def test_training_on_aws_batch_takes_no_memory_here(stocked, doctor, found, monkeypatch):

@@ -64,7 +64,7 @@ def test_every_task_says_what_it_does_and_how_it_fails(airflow_database):
 
 def test_two_trainings_never_run_at_once(airflow_database):
     dag = load_dag()
-    fitting = ("choose_model", "train_als", "fit_rivals", "evaluate", "refit", "promote_model")
+    fitting = ("choose_model", "train_als", "fit_neighbours", "fit_rivals", "evaluate", "refit", "promote_model")
     tasks = [dag.get_task(name) for name in fitting]
     assert {task.max_active_tis_per_dag for task in tasks} == {1}
     assert {task.pool for task in tasks} == {"default_pool"}

@@ -1,5 +1,6 @@
 """Similarities of items are those of `implicit`, and their scores those of a dense product."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from include.recommender.errors import ConfigError, DataError
 from include.recommender.models import memory
 from include.recommender.models.histories import Histories
 from include.recommender.models.knn import similarities
-from include.recommender.models.knn.fitting import fit_similarities
+from include.recommender.models.knn.fitting import fit_bytes, fit_similarities
 from include.recommender.models.knn.similarities import Similarities, root_mean_squares
 from include.recommender.parameters.of_models import BM25, COSINE, TFIDF
 
@@ -34,6 +35,16 @@ def interactions(n_users=80, n_items=50, seed=0, density=0.12):
     liked = rng.random((n_users, n_items)) < density * 2 * rng.random(n_items)
     liked[:, -1] = False
     return sparse.csr_matrix(liked * (1 + 100 * rng.random(liked.shape)), dtype=np.float32)
+
+
+def peak_of(work):
+    """The most bytes that it holds at once."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def same_bytes(one, other):
@@ -119,6 +130,15 @@ def test_what_does_not_fit_into_memory_is_refused(monkeypatch):
     fit_similarities(interactions(), KnnConfig(neighbours=10))
 
 
+@each_similarity
+@pytest.mark.parametrize(("n_users", "n_items", "neighbours"), [(3_000, 400, 1), (1_500, 1_000, 200)])
+def test_the_counted_memory_is_what_a_fit_takes(similarity, n_users, n_items, neighbours):
+    """Of many interactions, and of long lists."""
+    matrix, config = interactions(n_users, n_items), KnnConfig(similarity=similarity, neighbours=neighbours)
+    peak = peak_of(lambda: fit_similarities(matrix, config))
+    assert 0.98 * peak <= fit_bytes(n_items, matrix.nnz, config) <= 1.2 * peak
+
+
 def test_of_a_matrix_are_its_entries_above_0_off_the_diagonal():
     dense = np.array([[9, 0.5, np.nan], [-1, 9, 0], [2, 1, 9]], dtype=np.float32)
     matrix = sparse.csr_matrix(dense)
@@ -165,6 +185,33 @@ def test_each_kind_of_damage_is_refused_with_the_name_of_the_file(damage, says):
         damaged.check(3, "here_")
 
 
+@pytest.mark.parametrize("held", [1, 7, 40, 10_000])
+def test_damage_is_found_wherever_it_is(monkeypatch, held):
+    monkeypatch.setattr(similarities, "HELD_ENTRIES", held)
+    whole = similar_of(30, 2)
+    whole.check(30, "here_")
+    owners = np.repeat(np.arange(30), np.diff(whole.indptr))
+    for at, owner in enumerate(owners):
+        before = [(whole.neighbours[at - 1], "does not ascend")] if at and owners[at - 1] == owner else []
+        for wrong, says in [(owner, "does not ascend|its own"), *before]:
+            neighbours = whole.neighbours.copy()
+            neighbours[at] = wrong
+            with pytest.raises(DataError, match=f"^here_neighbours.npy: .*({says})"):
+                replace(whole, neighbours=neighbours).check(30, "here_")
+
+
+def test_a_check_takes_little_memory():
+    """Less than half of the arrays, 14 MB."""
+    n_items, degree = 3_500, 500
+    neighbours = (np.arange(n_items)[:, None] + 1 + np.arange(degree)) % n_items
+    similar = Similarities(
+        np.arange(0, n_items * degree + 1, degree),
+        np.sort(neighbours, axis=1).ravel().astype(np.int32),
+        np.ones(n_items * degree, dtype=np.float32),
+    )
+    assert peak_of(lambda: similar.check(n_items, "here_")) < 7e6
+
+
 def test_what_is_intact_is_not_refused():
     INTACT.check(3, "here_")
     Similarities.of(sparse.csr_matrix((4, 4), dtype=np.float32)).check(4, "here_")
@@ -207,6 +254,42 @@ def test_nor_do_they_depend_on_how_they_are_sorted(monkeypatch):
     found = similar.scores(histories)
     for name in ("indptr", "indices", "data"):
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("limit", "held"),
+    [
+        (1, [0, 3, 441, 0, 1430, 1430, 46, 81, 0]),
+        (443, [3, 441, 1430, 1430, 127]),
+        (1430, [444, 1430, 1430, 127]),
+        (2860, [1874, 1557]),
+        (3431, [3431]),
+    ],
+)
+def test_nor_on_how_many_entries_are_held_at_once(monkeypatch, limit, held):
+    """Only a single row exceeds the limit."""
+    similar, histories = similar_of(90, 1, most=60), Histories.of(matrix_of([0, 1, 30, 0, 90, 90, 2, 5, 0], 90))
+    expected, counted, ordered = similar.scores(histories), [], similarities._ordered
+
+    def counting(keys, n):
+        counted.append(n)
+        return ordered(keys, n)
+
+    monkeypatch.setattr(similarities, "HELD_ENTRIES", limit)
+    monkeypatch.setattr(similarities, "_ordered", counting)
+    found = similar.scores(histories)
+    assert counted == held
+    for name in ("indptr", "indices", "data"):
+        assert getattr(found, name).dtype == getattr(expected, name).dtype
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+
+
+def test_memory_of_scores_is_bounded():
+    """Their product has 200 entries for each score."""
+    n_items, n = 300, 40
+    similar = Similarities.of(sparse.csr_matrix(np.random.default_rng(0).random((n_items, n_items))))
+    histories = Histories.of(matrix_of([200] * n, n_items))
+    assert peak_of(lambda: similar.scores(histories)) < 25e6
 
 
 def test_nobody_and_nothing_is_scored_too():

@@ -7,24 +7,33 @@ import pytest
 
 from include.recommender.errors import ConfigError
 from include.recommender.models import memory
-from include.recommender.models.knn.similarities import ARRAYS
+from include.recommender.models.knn.similarities import ARRAYS, Similarities
 from include.recommender.serving.memory import check_version_memory, version_bytes
 from include.recommender.serving.version import ServedVersion
 
 from ..registry.makers import part
 from .versions import version
 
+N_ITEMS, LONG = 20_000, 150
 
-@pytest.fixture
-def directory(tmp_path):
-    """The published files of a version with many items and interactions."""
-    served = version(n_items=20_000, n_factors=32)
-    np.save(tmp_path / "published_prior.npy", np.ones(20_000))
+
+def long_lists():
+    """Similarities of each item to the items after it."""
+    near = np.sort((np.arange(N_ITEMS)[:, None] + 1 + np.arange(LONG)) % N_ITEMS, axis=1).astype(np.int32).ravel()
+    return Similarities(np.arange(0, len(near) + 1, LONG), near, np.ones(len(near), dtype=np.float32))
+
+
+@pytest.fixture(params=["many interactions", "long lists"])
+def directory(tmp_path, request):
+    """The published files of a version with many items and interactions, or with long lists of neighbours."""
+    served = version(n_items=N_ITEMS, n_factors=32)
+    similar = long_lists() if request.param == "long lists" else served.model.similar
+    np.save(tmp_path / "published_prior.npy", np.ones(N_ITEMS))
     np.save(tmp_path / "published_item_factors.npy", served.measure.args[0])
     part(served.items.ids.to_pylist()).save(tmp_path, "names")
     (tmp_path / "names_items.parquet").rename(tmp_path / "published_items.parquet")
     for name in ARRAYS:
-        np.save(tmp_path / f"published_similar_{name}.npy", getattr(served.model.similar, name))
+        np.save(tmp_path / f"published_similar_{name}.npy", getattr(similar, name))
     served.seen.save(tmp_path)
     return tmp_path, served
 

@@ -55,7 +55,7 @@ def version(n_items=700, n_factors=12, seed=0, label="served", **params):
     rng = np.random.default_rng(seed)
     config = RetrainConfig.from_params({"factors": n_factors, "half_life_days": 300, "rating_weight": 0.5, **params})
     factors, popularity = items_of(n_items, n_factors), np.floor(rng.pareto(0.8, n_items))
-    about = makers.about(makers.version(label), config=config.as_dict(), choice=Choice.of(config), files={}, format=1)
+    about = makers.about(makers.version(label), config=config.as_dict(), choice=Choice.of(config), files={})
     similar = neighbours(n_items, seed) if needs_similarities(config) else None
     return ServedVersion(
         manifest=msgspec.convert(msgspec.to_builtins(about), Manifest),

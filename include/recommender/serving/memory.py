@@ -17,7 +17,10 @@ ADVICE = "Use a larger machine, or retrain with fewer factors or higher minimum 
 
 
 def version_bytes(directory: Path) -> int:
-    """Peak memory of loading a version's files and using them, in bytes; missing files count as empty."""
+    """Peak memory of loading a version's files and using them, in bytes; missing files count as empty.
+
+    Similarities count once: they are used as they are read, and their check looks at few entries at once.
+    """
     factors = _size(directory / "published_item_factors.npy")
     items = _size(directory / "published_prior.npy") // 8
     seen = [_size(path) for path in sorted(directory.glob("seen_*.npy"))]

@@ -7,11 +7,12 @@ import shutil
 import stat
 import tempfile
 
-from ...config import TrainConfig
+from ...config import KnnConfig, TrainConfig
 from ...data.snapshots import Snapshot
 from ...errors import NotFound
+from ...models.knn.fitting import fit_bytes
 from ...models.memory import MatrixSize, free_bytes, limit_bytes, needed_bytes
-from ...registry.bundle import Manifest
+from ...registry.bundle import Manifest, served_config
 from ...registry.listing import fold_file
 from ...storage.cache import TAG, cache_of
 from ...storage.disk import guarded
@@ -66,20 +67,19 @@ def disk(about: Examined) -> DoctorFinding:
 
 
 def memory(about: Examined) -> DoctorFinding:
-    """What ALS would take for the newest snapshot, with the default and with the live version's factors."""
+    """What the largest fit of a run takes for the newest snapshot; see `_fits`."""
     state = live(about)
     if state is None:
         return unchecked("no version yet to count from; train_als checks it before it starts")
     manifest = about.registry.manifest(state.model_id)
     growth, named = _growth(about, manifest)
-    factors = max(TrainConfig().factors, int(str(manifest.config["train"]["factors"])))
     fold = fold_file(about.registry, manifest).published
     counts = (fold.train_users, fold.train_items, fold.train, fold.train_single_users)
     matrix = MatrixSize.counted(*(int(growth * count) for count in counts))
-    needed = needed_bytes(matrix, TrainConfig(factors=factors))
+    fits = _fits(manifest, matrix)
+    needed, texts = max(fits.values()), [f"{name} needs about {size(each)}" for name, each in fits.items()]
     counted = (
-        f"factors={factors} needs about {size(needed)} ({matrix.n_users:,} users, {matrix.n_items:,} items, "
-        f"{matrix.nnz:,} interactions, {named})"
+        f"{', '.join(texts)} ({matrix.n_users:,} users, {matrix.n_items:,} items, {matrix.nnz:,} interactions, {named})"
     )
     if place := _batch(about):
         return unchecked(f"training runs as jobs of AWS Batch ({place}); {counted}", OF_JOBS)
@@ -89,11 +89,26 @@ def memory(about: Examined) -> DoctorFinding:
         return failed(
             seen,
             "the memory of the machine, or of this container's limit, above that",
-            "A larger machine, a higher limit (compose: SCHEDULER_MEMORY), fewer factors, or higher minimum counts.",
+            "A larger machine, a higher limit (compose: SCHEDULER_MEMORY), fewer factors or neighbours, or higher "
+            "minimum counts.",
         )
     if needed > free:
         return warning(seen, "that much free when a run starts", "Look what else takes memory: a run, or another job.")
     return fine(seen)
+
+
+def _fits(manifest: Manifest, matrix: MatrixSize) -> dict[str, int]:
+    """Bytes of ALS and of item-kNN, which every run fits one after the other; by what decides them.
+
+    Each is counted with the larger of the default and the version's value. The given matrix, 8 bytes an interaction,
+    is included.
+    """
+    factors = max(TrainConfig().factors, manifest.choice.factors)
+    knn = KnnConfig(neighbours=max(KnnConfig().neighbours, served_config(manifest).knn.neighbours))
+    return {
+        f"factors={factors}": needed_bytes(matrix, TrainConfig(factors=factors)),
+        f"knn_neighbours={knn.neighbours}": fit_bytes(matrix.n_items, matrix.nnz, knn) + 8 * matrix.nnz,
+    }
 
 
 def _growth(about: Examined, manifest: Manifest) -> tuple[float, str]:

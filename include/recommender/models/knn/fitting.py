@@ -56,14 +56,21 @@ def fit_similarities(matrix: sparse.csr_matrix, config: KnnConfig, threads: int 
 
 
 def check_memory(n_items: int, nnz: int, config: KnnConfig) -> None:
-    """Raise ConfigError if the fit needs more than the free memory.
-
-    implicit fills its lists up to the full number of neighbours, 16 bytes each; what is kept is copied twice. The
-    interactions are kept twice, 12 bytes each.
-    """
-    needed = n_items * (config.neighbours + 1) * 32 + nnz * 32
+    """Raise ConfigError if the fit needs more than the free memory; see `fit_bytes`."""
     counted = f"knn_neighbours={config.neighbours}: the neighbours of {n_items:,} items"
-    require_memory(needed, counted, "Take fewer neighbours, raise the minimum counts, or use a larger machine.")
+    advice = "Take fewer neighbours, raise the minimum counts, or use a larger machine."
+    require_memory(fit_bytes(n_items, nnz, config), counted, advice)
+
+
+def fit_bytes(n_items: int, nnz: int, config: KnnConfig) -> int:
+    """Peak memory of a fit in bytes, without the given matrix: that of weighing or of ordering what was found.
+
+    Weighing takes 56 an interaction: a number by user 8, by item and weighted 12 each, and the squares of the weights,
+    of TF-IDF and cosine, 24. Ordering takes 20 an interaction, which the weights still have, and 48 a neighbour:
+    implicit fills its lists up to the full number, 16 each, and what is kept is copied and ordered in 32.
+    """
+    lists = n_items * (config.neighbours + 1)
+    return max(56 * nnz, 20 * nnz + 48 * lists)
 
 
 def _weighted(items: sparse.csr_matrix, similarity: str) -> sparse.csr_matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from ..protocol import Doubles, Scores
 Longs = np.ndarray[Any, np.dtype[np.int64]]
 
 INT64_BITS = 63
+# Entries that are held at once: of a check, about 25 bytes each; of the product of histories and similarities, until
+# they are merged, about 60 bytes each. A row that has more is held whole.
+HELD_ENTRIES = 250_000
 ARRAYS = ("indptr", "neighbours", "values")
 
 
@@ -73,26 +77,36 @@ class Similarities:
             return "indptr", f"does not ascend from 0 to {len(neighbours):,}, the number of neighbours"
         if len(self.values) != len(neighbours):
             return "values", f"{len(self.values):,} similarities, expected {len(neighbours):,}"
-        if not (self.values > 0).all() or not np.isfinite(self.values).all():
-            return "values", "holds similarities that are not above 0 and finite"
         if not len(neighbours):
             return None
+        # An array with a value that is not a number has it as minimum and maximum.
+        if not 0 < self.values.min() <= self.values.max() < np.inf:
+            return "values", "holds similarities that are not above 0 and finite"
         if neighbours.min() < 0 or neighbours.max() >= n_items:
             return "neighbours", f"holds {neighbours.min()} to {neighbours.max()}, expected 0 to {n_items - 1}"
-        starts = np.zeros(len(neighbours), dtype=bool)
-        starts[indptr[:-1][np.diff(indptr) > 0]] = True
-        if not (starts[1:] | (neighbours[1:] > neighbours[:-1])).all():
-            return "neighbours", "does not ascend within an item"
-        if (np.repeat(np.arange(n_items), np.diff(indptr)) == neighbours).any():
-            return "neighbours", "holds an item that is its own neighbour"
+        for start, stop in _groups(indptr):
+            owners = np.repeat(np.arange(start, stop), np.diff(indptr[start : stop + 1]))
+            found = neighbours[indptr[start] : indptr[stop]]
+            if (np.diff(owners * n_items + found) <= 0).any():
+                return "neighbours", "does not ascend within an item"
+            if (owners == found).any():
+                return "neighbours", "holds an item that is its own neighbour"
         return None
 
     def scores(self, histories: Histories) -> sparse.csr_matrix:
         """Sum over a history of confidence times similarity, float64 CSR, shape (len(histories), n_items).
 
         Entries ascend by item. A row is summed in the order of the history alone, so it does not depend on the other
-        rows, to the last bit.
+        rows, to the last bit. Rows are summed in groups, so memory is bounded; see `HELD_ENTRIES`.
         """
+        ends = np.concatenate([[0], np.cumsum(np.diff(self.indptr)[histories.items])])[histories.indptr]
+        groups = [self._sums(histories.take(np.arange(start, stop))) for start, stop in _groups(ends) or [(0, 0)]]
+        sizes, items, sums = (np.concatenate(parts) for parts in zip(*groups, strict=True))
+        indptr = np.concatenate([[0], np.cumsum(sizes)])
+        return sparse.csr_matrix((sums, items, indptr), shape=(len(histories), self.n_items))
+
+    def _sums(self, histories: Histories) -> tuple[Longs, Ints, Doubles]:
+        """Sizes of the rows of `scores`, their items, and their sums."""
         starts = self.indptr[histories.items]
         sizes = self.indptr[histories.items + 1] - starts
         ends = np.cumsum(sizes)
@@ -107,8 +121,8 @@ class Similarities:
         # It adds one by one, in the order of the history; `add.reduceat` adds in pairs.
         sums = np.bincount(group, weights=values[order], minlength=len(first))
         rows, items = np.divmod(keys[first], self.n_items)
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(histories)))])
-        return sparse.csr_matrix((sums, items.astype(np.int32), indptr), shape=(len(histories), self.n_items))
+        counts = np.bincount(rows, minlength=len(histories))
+        return counts, items.astype(np.int32), sums.astype(np.float64, copy=False)
 
     def to(self, items: Ints, item: int) -> Doubles:
         """Similarities of some items to one, float64, of the shape of `items`; 0 where it is no neighbour."""
@@ -119,6 +133,15 @@ class Similarities:
             if place < span.stop - span.start and self.neighbours[span][place] == item:
                 found[at] = self.values[span][place]
         return found
+
+
+def _groups(indptr: Longs) -> list[tuple[int, int]]:
+    """Spans of rows, in order, of at most HELD_ENTRIES entries, or of one row."""
+    bounds = [0]
+    while bounds[-1] < len(indptr) - 1:
+        fitting = np.searchsorted(indptr, indptr[bounds[-1]] + HELD_ENTRIES, side="right") - 1
+        bounds.append(max(bounds[-1] + 1, int(fitting)))
+    return list(pairwise(bounds))
 
 
 def _ordered(keys: Longs, n: int) -> tuple[Longs, Longs]:

@@ -166,7 +166,7 @@ def test_what_was_chosen_is_shown_and_compared(registry, run, ask):
     values |= {"prior_power": 0.35, "prior_half_life_days": 15.0}
     publish(registry, M1)
     publish(registry, M2, choice=values)
-    text = "ALS with 16 factors + 0.25 x item-kNN, prior power 0.35, half-life 15 days"
+    text = "ALS with 16 factors + 0.25 x item-kNN, ageing 80 days, prior power 0.35, prior half-life 15 days"
     _, body = ask("compare", M1, M2)
     assert body["facts"]["tuned"] == ["none", "none"]
     assert body["facts"]["model"] == [registry.manifest(M1).choice.text, text]

@@ -66,7 +66,9 @@ def cells(page):
 def test_the_section_says_what_was_chosen_and_why(report):
     page = Page(page_of(report, chosen_model()))
     text = " ".join(page.text.split())
-    assert "ALS with 8 factors + 0.5 x item-kNN, prior power 0.35, half-life 15 days: nearest <by> far." in text
+    model = "ALS with 8 factors + 0.5 x item-kNN, ageing 120 days, prior power 0.35, prior half-life 15 days"
+    assert f"{model}: nearest <by> far." in text
+    assert "more than 1.645 below it, are clearly worse" in text
     assert "32 models were tried on 71 users of a time split inside train." in text
     assert "#chosen" in page.attributes("href")
 
@@ -221,4 +223,4 @@ def test_models_without_ageing_have_rows_of_their_own(report):
     rows = [tried(choice()), tried(choice(half_life_days=0.0), 0.2)]
     page = page_of(report, chosen_model(choice(half_life_days=0.0), tried=rows))
     assert [row[0] for row in cells(page)] == ["ALS + 0.5 x item-kNN", "ALS + 0.5 x item-kNN, no ageing"]
-    assert "8 factors + 0.5 x item-kNN without ageing, prior power 0.35" in section(page)
+    assert "8 factors + 0.5 x item-kNN, no ageing, prior power 0.35" in section(page)

@@ -115,7 +115,8 @@ def test_a_search_among_families():
 def test_the_page_says_which_models_the_newest_split_compared():
     knn = changed(CHOICE.confirmed_choices[0], family="knn")
     page = render(report(choice=changed(CHOICE, confirmed_choices=(knn, CHOICE.confirmed_choices[1]))))
-    assert "The best is item-kNN, prior power 0.35, half-life 30 days there; the defaults are ALS with 64" in page
+    best = "item-kNN, ageing 120 days, prior power 0.35, prior half-life 30 days"
+    assert f"The best is {best} there; the defaults are ALS with 64" in page
 
 
 @pytest.mark.parametrize(("too_narrow", "word"), [(True, "COVERS TOO LITTLE"), (False, "NO EVIDENCE OF BETTER")])

@@ -131,7 +131,8 @@ def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenMode
     chosen, best, below = nearest(recalls, own, CLEARLY_WORSE)
     why = "the best of those tried"
     if chosen != best:
-        why = f"nearest to the configured that is not clearly worse than the best: {best.choice().text}"
+        what = "as configured, which is not" if chosen == own else "nearest to the configured that is not"
+        why = f"{what} clearly worse than the best: {best.choice().text}"
     given_up = config.model.recall_given_up
     if given_up:
         chosen = _widest(found, chosen, given_up)
@@ -279,7 +280,9 @@ class Trying:
         more = self.reached(point.factors, point.half_life_days, beside)
         found |= more
         other = _best(more)
-        is_better = _errors_below(found[other].recall - found[best].recall) > WORTH_MORE
+        errors = _errors_below(found[other].recall - found[best].recall)
+        is_better = errors > WORTH_MORE
+        log.info("%s: %+.1f standard errors, %s", other.choice().text, errors, "taken" if is_better else "not taken")
         return (other if is_better else best), is_better
 
     def reached(self, n_factors: int, half_life_days: float, others: Sequence[Sequence[float]]) -> dict[Point, Found]:

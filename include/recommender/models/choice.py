@@ -61,6 +61,6 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "knn": "item-kNN",
             "blend": f"ALS with {self.factors} factors + {self.knn_weight:g} x item-kNN",
         }
-        ageing = "" if self.half_life_days else " without ageing"
-        prior = f"prior power {self.prior_power:g}, half-life {self.prior_half_life_days:g} days"
-        return f"{parts[self.family]}{ageing}, {prior}"
+        ageing = f"ageing {self.half_life_days:g} days" if self.half_life_days else "no ageing"
+        prior = f"prior power {self.prior_power:g}, prior half-life {self.prior_half_life_days:g} days"
+        return f"{parts[self.family]}, {ageing}, {prior}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ..evaluation.choose import CLEARLY_WORSE
 from ..evaluation.chosen import ChosenModel, TriedModel
 from ..models.choice import Choice
 from ..parameters.of_models import ALS, BLEND, KNN
@@ -14,6 +15,7 @@ from . import plots
 from .plots import Group
 from .report import Report
 
+FAR_ERRORS = CLEARLY_WORSE  # for the page
 FAMILIES = {ALS: "ALS alone", BLEND: "ALS + item-kNN", KNN: "item-kNN alone"}
 LOOKS = {ALS: (plots.ALS, "s"), BLEND: (plots.BLEND, "o"), KNN: (plots.KNN, "^")}
 

@@ -470,3 +470,15 @@ def test_ageing_is_not_tried_where_nothing_could_age_and_not_begun_where_it_is_o
     assert {row.choice.half_life_days for row in choose_model(at_once, AGEING).tried} == {10.0}
     off = with_ageing(AGEING, half_life_days=0.0)
     assert {row.choice.half_life_days for row in choose_model(phases("another"), off).tried} == {0.0}
+
+
+def test_the_reason_says_whether_the_configured_model_is_kept():
+    own = configured(CONFIG)
+    near, best = own._replace(power=0.5), own._replace(power=1.5)
+    noise, clear = np.tile([0.0, 0.5], 50), np.tile([0.0, 0.01], 50)
+    kept = {own: Found(noise[::-1], 0.1), best: Found(noise + 0.01, 0.1)}
+    moved = {own: Found(clear, 0.1), near: Found(noise[::-1] + 0.3, 0.1), best: Found(noise + 0.31, 0.1)}
+    assert chosen_of(kept, CONFIG).why.startswith("as configured, which is not clearly worse than the best: ")
+    assert chosen_of(moved, CONFIG).why.startswith(
+        "nearest to the configured that is not clearly worse than the best: "
+    )

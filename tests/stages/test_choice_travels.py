@@ -161,3 +161,16 @@ def test_it_is_chosen_anew_where_something_that_shapes_it_is_another(workspace, 
     config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **CONFIGURED, **change})
     again = fit.choose_model(workspace, first.fitted.encoded, config).artifact
     assert again.uri != first.fitted.chosen.uri
+
+
+def test_it_is_chosen_anew_where_the_machine_allows_other_factors(workspace, first, monkeypatch):
+    monkeypatch.setattr(fit, "affordable_factors", lambda *_: 64)
+    again = fit.choose_model(workspace, first.fitted.encoded, first.config).artifact
+    assert again.uri != first.fitted.chosen.uri
+
+
+def test_a_model_that_was_chosen_by_another_k_or_sample_is_not_of_the_same_configuration():
+    own = RetrainConfig()
+    for change in ({"top_k": 5}, {"sample_seed": 8}):
+        assert champion._fitting(RetrainConfig.from_params(change)) != champion._fitting(own)
+    assert champion._fitting(RetrainConfig.from_params({"min_users": 7})) == champion._fitting(own)

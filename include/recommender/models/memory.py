@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +52,7 @@ class MatrixSize:
 
     def times(self, factor: float) -> MatrixSize:
         """So many times as large."""
-        parts = (self.n_users, self.n_items, self.nnz, self.n_several, self.several_nnz)
-        return MatrixSize(**dict(zip(self.__dataclass_fields__, (round(factor * each) for each in parts), strict=True)))
+        return MatrixSize(**{name: round(factor * each) for name, each in asdict(self).items()})
 
     @classmethod
     def counted(cls, n_users: int, n_items: int, nnz: int, n_single: int = 0) -> MatrixSize:

@@ -5,9 +5,10 @@
 At each of some points in time the models of the grid are judged twice: on a time split inside train, from which a rule
 chooses, and on the holdout, where the choice is judged. A rule takes the point nearest to the configured one, on the
 way to the best, that is at most a number of standard errors below the best: 0 is the best itself, 1 the
-one-standard-error rule, 1.645 the rule in use. A row that names a family chooses within it, by the rule in use. The
-last row is the best of all points on the holdout itself, which nobody can know. The last line is the cost of the
-choice, beside a fit of the configured factors on all of train.
+one-standard-error rule. "in use" is the rule of `choose_model`, 1.645 errors, which drops points early; the others
+have all points on all users. A row that names a family chooses within it, by 1.645 errors. The last row is the best of
+all points on the holdout itself, which nobody can know. The last line is the cost of the choice in use, beside a fit of
+the configured factors on all of train.
 """
 
 from __future__ import annotations
@@ -24,24 +25,17 @@ import numpy as np
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold, encode
 from include.recommender.data.inner import inner_fold
-from include.recommender.evaluation import choose
-from include.recommender.evaluation.choose import (
-    CLEARLY_WORSE,
-    MAX_INTERACTIONS,
-    MIN_USERS,
-    Found,
-    Point,
-    configured,
-    nearest,
-    tried,
-)
+from include.recommender.evaluation import race
+from include.recommender.evaluation.choose import CLEARLY_WORSE, MAX_INTERACTIONS, MIN_USERS, nearest
+from include.recommender.evaluation.grid import Point, configured
 from include.recommender.evaluation.metrics import Floats
+from include.recommender.evaluation.race import Found, tried
 from include.recommender.models.als.training import fit_als
 from include.recommender.parameters.of_models import ALS, BLEND, KNN
 
 from .quality import instants, read
 
-CONFIGURED, ORACLE = "configured", "best on the holdout"
+CONFIGURED, IN_USE, ORACLE = "configured", "in use", "best on the holdout"
 ERRORS = (0.0, 1.0, CLEARLY_WORSE)
 
 Tried = Mapping[Point, Found]
@@ -51,10 +45,12 @@ Tried = Mapping[Point, Found]
 class Split:
     """What was tried at one point in time: inside train (unless too few users are there) and on the holdout.
 
+    inner : all points on all users; raced : with points that are dropped early
     choice_s, fit_s : wall seconds of the choice, and of a fit with the configured factors
     """
 
     inner: Tried | None
+    raced: Tried | None
     holdout: Tried
     choice_s: float
     fit_s: float
@@ -72,6 +68,13 @@ class Split:
         # Of another family the configured point is none of them: the best of the family is chosen.
         return nearest(recalls, own, errors)[0] if own in recalls else max(recalls, key=lambda at: recalls[at].mean())
 
+    def in_use(self, config: RetrainConfig) -> Point:
+        """The point that a training chooses."""
+        if self.raced is None:
+            return configured(config)
+        recalls = {point: found.recall for point, found in self.raced.items()}
+        return nearest(recalls, configured(config), CLEARLY_WORSE)[0]
+
     def reached(self, point: Point) -> Floats:
         """Recall of the users of the holdout."""
         return self.holdout[point].recall
@@ -86,7 +89,7 @@ def rules(config: RetrainConfig) -> dict[str, Rule]:
     def by(errors: float, family: str | None = None) -> Rule:
         return lambda split: split.chosen(config, errors, family)
 
-    found: dict[str, Rule] = {CONFIGURED: lambda split: configured(config)}
+    found: dict[str, Rule] = {CONFIGURED: lambda split: configured(config), IN_USE: lambda split: split.in_use(config)}
     found |= {f"{errors:g} errors": by(errors) for errors in ERRORS}
     found |= {
         f"{family} alone" if family != BLEND else "blend": by(CLEARLY_WORSE, family) for family in (ALS, KNN, BLEND)
@@ -105,20 +108,21 @@ def split_of(fold: EncodedFold, config: RetrainConfig) -> Split:
     began = time.perf_counter()
     inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
     enough = inner is not None and len(inner.holdout_rows) >= MIN_USERS
-    inside = tried(inner, config) if inner is not None and enough else None
+    raced = tried(inner, config) if inner is not None and enough else None
     choice_s, began = time.perf_counter() - began, time.perf_counter()
     fit_als(fold.matrix, config.train)
     fit_s = time.perf_counter() - began
+    inside = tried(inner, config, whole=True) if inner is not None and enough else None
     holdout: dict[Point, Found] = {}
-    for n_factors, days in sorted({(point.factors, point.half_life_days) for point in inside or [configured(config)]}):
+    for n_factors, days in sorted({point[:2] for point in [*(inside or {}), *(raced or {}), configured(config)]}):
         only = replace(
             config,
             encode=replace(config.encode, half_life_days=days),
             train=replace(config.train, factors=n_factors),
             model=replace(config.model, fit_factors=False, fit_ageing=False),
         )
-        holdout |= tried(fold, only)
-    return Split(inner=inside, holdout=holdout, choice_s=choice_s, fit_s=fit_s)
+        holdout |= tried(fold, only, whole=True)
+    return Split(inner=inside, raced=raced, holdout=holdout, choice_s=choice_s, fit_s=fit_s)
 
 
 def report(splits: list[Split], config: RetrainConfig) -> str:
@@ -155,11 +159,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reviews", nargs="+", type=Path, help="review files: JSON lines, .gz of them or not")
     parser.add_argument("--splits", type=int, default=6, help="points in time (%(default)s)")
-    parser.add_argument("--sweeps", type=int, default=choose.MAX_SWEEPS, help="of ALS inside train (%(default)s)")
-    parser.add_argument("--users", type=int, default=choose.MAX_USERS, help="that are judged, at most (%(default)s)")
+    parser.add_argument("--sweeps", type=int, default=race.MAX_SWEEPS, help="of ALS inside train (%(default)s)")
+    parser.add_argument("--users", type=int, default=race.MAX_USERS, help="that are judged, at most (%(default)s)")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
-    choose.MAX_SWEEPS, choose.MAX_USERS = given.sweeps, given.users
+    race.MAX_SWEEPS, race.MAX_USERS = given.sweeps, given.users
     config = RetrainConfig.from_params({})
     print(report(splits_of(given.reviews, given.splits, config), config))
 

@@ -1,9 +1,7 @@
 """Family, factors, ageing and item prior follow the evidence, and not the noise."""
 
-from collections import defaultdict
 from dataclasses import asdict, replace
-from functools import cache
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,95 +11,34 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from include.recommender.config import RetrainConfig
-from include.recommender.data.encoding import EncodedFold, encode
-from include.recommender.data.inner import inner_fold
 from include.recommender.evaluation import choose as choosing
-from include.recommender.evaluation.choose import (
-    HALF_LIVES,
-    MIN_USERS,
-    POWERS,
-    WEIGHTS,
-    Found,
-    Point,
-    affordable_factors,
-    axes,
-    choose_model,
-    chosen_of,
-    configured,
-    nearest,
-    tried,
-)
-from include.recommender.evaluation.evaluate import fold_task, judge
+from include.recommender.evaluation.choose import MIN_USERS, affordable_factors, choose_model, chosen_of, nearest
 from include.recommender.evaluation.fitting import fit
+from include.recommender.evaluation.grid import HALF_LIVES, POWERS, WEIGHTS, Point, axes, configured
+from include.recommender.evaluation.race import Found, tried
 from include.recommender.models.als.training import fit_als
 from include.recommender.models.choice import Choice
-from include.recommender.models.confidence import DAY_S
 from include.recommender.models.knn.fitting import fit_similarities
 from include.recommender.models.memory import MatrixSize, needed_bytes
 from include.recommender.models.model import KNN_ALONE
 from include.recommender.models.prior import fit_prior
 from include.recommender.models.scoring import model_of
 from include.recommender.parameters.definition import MOST_DAYS
-from tests.interactions import frame
 
-N_USERS, N_ITEMS, DAYS = 300, 120, 300
-
-
-def with_model(config, **model):
-    return replace(config, model=replace(config.model, **model))
-
-
-def with_prior(config, **prior):
-    return replace(config, prior=replace(config.prior, **prior))
-
-
-def with_ageing(config, **encode):
-    return replace(config, encode=replace(config.encode, **encode))
-
-
-def with_factors(config, factors):
-    return replace(config, train=replace(config.train, factors=factors))
-
-
-# All is chosen, or the prior of ALS alone, or the family alone.
-CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2, "prior_power": 0.2})
-PRIOR = with_model(CONFIG, family="als", fit_family=False, fit_factors=False, fit_ageing=False)
-FAMILY = with_factors(with_prior(with_model(CONFIG, fit_factors=False, fit_ageing=False), fit=False, power=0.0), 8)
-
-
-@cache
-def world(taste: float, fashion: float, seed: int = 0, n_users: int = N_USERS, months_a_trend: int = 1) -> EncodedFold:
-    """Users choose by lasting taste (ten groups of items) and by what is in fashion in the month, or in some months."""
-    rng = np.random.default_rng(seed)
-    groups, group = rng.integers(0, 10, N_ITEMS), rng.integers(0, 10, n_users)
-    rows = set()
-    for month in range(10):
-        if month % months_a_trend == 0:
-            trend = rng.standard_normal(N_ITEMS)
-        for user in range(n_users):
-            weights = np.exp(taste * (groups == group[user]) + fashion * trend)
-            item = int(rng.choice(N_ITEMS, p=weights / weights.sum()))
-            rows.add((user, item, int((month * 30 + rng.integers(0, 30)) * DAY_S), 5, 1))
-    return encode(frame(*sorted(rows)), DAYS * DAY_S, CONFIG.encode)
-
-
-@cache
-def sets(noise: float = 0.0, seed: int = 0) -> EncodedFold:
-    """Eighty sets of six items, each bought by a group of four users; a share of the purchases is of any item."""
-    rng, rows = np.random.default_rng(seed), set()
-    for group in range(80):
-        items = rng.choice(2 * N_ITEMS, 6, replace=False)
-        for user in range(4 * group, 4 * group + 4):
-            bought = np.where(rng.random(6) < noise, rng.integers(0, 2 * N_ITEMS, 6), items)
-            rows |= {(user, int(item), int(rng.integers(0, DAYS) * DAY_S), 5, 1) for item in bought}
-    return encode(frame(*sorted(rows)), DAYS * DAY_S, CONFIG.encode)
-
-
-def inner_of(fold: EncodedFold, config: RetrainConfig) -> EncodedFold:
-    """Where a model is chosen."""
-    found = inner_fold(fold, config.encode, choosing.MAX_INTERACTIONS, config.train.seed)
-    assert found is not None
-    return found
+from .worlds import (
+    AGEING,
+    CONFIG,
+    FAMILY,
+    PRIOR,
+    inner_of,
+    phases,
+    sets,
+    with_ageing,
+    with_factors,
+    with_model,
+    with_prior,
+    world,
+)
 
 
 @pytest.mark.parametrize("family", ["als", "blend", "knn"])
@@ -195,69 +132,6 @@ def test_the_configured_is_among_those_tried(family, weight, power, days):
     assert len(own) == n_weights * len(HALF_LIVES) * len({*POWERS, power})
 
 
-def test_what_is_reached_is_what_the_one_scoring_function_reaches():
-    fold = world(1.0, 1.5)
-    inner = inner_of(fold, CONFIG)
-    similar = fit_similarities(inner.matrix, CONFIG.knn)
-    reached = {row.choice: row for row in choose_model(fold, CONFIG).tried}
-    (unaged, *_) = [configured(choice.applied(CONFIG)) for choice in reached if choice.half_life_days == 0]
-    days = CONFIG.encode.half_life_days
-    of_more = [configured(choice.applied(CONFIG)) for choice in reached if choice.factors == 32]
-    for point in (
-        Point(16, days, 0.0, 30.0, 0.0),
-        Point(16, days, 0.5, 7.5, 0.2),
-        Point(16, days, 2.0, 15.0, 0.0),
-        Point(16, days, KNN_ALONE, 120.0, 2.5),
-        unaged,
-        of_more[0],
-        of_more[-1],
-    ):
-        config = point.choice().applied(CONFIG)
-        weighed = inner.reweighed(config.encode)
-        items, popularity = fit_als(weighed.matrix, config.train)[0], fit_prior(inner.item_interactions, config.prior)
-        task = fold_task(weighed, CONFIG.evaluate)
-        judged = judge({"model": model_of(items, similar, popularity, config)}, task, CONFIG.evaluate)["model"]
-        assert reached[point.choice()].recall == pytest.approx(judged.means["recall@10"], abs=1e-12)
-        assert reached[point.choice()].coverage == pytest.approx(judged.means["coverage@10"], abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("fold", "expected", "chosen"),
-    [
-        (sets, [4, 8, 16], 16),
-        (lambda: world(6.0, 0.0), [4, 8, 16], 8),
-        (lambda: world(3.0, 0.0, seed=3), [8, 16, 32], 16),
-        (lambda: world(2.0, 0.0, seed=1), [4, 8], 4),
-        (lambda: world(0.0, 3.0), [4, 8], 4),
-    ],
-    ids=["sets", "taste", "some taste", "little taste", "fashion"],
-)
-def test_more_factors_are_tried_as_long_as_they_are_better(fold, expected, chosen):
-    """By more than a standard error. So the last of them are not, or the list ends there."""
-    config = with_factors(with_prior(with_model(PRIOR, fit_factors=True), fit=False, power=0.0), expected[0])
-    recalls = [each.recall for each in tried(inner_of(fold(), config), config).values()]
-    found = choose_model(fold(), config)
-    assert [row.choice.factors for row in found.tried] == expected
-    assert found.choice.factors == chosen
-    better = [stats.ttest_1samp(after - before, 0).statistic > 1 for before, after in pairwise(recalls)]
-    assert all(better[:-1])
-    assert len(expected) == 3 or not better[-1]
-
-
-@pytest.mark.parametrize("fold", [sets, lambda: world(6.0, 0.0)], ids=["sets", "taste"])
-def test_more_factors_are_tried_beside_the_best_of_fewer(fold):
-    config = with_factors(with_model(CONFIG, fit_ageing=False), 4)
-    of_factors = defaultdict(dict)
-    for point, each in tried(inner_of(fold(), config), config).items():
-        of_factors[point.factors][point] = float(each.recall.mean())
-    assert len(of_factors) > 1
-    for fewer, more in pairwise(of_factors.values()):
-        best, near = max(fewer, key=fewer.get), []
-        for value, axis in zip(best[2:], axes(config)[2:], strict=True):
-            near.append([other for other in axis if abs(axis.index(other) - axis.index(value)) <= 1])
-        assert [point[2:] for point in more] == list(product(*near))
-
-
 def test_no_more_factors_are_tried_than_a_run_may_have_or_than_fit_into_memory(monkeypatch):
     for own, expected in ((256, [256, 512, 1_024]), (300, [300, 600]), (600, [600]), (1_024, [1_024])):
         assert axes(with_factors(CONFIG, own))[0] == expected
@@ -278,14 +152,12 @@ def test_what_fits_is_counted_with_the_holdout_and_leaves_room(monkeypatch):
         assert affordable_factors(sets(), config) == expected
 
 
-def test_lists_that_are_held_in_parts_choose_the_same(monkeypatch):
-    whole = choose_model(world(1.0, 1.5), CONFIG)
-    monkeypatch.setattr(choosing, "LIST_BYTES", 1)
-    assert choose_model(world(1.0, 1.5), CONFIG) == whole
-
-
 AXES = (8, 16), (0.0, 120.0), (0.0, 0.5, KNN_ALONE), (1.0, 2.0), (0.0, 0.5)
+
+
 GRID = [Point(*values) for values in product(*AXES)]
+
+
 RECALLS = arrays(np.float64, (len(GRID), 12), elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
 
 
@@ -413,41 +285,12 @@ def test_no_half_life_is_tried_that_no_run_could_be_given(days, expected):
     assert sorted({row.choice.prior_half_life_days for row in found}) == expected
 
 
-def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
-    monkeypatch.setattr(choosing, "MAX_USERS", 40)
-    assert choose_model(world(1.0, 1.0), FAMILY).judged_users == 40
-
-
-@pytest.mark.parametrize("max_users", [1, 29])
-def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
-    few = replace(PRIOR, evaluate=replace(PRIOR.evaluate, max_users=max_users))
-    assert choose_model(world(1.0, 1.0), few) == choose_model(world(1.0, 1.0), PRIOR)
-
-
 def test_a_loss_that_is_the_same_for_all_users_is_clear():
     one, other = configured(CONFIG), configured(CONFIG)._replace(power=1.5)
     found, best, below = nearest({one: np.zeros(50), other: np.full(50, 0.5)}, one, 1.645)
     assert found == best == other
     assert below[one] > 1.645
     assert below[other] == 0
-
-
-@cache
-def phases(between: str, seed: int = 0) -> EncodedFold:
-    """Users buy of one of ten groups; then something "other" for two months, or for good of "another" group."""
-    rng = np.random.default_rng(seed)
-    groups, rows = np.arange(2 * N_ITEMS) % 10, set()
-    for user in range(N_USERS):
-        first, second = rng.choice(10, 2, replace=False)
-        for day in rng.permutation(DAYS)[:20]:
-            some = groups == (first if day < 120 or between == "other" else second)
-            if between == "other" and 120 <= day < 190:
-                some = ~some
-            rows.add((user, int(rng.choice(np.flatnonzero(some))), int(day * DAY_S), 5, 1))
-    return encode(frame(*sorted(rows)), DAYS * DAY_S, CONFIG.encode)
-
-
-AGEING = with_ageing(with_model(PRIOR, fit_ageing=True), half_life_days=10.0, age_floor=0.0)
 
 
 def test_where_tastes_last_nothing_ages_and_where_they_pass_ageing_stays():
@@ -457,19 +300,6 @@ def test_where_tastes_last_nothing_ages_and_where_they_pass_ageing_stays():
         assert {row.choice.half_life_days for row in found.tried} == {0.0, 10.0}
     assert {row.clearly_worse for row in lasting.tried if row.choice.half_life_days} == {True}
     assert {row.clearly_worse for row in passing.tried if not row.choice.half_life_days} == {True}
-
-
-def test_more_factors_are_tried_with_the_better_ageing():
-    found = choose_model(phases("other"), with_factors(with_model(AGEING, fit_factors=True), 4))
-    assert {row.choice.half_life_days for row in found.tried if row.choice.factors > 4} == {0.0}
-
-
-def test_ageing_is_not_tried_where_nothing_could_age_and_not_begun_where_it_is_off():
-    fold = phases("other")
-    at_once = replace(fold, times=np.full_like(fold.times, fold.split_s - DAY_S))
-    assert {row.choice.half_life_days for row in choose_model(at_once, AGEING).tried} == {10.0}
-    off = with_ageing(AGEING, half_life_days=0.0)
-    assert {row.choice.half_life_days for row in choose_model(phases("another"), off).tried} == {0.0}
 
 
 def test_the_reason_says_whether_the_configured_model_is_kept():

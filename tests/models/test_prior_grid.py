@@ -15,7 +15,7 @@ from include.recommender.models.histories import Histories
 from include.recommender.models.knn.similarities import Similarities
 from include.recommender.models.model import KNN_ALONE, Model
 from include.recommender.models.prior import ItemPrior
-from include.recommender.models.prior_grid import PriorGrid, distinct
+from include.recommender.models.prior_grid import Held, PriorGrid, distinct
 from include.recommender.models.prior_kernels import count_hits
 from include.recommender.models.ranking import recommend_all
 
@@ -142,3 +142,65 @@ def test_hits_are_the_items_of_a_list_that_were_held_out(seed, n_items, k):
         len({int(item) for item in best} & {int(item) for item in of_user} - {-1})
         for best, of_user in zip(lists, held, strict=True)
     ]
+
+
+def assert_hits_are_in_the_lists(model, histories, grid, weights, k, seed):
+    """Held-out items are any: seen ones, those of the lists, and some that no list can name."""
+    rng, n_items = np.random.default_rng(seed), histories.n_items
+    lists = grid.best(model, weights, histories, k)
+    held = []
+    for user in range(len(histories)):
+        listed = np.unique(lists[:, :, :, user])
+        some = rng.choice(np.concatenate([listed, np.arange(-1, n_items)]), rng.integers(1, 4), replace=False)
+        held.append(np.sort(some).astype(np.int32))
+    wanted = rng.random(lists.shape[:3]) < rng.choice([0.2, 1.0])
+    asked = Held(np.cumsum([0, *map(len, held)]), np.concatenate(held))
+    hits = grid.hits(model, weights, histories, asked, k, wanted)
+    expected = [
+        [item >= 0 and item in best[user] for user, items in enumerate(held) for item in items]
+        for best in lists[wanted].tolist()
+    ]
+    assert hits.shape == (np.count_nonzero(wanted), len(asked.items))
+    np.testing.assert_array_equal(hits, np.array(expected, dtype=bool).reshape(hits.shape))
+    return hits
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([5, 30, 400]),
+    st.sampled_from([1, 3, 10]),
+    st.sampled_from([4, 1_024]),
+    st.lists(weights, min_size=1, max_size=3, unique=True),
+)
+def test_held_out_items_are_hit_where_they_are_in_the_lists(seed, n_items, k, leading, some):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prior_grid, "LEADING_ITEMS", leading)
+        sizes = np.random.default_rng(seed).integers(1, min(n_items, 15) + 1, 20)
+        histories = Histories.of(matrix_of(sizes, n_items, seed))
+        grid = PriorGrid.of(popularities(n_items, seed), POWERS, 1.0)
+        assert_hits_are_in_the_lists(model_of(n_items, 6, 1.0, seed=seed), histories, grid, some, k, seed)
+
+
+def test_hits_on_a_wide_catalogue_in_several_blocks_and_of_users_who_share_a_list(monkeypatch):
+    monkeypatch.setattr("include.recommender.models.ranking.BLOCK_SCORES", 100_000)
+    matrix = matrix_of([1, 1, 2, 3, 30] * 8, 9_000)
+    matrix.indices[matrix.indptr[:-1][np.diff(matrix.indptr) == 1]] = 7
+    grid = PriorGrid.of(popularities(9_000, 7), POWERS, 1.0)
+    model, histories = model_of(9_000, 24, 1.0), Histories.of(matrix)
+    hits = assert_hits_are_in_the_lists(model, histories, grid, [0.0, 0.5, KNN_ALONE], 10, 3)
+    assert 0 < hits.mean() < 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_hits_of_users_whose_taste_is_negative_equal_or_unknown(seed):
+    """Of equal scores the smaller item comes first, and of negative ones the less popular."""
+    factors = items_of(60, 3, seed=seed)
+    factors[20:50], factors[3], factors[5] = factors[20], 0, -factors[6]
+    matrix = matrix_of([1, 1, 2, 4], 60, seed=seed)
+    matrix.indices[:2] = 3, 5
+    counts = np.where(np.arange(60) % 3, 1.0, np.arange(60))
+    similar = Similarities.of(sparse.csr_matrix(([1.0, 2.0], ([3, 5], [7, 9])), shape=(60, 60)))
+    model = Model(Als.of(factors, 20.0), ItemPrior.of(counts, PriorConfig()), similar, 1.0)
+    grid = PriorGrid.of([counts, counts[::-1].copy()], POWERS, 1.0)
+    assert_hits_are_in_the_lists(model, Histories.of(matrix), grid, [0.0, 0.5, KNN_ALONE], 25, seed)

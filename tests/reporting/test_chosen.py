@@ -26,7 +26,7 @@ def choice(family="blend", knn_weight=0.5, factors=8, **fields):
 
 
 def tried(own, recall=0.1, coverage=0.2, **fields):
-    distance = {"errors_below": 1.0, "clearly_worse": False} | fields
+    distance = {"errors_below": 1.0, "clearly_worse": False, "judged_users": 71} | fields
     return TriedModel(choice=own, recall=recall, coverage=coverage, **distance)
 
 
@@ -44,7 +44,8 @@ def chosen_model(own=None, **fields):
         for value in [10 * each.prior_power + 2 * each.knn_weight + each.factors / 2]
     ]
     return ChosenModel(
-        **{"choice": own or choice(), "why": "nearest <by> far", "judged_users": 71, "tried": rows} | fields
+        **{"choice": own or choice(), "why": "nearest <by> far", "judged_users": 71, "listed_users": 31, "tried": rows}
+        | fields
     )
 
 
@@ -70,17 +71,19 @@ def test_the_section_says_what_was_chosen_and_why(report):
     assert f"{model}: nearest <by> far." in text
     assert "more than 1.645 below it, are clearly worse" in text
     assert "32 models were tried on 71 users of a time split inside train." in text
+    assert "All models are judged on the first 31 users" in text
+    assert "Coverage: share of the catalogue in the lists of the first 31 users." in text
     assert "#chosen" in page.attributes("href")
 
 
 def test_each_weight_and_number_of_factors_has_one_row_with_its_best_prior(report):
     rows = cells(page_of(report, chosen_model()))
-    names = [row[0] for row in rows if len(row) == 8]
+    names = [row[0] for row in rows if len(row) == 9]
     assert names == ["ALS alone", "ALS + 0.5 x item-kNN", "ALS + 2 x item-kNN", "item-kNN alone"]
-    assert [row[-7] for row in rows] == ["8", "16"] * 4
+    assert [row[-8] for row in rows] == ["8", "16"] * 4
     assert {row[-2] for row in rows} == {"0.35"}
     recalls = [0.1 + (3.5 + 2 * weight + factors / 2) / 1000 for weight in (0, 0.5, 2, 0) for factors in (8, 16)]
-    assert [row[-6] for row in rows] == [f"{recall:.4f}" for recall in recalls]
+    assert [row[-7] for row in rows] == [f"{recall:.4f}" for recall in recalls]
 
 
 def test_the_chosen_row_is_marked_and_clearly_worse_ones_are_named(report):
@@ -90,7 +93,7 @@ def test_the_chosen_row_is_marked_and_clearly_worse_ones_are_named(report):
     assert section(page).count('<tr class="mark">') == 1
     far = chosen_model(tried=[tried(choice()), tried(choice(factors=16), 0.01, clearly_worse=True, errors_below=3.25)])
     page = page_of(report, far)
-    assert [row[-4:-2] for row in cells(page)] == [["1.0", "chosen"], ["3.2", "clearly worse"]]
+    assert [row[-5:-2] for row in cells(page)] == [["1.0", "71", "chosen"], ["3.2", "71", "clearly worse"]]
     assert section(page).count('<tr class="far">') == 1
 
 
@@ -224,3 +227,14 @@ def test_models_without_ageing_have_rows_of_their_own(report):
     page = page_of(report, chosen_model(choice(half_life_days=0.0), tried=rows))
     assert [row[0] for row in cells(page)] == ["ALS + 0.5 x item-kNN", "ALS + 0.5 x item-kNN, no ageing"]
     assert "8 factors + 0.5 x item-kNN, no ageing, prior power 0.35" in section(page)
+
+
+def test_a_model_that_was_given_up_early_is_named_and_counts_less_than_one_judged_on_all_users(report):
+    rows = [
+        tried(choice()),
+        tried(choice(prior_power=1.0), 0.9, judged_users=31, clearly_worse=True),
+        tried(choice(factors=16), judged_users=31),
+    ]
+    page = page_of(report, chosen_model(tried=rows))
+    assert [row[-4:-2] for row in cells(page)] == [["71", "chosen"], ["31", "given up early"]]
+    assert [row[-2] for row in cells(page)] == ["0.35", "0.35"]

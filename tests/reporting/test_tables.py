@@ -178,7 +178,7 @@ def test_the_card_describes_the_family_and_why_it_was_chosen(family, weight, exp
         "code_version": "0123456789ab",
         "libraries": {"numpy": "2"},
     }
-    tried = TriedModel(choice=own, recall=0.1, coverage=0.1, errors_below=0.0, clearly_worse=False)
+    tried = TriedModel(choice=own, recall=0.1, coverage=0.1, errors_below=0.0, clearly_worse=False, judged_users=7)
     why = "the best of those tried; the largest coverage at 98.0% of its recall"
     card = Card(
         about=about,
@@ -187,7 +187,7 @@ def test_the_card_describes_the_family_and_why_it_was_chosen(family, weight, exp
         champion=None,
         judged=fold_counts(),
         published=fold_counts(),
-        chosen=ChosenModel(choice=own, why=why, judged_users=1234, tried=[tried] * 1000),
+        chosen=ChosenModel(choice=own, why=why, judged_users=1234, listed_users=1000, tried=[tried] * 1000),
     )
     text = render_card(card)
     said = " ".join(text.partition("## Judged")[0].split())
@@ -195,7 +195,7 @@ def test_the_card_describes_the_family_and_why_it_was_chosen(family, weight, exp
     assert "Why this one, of 1,000 tried on 1,234 users of a time split inside train: the best of those tried;" in said
     assert "at 98.0 % of its recall." in said
     assert max(map(len, text.splitlines())) <= 130
-    fixed = ChosenModel(choice=own, why="as configured", judged_users=0, tried=[])
+    fixed = ChosenModel(choice=own, why="as configured", judged_users=0, listed_users=0, tried=[])
     assert "\nWhy this one: as configured.\n" in render_card(dataclasses.replace(card, chosen=fixed))
 
 

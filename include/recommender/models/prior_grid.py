@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .histories import Histories, Ints
 from .model import KnnScores, Model
-from .prior import LONG_HISTORY, ItemPopularity, log_popularity
+from .prior import LONG_HISTORY, Flags, ItemPopularity, log_popularity
 from .protocol import Rows, Scores
 from .ranking import in_blocks
 
@@ -72,37 +72,132 @@ class PriorGrid:
         -------
         int32, shape (n_weights, n_half_lives, n_powers, n, k), best first; -1 if there are no more
         """
-        vectors = model.als.whitened.vectors[model.als.whitened.place]
+
+        vectors = _in_order(model)
 
         def lists(rows: Rows) -> Ints:
-            return self._of(vectors, histories.take(rows), model, weights, k)
+            some = histories.take(rows)
+            tastes = _Tastes.of(model, vectors, some)
+            found = self._lists(tastes, weights, some, k)
+            if 0.0 in weights and tastes.blind.any():
+                alone = self._lists(_Tastes.none(some), [0.0], some, k)
+                found[weights.index(0.0)][:, :, tastes.blind] = alone[0][:, :, tastes.blind]
+            return found
 
         rows, of_user = distinct(histories)
         return np.concatenate(in_blocks(lists, rows, histories.n_items), axis=3)[:, :, :, of_user]
 
-    def _of(self, vectors: Scores, histories: Histories, model: Model, weights: Sequence[float], k: int) -> Ints:
-        tastes, knn = model.parts(histories)
-        by_als: Scores = tastes.astype(np.float32) @ vectors.T
-        blind = ~tastes.any(axis=1)
-        by_als[blind & (knn.sizes == 0)] = 1.0
-        found = self._lists(by_als, knn, weights, histories, k)
-        # Only neighbours know something of them, and ALS alone nothing.
-        if 0.0 in weights and (blind & (knn.sizes > 0)).any():
-            alone = self._lists(np.ones_like(by_als), KnnScores.none(len(histories)), [0.0], histories, k)
-            found[weights.index(0.0)][:, :, blind] = alone[0][:, :, blind]
-        return found
-
-    def _lists(self, by_als: Scores, knn: KnnScores, weights: Sequence[float], histories: Histories, k: int) -> Ints:
+    def _lists(self, tastes: _Tastes, weights: Sequence[float], histories: Histories, k: int) -> Ints:
         from .prior_kernels import best_of_grid
 
-        sizes = np.minimum(np.maximum(histories.sizes, 1), LONG_HISTORY)
-        stretch = 1.0 + self.short_history / sizes
         found = np.full((len(weights), len(self.logs), len(self.powers), len(histories), k), -1, dtype=np.int32)
-        by_als[histories.rows, histories.items] = -np.inf
+        best_of_grid(*self._inputs(tastes, weights, histories), found)
+        return found
+
+    def _inputs(self, tastes: _Tastes, weights: Sequence[float], histories: Histories) -> tuple[Scores, Any, Any, Any]:
+        """What both kernels take; the scores of ALS are overwritten."""
+        sizes = np.minimum(np.maximum(histories.sizes, 1), LONG_HISTORY)
+        tastes.by_als[histories.rows, histories.items] = -np.inf
+        knn = tastes.knn
         indptr = np.concatenate([[0], np.cumsum(knn.sizes, dtype=np.int64)])
         by_knn = indptr, knn.items, knn.values, np.array(weights, dtype=np.float64)
-        best_of_grid(by_als, by_knn, (self.logs, self.leading, self.leads), self.powers, stretch, found)
-        return found
+        of_priors = (self.logs, self.leading, self.leads)
+        return tastes.by_als, by_knn, of_priors, (self.powers, 1.0 + self.short_history / sizes)
+
+    def hits(
+        self, model: Model, weights: Sequence[float], histories: Histories, held: Held, k: int, wanted: Flags
+    ) -> Flags:
+        """Whether held-out items are among the k best unseen items of their user.
+
+        It makes no lists, which is several times as fast as `best`.
+
+        Parameters
+        ----------
+        model, weights : see `best`
+        held : of the users of `histories`
+        wanted : bool, shape (n_weights, n_half_lives, n_powers), the priors and weights that are asked for
+
+        Returns
+        -------
+        bool, shape (n_wanted, n_held_items), the wanted ones in their order
+        """
+        vectors, (rows, of_user) = _in_order(model), distinct(histories)
+        # Items in the order of the lists that they are searched for in.
+        of_list = of_user[np.repeat(np.arange(len(histories)), np.diff(held.indptr))]
+        order = np.argsort(of_list, kind="stable")
+        items, indptr = held.items[order], np.searchsorted(of_list[order], np.arange(len(rows) + 1))
+
+        def found(lists: Rows) -> Flags:
+            some, ends = histories.take(rows[lists]), indptr[lists[0] : lists[-1] + 2]
+            asked = Held(ends - ends[0], items[ends[0] : ends[-1]])
+            tastes = _Tastes.of(model, vectors, some)
+            hits = self._hits(tastes, weights, some, asked, k, wanted)
+            if 0.0 in weights and tastes.blind.any():
+                alone = np.zeros_like(wanted)
+                alone[weights.index(0.0)] = wanted[weights.index(0.0)]
+                of_blind = np.repeat(tastes.blind, np.diff(asked.indptr))
+                by_prior = self._hits(_Tastes.none(some), weights, some, asked, k, alone)
+                hits[np.ix_(alone[wanted], of_blind)] = by_prior[:, of_blind]
+            return hits
+
+        hits = np.empty((np.count_nonzero(wanted), len(items)), dtype=bool)
+        hits[:, order] = np.concatenate(in_blocks(found, np.arange(len(rows)), histories.n_items), axis=1)
+        return hits
+
+    def _hits(
+        self, tastes: _Tastes, weights: Sequence[float], histories: Histories, held: Held, k: int, wanted: Flags
+    ) -> Flags:
+        from .prior_kernels import hits_of_grid
+
+        place = np.full(wanted.shape, -1, dtype=np.int32)
+        place[wanted] = np.arange(np.count_nonzero(wanted), dtype=np.int32)
+        hits = np.zeros((len(held.items), np.count_nonzero(wanted)), dtype=np.uint8)
+        hits_of_grid(*self._inputs(tastes, weights, histories), (*held, place, k), hits)
+        return hits.T.astype(bool)
+
+
+class Held(NamedTuple):
+    """Items that are looked for in the lists of some users; -1 is on none.
+
+    indptr : int64, shape (n_users + 1,)
+    items : int32, shape (n_held_items,)
+    """
+
+    indptr: np.ndarray[Any, np.dtype[np.int64]]
+    items: Ints
+
+
+@dataclass(frozen=True)
+class _Tastes:
+    """Scores of both parts, in the order of the items.
+
+    by_als : float32, shape (n, n_items)
+    blind : bool, shape (n,), users of whom only item-kNN knows something: without it they get what is popular
+    """
+
+    by_als: Scores
+    knn: KnnScores
+    blind: Flags
+
+    @classmethod
+    def of(cls, model: Model, vectors: Scores, histories: Histories) -> _Tastes:
+        """vectors : of the items in their order, float32, shape (n_items, n_factors)."""
+        tastes, knn = model.parts(histories)
+        by_als: Scores = tastes.astype(np.float32) @ vectors.T
+        unknown = ~tastes.any(axis=1)
+        by_als[unknown & (knn.sizes == 0)] = 1.0
+        return cls(by_als, knn, unknown & (knn.sizes > 0))
+
+    @classmethod
+    def none(cls, histories: Histories) -> _Tastes:
+        """Of users of whom nothing is known."""
+        n = len(histories)
+        return cls(np.ones((n, histories.n_items), dtype=np.float32), KnnScores.none(n), np.zeros(n, dtype=bool))
+
+
+def _in_order(model: Model) -> Scores:
+    whitened = model.als.whitened
+    return whitened.vectors[whitened.place]
 
 
 def by_list(histories: Histories) -> Rows:

@@ -132,22 +132,24 @@ def weigh(tastes: Array, items: Array, by_als: Array, by_knn: Array, weight: flo
 _FLOATS = types.Array(float32, 2, "C", readonly=True)
 _INTS = types.Array(int32, 2, "C", readonly=True)
 _NUMBERS = types.Array(float64, 1, "C", readonly=True)
+_KNN = types.Tuple(
+    [
+        types.Array(int64, 1, "C", readonly=True),
+        types.Array(int32, 1, "C", readonly=True),
+        types.Array(float32, 1, "C", readonly=True),
+        _NUMBERS,
+    ]
+)
+_HALF_LIVES = types.Tuple([_FLOATS, _INTS, types.Array(boolean, 2, "C", readonly=True)])
+_PRIORS = types.UniTuple(_NUMBERS, 2)
 
 
 @compiled(
     types.void(
         types.Array(float32, 2, "C"),
-        types.Tuple(
-            [
-                types.Array(int64, 1, "C", readonly=True),
-                types.Array(int32, 1, "C", readonly=True),
-                types.Array(float32, 1, "C", readonly=True),
-                _NUMBERS,
-            ]
-        ),
-        types.Tuple([_FLOATS, _INTS, types.Array(boolean, 2, "C", readonly=True)]),
-        _NUMBERS,
-        _NUMBERS,
+        _KNN,
+        _HALF_LIVES,
+        _PRIORS,
         types.Array(int32, 5, "C"),
     ),
     reorder=True,
@@ -156,8 +158,7 @@ def best_of_grid(
     tastes: Array,
     knn: tuple[Array, Array, Array, Array],
     half_lives: tuple[Array, Array, Array],
-    powers: Array,
-    stretch: Array,
+    priors: tuple[Array, Array],
     found: Array,
 ) -> None:
     """Write the best items of each user under each prior and weight of item-kNN.
@@ -169,12 +170,11 @@ def best_of_grid(
     tastes : float32, shape (n, n_items), by ALS; -inf is never recommended. It is overwritten
     knn : indptr, items, scores and weights; int64, int32, float32, float64
     half_lives : logs, leading items, and whether an item is one; float32, int32, bool; shape (n_half_lives, any)
-    powers : float64, shape (n_powers,)
-    stretch : float64, shape (n,), what the powers are multiplied by for each user
+    priors : powers, and what they are multiplied by for each user; float64, shapes (n_powers,) and (n,)
     found : int32, shape (n_weights, n_half_lives, n_powers, n, k), -1 where it is not written
     """
     indptr, touched, by_knn, weights = knn
-    logs, leading, leads = half_lives
+    (logs, leading, leads), (powers, stretch) = half_lives, priors
     n_items, k, n_half_lives = tastes.shape[1], found.shape[4], len(logs)
     values, items, near = np.empty(k, np.float64), np.empty(k, np.int32), np.empty(n_items, np.int32)
     few = np.empty((len(weights), n_half_lives, leading.shape[1]), np.int32)
@@ -200,6 +200,155 @@ def best_of_grid(
                 for p in range(len(powers)):
                     count = rank(keys, some, n, (powers[p] * stretch[row], LOG_LEAST), (values, items))
                     found[w, h, p, row, :count] = items[:count]
+
+
+@compiled(reorder=True)
+def is_out(tastes: Array, logs: Array, leading: Array, item: int, k: int) -> bool:
+    """Whether k leading items are above an item under every power: as popular, and of more taste above 0."""
+    taste, n = tastes[item], 0
+    least = max(taste, np.float32(0))
+    for other in leading:
+        if taste > 0 and logs[other] < logs[item]:
+            return False
+        if tastes[other] > least:
+            n += 1
+            if n == k:
+                return True
+    return False
+
+
+@compiled(reorder=True)
+def write_possible(tastes: Array, logs: Array, leading: Array, asked: tuple[Array, int], possible: Array) -> bool:
+    """Write which of the asked items may be among the k best under some power; return whether any may."""
+    items, k = asked
+    found = False
+    for at in range(len(items)):
+        item = items[at]
+        possible[at] = item >= 0 and tastes[item] > -np.inf and not is_out(tastes, logs, leading, item, k)
+        found |= possible[at]
+    return found
+
+
+@compiled()
+def is_among(
+    keys: Array, some: Array, own: tuple[int, float, float, float], powers: tuple[float, float], k: int
+) -> bool:
+    """Whether fewer than k of some items are above an item, see `rank`.
+
+    Not with reordered sums: an item could then be above itself.
+
+    Parameters
+    ----------
+    own : the item, its base, sign and log
+    powers : power, and least
+    """
+    (item, base, sign, log), (power, least) = own, powers
+    value, above = base + sign * max(power * log, least), 0
+    for at in range(len(some)):
+        other = keys[at, 0] + keys[at, 1] * max(power * keys[at, 2], least)
+        if other > value or (other == value and some[at] < item):
+            above += 1
+            if above == k:
+                return False
+    return True
+
+
+@compiled()
+def write_hits(
+    keys: Array,
+    some: Array,
+    own: tuple[int, float, float, float],
+    powers: tuple[Array, float],
+    to: tuple[Array, Array, int],
+) -> None:
+    """Write under which powers an item is among the k best of some.
+
+    Parameters
+    ----------
+    powers : powers and what they are multiplied by
+    to : hits of the item by point, the point of each power, and k
+    """
+    hits, place, k = to
+    for p in range(len(place)):
+        if place[p] >= 0 and is_among(keys, some, own, (powers[0][p] * powers[1], LOG_LEAST), k):
+            hits[place[p]] = 1
+
+
+@compiled(
+    types.void(
+        types.Array(float32, 2, "C"),
+        _KNN,
+        _HALF_LIVES,
+        _PRIORS,
+        types.Tuple(
+            [
+                types.Array(int64, 1, "C", readonly=True),
+                types.Array(int32, 1, "C", readonly=True),
+                types.Array(int32, 3, "C", readonly=True),
+                int64,
+            ]
+        ),
+        types.Array(uint8, 2, "C"),
+    ),
+    reorder=True,
+)
+def hits_of_grid(  # noqa: C901  # the loops of `best_of_grid`, with what is left out
+    tastes: Array,
+    knn: tuple[Array, Array, Array, Array],
+    half_lives: tuple[Array, Array, Array],
+    priors: tuple[Array, Array],
+    asked: tuple[Array, Array, Array, int],
+    hits: Array,
+) -> None:
+    """Write whether items are among the k best of their user, under some of the priors and weights of item-kNN.
+
+    All else is as in `best_of_grid`. Most items are out under all powers, so nothing need be ranked for them.
+
+    Parameters
+    ----------
+    asked : indptr and items of each user, place, and k
+        items below 0 are on no list. place : int32, shape (n_weights, n_half_lives, n_powers), the column of hits; -1
+        is not wanted
+    hits : uint8, shape (n_items_asked, any), 0 before; 1 is written
+    """
+    indptr, touched, by_knn, weights = knn
+    logs, leading, leads = half_lives
+    (powers, stretch), (starts, items_asked, place, k) = priors, asked
+    n_items, n_half_lives = tastes.shape[1], len(logs)
+    values, items, near = np.empty(k, np.float64), np.empty(k, np.int32), np.empty(n_items, np.int32)
+    few = np.empty((len(weights), n_half_lives, leading.shape[1]), np.int32)
+    n_few, least = np.empty((len(weights), n_half_lives), np.int64), np.empty((len(weights), n_half_lives), np.float64)
+    some, keys = np.empty(n_items, np.int32), np.empty((n_items, 3), np.float64)
+    possible = np.empty((len(weights), n_half_lives, np.diff(starts).max()), np.bool_)
+    for row in range(len(tastes)):
+        mine, said, taste = touched[indptr[row] : indptr[row + 1]], by_knn[indptr[row] : indptr[row + 1]], tastes[row]
+        wanted, found = items_asked[starts[row] : starts[row + 1]], hits[starts[row] : starts[row + 1]]
+        by_als, lowest = taste[mine], np.inf
+        for w in range(len(weights)):
+            weigh(taste, mine, by_als, said, weights[w])
+            for h in range(n_half_lives):
+                n_few[w, h] = -1
+                if place[w, h].max() >= 0 and write_possible(taste, logs[h], leading[h], (wanted, k), possible[w, h]):
+                    n_few[w, h], least[w, h] = leading_items(taste, leading[h], values, items, few[w, h])
+                    lowest = min(lowest, least[w, h])
+        if lowest == np.inf:
+            continue
+        taste[mine] = -np.inf
+        n_near = near_items(taste, lowest, near)
+        for w in range(len(weights)):
+            weigh(taste, mine, by_als, said, weights[w])
+            for h in range(n_half_lives):
+                n = n_few[w, h]
+                if n < 0:
+                    continue
+                some[:n] = few[w, h, :n]
+                n = gathered(taste, some, n, near[:n_near], least[w, h], leads[h])
+                n = gathered(taste, some, n, mine, least[w, h], leads[h])
+                write_keys(taste, logs[h], some[:n], keys)
+                for at in range(len(wanted)):
+                    if possible[w, h, at]:
+                        own = wanted[at], *key_of(taste[wanted[at]]), np.float64(logs[h, wanted[at]])
+                        write_hits(keys, some[:n], own, (powers, stretch[row]), (found[at], place[w, h], k))
 
 
 @compiled(

@@ -57,7 +57,8 @@ def best_tried(chosen: ChosenModel) -> dict[str, list[TriedModel]]:
         rows.setdefault(_place(each.choice), []).append(each)
     found: dict[str, list[TriedModel]] = {}
     for _, tried in sorted(rows.items()):
-        best = max(tried, key=lambda each: (each.recall, each.choice == chosen.choice))
+        # Of those that were judged on the most users.
+        best = max(tried, key=lambda each: (each.judged_users, each.recall, each.choice == chosen.choice))
         shown = [best, *(each for each in tried if each.choice == chosen.choice and each is not best)]
         found.setdefault(parts(best.choice), []).extend(shown)
     return found
@@ -79,6 +80,17 @@ def tried_priors(chosen: ChosenModel) -> PriorTable | None:
         cell = Cell(each.recall, each.choice == chosen.choice, each.clearly_worse)
         rows.setdefault(each.choice.prior_half_life_days, []).append(cell)
     return PriorTable(powers, rows)
+
+
+def result(row: TriedModel, chosen: ChosenModel) -> str:
+    """In words, what the choice made of a tried model."""
+    early = row.judged_users < chosen.judged_users
+    words = {
+        "chosen": row.choice == chosen.choice,
+        "clearly worse": row.clearly_worse,
+        "given up early": early and not row.clearly_worse,
+    }
+    return ", ".join(word for word, holds in words.items() if holds)
 
 
 def trade(tried: Iterable[TriedModel]) -> list[TriedModel]:

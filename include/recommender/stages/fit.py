@@ -12,8 +12,9 @@ import numpy as np
 
 from ..config import EncodeConfig, KnnConfig, PopularityConfig, RetrainConfig
 from ..data.encoding import EncodedFold
-from ..evaluation.choose import affordable_factors, axes, chooses
+from ..evaluation.choose import affordable_factors, chooses
 from ..evaluation.choose import choose_model as choose_model_of
+from ..evaluation.grid import axes
 from ..evaluation.outcomes import ChoiceCounts, NeighbourCounts, PopularityCounts, TrainingCounts
 from ..evaluation.rivals import fit_plain_als, unaged
 from ..models.als.training import fit_als

@@ -15,9 +15,8 @@ from ..protocol import Doubles, Scores
 
 Longs = np.ndarray[Any, np.dtype[np.int64]]
 
-INT64_BITS = 63
 # Entries that are held at once: of a check, about 25 bytes each; of the product of histories and similarities, until
-# they are merged, about 60 bytes each. A row that has more is held whole.
+# they are merged, about 30 bytes each. A row that has more is held whole.
 HELD_ENTRIES = 250_000
 ARRAYS = ("indptr", "neighbours", "values")
 
@@ -99,30 +98,27 @@ class Similarities:
         Entries ascend by item. A row is summed in the order of the history alone, so it does not depend on the other
         rows, to the last bit. Rows are summed in groups, so memory is bounded; see `HELD_ENTRIES`.
         """
-        ends = np.concatenate([[0], np.cumsum(np.diff(self.indptr)[histories.items])])[histories.indptr]
-        groups = [self._sums(histories.take(np.arange(start, stop))) for start, stop in _groups(ends) or [(0, 0)]]
-        sizes, items, sums = (np.concatenate(parts) for parts in zip(*groups, strict=True))
-        indptr = np.concatenate([[0], np.cumsum(sizes)])
-        return sparse.csr_matrix((sums, items, indptr), shape=(len(histories), self.n_items))
+        sizes = self.indptr[histories.items + 1] - self.indptr[histories.items]
+        ends = np.concatenate([[0], np.cumsum(sizes)])[histories.indptr]
+        groups = [self._sums(histories.take(np.arange(start, stop))) for start, stop in _groups(ends)]
+        if len(groups) == 1:
+            return groups[0]
+        return sparse.vstack(groups, "csr") if groups else sparse.csr_matrix((0, self.n_items))
 
-    def _sums(self, histories: Histories) -> tuple[Longs, Ints, Doubles]:
-        """Sizes of the rows of `scores`, their items, and their sums."""
+    def _sums(self, histories: Histories) -> sparse.csr_matrix:
+        """The product of histories and the rows of their items, which scipy adds one by one in the order of a row."""
         starts = self.indptr[histories.items]
         sizes = self.indptr[histories.items + 1] - starts
         ends = np.cumsum(sizes)
-        n = int(ends[-1]) if len(ends) else 0
-        entry = np.repeat(np.arange(len(sizes)), sizes)
-        at = np.arange(n) + (starts - ends + sizes)[entry]
-        values = histories.confidence[entry].astype(np.float64) * self.values[at]
-        keys = histories.rows[entry] * np.int64(self.n_items) + self.neighbours[at]
-        keys, order = _ordered(keys, n)
-        first = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]])[:n])
-        group = np.repeat(np.arange(len(first)), np.diff(first, append=n))
-        # It adds one by one, in the order of the history; `add.reduceat` adds in pairs.
-        sums = np.bincount(group, weights=values[order], minlength=len(first))
-        rows, items = np.divmod(keys[first], self.n_items)
-        counts = np.bincount(rows, minlength=len(histories))
-        return counts, items.astype(np.int32), sums.astype(np.float64, copy=False)
+        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + sizes, sizes)
+        n, entries = len(histories.items), (self.values[at].astype(np.float64), self.neighbours[at])
+        known = histories.confidence.astype(np.float64), np.arange(n, dtype=np.int32)
+        rows = sparse.csr_matrix((*known, histories.indptr), shape=(len(histories), n), copy=False)
+        found: sparse.csr_matrix = rows @ sparse.csr_matrix(
+            (*entries, np.concatenate([[0], ends])), shape=(n, self.n_items), copy=False
+        )
+        found.sort_indices()
+        return found
 
     def to(self, items: Ints, item: int) -> Doubles:
         """Similarities of some items to one, float64, of the shape of `items`; 0 where it is no neighbour."""
@@ -142,19 +138,6 @@ def _groups(indptr: Longs) -> list[tuple[int, int]]:
         fitting = np.searchsorted(indptr, indptr[bounds[-1]] + HELD_ENTRIES, side="right") - 1
         bounds.append(max(bounds[-1] + 1, int(fitting)))
     return list(pairwise(bounds))
-
-
-def _ordered(keys: Longs, n: int) -> tuple[Longs, Longs]:
-    """n keys in order, and where each was; equal ones stay in order.
-
-    Key and place become one number where there are bits for both: numbers are sorted with vector instructions.
-    """
-    bits = max(1, n).bit_length()
-    if n and int(keys.max()).bit_length() + bits < INT64_BITS:
-        both = np.sort((keys << bits) | np.arange(n))
-        return both >> bits, both & ((1 << bits) - 1)
-    order = np.argsort(keys, kind="stable")
-    return keys[order], order
 
 
 def root_mean_squares(scores: sparse.csr_matrix) -> Doubles:

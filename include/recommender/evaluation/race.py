@@ -1,0 +1,299 @@
+"""Judge many models on one fold, for less than it takes to judge each of them on all users.
+
+Users come in batches. After each batch, models that are far below the best are dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise, product
+
+import numpy as np
+
+from ..config import RetrainConfig
+from ..data.encoding import EncodedFold
+from ..models.als.taste import Als
+from ..models.als.training import fit_als
+from ..models.knn.fitting import fit_similarities
+from ..models.knn.similarities import Similarities
+from ..models.model import Model
+from ..models.prior import Flags, ItemPrior
+from ..models.prior_grid import Held, PriorGrid, by_list
+from ..models.protocol import Rows
+from ..models.whitening import Factors
+from ..parameters.of_models import MOST_FACTORS
+from .evaluate import Task, fold_task
+from .grid import Point, axes
+from .metrics import Floats
+
+log = logging.getLogger(__name__)
+
+MAX_USERS = 16_000
+# All points are judged on so many users; then on as many again, and so on.
+FIRST_USERS = 1_000
+# A point that is so many standard errors below the best is dropped.
+DROPPED = 3.0
+# Standard errors by which no ageing, or more factors, must be better, for others to be tried beside them. Where they
+# are as much worse on the first users, they are given up.
+WORTH_MORE = 1.0
+# Standard errors of a difference that is the same for all users.
+CERTAIN = 1e6
+# Fewer sweeps than a training has choose as well (benchmarks/choices.py). The last of them are with ageing or without.
+MAX_SWEEPS = 8
+LATE_SWEEPS = 3
+# With more factors they begin from those that are known, and from random ones of so many standard deviations.
+WIDER_SWEEPS = 5
+WIDER_SCALE = 0.3
+# Of the lists that are held at once.
+LIST_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a model reached on the users that it was judged on.
+
+    recall : Recall@K of each, float64, shape (n_users,). The users have one order for all models, so those of a model
+        that was dropped are the first of the others'
+    coverage : coverage@K of the lists of the first FIRST_USERS users, or of all
+    """
+
+    recall: Floats
+    coverage: float
+
+
+def errors_below(recall: Floats, best: Floats) -> float:
+    """Standard errors of the paired difference by which a model is below another, on the users that both have."""
+    n = min(len(recall), len(best))
+    difference = best[:n] - recall[:n]
+    mean, error = float(difference.mean()), float(difference.std(ddof=1)) / n**0.5
+    return mean / error if error else float(CERTAIN * np.sign(mean))
+
+
+def tried(
+    inner: EncodedFold, config: RetrainConfig, largest: int = MOST_FACTORS, *, whole: bool = False
+) -> dict[Point, Found]:
+    """What the points reach on the holdout of a fold, by one fit of ALS for each number of factors and half-life.
+
+    The configured factors and half-life are tried with all weights and priors. Then no ageing, and then more factors,
+    up to `largest`, are tried with those beside the best so far. They take its place if they are better by more than
+    WORTH_MORE standard errors. Still more factors follow as long as they do.
+
+    Parameters
+    ----------
+    whole : judge all points on all users
+    """
+    factors, half_lives, *others = axes(config)
+    trying = Trying(inner, config, fit_similarities(inner.matrix, config.knn) if any(others[0]) else None, whole)
+    first = trying.fitted(factors[0], half_lives[0], trying.sweeps - LATE_SWEEPS)
+    best = trying.attempt(factors[0], half_lives[0], others, first)
+    for days in half_lives[1:] if np.ptp(inner.times) else []:
+        best = trying.better(best, best.point._replace(half_life_days=days), first)
+    for n_factors in [each for each in factors[1:] if each <= largest]:
+        more = trying.better(best, best.point._replace(factors=n_factors), best.items)
+        if more is best:
+            break
+        best = more
+    return trying.found
+
+
+def judged_on_all(found: dict[Point, Found]) -> dict[Point, Found]:
+    """The points that were not dropped."""
+    n_users = max(len(each.recall) for each in found.values())
+    return {point: each for point, each in found.items() if len(each.recall) == n_users}
+
+
+def best_of(found: dict[Point, Found]) -> Point:
+    """Of the points that were not dropped, that of the largest recall."""
+    left = judged_on_all(found)
+    return max(left, key=lambda point: float(left[point].recall.mean()))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Points of one fit: the best, its recall, see `Found`, and the item factors, see `fit_als`."""
+
+    point: Point
+    recall: Floats
+    items: Factors
+
+
+@dataclass(frozen=True)
+class Trying:
+    """A fold on whose holdout points are tried.
+
+    similar : similarities of its items, if an item-kNN part is tried
+    whole : see `tried`
+    found : what was tried
+    """
+
+    inner: EncodedFold
+    config: RetrainConfig
+    similar: Similarities | None
+    whole: bool = False
+    found: dict[Point, Found] = field(default_factory=dict)
+
+    @property
+    def sweeps(self) -> int:
+        """Of each number of factors in all."""
+        return max(min(self.config.train.iterations, MAX_SWEEPS), LATE_SWEEPS + 1)
+
+    def fitted(self, n_factors: int, half_life_days: float, sweeps: int, start: Factors | None = None) -> Factors:
+        """Item factors after some sweeps of ALS, see `fit_als`. A start may have fewer factors."""
+        train = replace(self.config.train, factors=n_factors, iterations=sweeps, warm_iterations=sweeps)
+        if start is not None:
+            start = _widened(start, n_factors, train.seed)
+        return fit_als(self._fold(half_life_days).matrix, train, start=start)[0]
+
+    def better(self, best: Attempt, point: Point, start: Factors) -> Attempt:
+        """Try the points beside one; return this attempt if its best is better by more than WORTH_MORE, or `best`."""
+        beside = [_beside(axis, value) for axis, value in zip(axes(self.config)[2:], point[2:], strict=True)]
+        other = self.attempt(point.factors, point.half_life_days, beside, start, best.recall)
+        errors, n_users = -errors_below(other.recall, best.recall), len(other.recall)
+        is_better = errors > WORTH_MORE and n_users == len(best.recall)
+        text = "taken" if is_better else f"not taken, after {n_users:,} users"
+        log.info("%s: %+.1f standard errors, %s", other.point.choice().text, errors, text)
+        return other if is_better else best
+
+    def attempt(
+        self,
+        n_factors: int,
+        half_life_days: float,
+        others: Sequence[Sequence[float]],
+        start: Factors,
+        best: Floats | None = None,
+    ) -> Attempt:
+        """Fit ALS further, and try each combination of the other values.
+
+        Parameters
+        ----------
+        best : recall of the best so far; the points are given up if they cannot be expected to be better
+        """
+        sweeps = LATE_SWEEPS if start.shape[1] == n_factors else WIDER_SWEEPS
+        items = self.fitted(n_factors, half_life_days, sweeps, start)
+        fold = self._fold(half_life_days)
+        popularities = [fold.item_interactions.decayed(days) for days in others[1]]
+        als = Als.of(items, self.config.train.regularization)
+        race = Race(
+            # Not the max_users of the run, which may be too small to learn from.
+            task=fold_task(fold, replace(self.config.evaluate, max_users=MAX_USERS)),
+            model=Model(als, ItemPrior.none(len(items)), self.similar, 1.0),
+            weights=others[0],
+            grid=PriorGrid.of(popularities, others[2], self.config.prior.short_history),
+            k=self.config.evaluate.top_k,
+        )
+        reached = race.run(self.config.train.seed, best, whole=self.whole)
+        points = [Point(n_factors, half_life_days, *values) for values in product(*others)]
+        found = dict(zip(points, reached, strict=True))
+        self.found.update(found)
+        leading = best_of(found)
+        return Attempt(leading, found[leading].recall, items)
+
+    def _fold(self, half_life_days: float) -> EncodedFold:
+        return self.inner.reweighed(replace(self.config.encode, half_life_days=half_life_days))
+
+
+def _widened(items: Factors, n_factors: int, seed: int) -> Factors:
+    """Item factors with more columns, of small random numbers."""
+    shape = len(items), n_factors - items.shape[1]
+    extra = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    return np.concatenate([items, extra * (WIDER_SCALE * items.std())], axis=1)
+
+
+def _beside(axis: Sequence[float], value: float) -> Sequence[float]:
+    """A value of an axis and those beside it."""
+    at = axis.index(value)
+    return axis[max(0, at - 1) : at + 2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Race:
+    """Weights of item-kNN and priors of one model, and the users on which they are judged."""
+
+    task: Task
+    model: Model
+    weights: Sequence[float]
+    grid: PriorGrid
+    k: int
+
+    def run(self, seed: int, best: Floats | None = None, *, whole: bool = False) -> list[Found]:
+        """What each point reaches, by weight, half-life and power.
+
+        Parameters
+        ----------
+        seed : of the order of the users
+        best : recall of a model that they have to be better than, of the users in the same order
+        whole : judge all points on all users
+        """
+        order = np.random.default_rng(seed).permutation(len(self.task.rows))
+        n_users = len(order)
+        ends = [n_users] if whole else _ends(n_users)
+        first, coverage = self._listed(order[: ends[0]])
+        n_points = len(first)
+        recall, judged, left = np.zeros((n_points, n_users)), np.full(n_points, ends[0]), np.ones(n_points, dtype=bool)
+        recall[:, : ends[0]] = first
+        for start, stop in pairwise(ends):
+            left[left] = _stays(recall[left, :start], best)
+            if not left.any():
+                break
+            recall[left, start:stop] = self._hits(order[start:stop], left)
+            judged[left] = stop
+        return [Found(recall[at, : judged[at]].copy(), float(coverage[at])) for at in range(n_points)]
+
+    def _listed(self, users: Rows) -> tuple[Floats, Floats]:
+        """Recall of some users at each point, shape (n_points, n_users), and coverage of their lists, (n_points,)."""
+        from ..models.prior_kernels import count_hits
+
+        n_points = len(self.weights) * len(self.grid.logs) * len(self.grid.powers)
+        hits = np.zeros((n_points, len(users)), dtype=np.uint8)
+        shown = np.zeros((n_points, self.task.seen.n_items), dtype=bool)
+        step = max(64, LIST_BYTES // (4 * n_points * self.k))
+        places = by_list(self.task.seen.take(users))
+        for some in (places[start : start + step] for start in range(0, len(users), step)):
+            lists = self.grid.best(self.model, self.weights, self.task.seen.take(users[some]), self.k)
+            held = self._held(users[some])
+            of_users = np.zeros(len(some), dtype=np.uint8)
+            for at, best in enumerate(np.ascontiguousarray(lists.reshape(n_points, len(some), self.k))):
+                count_hits(best, *held, of_users)
+                hits[at, some] = of_users
+                shown[at, best[best >= 0]] = True
+        return hits / self.task.n_held[users], shown.mean(axis=1)
+
+    def _hits(self, users: Rows, wanted: Flags) -> Floats:
+        """Recall of some users at the wanted points, shape (n_wanted, n_users)."""
+        held = self._held(users)
+        shape = len(self.weights), len(self.grid.logs), len(self.grid.powers)
+        hits = self.grid.hits(self.model, self.weights, self.task.seen.take(users), held, self.k, wanted.reshape(shape))
+        # All users have a held-out item.
+        found: Floats = np.add.reduceat(hits, held.indptr[:-1], axis=1, dtype=np.float64) / self.task.n_held[users]
+        return found
+
+    def _held(self, users: Rows) -> Held:
+        """Held-out items of some users."""
+        sizes = self.task.n_held[users]
+        indptr = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        at = np.arange(indptr[-1]) + np.repeat(self.task.held_indptr[users] - indptr[:-1], sizes)
+        return Held(indptr, self.task.held_items[at])
+
+
+def _ends(n_users: int) -> list[int]:
+    """The ends of the batches: FIRST_USERS, and twice as many each time; the last is no smaller than the one before."""
+    ends = [min(FIRST_USERS, n_users)]
+    while ends[-1] < n_users:
+        ends.append(2 * ends[-1] if n_users >= 3 * ends[-1] else n_users)
+    return ends
+
+
+def _stays(recall: Floats, best: Floats | None) -> Flags:
+    """Which points are not far below the best, bool, shape (n_points,).
+
+    Parameters
+    ----------
+    recall : of the first users, shape (n_points, n_users)
+    best : of a model that they have to be better than: none stays if the best is WORTH_MORE standard errors worse
+    """
+    leading = recall[recall.mean(axis=1).argmax()]
+    if best is not None and errors_below(leading, best) > WORTH_MORE:
+        return np.zeros(len(recall), dtype=bool)
+    return np.array([errors_below(each, leading) <= DROPPED for each in recall])

@@ -1,0 +1,251 @@
+"""Which models are tried, and what they reach."""
+
+from collections import defaultdict
+from dataclasses import replace
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from include.recommender.evaluation import race
+from include.recommender.evaluation.choose import choose_model
+from include.recommender.evaluation.evaluate import fold_task, judge
+from include.recommender.evaluation.grid import Point, axes, configured
+from include.recommender.evaluation.race import LATE_SWEEPS, MAX_SWEEPS, WIDER_SWEEPS, Trying, tried
+from include.recommender.models.confidence import DAY_S
+from include.recommender.models.knn.fitting import fit_similarities
+from include.recommender.models.model import KNN_ALONE
+from include.recommender.models.prior import fit_prior
+from include.recommender.models.scoring import model_of
+
+from .worlds import (
+    AGEING,
+    CONFIG,
+    FAMILY,
+    PRIOR,
+    inner_of,
+    phases,
+    sets,
+    with_ageing,
+    with_factors,
+    with_model,
+    with_prior,
+    world,
+)
+
+
+def test_what_is_reached_is_what_the_one_scoring_function_reaches():
+    fold = world(1.0, 1.5)
+    inner = inner_of(fold, CONFIG)
+    similar = fit_similarities(inner.matrix, CONFIG.knn)
+    reached = {row.choice: row for row in choose_model(fold, CONFIG).tried}
+    (unaged, *_) = [configured(choice.applied(CONFIG)) for choice in reached if choice.half_life_days == 0]
+    days = CONFIG.encode.half_life_days
+    trying = Trying(inner, CONFIG, similar)
+    first = trying.fitted(16, days, MAX_SWEEPS - LATE_SWEEPS)
+    items = {(16, each): trying.fitted(16, each, LATE_SWEEPS, first) for each in (days, 0.0)}
+    items[32, days] = trying.fitted(32, days, WIDER_SWEEPS, items[16, days])
+    of_more = [configured(choice.applied(CONFIG)) for choice in reached if choice.factors == 32]
+    for point in (
+        Point(16, days, 0.0, 30.0, 0.0),
+        Point(16, days, 0.5, 7.5, 0.2),
+        Point(16, days, 2.0, 15.0, 0.0),
+        Point(16, days, KNN_ALONE, 120.0, 2.5),
+        unaged,
+        of_more[0],
+        of_more[-1],
+    ):
+        config = point.choice().applied(CONFIG)
+        weighed = inner.reweighed(config.encode)
+        popularity = fit_prior(inner.item_interactions, config.prior)
+        task = fold_task(weighed, CONFIG.evaluate)
+        judged = judge({"model": model_of(items[point[:2]], similar, popularity, config)}, task, CONFIG.evaluate)[
+            "model"
+        ]
+        assert reached[point.choice()].recall == pytest.approx(judged.means["recall@10"], abs=1e-12)
+        assert reached[point.choice()].coverage == pytest.approx(judged.means["coverage@10"], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fold", "expected", "chosen"),
+    [
+        (sets, [4, 8, 16], 16),
+        (lambda: world(6.0, 0.0), [4, 8, 16], 8),
+        (lambda: world(3.0, 0.0, seed=3), [8, 16, 32], 16),
+        (lambda: world(2.0, 0.0, seed=1), [4, 8], 4),
+        (lambda: world(0.0, 3.0), [4, 8], 4),
+    ],
+    ids=["sets", "taste", "some taste", "little taste", "fashion"],
+)
+def test_more_factors_are_tried_as_long_as_they_are_better(fold, expected, chosen):
+    """By more than a standard error. So the last of them are not, or the list ends there."""
+    config = with_factors(with_prior(with_model(PRIOR, fit_factors=True), fit=False, power=0.0), expected[0])
+    recalls = [each.recall for each in tried(inner_of(fold(), config), config).values()]
+    found = choose_model(fold(), config)
+    assert [row.choice.factors for row in found.tried] == expected
+    assert found.choice.factors == chosen
+    better = [stats.ttest_1samp(after - before, 0).statistic > 1 for before, after in pairwise(recalls)]
+    assert all(better[:-1])
+    assert len(expected) == 3 or not better[-1]
+
+
+@pytest.mark.parametrize("fold", [sets, lambda: world(6.0, 0.0)], ids=["sets", "taste"])
+def test_more_factors_are_tried_beside_the_best_of_fewer(fold):
+    config = with_factors(with_model(CONFIG, fit_ageing=False), 4)
+    of_factors = defaultdict(dict)
+    for point, each in tried(inner_of(fold(), config), config).items():
+        of_factors[point.factors][point] = float(each.recall.mean())
+    assert len(of_factors) > 1
+    for fewer, more in pairwise(of_factors.values()):
+        best, near = max(fewer, key=fewer.get), []
+        for value, axis in zip(best[2:], axes(config)[2:], strict=True):
+            near.append([other for other in axis if abs(axis.index(other) - axis.index(value)) <= 1])
+        assert [point[2:] for point in more] == list(product(*near))
+
+
+def test_lists_that_are_held_in_parts_choose_the_same(monkeypatch):
+    whole = choose_model(world(1.0, 1.5), CONFIG)
+    monkeypatch.setattr(race, "LIST_BYTES", 1)
+    assert choose_model(world(1.0, 1.5), CONFIG) == whole
+
+
+def test_no_more_users_are_ranked_than_the_bound(monkeypatch):
+    monkeypatch.setattr(race, "MAX_USERS", 40)
+    assert choose_model(world(1.0, 1.0), FAMILY).judged_users == 40
+
+
+@pytest.mark.parametrize("max_users", [1, 29])
+def test_a_small_sample_of_judged_users_is_not_what_it_learns_from(max_users):
+    few = replace(PRIOR, evaluate=replace(PRIOR.evaluate, max_users=max_users))
+    assert choose_model(world(1.0, 1.0), few) == choose_model(world(1.0, 1.0), PRIOR)
+
+
+def test_more_factors_are_tried_with_the_better_ageing():
+    found = choose_model(phases("other"), with_factors(with_model(AGEING, fit_factors=True), 4))
+    assert {row.choice.half_life_days for row in found.tried if row.choice.factors > 4} == {0.0}
+
+
+def test_ageing_is_not_tried_where_nothing_could_age_and_not_begun_where_it_is_off():
+    fold = phases("other")
+    at_once = replace(fold, times=np.full_like(fold.times, fold.split_s - DAY_S))
+    assert {row.choice.half_life_days for row in choose_model(at_once, AGEING).tried} == {10.0}
+    off = with_ageing(AGEING, half_life_days=0.0)
+    assert {row.choice.half_life_days for row in choose_model(phases("another"), off).tried} == {0.0}
+
+
+FEW = with_model(CONFIG, fit_factors=False, fit_ageing=False)
+
+
+@pytest.mark.parametrize(
+    ("n_users", "expected"),
+    [
+        (5, [5]),
+        (1_000, [1_000]),
+        (1_001, [1_000, 1_001]),
+        (2_999, [1_000, 2_999]),
+        (3_000, [1_000, 2_000, 3_000]),
+        (16_000, [1_000, 2_000, 4_000, 8_000, 16_000]),
+    ],
+)
+def test_users_come_in_batches_of_which_each_has_as_many_as_all_before(n_users, expected):
+    assert race._ends(n_users) == expected
+
+
+@pytest.mark.parametrize(
+    "fold", [lambda: world(1.0, 1.5), lambda: world(0.0, 3.0), sets], ids=["both", "fashion", "sets"]
+)
+def test_a_race_drops_what_is_far_below_the_best_and_nothing_else(fold, monkeypatch):
+    """By hand, from the recall of all models on all users."""
+    inner = inner_of(fold(), FEW)
+    whole = tried(inner, FEW, whole=True)
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    raced = tried(inner, FEW)
+    n_users = len(next(iter(whole.values())).recall)
+    assert len({len(each.recall) for each in raced.values()}) > 2
+    assert list(raced) == list(whole)
+    for point, each in raced.items():
+        np.testing.assert_allclose(each.recall, whole[point].recall[: len(each.recall)], atol=1e-12)
+    left, start = list(whole), 40
+    while start < n_users:
+        recalls = {point: whole[point].recall[:start] for point in left}
+        best = max(recalls.values(), key=np.mean)
+        stays = []
+        for point, recall in recalls.items():
+            difference = best - recall
+            t = 0.0 if not difference.any() else stats.ttest_1samp(difference, 0).statistic
+            if t <= race.DROPPED:
+                stays.append(point)
+            else:
+                assert len(raced[point].recall) == start
+        left, start = stays, 2 * start if n_users >= 3 * start else n_users
+    assert {point for point in raced if len(raced[point].recall) == n_users} == set(left)
+
+
+def test_coverage_is_that_of_the_first_users_for_all_models(monkeypatch):
+    inner = inner_of(world(1.0, 1.5), FEW)
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    raced, task = tried(inner, FEW), fold_task(inner, FEW.evaluate)
+    first = np.sort(np.random.default_rng(FEW.train.seed).permutation(len(task.rows))[:40])
+    held = np.split(inner.holdout_items, inner.holdout_indptr[1:-1])
+    some = replace(
+        inner,
+        holdout_rows=inner.holdout_rows[first],
+        holdout_indptr=np.cumsum([0, *task.n_held[first]]),
+        holdout_items=np.concatenate([held[at] for at in first]),
+    )
+    for point, each in tried(some, FEW, whole=True).items():
+        assert raced[point].coverage == each.coverage
+
+
+def test_what_was_dropped_is_never_chosen_and_says_on_how_many_users_it_was_judged(monkeypatch):
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    found = choose_model(world(0.0, 3.0), FEW)
+    of_users = {row.choice: row.judged_users for row in found.tried}
+    assert found.judged_users == of_users[found.choice] == max(of_users.values())
+    assert min(of_users.values()) == 40
+
+
+def test_where_recall_may_be_given_up_all_are_judged_on_all_users(monkeypatch):
+    """A model of a larger coverage may be far below the best."""
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    found = choose_model(world(0.0, 3.0), with_model(FEW, recall_given_up=0.1))
+    assert {row.judged_users for row in found.tried} == {found.judged_users}
+
+
+@pytest.mark.parametrize(("between", "taken"), [("other", True), ("another", False)])
+def test_an_attempt_is_given_up_where_it_is_worse_on_the_first_users(monkeypatch, between, taken):
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    found = tried(inner_of(phases(between), AGEING), AGEING)
+    n_users = max(len(each.recall) for each in found.values())
+    unaged = {len(each.recall) for point, each in found.items() if point.half_life_days == 0}
+    assert (max(unaged) == n_users) == taken
+
+
+def test_without_ageing_begins_where_with_ageing_began_and_both_take_as_many_sweeps(monkeypatch):
+    """So neither has the advantage of more training."""
+    fits = []
+    whole = Trying.fitted
+
+    def noted(self, n_factors, half_life_days, sweeps, start=None):
+        items = whole(self, n_factors, half_life_days, sweeps, start)
+        fits.append((n_factors, half_life_days, sweeps, start, items))
+        return items
+
+    monkeypatch.setattr(Trying, "fitted", noted)
+    config = with_factors(with_model(AGEING, fit_factors=True), 4)
+    tried(inner_of(phases("another"), config), config)
+    first, aged, unaged, wider = fits[:4]
+    assert [each[:3] for each in fits[:4]] == [(4, 10.0, 5), (4, 10.0, 3), (4, 0.0, 3), (8, 10.0, WIDER_SWEEPS)]
+    assert first[3] is None
+    assert aged[3] is unaged[3] is first[4]
+    assert wider[3] is aged[4]
+
+
+def test_more_factors_begin_from_those_that_are_known():
+    items = np.random.default_rng(0).standard_normal((50, 4), dtype=np.float32)
+    wider = race._widened(items, 8, 1)
+    assert (wider.shape, wider.dtype) == ((50, 8), np.float32)
+    np.testing.assert_array_equal(wider[:, :4], items)
+    assert 0.2 < wider[:, 4:].std() / items.std() < 0.4
+    np.testing.assert_array_equal(race._widened(items, 4, 1), items)

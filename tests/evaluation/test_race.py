@@ -12,7 +12,7 @@ from include.recommender.evaluation import race
 from include.recommender.evaluation.choose import choose_model
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.grid import Point, axes, configured
-from include.recommender.evaluation.race import LATE_SWEEPS, MAX_SWEEPS, WIDER_SWEEPS, Trying, tried
+from include.recommender.evaluation.race import LATE_SWEEPS, MAX_SWEEPS, Trying, tried
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.knn.fitting import fit_similarities
 from include.recommender.models.model import KNN_ALONE
@@ -45,7 +45,7 @@ def test_what_is_reached_is_what_the_one_scoring_function_reaches():
     trying = Trying(inner, CONFIG, similar)
     first = trying.fitted(16, days, MAX_SWEEPS - LATE_SWEEPS)
     items = {(16, each): trying.fitted(16, each, LATE_SWEEPS, first) for each in (days, 0.0)}
-    items[32, days] = trying.fitted(32, days, WIDER_SWEEPS, items[16, days])
+    items[32, days] = trying.fitted(32, days, MAX_SWEEPS)
     of_more = [configured(choice.applied(CONFIG)) for choice in reached if choice.factors == 32]
     for point in (
         Point(16, days, 0.0, 30.0, 0.0),
@@ -222,30 +222,25 @@ def test_an_attempt_is_given_up_where_it_is_worse_on_the_first_users(monkeypatch
     assert (max(unaged) == n_users) == taken
 
 
-def test_without_ageing_begins_where_with_ageing_began_and_both_take_as_many_sweeps(monkeypatch):
-    """So neither has the advantage of more training."""
-    fits = []
-    whole = Trying.fitted
+@pytest.mark.parametrize(
+    ("iterations", "expected"), [(15, [5, 3, 3, 8]), (8, [5, 3, 3, 8]), (4, [1, 3, 3, 4]), (2, [1, 1, 1, 2])]
+)
+def test_without_ageing_begins_where_with_ageing_began_and_all_attempts_take_as_many_sweeps(
+    monkeypatch, iterations, expected
+):
+    """So none has the advantage of more training."""
+    fits, fit = [], race.fit_als
 
-    def noted(self, n_factors, half_life_days, sweeps, start=None):
-        items = whole(self, n_factors, half_life_days, sweeps, start)
-        fits.append((n_factors, half_life_days, sweeps, start, items))
-        return items
+    def noted(matrix, train, start=None):
+        items, curve = fit(matrix, train, start=start)
+        fits.append((train.factors, len(curve.loss), start, items))
+        return items, curve
 
-    monkeypatch.setattr(Trying, "fitted", noted)
+    monkeypatch.setattr(race, "fit_als", noted)
     config = with_factors(with_model(AGEING, fit_factors=True), 4)
+    config = replace(config, train=replace(config.train, iterations=iterations))
     tried(inner_of(phases("another"), config), config)
     first, aged, unaged, wider = fits[:4]
-    assert [each[:3] for each in fits[:4]] == [(4, 10.0, 5), (4, 10.0, 3), (4, 0.0, 3), (8, 10.0, WIDER_SWEEPS)]
-    assert first[3] is None
-    assert aged[3] is unaged[3] is first[4]
-    assert wider[3] is aged[4]
-
-
-def test_more_factors_begin_from_those_that_are_known():
-    items = np.random.default_rng(0).standard_normal((50, 4), dtype=np.float32)
-    wider = race._widened(items, 8, 1)
-    assert (wider.shape, wider.dtype) == ((50, 8), np.float32)
-    np.testing.assert_array_equal(wider[:, :4], items)
-    assert 0.2 < wider[:, 4:].std() / items.std() < 0.4
-    np.testing.assert_array_equal(race._widened(items, 4, 1), items)
+    assert [each[:2] for each in fits[:4]] == list(zip((4, 4, 4, 8), expected, strict=True))
+    assert first[2] is wider[2] is None
+    assert aged[2] is unaged[2] is first[3]

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,12 +41,10 @@ DROPPED = 3.0
 WORTH_MORE = 1.0
 # Standard errors of a difference that is the same for all users.
 CERTAIN = 1e6
-# Fewer sweeps than a training has choose as well (benchmarks/choices.py). The last of them are with ageing or without.
+# Fewer sweeps than a training has choose as well (benchmarks/choices.py). All attempts have as many, so that none has
+# the advantage of more training. Only the last of them are with ageing in one attempt, and without it in another.
 MAX_SWEEPS = 8
 LATE_SWEEPS = 3
-# With more factors they begin from those that are known, and from random ones of so many standard deviations.
-WIDER_SWEEPS = 5
-WIDER_SCALE = 0.3
 # Of the lists that are held at once.
 LIST_BYTES = 100_000_000
 
@@ -86,12 +85,12 @@ def tried(
     """
     factors, half_lives, *others = axes(config)
     trying = Trying(inner, config, fit_similarities(inner.matrix, config.knn) if any(others[0]) else None, whole)
-    first = trying.fitted(factors[0], half_lives[0], trying.sweeps - LATE_SWEEPS)
+    first = trying.fitted(factors[0], half_lives[0], trying.sweeps.early)
     best = trying.attempt(factors[0], half_lives[0], others, first)
     for days in half_lives[1:] if np.ptp(inner.times) else []:
         best = trying.better(best, best.point._replace(half_life_days=days), first)
     for n_factors in [each for each in factors[1:] if each <= largest]:
-        more = trying.better(best, best.point._replace(factors=n_factors), best.items)
+        more = trying.better(best, best.point._replace(factors=n_factors))
         if more is best:
             break
         best = more
@@ -112,11 +111,17 @@ def best_of(found: dict[Point, Found]) -> Point:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Points of one fit: the best, its recall, see `Found`, and the item factors, see `fit_als`."""
+    """Points of one fit: the best, and its recall, see `Found`."""
 
     point: Point
     recall: Floats
-    items: Factors
+
+
+class Sweeps(NamedTuple):
+    """Of one attempt; the late ones may be on other confidences."""
+
+    early: int
+    late: int
 
 
 @dataclass(frozen=True)
@@ -135,18 +140,18 @@ class Trying:
     found: dict[Point, Found] = field(default_factory=dict)
 
     @property
-    def sweeps(self) -> int:
-        """Of each number of factors in all."""
-        return max(min(self.config.train.iterations, MAX_SWEEPS), LATE_SWEEPS + 1)
+    def sweeps(self) -> Sweeps:
+        """Of each attempt, no more than of a training, but for one where that has one."""
+        both = min(MAX_SWEEPS, self.config.train.iterations)
+        early = max(1, both - LATE_SWEEPS)
+        return Sweeps(early, max(1, both - early))
 
     def fitted(self, n_factors: int, half_life_days: float, sweeps: int, start: Factors | None = None) -> Factors:
-        """Item factors after some sweeps of ALS, see `fit_als`. A start may have fewer factors."""
+        """Item factors after some sweeps of ALS, see `fit_als`."""
         train = replace(self.config.train, factors=n_factors, iterations=sweeps, warm_iterations=sweeps)
-        if start is not None:
-            start = _widened(start, n_factors, train.seed)
         return fit_als(self._fold(half_life_days).matrix, train, start=start)[0]
 
-    def better(self, best: Attempt, point: Point, start: Factors) -> Attempt:
+    def better(self, best: Attempt, point: Point, start: Factors | None = None) -> Attempt:
         """Try the points beside one; return this attempt if its best is better by more than WORTH_MORE, or `best`."""
         beside = [_beside(axis, value) for axis, value in zip(axes(self.config)[2:], point[2:], strict=True)]
         other = self.attempt(point.factors, point.half_life_days, beside, start, best.recall)
@@ -161,16 +166,17 @@ class Trying:
         n_factors: int,
         half_life_days: float,
         others: Sequence[Sequence[float]],
-        start: Factors,
+        start: Factors | None = None,
         best: Floats | None = None,
     ) -> Attempt:
-        """Fit ALS further, and try each combination of the other values.
+        """Fit ALS, and try each combination of the other values.
 
         Parameters
         ----------
+        start : item factors after the early sweeps
         best : recall of the best so far; the points are given up if they cannot be expected to be better
         """
-        sweeps = LATE_SWEEPS if start.shape[1] == n_factors else WIDER_SWEEPS
+        sweeps = sum(self.sweeps) if start is None else self.sweeps.late
         items = self.fitted(n_factors, half_life_days, sweeps, start)
         fold = self._fold(half_life_days)
         popularities = [fold.item_interactions.decayed(days) for days in others[1]]
@@ -188,17 +194,10 @@ class Trying:
         found = dict(zip(points, reached, strict=True))
         self.found.update(found)
         leading = best_of(found)
-        return Attempt(leading, found[leading].recall, items)
+        return Attempt(leading, found[leading].recall)
 
     def _fold(self, half_life_days: float) -> EncodedFold:
         return self.inner.reweighed(replace(self.config.encode, half_life_days=half_life_days))
-
-
-def _widened(items: Factors, n_factors: int, seed: int) -> Factors:
-    """Item factors with more columns, of small random numbers."""
-    shape = len(items), n_factors - items.shape[1]
-    extra = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    return np.concatenate([items, extra * (WIDER_SCALE * items.std())], axis=1)
 
 
 def _beside(axis: Sequence[float], value: float) -> Sequence[float]:

@@ -34,6 +34,8 @@ _KNN = "knn_"
 ARRAYS = _OF_ITEMS + _OF_PRIOR
 # As weight of item-kNN: ALS then orders only the items that no neighbour speaks for.
 KNN_ALONE = 1e6
+# What the roundings of a score to float32, of at most 2^-24 each, add to it at most.
+ROUNDINGS = 1 + 1e-6
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,11 @@ class Model:
         prior = ItemPrior(**{name: arrays[name] for name in _OF_PRIOR})
         similar = {name: arrays[_KNN + name] for name in ARRAYS_OF_KNN if _KNN + name in arrays}
         return cls(Als(whitened), prior, Similarities(**similar) if similar else None, knn_weight)
+
+    @cached_property
+    def item_lengths(self) -> Doubles:
+        """|y~| of the items in their order, float64, shape (n_items,)."""
+        return self.als.whitened.lengths[self.als.whitened.place]
 
     @cached_property
     def ordered_prior(self) -> ItemPrior:
@@ -215,12 +222,16 @@ class ModelScoring:
 
     @cached_property
     def apart(self) -> tuple[Rows, Ints, Scores]:
-        """See `Scoring`: the items that neighbours speak for. They are few, and most of the best are among them."""
+        """See `Scoring`: the items that neighbours speak for. They are few, and most of the best are among them.
+
+        The part of ALS is |x~| |y~| at most (Cauchy-Schwarz), which needs no vector. It is loose, but item-kNN is most
+        of the score of these items.
+        """
         rows, items = self.knn.rows, self.knn.items
-        bounds = self.of_als.upper_of(np.concatenate([[0], np.cumsum(self.knn.sizes)]), items)
+        bounds = self.of_als.reach[rows] * self.model.item_lengths[items]
         bounds += self.knn.values
         bounds *= self.model.prior.multipliers[brackets(self.sizes)[rows], items]
-        return rows, items, bounds
+        return rows, items, (bounds * ROUNDINGS).astype(np.float32)
 
     def upper(self, start: int, out: Scores) -> None:
         """See `Scoring`: rounding keeps the order, so a bound times the multiplier bounds the score."""

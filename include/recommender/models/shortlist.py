@@ -75,8 +75,10 @@ def _apart(scoring: Scoring, seen: Histories, width: int) -> tuple[_Pairs, Score
     n = len(seen)
     if not len(rows):
         return _Pairs(rows, items, bounds), np.full(n, -np.inf, dtype=np.float32)
-    hidden = seen.rows * np.int64(seen.n_items) + seen.items
-    unseen = np.flatnonzero(~np.isin(rows * np.int64(seen.n_items) + items, hidden))
+    # Seen pairs are few, and these are in order.
+    keys, hidden = rows * np.int64(seen.n_items) + items, seen.rows * np.int64(seen.n_items) + seen.items
+    place = np.minimum(np.searchsorted(keys, hidden), len(keys) - 1)
+    unseen = np.delete(np.arange(len(keys)), place[keys[place] == hidden])
     pairs = _Pairs(rows[unseen], items[unseen], bounds[unseen])
     starts = np.searchsorted(pairs.rows, np.arange(n + 1))
     best = [_largest(pairs.values, starts[row], starts[row + 1], width) for row in range(n)]
@@ -236,7 +238,7 @@ class _Hidden:
     def of(cls, scoring: Scoring, seen: Histories) -> _Hidden:
         apart, items, _ = scoring.apart
         places, rows = scoring.place[np.concatenate([seen.items, items])], np.concatenate([seen.rows, apart])
-        order = np.argsort(places, kind="stable")
+        order = np.argsort(places)
         return cls(places[order], rows[order])
 
     def hide(self, bounds: Scores, start: int, stop: int) -> None:

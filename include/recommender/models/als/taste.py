@@ -72,20 +72,6 @@ class AlsScoring:
         """See `Scoring`."""
         return self.grid.place
 
-    def upper_of(self, indptr: Rows, items: Ints) -> Scores:
-        """Bounds of the exact scores of some items of each user, float32, shape (n_pairs,).
-
-        Parameters
-        ----------
-        indptr : shape (n + 1,), where the items of each user begin
-        """
-        bounds = np.empty(len(items), dtype=np.float32)
-        places, tastes, errors = self.grid.place[items], self.short_tastes, self.errors
-        for row in range(len(tastes)):
-            span = slice(indptr[row], indptr[row + 1])
-            bounds[span] = self.grid.vectors[places[span]] @ tastes[row] + errors[row]
-        return bounds
-
     def limits(self) -> Doubles:
         """See `Scoring`: |x~| |y~| at most (Cauchy-Schwarz)."""
         return self.reach[:, None] * suffix_max(self.grid.lengths)

@@ -148,7 +148,7 @@ test: $(READY) ## The quick tests, three at a time: they wait as much as they co
 	$(BIN)/pytest -n 3 --dist worksteal -m "not slow" --durations=15
 
 test-slow: $(READY) ## The rest, three at a time: whole stacks, long runs, every fault
-	$(BIN)/pytest -n 3 --dist worksteal -m slow --durations=15
+	$(BIN)/pytest -n 3 --dist loadgroup -m slow --durations=15
 
 clean: ## Remove the environments; .local (your data) stays
 	rm -rf $(VENV) $(TOOLS)

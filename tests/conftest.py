@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import boto3
+import botocore.loaders
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +33,21 @@ os.environ.update(
     OPENBLAS_NUM_THREADS="1",
 )
 os.environ.pop("AWS_PROFILE", None)
+
+
+def _read_once(load):
+    """botocore reads the models of the services anew in each session, and each task of a DAG has one."""
+    found = {}
+
+    def loaded(self, path):
+        if path not in found:
+            found[path] = load(self, path)
+        return found[path]
+
+    return loaded
+
+
+botocore.loaders.JSONFileLoader.load_file = _read_once(botocore.loaders.JSONFileLoader.load_file)
 
 
 def pytest_addoption(parser):

@@ -14,7 +14,7 @@ REVIEWS = worlds.reviews()
 
 def test_reviews_become_a_promoted_model(deployment, s3):
     put_snapshot(s3, SNAPSHOT, worlds.packed(REVIEWS))
-    run, states = run_dag()
+    run, states = run_dag(chooses=True)
     assert run.state == "success"
     assert set(states.values()) == {"success"}
     report = report_of(s3, run)

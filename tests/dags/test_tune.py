@@ -6,7 +6,7 @@ from .. import worlds
 from ..conftest import BUCKET
 from .harness import NOON, keys, load_dag, put_snapshot, read_json, report_of, run_dag
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tune")]
 
 SNAPSHOT = "2018-08-27"
 # Few factors, and much of a popularity that is noise, by default, so that there is something to find.

@@ -13,7 +13,8 @@ from include.orchestration.remote.place import Place
 from .policies import FOLDER, text
 from .terraform import REQUIRED, ROOT, local_aws, prepared
 
-pytestmark = pytest.mark.slow
+# One process applies and destroys it for all tests.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("terraform")]
 
 HOUR = timedelta(hours=1)
 STATUSES = {"SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"}

@@ -15,7 +15,7 @@ from .proxy import Fault
 from .stages import STAGES
 from .story import essence
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
 MOMENTS = 2
 # Of promote_model's writes the first ones try the store with a race, and are alike; the last ones are the move.

@@ -11,7 +11,7 @@ from .proxy import Fault
 from .stages import STAGES
 from .story import essence
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
 POINTER = r"channels/production\.json"
 

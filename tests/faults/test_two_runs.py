@@ -6,7 +6,7 @@ from .proxy import Fault
 from .stages import Task, upload_model
 from .story import SECOND
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
 
 def test_a_run_that_publishes_the_model_of_another_in_that_moment_leaves_it_whole(story):

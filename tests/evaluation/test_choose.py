@@ -312,3 +312,26 @@ def test_the_reason_says_whether_the_configured_model_is_kept():
     assert chosen_of(moved, CONFIG).why.startswith(
         "nearest to the configured that is not clearly worse than the best: "
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"power": 0.5}, []),
+        ({"power": 0.5, "prior_half_life_days": 7.5}, ["shortest that was tried: a smaller prior_half_life_days"]),
+        ({"power": 0.5, "prior_half_life_days": 120.0}, ["longest that was tried: a larger prior_half_life_days"]),
+        ({"power": 0.0, "prior_half_life_days": 7.5}, []),
+        ({"power": 2.5}, ["its prior power is the largest that was tried: a larger prior_power"]),
+        ({"power": 2.5, "prior_half_life_days": 120.0}, ["the longest", "the largest"]),
+    ],
+)
+def test_the_reason_says_where_the_grid_ends(changes, expected):
+    own = configured(CONFIG)
+    best = own._replace(**changes)
+    found = chosen_of({own: Found(np.zeros(50), 0.1), best: Found(np.ones(50), 0.1)}, CONFIG)
+    parts = found.why.split("; ")
+    assert found.choice == best.choice()
+    assert len(parts) == 1 + len(expected)
+    assert all(text in part for text, part in zip(expected, parts[1:], strict=True))
+    fixed = with_prior(CONFIG, fit=False)
+    assert "that was tried" not in chosen_of({own: Found(np.ones(50), 0.1)}, fixed).why

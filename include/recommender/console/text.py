@@ -141,7 +141,7 @@ def version(
     parts = [
         "\n".join(lines),
         table(["MODEL", *columns], body, right=range(1, len(columns) + 1)),
-        "\n".join(config),
+        "\n".join(["As configured; what was chosen is above:", *config]),
     ]
     return "\n\n".join([*parts, moves(latest)] if latest else parts)
 

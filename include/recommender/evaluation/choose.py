@@ -74,6 +74,7 @@ def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenMode
     if given_up:
         chosen = _widest(found, chosen, given_up)
         why += f"; the largest coverage at {1 - given_up:.1%} of its recall"
+    why += "".join(f"; {text}" for text in _at_edges(chosen, config))
     rows = [
         TriedModel(
             choice=point.choice(),
@@ -89,6 +90,19 @@ def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenMode
     log.info("Chosen: %s (%s; %s users of an inner time split)", chosen.choice().text, why, f"{n_users:,}")
     listed = n_users if given_up else min(n_users, FIRST_USERS)
     return ChosenModel(choice=chosen.choice(), why=why, judged_users=n_users, listed_users=listed, tried=rows)
+
+
+def _at_edges(chosen: Point, config: RetrainConfig) -> list[str]:
+    """Where a chosen value of the prior is the last that was tried, so that one beyond it may be better."""
+    tried = axes(config)
+    days, powers = tried.prior_half_lives_days, tried.powers
+    found = []
+    if chosen.power > 0 and len(days) > 1 and chosen.prior_half_life_days in (days[0], days[-1]):
+        which, other = ("shortest", "smaller") if chosen.prior_half_life_days == days[0] else ("longest", "larger")
+        found.append(f"its prior half-life is the {which} that was tried: a {other} prior_half_life_days may be better")
+    if len(powers) > 1 and chosen.power == powers[-1]:
+        found.append("its prior power is the largest that was tried: a larger prior_power may be better")
+    return found
 
 
 def _as_configured(config: RetrainConfig, why: str, n_users: int) -> ChosenModel:

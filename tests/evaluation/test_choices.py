@@ -6,7 +6,7 @@ from benchmarks.choices import ORACLE, Split, report, rules, split_of
 from include.recommender.evaluation.choose import CLEARLY_WORSE, choose_model
 from include.recommender.evaluation.grid import configured
 
-from .worlds import CONFIG, world
+from .taste_worlds import CONFIG, world
 
 
 def test_the_rule_that_is_used_chooses_what_a_training_chooses():

@@ -25,7 +25,7 @@ from include.recommender.models.prior import fit_prior
 from include.recommender.models.scoring import model_of
 from include.recommender.parameters.definition import MOST_DAYS
 
-from .worlds import (
+from .taste_worlds import (
     AGEING,
     CONFIG,
     FAMILY,
@@ -194,7 +194,8 @@ def test_the_nearest_that_is_not_clearly_worse_on_the_way_to_the_best(recalls, o
     st.sampled_from([0.01, 0.1, 0.5]),
 )
 def test_recall_is_given_up_only_for_coverage_and_only_so_much(recalls, coverages, own, share):
-    found = {point: Found(recall, coverage) for point, recall, coverage in zip(GRID, recalls, coverages, strict=True)}
+    reached = [Found(recall, coverage, len(recall)) for recall, coverage in zip(recalls, coverages, strict=True)]
+    found = dict(zip(GRID, reached, strict=True))
     of_choice = {point.choice(): each for point, each in found.items()}
     config = own.choice().applied(CONFIG)
     strict, wide = (chosen_of(found, with_model(config, recall_given_up=given_up)) for given_up in (0.0, share))
@@ -302,12 +303,16 @@ def test_where_tastes_last_nothing_ages_and_where_they_pass_ageing_stays():
     assert {row.clearly_worse for row in passing.tried if not row.choice.half_life_days} == {True}
 
 
+def reached(recall):
+    return Found(recall, 0.1, len(recall))
+
+
 def test_the_reason_says_whether_the_configured_model_is_kept():
     own = configured(CONFIG)
     near, best = own._replace(power=0.5), own._replace(power=1.5)
     noise, clear = np.tile([0.0, 0.5], 50), np.tile([0.0, 0.01], 50)
-    kept = {own: Found(noise[::-1], 0.1), best: Found(noise + 0.01, 0.1)}
-    moved = {own: Found(clear, 0.1), near: Found(noise[::-1] + 0.3, 0.1), best: Found(noise + 0.31, 0.1)}
+    kept = {own: reached(noise[::-1]), best: reached(noise + 0.01)}
+    moved = {own: reached(clear), near: reached(noise[::-1] + 0.3), best: reached(noise + 0.31)}
     assert chosen_of(kept, CONFIG).why.startswith("as configured, which is not clearly worse than the best: ")
     assert chosen_of(moved, CONFIG).why.startswith(
         "nearest to the configured that is not clearly worse than the best: "
@@ -328,10 +333,10 @@ def test_the_reason_says_whether_the_configured_model_is_kept():
 def test_the_reason_says_where_the_grid_ends(changes, expected):
     own = configured(CONFIG)
     best = own._replace(**changes)
-    found = chosen_of({own: Found(np.zeros(50), 0.1), best: Found(np.ones(50), 0.1)}, CONFIG)
+    found = chosen_of({own: reached(np.zeros(50)), best: reached(np.ones(50))}, CONFIG)
     parts = found.why.split("; ")
     assert found.choice == best.choice()
     assert len(parts) == 1 + len(expected)
     assert all(text in part for text, part in zip(expected, parts[1:], strict=True))
     fixed = with_prior(CONFIG, fit=False)
-    assert "that was tried" not in chosen_of({own: Found(np.ones(50), 0.1)}, fixed).why
+    assert "that was tried" not in chosen_of({own: reached(np.ones(50))}, fixed).why

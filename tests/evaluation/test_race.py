@@ -12,14 +12,15 @@ from include.recommender.evaluation import race
 from include.recommender.evaluation.choose import choose_model
 from include.recommender.evaluation.evaluate import fold_task, judge
 from include.recommender.evaluation.grid import Point, axes, configured
-from include.recommender.evaluation.race import LATE_SWEEPS, MAX_SWEEPS, Trying, tried
+from include.recommender.evaluation.race import MAX_SWEEPS, tried
+from include.recommender.models.als.training import fit_als
 from include.recommender.models.confidence import DAY_S
 from include.recommender.models.knn.fitting import fit_similarities
 from include.recommender.models.model import KNN_ALONE
 from include.recommender.models.prior import fit_prior
 from include.recommender.models.scoring import model_of
 
-from .worlds import (
+from .taste_worlds import (
     AGEING,
     CONFIG,
     FAMILY,
@@ -42,10 +43,6 @@ def test_what_is_reached_is_what_the_one_scoring_function_reaches():
     reached = {row.choice: row for row in choose_model(fold, CONFIG).tried}
     (unaged, *_) = [configured(choice.applied(CONFIG)) for choice in reached if choice.half_life_days == 0]
     days = CONFIG.encode.half_life_days
-    trying = Trying(inner, CONFIG, similar)
-    first = trying.fitted(16, days, MAX_SWEEPS - LATE_SWEEPS)
-    items = {(16, each): trying.fitted(16, each, LATE_SWEEPS, first) for each in (days, 0.0)}
-    items[32, days] = trying.fitted(32, days, MAX_SWEEPS)
     of_more = [configured(choice.applied(CONFIG)) for choice in reached if choice.factors == 32]
     for point in (
         Point(16, days, 0.0, 30.0, 0.0),
@@ -58,11 +55,9 @@ def test_what_is_reached_is_what_the_one_scoring_function_reaches():
     ):
         config = point.choice().applied(CONFIG)
         weighed = inner.reweighed(config.encode)
-        popularity = fit_prior(inner.item_interactions, config.prior)
+        items, popularity = fit_als(weighed.matrix, config.train)[0], fit_prior(inner.item_interactions, config.prior)
         task = fold_task(weighed, CONFIG.evaluate)
-        judged = judge({"model": model_of(items[point[:2]], similar, popularity, config)}, task, CONFIG.evaluate)[
-            "model"
-        ]
+        judged = judge({"model": model_of(items, similar, popularity, config)}, task, CONFIG.evaluate)["model"]
         assert reached[point.choice()].recall == pytest.approx(judged.means["recall@10"], abs=1e-12)
         assert reached[point.choice()].coverage == pytest.approx(judged.means["coverage@10"], abs=1e-12)
 
@@ -142,13 +137,14 @@ FEW = with_model(CONFIG, fit_factors=False, fit_ageing=False)
     [
         (5, [5]),
         (1_000, [1_000]),
-        (1_001, [1_000, 1_001]),
+        (1_999, [1_999]),
+        (2_000, [1_000, 2_000]),
         (2_999, [1_000, 2_999]),
         (3_000, [1_000, 2_000, 3_000]),
         (16_000, [1_000, 2_000, 4_000, 8_000, 16_000]),
     ],
 )
-def test_users_come_in_batches_of_which_each_has_as_many_as_all_before(n_users, expected):
+def test_users_come_in_batches_that_double_and_none_is_small(n_users, expected):
     assert race._ends(n_users) == expected
 
 
@@ -174,7 +170,7 @@ def test_a_race_drops_what_is_far_below_the_best_and_nothing_else(fold, monkeypa
         for point, recall in recalls.items():
             difference = best - recall
             t = 0.0 if not difference.any() else stats.ttest_1samp(difference, 0).statistic
-            if t <= race.DROPPED:
+            if t <= race.DROPPED or point == configured(FEW):
                 stays.append(point)
             else:
                 assert len(raced[point].recall) == start
@@ -195,7 +191,7 @@ def test_coverage_is_that_of_the_first_users_for_all_models(monkeypatch):
         holdout_items=np.concatenate([held[at] for at in first]),
     )
     for point, each in tried(some, FEW, whole=True).items():
-        assert raced[point].coverage == each.coverage
+        assert (raced[point].coverage, raced[point].listed_users) == (each.coverage, 40)
 
 
 def test_what_was_dropped_is_never_chosen_and_says_on_how_many_users_it_was_judged(monkeypatch):
@@ -203,14 +199,14 @@ def test_what_was_dropped_is_never_chosen_and_says_on_how_many_users_it_was_judg
     found = choose_model(world(0.0, 3.0), FEW)
     of_users = {row.choice: row.judged_users for row in found.tried}
     assert found.judged_users == of_users[found.choice] == max(of_users.values())
-    assert min(of_users.values()) == 40
+    assert min(of_users.values()) == found.listed_users == 40
 
 
 def test_where_recall_may_be_given_up_all_are_judged_on_all_users(monkeypatch):
     """A model of a larger coverage may be far below the best."""
     monkeypatch.setattr(race, "FIRST_USERS", 40)
     found = choose_model(world(0.0, 3.0), with_model(FEW, recall_given_up=0.1))
-    assert {row.judged_users for row in found.tried} == {found.judged_users}
+    assert {row.judged_users for row in found.tried} == {found.judged_users} == {found.listed_users}
 
 
 @pytest.mark.parametrize(("between", "taken"), [("other", True), ("another", False)])
@@ -222,25 +218,49 @@ def test_an_attempt_is_given_up_where_it_is_worse_on_the_first_users(monkeypatch
     assert (max(unaged) == n_users) == taken
 
 
-@pytest.mark.parametrize(
-    ("iterations", "expected"), [(15, [5, 3, 3, 8]), (8, [5, 3, 3, 8]), (4, [1, 3, 3, 4]), (2, [1, 1, 1, 2])]
-)
-def test_without_ageing_begins_where_with_ageing_began_and_all_attempts_take_as_many_sweeps(
-    monkeypatch, iterations, expected
-):
-    """So none has the advantage of more training."""
-    fits, fit = [], race.fit_als
+@pytest.mark.parametrize(("iterations", "expected"), [(15, MAX_SWEEPS), (4, 4)])
+def test_each_attempt_begins_anew_and_takes_as_many_sweeps(monkeypatch, iterations, expected):
+    """So each is a model that a training makes, and none has the advantage of more training."""
+    fits = []
 
-    def noted(matrix, train, start=None):
-        items, curve = fit(matrix, train, start=start)
-        fits.append((train.factors, len(curve.loss), start, items))
+    def noted(matrix, train):
+        items, curve = fit_als(matrix, train)
+        fits.append((train.factors, len(curve.loss)))
         return items, curve
 
     monkeypatch.setattr(race, "fit_als", noted)
     config = with_factors(with_model(AGEING, fit_factors=True), 4)
     config = replace(config, train=replace(config.train, iterations=iterations))
     tried(inner_of(phases("another"), config), config)
-    first, aged, unaged, wider = fits[:4]
-    assert [each[:2] for each in fits[:4]] == list(zip((4, 4, 4, 8), expected, strict=True))
-    assert first[2] is wider[2] is None
-    assert aged[2] is unaged[2] is first[3]
+    assert fits[:3] == [(4, expected), (4, expected), (8, expected)]
+
+
+def test_the_configured_model_is_never_dropped(monkeypatch):
+    """So it can be kept where it is not clearly worse on all users."""
+    config = with_prior(FEW, power=2.5, half_life_days=120.0)
+    inner = inner_of(world(6.0, 0.0), config)
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    monkeypatch.setattr(race, "DROPPED", 0.1)
+    raced = tried(inner, config)
+    assert len(raced[configured(config)].recall) == max(len(each.recall) for each in raced.values())
+    assert sum(len(each.recall) > 40 for each in raced.values()) < 100
+
+
+def test_recall_of_what_was_dropped_is_on_the_scale_of_all_users(monkeypatch):
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    fold = world(0.0, 3.0)
+    found, raced = choose_model(fold, FEW), tried(inner_of(fold, FEW), FEW)
+    best = max((each.recall for each in raced.values() if len(each.recall) == found.judged_users), key=np.mean)
+    for row, each in zip(found.tried, raced.values(), strict=True):
+        n = row.judged_users
+        assert row.recall == pytest.approx(max(0.0, best.mean() - best[:n].mean() + each.recall.mean()))
+    assert {row.judged_users for row in found.tried} > {40, found.judged_users}
+
+
+def test_hits_that_are_held_in_parts_are_the_same(monkeypatch):
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    inner = inner_of(world(1.0, 1.5), FEW)
+    whole = tried(inner, FEW)
+    monkeypatch.setattr(race, "LIST_BYTES", 2_000)
+    for point, each in tried(inner, FEW).items():
+        np.testing.assert_array_equal(each.recall, whole[point].recall)

@@ -347,7 +347,7 @@ def test_a_verdict_and_a_judgement_are_typed(workspace):
 def test_a_file_that_an_artifact_lacks_is_named(workspace):
     choice = {"family": "blend", "knn_weight": 0.5, "factors": 8, "half_life_days": 120.0}
     choice |= {"prior_power": 0.5, "prior_half_life_days": 30.0}
-    chosen = {"choice": choice, "why": "", "judged_users": 1, "tried": []}
+    chosen = {"choice": choice, "why": "", "judged_users": 1, "listed_users": 1, "tried": []}
     for stage, counts, read in (
         ("train_als", TRAINED, fit.load_factors),
         ("fit_popularity", {"names": ["popularity_all_time"]}, fit.load_popularity),

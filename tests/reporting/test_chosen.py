@@ -70,8 +70,8 @@ def test_the_section_says_what_was_chosen_and_why(report):
     model = "ALS with 8 factors + 0.5 x item-kNN, ageing 120 days, prior power 0.35, prior half-life 15 days"
     assert f"{model}: nearest <by> far." in text
     assert "more than 1.645 below it, are clearly worse" in text
-    assert "32 models were tried on 71 users of a time split inside train." in text
-    assert "All models are judged on the first 31 users" in text
+    assert "32 models were tried on up to 71 users of a time split inside train." in text
+    assert "All models are judged on the first 31 users, and those that are far below the best then dropped" in text
     assert "Coverage: share of the catalogue in the lists of the first 31 users." in text
     assert "#chosen" in page.attributes("href")
 
@@ -128,7 +128,7 @@ def test_a_prior_that_was_not_chosen_has_no_grid(report):
 def test_without_alternatives_there_is_neither_table_nor_plot(report, rows):
     page = section(page_of(report, chosen_model(tried=rows, why="as configured: 7 users are too few to choose by")))
     assert "as configured: 7 users are too few to choose by." in page
-    assert ("was tried on 71 users" in page) == bool(rows)
+    assert ("was tried on up to 71 users" in page) == bool(rows)
     assert "<table>" not in page
     assert "<svg" not in page
 
@@ -238,3 +238,9 @@ def test_a_model_that_was_given_up_early_is_named_and_counts_less_than_one_judge
     page = page_of(report, chosen_model(tried=rows))
     assert [row[-4:-2] for row in cells(page)] == [["71", "chosen"], ["31", "given up early"]]
     assert [row[-2] for row in cells(page)] == ["0.35", "0.35"]
+
+
+def test_where_all_are_judged_on_all_users_nothing_is_said_of_dropped_ones(report):
+    page = section(page_of(report, chosen_model(listed_users=71)))
+    assert "32 models were tried on 71 users" in page
+    assert "dropped" not in page

@@ -14,7 +14,7 @@ from include.recommender.errors import DataError
 from include.recommender.tuning.folds import inner_instants, without_rare
 from include.recommender.tuning.space import applied
 from include.recommender.tuning.trial import CannotTrainError, judge_configuration
-from tests.evaluation.worlds import CONFIG, world
+from tests.evaluation.taste_worlds import CONFIG, world
 from tests.interactions import frame
 from tests.property.test_split import FOLDABLE, FRACTIONS, encoded, quick
 

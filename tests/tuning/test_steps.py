@@ -24,7 +24,7 @@ from include.recommender.tuning.tuned import read_tuned, with_tuned, write_tuned
 from .. import worlds
 from ..candidates import JULY
 from ..documents import CHOICE, changed, evidence
-from ..evaluation.worlds import CONFIG, world
+from ..evaluation.taste_worlds import CONFIG, world
 
 BASE = RetrainConfig.from_params({"iterations": 5, "factors": 16, "prior_power": 0.1, "fit_prior": False})
 SEARCH = TuneConfig(splits=2)

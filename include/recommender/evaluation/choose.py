@@ -16,7 +16,7 @@ from ..models.memory import MatrixSize, limit_bytes, needed_bytes
 from .chosen import ChosenModel, TriedModel
 from .grid import Point, axes, configured
 from .metrics import Floats
-from .race import FIRST_USERS, Found, errors_below, tried
+from .race import Found, errors_below, tried
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenMode
     rows = [
         TriedModel(
             choice=point.choice(),
-            recall=float(each.recall.mean()),
+            recall=_on_all_users(each.recall, recalls[best]),
             coverage=each.coverage,
             errors_below=below[point],
             clearly_worse=below[point] > CLEARLY_WORSE,
@@ -88,8 +88,16 @@ def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenMode
     ]
     n_users = len(recalls[best])
     log.info("Chosen: %s (%s; %s users of an inner time split)", chosen.choice().text, why, f"{n_users:,}")
-    listed = n_users if given_up else min(n_users, FIRST_USERS)
+    listed = found[best].listed_users
     return ChosenModel(choice=chosen.choice(), why=why, judged_users=n_users, listed_users=listed, tried=rows)
+
+
+def _on_all_users(recall: Floats, best: Floats) -> float:
+    """Recall on all users; of a model that was dropped, that of the best less what it lost to it on the first users."""
+    if len(recall) == len(best):
+        return float(recall.mean())
+    lost = float((best[: len(recall)] - recall).mean())
+    return min(max(0.0, float(best.mean()) - lost), 1.0)
 
 
 def _at_edges(chosen: Point, config: RetrainConfig) -> list[str]:

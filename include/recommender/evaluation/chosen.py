@@ -11,7 +11,7 @@ from ..storage.documents import Count, Share
 class TriedModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A tried model on the inner holdout.
 
-    recall : Recall@K
+    recall : Recall@K; of a model that was dropped early, that of the best less what it lost to it on the first users
     coverage : the share of the catalogue in the lists of some users, see `ChosenModel`
     errors_below : distance below the best in standard errors of the paired difference
     clearly_worse : whether that is too large

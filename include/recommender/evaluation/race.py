@@ -9,7 +9,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,28 +22,27 @@ from ..models.model import Model
 from ..models.prior import Flags, ItemPrior
 from ..models.prior_grid import Held, PriorGrid, by_list
 from ..models.protocol import Rows
-from ..models.whitening import Factors
 from ..parameters.of_models import MOST_FACTORS
 from .evaluate import Task, fold_task
-from .grid import Point, axes
+from .grid import Point, axes, configured
 from .metrics import Floats
 
 log = logging.getLogger(__name__)
 
 MAX_USERS = 16_000
-# All points are judged on so many users; then on as many again, and so on.
+# All points are judged on so many users; then on as many more, and so on.
 FIRST_USERS = 1_000
 # A point that is so many standard errors below the best is dropped.
 DROPPED = 3.0
-# Standard errors by which no ageing, or more factors, must be better, for others to be tried beside them. Where they
-# are as much worse on the first users, they are given up.
+# Standard errors by which no ageing, or more factors, must be better, for others to be tried beside them.
 WORTH_MORE = 1.0
+# Standard errors by which they are worse on the first users where they are given up.
+GIVEN_UP = 2.0
 # Standard errors of a difference that is the same for all users.
 CERTAIN = 1e6
-# Fewer sweeps than a training has choose as well (benchmarks/choices.py). All attempts have as many, so that none has
-# the advantage of more training. Only the last of them are with ageing in one attempt, and without it in another.
+# Fewer sweeps than a training has choose as well (benchmarks/choices.py). Each attempt begins anew: one that went on
+# from another would be a model that no training makes.
 MAX_SWEEPS = 8
-LATE_SWEEPS = 3
 # Of the lists that are held at once.
 LIST_BYTES = 100_000_000
 
@@ -55,11 +53,13 @@ class Found:
 
     recall : Recall@K of each, float64, shape (n_users,). The users have one order for all models, so those of a model
         that was dropped are the first of the others'
-    coverage : coverage@K of the lists of the first FIRST_USERS users, or of all
+    coverage : coverage@K of the lists of the first users
+    listed_users : how many these are
     """
 
     recall: Floats
     coverage: float
+    listed_users: int
 
 
 def errors_below(recall: Floats, best: Floats) -> float:
@@ -85,10 +85,9 @@ def tried(
     """
     factors, half_lives, *others = axes(config)
     trying = Trying(inner, config, fit_similarities(inner.matrix, config.knn) if any(others[0]) else None, whole)
-    first = trying.fitted(factors[0], half_lives[0], trying.sweeps.early)
-    best = trying.attempt(factors[0], half_lives[0], others, first)
+    best = trying.attempt(factors[0], half_lives[0], others)
     for days in half_lives[1:] if np.ptp(inner.times) else []:
-        best = trying.better(best, best.point._replace(half_life_days=days), first)
+        best = trying.better(best, best.point._replace(half_life_days=days))
     for n_factors in [each for each in factors[1:] if each <= largest]:
         more = trying.better(best, best.point._replace(factors=n_factors))
         if more is best:
@@ -111,17 +110,10 @@ def best_of(found: dict[Point, Found]) -> Point:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Points of one fit: the best, and its recall, see `Found`."""
+    """The best point of one fit, and its recall, see `Found`."""
 
     point: Point
     recall: Floats
-
-
-class Sweeps(NamedTuple):
-    """Of one attempt; the late ones may be on other confidences."""
-
-    early: int
-    late: int
 
 
 @dataclass(frozen=True)
@@ -139,22 +131,10 @@ class Trying:
     whole: bool = False
     found: dict[Point, Found] = field(default_factory=dict)
 
-    @property
-    def sweeps(self) -> Sweeps:
-        """Of each attempt, no more than of a training, but for one where that has one."""
-        both = min(MAX_SWEEPS, self.config.train.iterations)
-        early = max(1, both - LATE_SWEEPS)
-        return Sweeps(early, max(1, both - early))
-
-    def fitted(self, n_factors: int, half_life_days: float, sweeps: int, start: Factors | None = None) -> Factors:
-        """Item factors after some sweeps of ALS, see `fit_als`."""
-        train = replace(self.config.train, factors=n_factors, iterations=sweeps, warm_iterations=sweeps)
-        return fit_als(self._fold(half_life_days).matrix, train, start=start)[0]
-
-    def better(self, best: Attempt, point: Point, start: Factors | None = None) -> Attempt:
+    def better(self, best: Attempt, point: Point) -> Attempt:
         """Try the points beside one; return this attempt if its best is better by more than WORTH_MORE, or `best`."""
         beside = [_beside(axis, value) for axis, value in zip(axes(self.config)[2:], point[2:], strict=True)]
-        other = self.attempt(point.factors, point.half_life_days, beside, start, best.recall)
+        other = self.attempt(point.factors, point.half_life_days, beside, best.recall)
         errors, n_users = -errors_below(other.recall, best.recall), len(other.recall)
         is_better = errors > WORTH_MORE and n_users == len(best.recall)
         text = "taken" if is_better else f"not taken, after {n_users:,} users"
@@ -162,42 +142,35 @@ class Trying:
         return other if is_better else best
 
     def attempt(
-        self,
-        n_factors: int,
-        half_life_days: float,
-        others: Sequence[Sequence[float]],
-        start: Factors | None = None,
-        best: Floats | None = None,
+        self, n_factors: int, half_life_days: float, others: Sequence[Sequence[float]], best: Floats | None = None
     ) -> Attempt:
-        """Fit ALS, and try each combination of the other values.
+        """Fit ALS, try each combination of the other values, and add them to `found`.
 
         Parameters
         ----------
-        start : item factors after the early sweeps
-        best : recall of the best so far; the points are given up if they cannot be expected to be better
+        best : recall of the best so far; the points are given up if they are worse by more than GIVEN_UP
         """
-        sweeps = sum(self.sweeps) if start is None else self.sweeps.late
-        items = self.fitted(n_factors, half_life_days, sweeps, start)
-        fold = self._fold(half_life_days)
+        fold = self.inner.reweighed(replace(self.config.encode, half_life_days=half_life_days))
+        sweeps = min(self.config.train.iterations, MAX_SWEEPS)
+        train = replace(self.config.train, factors=n_factors, iterations=sweeps)
+        items = fit_als(fold.matrix, train)[0]
         popularities = [fold.item_interactions.decayed(days) for days in others[1]]
-        als = Als.of(items, self.config.train.regularization)
-        race = Race(
+        points = [Point(n_factors, half_life_days, *values) for values in product(*others)]
+        own = configured(self.config)
+        heats = Heats(
             # Not the max_users of the run, which may be too small to learn from.
             task=fold_task(fold, replace(self.config.evaluate, max_users=MAX_USERS)),
-            model=Model(als, ItemPrior.none(len(items)), self.similar, 1.0),
+            model=Model(Als.of(items, train.regularization), ItemPrior.none(len(items)), self.similar, 1.0),
             weights=others[0],
             grid=PriorGrid.of(popularities, others[2], self.config.prior.short_history),
             k=self.config.evaluate.top_k,
         )
-        reached = race.run(self.config.train.seed, best, whole=self.whole)
-        points = [Point(n_factors, half_life_days, *values) for values in product(*others)]
+        keeps = points.index(own) if own in points else None
+        reached = heats.run(self.config.train.seed, best, keeps=keeps, whole=self.whole)
         found = dict(zip(points, reached, strict=True))
         self.found.update(found)
         leading = best_of(found)
         return Attempt(leading, found[leading].recall)
-
-    def _fold(self, half_life_days: float) -> EncodedFold:
-        return self.inner.reweighed(replace(self.config.encode, half_life_days=half_life_days))
 
 
 def _beside(axis: Sequence[float], value: float) -> Sequence[float]:
@@ -207,7 +180,7 @@ def _beside(axis: Sequence[float], value: float) -> Sequence[float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Race:
+class Heats:
     """Weights of item-kNN and priors of one model, and the users on which they are judged."""
 
     task: Task
@@ -216,13 +189,16 @@ class Race:
     grid: PriorGrid
     k: int
 
-    def run(self, seed: int, best: Floats | None = None, *, whole: bool = False) -> list[Found]:
+    def run(
+        self, seed: int, best: Floats | None = None, *, keeps: int | None = None, whole: bool = False
+    ) -> list[Found]:
         """What each point reaches, by weight, half-life and power.
 
         Parameters
         ----------
         seed : of the order of the users
         best : recall of a model that they have to be better than, of the users in the same order
+        keeps : the point that is never dropped
         whole : judge all points on all users
         """
         order = np.random.default_rng(seed).permutation(len(self.task.rows))
@@ -234,11 +210,13 @@ class Race:
         recall[:, : ends[0]] = first
         for start, stop in pairwise(ends):
             left[left] = _stays(recall[left, :start], best)
+            if keeps is not None:
+                left[keeps] = True
             if not left.any():
                 break
             recall[left, start:stop] = self._hits(order[start:stop], left)
             judged[left] = stop
-        return [Found(recall[at, : judged[at]].copy(), float(coverage[at])) for at in range(n_points)]
+        return [Found(recall[at, : judged[at]].copy(), float(coverage[at]), ends[0]) for at in range(n_points)]
 
     def _listed(self, users: Rows) -> tuple[Floats, Floats]:
         """Recall of some users at each point, shape (n_points, n_users), and coverage of their lists, (n_points,)."""
@@ -261,11 +239,18 @@ class Race:
 
     def _hits(self, users: Rows, wanted: Flags) -> Floats:
         """Recall of some users at the wanted points, shape (n_wanted, n_users)."""
-        held = self._held(users)
         shape = len(self.weights), len(self.grid.logs), len(self.grid.powers)
-        hits = self.grid.hits(self.model, self.weights, self.task.seen.take(users), held, self.k, wanted.reshape(shape))
-        # All users have a held-out item.
-        found: Floats = np.add.reduceat(hits, held.indptr[:-1], axis=1, dtype=np.float64) / self.task.n_held[users]
+        found = np.empty((np.count_nonzero(wanted), len(users)))
+        places = by_list(self.task.seen.take(users))
+        ends = np.cumsum(self.task.n_held[users[places]], dtype=np.int64)
+        # The flags of so many held-out items are held at once.
+        part = (ends - 1) // max(1, LIST_BYTES // len(found))
+        for at in np.split(places, np.flatnonzero(np.diff(part)) + 1):
+            some, held = users[at], self._held(users[at])
+            seen = self.task.seen.take(some)
+            hits = self.grid.hits(self.model, self.weights, seen, held, self.k, wanted.reshape(shape))
+            # All users have a held-out item.
+            found[:, at] = np.add.reduceat(hits, held.indptr[:-1], axis=1, dtype=np.float64) / self.task.n_held[some]
         return found
 
     def _held(self, users: Rows) -> Held:
@@ -277,8 +262,8 @@ class Race:
 
 
 def _ends(n_users: int) -> list[int]:
-    """The ends of the batches: FIRST_USERS, and twice as many each time; the last is no smaller than the one before."""
-    ends = [min(FIRST_USERS, n_users)]
+    """The ends of the batches: FIRST_USERS, then twice as many each time; the last is at least half of all before."""
+    ends = [n_users if n_users < 2 * FIRST_USERS else FIRST_USERS]
     while ends[-1] < n_users:
         ends.append(2 * ends[-1] if n_users >= 3 * ends[-1] else n_users)
     return ends
@@ -290,9 +275,9 @@ def _stays(recall: Floats, best: Floats | None) -> Flags:
     Parameters
     ----------
     recall : of the first users, shape (n_points, n_users)
-    best : of a model that they have to be better than: none stays if the best is WORTH_MORE standard errors worse
+    best : of a model that they have to be better than: none stays if all are worse by more than GIVEN_UP
     """
     leading = recall[recall.mean(axis=1).argmax()]
-    if best is not None and errors_below(leading, best) > WORTH_MORE:
+    if best is not None and errors_below(leading, best) > GIVEN_UP:
         return np.zeros(len(recall), dtype=bool)
     return np.array([errors_below(each, leading) <= DROPPED for each in recall])

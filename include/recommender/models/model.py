@@ -34,7 +34,7 @@ _KNN = "knn_"
 ARRAYS = _OF_ITEMS + _OF_PRIOR
 # As weight of item-kNN: ALS then orders only the items that no neighbour speaks for.
 KNN_ALONE = 1e6
-# What the roundings of a score to float32, of at most 2^-24 each, add to it at most.
+# The roundings of a score to float32, of at most 2^-24 each, make it larger by less than this factor.
 ROUNDINGS = 1 + 1e-6
 
 

@@ -72,7 +72,6 @@ class PriorGrid:
         -------
         int32, shape (n_weights, n_half_lives, n_powers, n, k), best first; -1 if there are no more
         """
-
         vectors = _in_order(model)
 
         def lists(rows: Rows) -> Ints:

@@ -229,13 +229,11 @@ def write_possible(tastes: Array, logs: Array, leading: Array, asked: tuple[Arra
     return found
 
 
-@compiled()
+@compiled(reorder=True)
 def is_among(
     keys: Array, some: Array, own: tuple[int, float, float, float], powers: tuple[float, float], k: int
 ) -> bool:
     """Whether fewer than k of some items are above an item, see `rank`.
-
-    Not with reordered sums: an item could then be above itself.
 
     Parameters
     ----------
@@ -246,14 +244,15 @@ def is_among(
     value, above = base + sign * max(power * log, least), 0
     for at in range(len(some)):
         other = keys[at, 0] + keys[at, 1] * max(power * keys[at, 2], least)
-        if other > value or (other == value and some[at] < item):
+        # Not the item itself, whose value may be rounded otherwise there.
+        if some[at] != item and (other > value or (other == value and some[at] < item)):
             above += 1
             if above == k:
                 return False
     return True
 
 
-@compiled()
+@compiled(reorder=True)
 def write_hits(
     keys: Array,
     some: Array,
@@ -306,9 +305,9 @@ def hits_of_grid(  # noqa: C901  # the loops of `best_of_grid`, with what is lef
 
     Parameters
     ----------
-    asked : indptr and items of each user, place, and k
-        items below 0 are on no list. place : int32, shape (n_weights, n_half_lives, n_powers), the column of hits; -1
-        is not wanted
+    asked : indptr, items, place and k
+        items are those of each user; below 0 they are on no list
+        place is int32, shape (n_weights, n_half_lives, n_powers): the column of hits; -1 is not wanted
     hits : uint8, shape (n_items_asked, any), 0 before; 1 is written
     """
     indptr, touched, by_knn, weights = knn

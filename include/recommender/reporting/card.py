@@ -44,7 +44,8 @@ def render_card(card: Card) -> str:
 
 def _chosen(chosen: ChosenModel) -> str:
     """Why the model was chosen, in lines."""
-    of = f", of {len(chosen.tried):,} tried on {chosen.judged_users:,} users of a time split inside train"
+    up_to = "up to " if chosen.listed_users < chosen.judged_users else ""
+    of = f", of {len(chosen.tried):,} tried on {up_to}{chosen.judged_users:,} users of a time split inside train"
     return textwrap.fill(
         f"Why this one{of if chosen.tried else ''}: {prose(chosen.why)}.", WIDTH, break_on_hyphens=False
     )

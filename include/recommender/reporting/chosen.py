@@ -57,7 +57,6 @@ def best_tried(chosen: ChosenModel) -> dict[str, list[TriedModel]]:
         rows.setdefault(_place(each.choice), []).append(each)
     found: dict[str, list[TriedModel]] = {}
     for _, tried in sorted(rows.items()):
-        # Of those that were judged on the most users.
         best = max(tried, key=lambda each: (each.judged_users, each.recall, each.choice == chosen.choice))
         shown = [best, *(each for each in tried if each.choice == chosen.choice and each is not best)]
         found.setdefault(parts(best.choice), []).extend(shown)

@@ -264,3 +264,19 @@ def test_hits_that_are_held_in_parts_are_the_same(monkeypatch):
     monkeypatch.setattr(race, "LIST_BYTES", 2_000)
     for point, each in tried(inner, FEW).items():
         np.testing.assert_array_equal(each.recall, whole[point].recall)
+
+
+@pytest.mark.parametrize(
+    ("n_users", "errors", "ends"), [(400, 2.5, 40), (400, 1.5, 160), (160, 1.5, 40), (400, 0.5, 400)]
+)
+def test_an_attempt_is_given_up_late_for_less_than_early(monkeypatch, n_users, errors, ends):
+    """Early is before a quarter of the users."""
+    monkeypatch.setattr(race, "FIRST_USERS", 40)
+    monkeypatch.setattr(race, "errors_below", lambda one, other: errors if one is not other else 0.0)
+    heats = object.__new__(race.Heats)
+    some = fold_task(inner_of(world(1.0, 1.5), FEW), FEW.evaluate)
+    monkeypatch.setattr(race.Heats, "task", replace(some, rows=np.arange(n_users)), raising=False)
+    monkeypatch.setattr(race.Heats, "_listed", lambda self, users: (np.ones((1, len(users))), np.ones(1)))
+    monkeypatch.setattr(race.Heats, "_hits", lambda self, users, wanted: np.ones((1, len(users))))
+    (found,) = heats.run(0, np.ones(n_users))
+    assert len(found.recall) == ends

@@ -36,8 +36,9 @@ FIRST_USERS = 1_000
 DROPPED = 3.0
 # Standard errors by which no ageing, or more factors, must be better, for others to be tried beside them.
 WORTH_MORE = 1.0
-# Standard errors by which they are worse on the first users where they are given up.
-GIVEN_UP = 2.0
+# Where they are as much worse on a quarter of the users or more, they are given up; on fewer users, where they are so
+# many standard errors worse.
+GIVEN_UP_EARLY = 2.0
 # Standard errors of a difference that is the same for all users.
 CERTAIN = 1e6
 # Fewer sweeps than a training has choose as well (benchmarks/choices.py). Each attempt begins anew: one that went on
@@ -148,7 +149,7 @@ class Trying:
 
         Parameters
         ----------
-        best : recall of the best so far; the points are given up if they are worse by more than GIVEN_UP
+        best : recall of the best so far; the points are given up if all are clearly worse on the first users
         """
         fold = self.inner.reweighed(replace(self.config.encode, half_life_days=half_life_days))
         sweeps = min(self.config.train.iterations, MAX_SWEEPS)
@@ -209,7 +210,7 @@ class Heats:
         recall, judged, left = np.zeros((n_points, n_users)), np.full(n_points, ends[0]), np.ones(n_points, dtype=bool)
         recall[:, : ends[0]] = first
         for start, stop in pairwise(ends):
-            left[left] = _stays(recall[left, :start], best)
+            left[left] = _stays(recall[left, :start], best, WORTH_MORE if 4 * start >= n_users else GIVEN_UP_EARLY)
             if keeps is not None:
                 left[keeps] = True
             if not left.any():
@@ -269,15 +270,16 @@ def _ends(n_users: int) -> list[int]:
     return ends
 
 
-def _stays(recall: Floats, best: Floats | None) -> Flags:
+def _stays(recall: Floats, best: Floats | None, limit: float) -> Flags:
     """Which points are not far below the best, bool, shape (n_points,).
 
     Parameters
     ----------
     recall : of the first users, shape (n_points, n_users)
-    best : of a model that they have to be better than: none stays if all are worse by more than GIVEN_UP
+    best : of a model that they have to be better than
+    limit : none stays if all are worse by more standard errors than this
     """
     leading = recall[recall.mean(axis=1).argmax()]
-    if best is not None and errors_below(leading, best) > GIVEN_UP:
+    if best is not None and errors_below(leading, best) > limit:
         return np.zeros(len(recall), dtype=bool)
     return np.array([errors_below(each, leading) <= DROPPED for each in recall])

@@ -69,7 +69,8 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
-    with tempfile.TemporaryDirectory(prefix="benchmark-serving-") as folder:
+    # A version is prepared by a process of its own, which may still write when the API has ended.
+    with tempfile.TemporaryDirectory(prefix="benchmark-serving-", ignore_cleanup_errors=True) as folder:
         work, endpoint = Path(folder), f"http://127.0.0.1:{server.get_host_and_port()[1]}"
         registry = _registry(endpoint)
         (work / "version").mkdir()

@@ -88,8 +88,9 @@ def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenMode
     ]
     n_users = len(recalls[best])
     log.info("Chosen: %s (%s; %s users of an inner time split)", chosen.choice().text, why, f"{n_users:,}")
-    listed = found[best].listed_users
-    return ChosenModel(choice=chosen.choice(), why=why, judged_users=n_users, listed_users=listed, tried=rows)
+    return ChosenModel(
+        choice=chosen.choice(), why=why, judged_users=n_users, listed_users=found[best].listed_users, tried=rows
+    )
 
 
 def _on_all_users(recall: Floats, best: Floats) -> float:
@@ -123,13 +124,11 @@ def nearest(recalls: Mapping[Point, Floats], own: Point, limit: float) -> tuple[
     Parameters
     ----------
     recalls : at each point, see `Found`; only one that was judged on all users is the best or chosen
-    own : the configured point
+    own : the configured point, one of them
     limit : standard errors below the best that are clearly worse
     """
-    values = [sorted(set(axis)) for axis in zip(*recalls, own, strict=True)]
-    place = {
-        point: tuple(axis.index(value) for axis, value in zip(values, point, strict=True)) for point in [*recalls, own]
-    }
+    values = [sorted(set(axis)) for axis in zip(*recalls, strict=True)]
+    place = {point: tuple(axis.index(value) for axis, value in zip(values, point, strict=True)) for point in recalls}
 
     def steps(point: Point) -> int:
         return sum(abs(one - other) for one, other in zip(place[point], place[own], strict=True))

@@ -6,11 +6,11 @@ READY := $(VENV)/.ready
 TOOLS := .tools
 SCANNERS := $(TOOLS)/.ready
 REVIEWS ?= #: run, tune, up: your review files, a path or glob; default: generated samples
-CONF ?= #: run, tune, up: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
+CONF ?= #: run, tune, up, batch: parameters as JSON, e.g. CONF='{"factors": 32}'; docs/parameters.md
 SNAPSHOT ?= #: run, tune, up: date of the snapshot, YYYY-MM-DD; default: the newest
 PORT ?= 8080#: up: port of Airflow's UI; default 8080
 API_PORT ?= 8090#: serve: port of the online API; default 8090
-S3_PORT ?= 9010#: run, tune, up, serve, registry: port of the local S3; default 9010
+S3_PORT ?= 9010#: run, tune, up, batch, serve, registry: port of the local S3; default 9010
 ARGS :=#: registry: its command, e.g. ARGS="list"; bench: its options, e.g. ARGS="--reviews 200000"
 # Through the environment, so that the shell does not read them again.
 export REVIEWS CONF SNAPSHOT
@@ -22,6 +22,7 @@ READS_tune := $(RUNS)
 READS_up := $(RUNS) PORT
 # As `make up` had them; they change nothing.
 READS_down := PORT S3_PORT
+READS_batch := CONF S3_PORT RECOMMENDER_%
 READS_serve := API_PORT S3_PORT RECOMMENDER_%
 READS_registry := ARGS S3_PORT RECOMMENDER_%
 READS_bench := ARGS
@@ -46,7 +47,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run tune up down serve registry bench compose-up compose-try compose-down lint audit sbom test test-slow clean constraints locks
+.PHONY: help setup run tune up down batch serve registry bench compose-up compose-try compose-down lint audit sbom test test-slow clean constraints locks
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +58,7 @@ setup: $(READY) ## Create .venv with the locked dependencies
 
 $(READY): requirements.txt requirements-local.txt constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, %s is %d.%d. Name another: make PYTHON=python3.12 ..." % (sys.executable, *v))'
-	@echo "Installing the locked dependencies into $(VENV): 200 packages, about 1.5 GB, a minute or two ..."
+	@echo "Installing the locked dependencies into $(VENV): 200 packages, about 1.9 GB, a minute or two ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 	@(s=0; while sleep 5 && kill -0 $$$$; do s=$$((s + 5)); echo "  $$s s: $$(du -sm $(VENV) | cut -f1) MB in $(VENV)"; done) 2>/dev/null & \
@@ -98,6 +99,9 @@ up: $(READY) ## Airflow's UI, on the reviews of `make run`; with REVIEWS, CONF o
 
 down: $(READY) ## End `make up` from another terminal, and whatever a killed one left
 	@$(BIN)/python -m local.stack down
+
+batch: $(READY) ## Lists of every user, as Parquet files, from the production model of `make run`
+	@$(BIN)/python -m local.batch --s3-port='$(S3_PORT)'
 
 serve: $(READY) ## The online API on the production model of `make run` or `make up`. Ctrl-C ends it
 	@$(BIN)/python -m local.serve --port='$(API_PORT)' --s3-port='$(S3_PORT)'

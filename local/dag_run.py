@@ -26,7 +26,7 @@ from include.recommender.data.reviews import QUARANTINE
 from include.recommender.errors import ConfigError, DataError, NotFound, RecommenderError
 from include.recommender.plain_text import shown_lines
 from include.recommender.reporting.trend import trend_name
-from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
+from include.recommender.runs.dag_names import BATCH_DAG, RETRAIN_DAG, TUNE_DAG
 from include.recommender.runs.journal import TaskRecord
 from include.recommender.stages.workspace import Workspace
 from include.recommender.storage.disk import guarded
@@ -34,6 +34,7 @@ from include.recommender.storage.objects import ObjectStore
 from include.recommender.storage.plain_names import name_problem
 from include.recommender.storage.scratch import scratch_file
 
+from .batch_ending import batch_ending, copy_batch
 from .ending import Copies, ending, status
 from .environment import PROJECT
 from .progress import Progress
@@ -88,7 +89,7 @@ def run(dag_id: str, conf: dict[str, Any], local: Path, progress: Progress) -> i
         outcome = dag.test(logical_date=datetime.now(UTC), run_conf=conf)
     except ParamValidationError as error:
         raise ConfigError(f"CONF={json.dumps(conf)}: {error}") from error
-    report = _report_search if dag_id == TUNE_DAG else _report_run
+    report = {RETRAIN_DAG: _report_run, TUNE_DAG: _report_search, BATCH_DAG: _report_batch}[dag_id]
     exit_status = report(outcome.run_id, local, progress)
     print(progress.times(), file=progress.terminal)
     return exit_status
@@ -131,6 +132,21 @@ def _report_search(run_id: str, local: Path, progress: Progress) -> int:
     report = read_report(root.read(key), root.uri(key))
     print(shown_lines(tune_ending(report, copy / "report.html")), file=progress.terminal)
     return 0 if report.choice and not report.error else 1
+
+
+def _report_batch(run_id: str, local: Path, progress: Progress) -> int:
+    """Copy the lists into `.local`, and print where they are."""
+    from include.orchestration.settings import Settings
+    from include.recommender.runs.journal import Journal, folder_id
+
+    root = Settings.from_environment().workspace().root
+    try:
+        uri = Journal(root, folder_id(BATCH_DAG, run_id)).read("write_manifest").facts["uri"]
+    except (NotFound, KeyError):
+        raise DataError(progress.failure or "the batch failed before it could write its manifest") from None
+    copied = copy_batch(root, str(uri), local)
+    print(shown_lines(batch_ending(copied, _from_here(copied.folder))), file=progress.terminal)
+    return 0
 
 
 def copy_pages(root: ObjectStore, folder: str, channel: str, local: Path) -> Copies:

@@ -27,7 +27,6 @@ from .home import Home, fail, say
 from .processes import kill_tree
 from .published import Published, left_behind
 from .store import Server
-from .uploads import Source
 from .wanted import Wanted
 
 INTERRUPTED = 130
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             say(f"S3 is up: {server.endpoint}, kept in {home.path / 's3'}", "s3")
             source = wanted.put(server.client())
             wanted.link(server.client(), source, home)
-            returncode = _run_dag(home, server, source, wanted.parameters(source), given.dag)
+            returncode = _run_dag(home, server, source.root, wanted.parameters(source), given.dag)
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:
@@ -98,17 +97,37 @@ def _check_run_settings(dag: str, environment: Mapping[str, str]) -> None:
         say(line, "settings")
 
 
-def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], dag: str) -> int:
-    """Run the DAG in a child."""
+def _run_dag(home: Home, server: Server, root: str, conf: dict[str, Any], dag: str) -> int:
+    """Run a DAG on a snapshot. Where that is interrupted, say what it has published."""
+    store, channel = ObjectStore.at(server.client(), root), str(conf.get("channel") or MAIN_CHANNEL)
+    before = Published.read(store, channel)
+    try:
+        return run_dag(home, server, root, conf, dag, f"on snapshot {conf['snapshot']}")
+    except KeyboardInterrupt:
+        print(left_behind(before, Published.read(store, channel)), flush=True)
+        return INTERRUPTED
+
+
+def run_dag(home: Home, server: Server, root: str, conf: dict[str, Any], dag: str, on: str) -> int:
+    """Run a DAG in a child, and return its status; Ctrl-C ends the child, too.
+
+    Parameters
+    ----------
+    root : RECOMMENDER_ROOT, an S3 URI
+    on : what it runs on, in words
+
+    Raises
+    ------
+    ConfigError
+        A signal killed the run.
+    """
     logs.prune(home)
     log = home.logs / f"run-{datetime.now():%Y%m%dT%H%M%S}.log"
     database = f"sqlite:///{home.path / 'airflow' / 'airflow.db'}"
-    say(f"Starting {dag} on snapshot {conf['snapshot']}; Airflow's own log: {log}", "airflow")
-    environment = airflow_environment(home, server.store, source.root, database)
+    say(f"Starting {dag} {on}; Airflow's own log: {log}", "airflow")
+    environment = airflow_environment(home, server.store, root, database)
     environment |= {"RECOMMENDER_SCHEDULE": "none", "RECOMMENDER_TRAINING_POOL": ""}
     shell.write(home, server.store, environment)
-    root, channel = ObjectStore.at(server.client(), source.root), str(conf.get("channel") or MAIN_CHANNEL)
-    before = Published.read(root, channel)
     options: list[str | Path] = ["--dag", dag, "--conf", json.dumps(conf), "--log", log, "--local", home.path]
     child = subprocess.Popen(
         [sys.executable, "-m", "local.dag_run", *options],
@@ -123,8 +142,7 @@ def _run_dag(home: Home, server: Server, source: Source, conf: dict[str, Any], d
         return _explain(child.wait(), log)
     except KeyboardInterrupt:
         kill_tree(child)
-        print(left_behind(before, Published.read(root, channel)), flush=True)
-        return INTERRUPTED
+        raise
 
 
 def _explain(returncode: int, log: Path) -> int:

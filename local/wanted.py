@@ -14,7 +14,7 @@ from include.recommender.config import RetrainConfig
 from include.recommender.errors import ConfigError
 from include.recommender.parameters import catalogue
 from include.recommender.plain_text import shown
-from include.recommender.runs.dag_names import RETRAIN_DAG, TUNE_DAG
+from include.recommender.runs.dag_names import BATCH_DAG, RETRAIN_DAG, TUNE_DAG
 from include.recommender.storage.cache import cache_of
 from samples import generated as samples
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 SHOWN = 12
+OF_DAG = {RETRAIN_DAG: catalogue.RETRAIN, TUNE_DAG: catalogue.TUNE, BATCH_DAG: catalogue.BATCH}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def read_conf(text: str, dag: str = RETRAIN_DAG) -> dict[str, Any]:
         ) from None
     if not isinstance(conf, dict):
         raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
-    found = catalogue.problems(conf, catalogue.TUNE if dag == TUNE_DAG else catalogue.RETRAIN)
+    found = catalogue.problems(conf, OF_DAG[dag])
     if found:
         raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))
     return conf

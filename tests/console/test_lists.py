@@ -80,6 +80,13 @@ def test_new_items_have_a_share_on_request(workspace, candidate, ask, tmp_path):
     assert status == 0
     found = [(row["item"], row["score"]) for row in json.loads(out)["items"]]
     assert found == [(row.item, row.score) for row in expected.items]
+    first = dict(zip(recommender.version.items.ids.to_pylist(), ages_s, strict=True))
+    new = [first[item] <= int(days) * 86_400 for item, _ in found]
+    assert [row["new"] for row in json.loads(out)["items"]] == new
+    assert 3 <= sum(new) < 6
+    _, out, _ = ask("recommend", user, "--k", "6", "--new-share", "0.5", "--new-item-days", days)
+    assert [row.endswith("new") for row in out.splitlines()[-6:]] == new
+    assert "NEW" not in ask("recommend", user)[1]
 
 
 def test_items_just_seen_need_no_user_and_unknown_ones_are_named(candidate, ask):

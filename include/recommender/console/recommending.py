@@ -6,6 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from ..errors import ConfigError
 from ..parameters import MAIN_CHANNEL
@@ -46,19 +47,32 @@ def recommend(registry: Registry, args: argparse.Namespace) -> Answer:
     history = [event.item for event in stored_events(recommender.version, args.user)] if args.user else []
     reasons = {row.item: recommender.why(request, row.item).reasons for row in found.items} if args.why else {}
     because = {item: [asdict(reason) for reason in parts] for item, parts in reasons.items()}
-    data = {**_data(found), "user": args.user, "history": history, **({"why": because} if args.why else {})}
+    data: dict[str, object] = {
+        **_data(found),
+        "user": args.user,
+        "history": history,
+        **({"why": because} if args.why else {}),
+    }
     lines = [_head(found, FROM[found.source])]
     if history:
         more = f" and {len(history) - SHOWN_HISTORY:,} more" if len(history) > SHOWN_HISTORY else ""
         lines.append(f"history, newest first: {', '.join(history[:SHOWN_HISTORY])}{more}")
     if found.unknown_items:
         lines.append(f"not known to this version: {', '.join(found.unknown_items)}")
-    rows = [
-        (number, row.item, row.score, *([_because(reasons[row.item], row.score)] if args.why else []))
-        for number, row in enumerate(found.items, 1)
-    ]
-    head = ("", "ITEM", "SCORE", *(["WHY"] if args.why else []))
-    return Answer(data, "\n".join([*lines, text.table(head, rows, right=(0, 2))]))
+    table: dict[str, list[Any]] = {
+        "": list(range(1, len(found.items) + 1)),
+        "ITEM": [row.item for row in found.items],
+        "SCORE": [row.score for row in found.items],
+    }
+    if args.new_share:
+        version = recommender.version
+        new = version.new_items(args.new_item_days).flags[version.items.rows(table["ITEM"])].tolist()
+        table["NEW"] = ["new" if each else "" for each in new]
+        data["items"] = [{**row, "new": each} for row, each in zip(_items(found), new, strict=True)]
+    if args.why:
+        table["WHY"] = [_because(reasons[row.item], row.score) for row in found.items]
+    rows = list(zip(*table.values(), strict=True))
+    return Answer(data, "\n".join([*lines, text.table(tuple(table), rows, right=(0, 2))]))
 
 
 def similar(registry: Registry, args: argparse.Namespace) -> Answer:
@@ -99,8 +113,12 @@ def _data(found: List) -> dict[str, object]:
         "as_of": found.as_of.isoformat(),
         "source": found.source.value,
         "unknown_items": list(found.unknown_items),
-        "items": [{"rank": number, **asdict(row)} for number, row in enumerate(found.items, 1)],
+        "items": _items(found),
     }
+
+
+def _items(found: List) -> list[dict[str, object]]:
+    return [{"rank": number, **asdict(row)} for number, row in enumerate(found.items, 1)]
 
 
 def add_commands(add: Adder) -> None:

@@ -12,9 +12,9 @@ From a dated snapshot of reviews in S3 to a model that is proven better than pop
 | parse_reviews | review lines of the 2014, 2018 and 2023 layouts into coded columns; bad lines into quarantine |
 | check_snapshot | this snapshot against the one before it; a collapse stops the run, with the numbers |
 | encode_interactions | as_of, de-duplication, time split, confidence matrix |
-| choose_model | on a split inside train: family, factors, ageing, the weight of recent popularity |
+| choose_model | on a split inside train: family, similarity, factors, ageing, the weight of recent popularity |
 | train_als | the candidate's item factors, trained on the interactions before the split time |
-| fit_neighbours | the nearest neighbours of each item |
+| fit_neighbours | the nearest neighbours of each item, for the candidate and for plain item-kNN |
 | fit_popularity | the baselines: all-time, recent and decayed popularity |
 | fit_rivals | plain ALS: a candidate must not be clearly worse than it, or than item-kNN |
 | evaluate | candidate, rivals, popularity and champion on the same users and the whole catalogue |
@@ -247,9 +247,8 @@ def recommender_retrain() -> None:
         encoded = encode_interactions()
         first >> download_reviews() >> stop_if_unchanged() >> parse_reviews() >> check_snapshot() >> encoded
     with TaskGroup("train", prefix_group_id=False):
-        chosen, trained = choose_model(), train_als()
-        others = [fit_neighbours(), fit_popularity(), fit_rivals()]
-        chosen >> trained
+        chosen, fitted, others = choose_model(), [train_als(), fit_neighbours()], [fit_popularity(), fit_rivals()]
+        chosen >> fitted
     with TaskGroup("judge", prefix_group_id=False):
         evaluated, gated = evaluate(), recall_gate()
         evaluated >> gated
@@ -260,7 +259,7 @@ def recommender_retrain() -> None:
         refitted, promoted = refit(), promote_model()
         refitted >> upload_model() >> promoted
     encoded >> [chosen, *others]
-    [trained, *others] >> evaluated
+    [*fitted, *others] >> evaluated
     (approved if DEPLOYMENT.approval else gated) >> refitted
     promoted >> write_report().as_teardown(on_failure_fail_dagrun=False)
 

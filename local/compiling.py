@@ -22,6 +22,7 @@ def main() -> None:
     print("Compiling the loops of parsing, training and ranking: about a minute, once ...", flush=True)
     from include.recommender.models import prior_kernels  # noqa: F401
     from include.recommender.models.als import kernels  # noqa: F401
+    from include.recommender.models.knn import ease_kernels  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "reviews.json"

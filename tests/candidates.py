@@ -14,7 +14,7 @@ JULY, AUGUST, SEPTEMBER = (datetime(2018, month, 2, tzinfo=UTC) for month in (7,
 REVIEWS = worlds.reviews(n_users=300)
 CHANNEL = "production"
 # To choose takes a third of a run; tests/stages/test_choice_travels.py chooses.
-FIXED = {"fit_family": False, "fit_factors": False, "fit_ageing": False, "fit_prior": False}
+FIXED = dict.fromkeys(("fit_family", "fit_factors", "fit_ageing", "fit_similarity", "fit_prior"), False)
 # Parameters of a bad model that does not lose to its rivals: these have few factors and one neighbour, too.
 FEEBLE = {**FIXED, "family": "knn", "prior_power": 0.0, "factors": 2, "knn_neighbours": 1}
 PARTS = ("encoded", "chosen", "trained", "neighbours")
@@ -23,8 +23,11 @@ PARTS = ("encoded", "chosen", "trained", "neighbours")
 def fitted_on(workspace, parsed, encoded, config):
     """The model of a run on its fold, as the DAG fits it: with similarities whatever its family."""
     chosen = fit.choose_model(workspace, encoded, config).artifact
-    trained = fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config)).artifact
-    return Fitted(encoded, chosen, trained, fit.fit_neighbours(workspace, encoded, config.knn).artifact)
+    fixed = fit.fixed_config(chosen, config)
+    trained = fit.train_als(workspace, parsed, encoded, fixed).artifact
+    return Fitted(
+        encoded, chosen, trained, fit.fit_neighbours(workspace, encoded, fixed.knn, config.knn.plain).artifact
+    )
 
 
 class Candidate:

@@ -52,7 +52,7 @@ def encode_interactions(run: Run) -> XCom:
 
 
 def choose_model(run: Run) -> XCom:
-    """Choose family, factors, ageing and item prior inside train."""
+    """Choose family, similarity, factors, ageing and item prior inside train."""
     return run.record_output(fit.choose_model(run.workspace, run.artifact("encode_interactions"), run.config))
 
 
@@ -73,9 +73,9 @@ def fit_popularity(run: Run) -> XCom:
 
 
 def fit_neighbours(run: Run) -> XCom:
-    """Find the nearest neighbours of each item."""
-    fold = run.artifact("encode_interactions")
-    return run.record_output(fit.fit_neighbours(run.workspace, fold, run.config.knn))
+    """Find the nearest neighbours of each item, for the candidate and for its rival."""
+    fold, fixed = run.artifact("encode_interactions"), fit.fixed_config(run.artifact("choose_model"), run.config)
+    return run.record_output(fit.fit_neighbours(run.workspace, fold, fixed.knn, run.config.knn.plain))
 
 
 def fit_rivals(run: Run) -> XCom:
@@ -177,7 +177,7 @@ HEAVY: Mapping[str, HeavyTask] = MappingProxyType(
         "encode_interactions": HeavyTask(encode_interactions, ("parse_reviews",)),
         "choose_model": HeavyTask(choose_model, ("encode_interactions",)),
         "train_als": HeavyTask(train_als, ("parse_reviews", "encode_interactions", "choose_model")),
-        "fit_neighbours": HeavyTask(fit_neighbours, ("encode_interactions",)),
+        "fit_neighbours": HeavyTask(fit_neighbours, ("encode_interactions", "choose_model")),
         "fit_rivals": HeavyTask(fit_rivals, ("encode_interactions",)),
         "fit_popularity": HeavyTask(fit_popularity, ("encode_interactions",)),
         "evaluate": HeavyTask(evaluate, _CANDIDATE),

@@ -162,7 +162,7 @@ def test_show_names_settings_as_they_are_set_and_models_by_recall(registry, run)
 
 
 def test_what_was_chosen_is_shown_and_compared(registry, run, ask):
-    values = {"family": "blend", "knn_weight": 0.25, "factors": 16, "half_life_days": 80.0}
+    values = {"family": "blend", "knn_weight": 0.25, "knn_similarity": "bm25", "factors": 16, "half_life_days": 80.0}
     values |= {"prior_power": 0.35, "prior_half_life_days": 15.0}
     publish(registry, M1)
     publish(registry, M2, choice=values)

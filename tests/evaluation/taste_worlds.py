@@ -31,8 +31,10 @@ def with_factors(config, factors):
     return replace(config, train=replace(config.train, factors=factors))
 
 
-# All is chosen, or the prior of ALS alone, or the family alone.
-CONFIG = RetrainConfig.from_params({"factors": 16, "iterations": 8, "holdout_fraction": 0.2, "prior_power": 0.2})
+# All is chosen but the similarity, or the prior of ALS alone, or the family alone.
+CONFIG = RetrainConfig.from_params(
+    {"factors": 16, "iterations": 8, "holdout_fraction": 0.2, "prior_power": 0.2, "fit_similarity": False}
+)
 
 
 PRIOR = with_model(CONFIG, family="als", fit_family=False, fit_factors=False, fit_ageing=False)
@@ -92,3 +94,20 @@ def phases(between: str, seed: int = 0) -> EncodedFold:
 
 
 AGEING = with_ageing(with_model(PRIOR, fit_ageing=True), half_life_days=10.0, age_floor=0.0)
+
+
+@cache
+def long_histories(popular: float = 2.0, n_users: int = 600, n_items: int = N_ITEMS) -> EncodedFold:
+    """Users with 30 interactions each, by six tastes and by what everybody takes; nothing is in fashion."""
+    rng = np.random.default_rng(0)
+    tastes, items = rng.standard_normal((n_users, 6)), rng.standard_normal((n_items, 6))
+    liked = popular * rng.standard_normal(n_items) + 3.0 * tastes @ items.T / np.sqrt(6)
+    rows = set()
+    for user, weights in enumerate(np.exp(liked)):
+        chosen = rng.choice(n_items, 30, replace=False, p=weights / weights.sum())
+        times = ((np.arange(30) + rng.random(30)) / 30 * DAYS * DAY_S).astype(int)
+        rows |= {(user, int(item), int(time_s), 5, 1) for item, time_s in zip(chosen, times, strict=True)}
+    return encode(frame(*sorted(rows)), DAYS * DAY_S, CONFIG.encode)
+
+
+SIMILARITY = with_model(CONFIG, fit_similarity=True, fit_factors=False, fit_ageing=False)

@@ -12,7 +12,14 @@ from scipy import stats
 
 from include.recommender.config import RetrainConfig
 from include.recommender.evaluation import choose as choosing
-from include.recommender.evaluation.choose import MIN_USERS, affordable_factors, choose_model, chosen_of, nearest
+from include.recommender.evaluation.choose import (
+    MIN_USERS,
+    affordable_factors,
+    choose_model,
+    chooses,
+    chosen_of,
+    nearest,
+)
 from include.recommender.evaluation.fitting import fit
 from include.recommender.evaluation.grid import HALF_LIVES, POWERS, WEIGHTS, Point, axes, configured
 from include.recommender.evaluation.race import Found, tried
@@ -152,7 +159,7 @@ def test_what_fits_is_counted_with_the_holdout_and_leaves_room(monkeypatch):
         assert affordable_factors(sets(), config) == expected
 
 
-AXES = (8, 16), (0.0, 120.0), (0.0, 0.5, KNN_ALONE), (1.0, 2.0), (0.0, 0.5)
+AXES = (8, 16), (0.0, 120.0), ("bm25", "ease"), (0.0, 0.5, KNN_ALONE), (1.0, 2.0), (0.0, 0.5)
 
 
 GRID = [Point(*values) for values in product(*AXES)]
@@ -246,16 +253,16 @@ CHOICES = st.builds(
 @given(CHOICES, CHOICES)
 def test_a_choice_of_a_configuration_and_back(choice, other):
     config = choice.applied(CONFIG)
-    switches = config.model.fit_family, config.model.fit_factors, config.model.fit_ageing, config.prior.fit
-    assert not any(switches)
+    assert not chooses(config)
     assert choice.applied(config) == config
     assert Choice.of(config) == configured(config).choice() == choice
     assert Choice.of(other.applied(config)) == other
     assert RetrainConfig.from_dict(config.as_dict(), "here") == config
-    asked = with_prior(with_model(config, fit_family=True, fit_factors=True, fit_ageing=True), fit=True)
+    every = ("fit_family", "fit_factors", "fit_ageing", "fit_similarity")
+    asked = with_prior(with_model(config, **dict.fromkeys(every, True)), fit=True)
     assert Choice.of(asked).applied(asked) == config
     own = with_factors(with_prior(config, power=0.2, half_life_days=30.0, fit=True), 16)
-    assert replace(own, model=CONFIG.model, encode=CONFIG.encode) == CONFIG
+    assert replace(own, model=CONFIG.model, encode=CONFIG.encode, knn=CONFIG.knn) == CONFIG
 
 
 def test_of_what_was_chosen_nothing_else_is_chosen():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from include.recommender.config import KnnConfig
 from include.recommender.evaluation import race
 from include.recommender.evaluation.choose import choose_model
 from include.recommender.evaluation.evaluate import fold_task, judge
@@ -15,6 +16,7 @@ from include.recommender.evaluation.grid import Point, axes, configured
 from include.recommender.evaluation.race import MAX_SWEEPS, tried
 from include.recommender.models.als.training import fit_als
 from include.recommender.models.confidence import DAY_S
+from include.recommender.models.knn import ease
 from include.recommender.models.knn.fitting import fit_similarities
 from include.recommender.models.model import KNN_ALONE
 from include.recommender.models.prior import fit_prior
@@ -25,7 +27,9 @@ from .taste_worlds import (
     CONFIG,
     FAMILY,
     PRIOR,
+    SIMILARITY,
     inner_of,
+    long_histories,
     phases,
     sets,
     with_ageing,
@@ -37,18 +41,20 @@ from .taste_worlds import (
 
 
 def test_what_is_reached_is_what_the_one_scoring_function_reaches():
-    fold = world(1.0, 1.5)
+    fold, whole = world(1.0, 1.5), with_model(CONFIG, fit_similarity=True)
     inner = inner_of(fold, CONFIG)
-    similar = fit_similarities(inner.matrix, CONFIG.knn)
-    reached = {row.choice: row for row in choose_model(fold, CONFIG).tried}
+    similarities = {name: fit_similarities(inner.matrix, KnnConfig(similarity=name)) for name in ("bm25", "ease")}
+    reached = {row.choice: row for row in choose_model(fold, whole).tried}
     (unaged, *_) = [configured(choice.applied(CONFIG)) for choice in reached if choice.half_life_days == 0]
     days = CONFIG.encode.half_life_days
     of_more = [configured(choice.applied(CONFIG)) for choice in reached if choice.factors == 32]
     for point in (
-        Point(16, days, 0.0, 30.0, 0.0),
-        Point(16, days, 0.5, 7.5, 0.2),
-        Point(16, days, 2.0, 15.0, 0.0),
-        Point(16, days, KNN_ALONE, 120.0, 2.5),
+        Point(16, days, "bm25", 0.0, 30.0, 0.0),
+        Point(16, days, "bm25", 0.5, 7.5, 0.2),
+        Point(16, days, "bm25", 2.0, 15.0, 0.0),
+        Point(16, days, "bm25", KNN_ALONE, 120.0, 2.5),
+        Point(16, days, "ease", 0.25, 15.0, 0.35),
+        Point(16, days, "ease", KNN_ALONE, 120.0, 0.0),
         unaged,
         of_more[0],
         of_more[-1],
@@ -57,7 +63,9 @@ def test_what_is_reached_is_what_the_one_scoring_function_reaches():
         weighed = inner.reweighed(config.encode)
         items, popularity = fit_als(weighed.matrix, config.train)[0], fit_prior(inner.item_interactions, config.prior)
         task = fold_task(weighed, CONFIG.evaluate)
-        judged = judge({"model": model_of(items, similar, popularity, config)}, task, CONFIG.evaluate)["model"]
+        judged = judge(
+            {"model": model_of(items, similarities[point.similarity], popularity, config)}, task, CONFIG.evaluate
+        )["model"]
         assert reached[point.choice()].recall == pytest.approx(judged.means["recall@10"], abs=1e-12)
         assert reached[point.choice()].coverage == pytest.approx(judged.means["coverage@10"], abs=1e-12)
 
@@ -280,3 +288,46 @@ def test_an_attempt_is_given_up_late_for_less_than_early(monkeypatch, n_users, e
     monkeypatch.setattr(race.Heats, "_hits", lambda self, users, wanted: np.ones((1, len(users))))
     (found,) = heats.run(0, np.ones(n_users))
     assert len(found.recall) == ends
+
+
+def similarities_of(found):
+    return {(row.choice.knn_similarity, row.choice.family) for row in found.tried}
+
+
+def test_ease_is_tried_with_all_weights_and_priors_and_taken_where_it_is_better(monkeypatch):
+    fits = []
+    monkeypatch.setattr(race, "fit_als", lambda *given: fits.append(given) or fit_als(*given))
+    found = choose_model(long_histories(), SIMILARITY)
+    assert (found.choice.family, found.choice.knn_similarity) == ("blend", "ease")
+    assert similarities_of(found) == {("bm25", "als"), *product(("bm25", "ease"), ("blend", "knn"))}
+    n_weights, n_priors = len(axes(SIMILARITY).weights), len(axes(SIMILARITY).powers) * 5
+    assert len(found.tried) == (2 * n_weights - 1) * n_priors
+    # It needs no factors of its own.
+    assert len(fits) == 1
+
+
+def test_ease_is_not_taken_where_it_is_not_better():
+    assert choose_model(world(1.0, 1.5), SIMILARITY).choice.knn_similarity == "bm25"
+
+
+def test_what_is_tried_after_ease_was_taken_has_it():
+    found = choose_model(long_histories(), with_model(SIMILARITY, fit_factors=True))
+    assert {row.choice.knn_similarity for row in found.tried if row.choice.factors > 16} == {"ease"}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        with_model(SIMILARITY, fit_similarity=False),
+        with_model(SIMILARITY, family="als", fit_family=False),
+        replace(SIMILARITY, knn=replace(SIMILARITY.knn, similarity="ease")),
+    ],
+)
+def test_one_similarity_is_tried_where_no_other_is_asked_for(config):
+    found = {row.choice.knn_similarity for row in choose_model(long_histories(), config).tried}
+    assert found == {config.knn.similarity}
+
+
+def test_ease_is_not_tried_on_a_catalogue_that_is_too_large(monkeypatch):
+    monkeypatch.setattr(ease, "MOST_ITEMS", 100)
+    assert similarities_of(choose_model(long_histories(), SIMILARITY)) == {*product(["bm25"], ("als", "blend", "knn"))}

@@ -138,7 +138,8 @@ def train_als(task: Task) -> Any:
 
 
 def fit_neighbours(task: Task) -> Any:
-    return _uri(fit.fit_neighbours(task.workspace, task.open("encode_interactions"), CONFIG.knn))
+    fold, fixed = task.open("encode_interactions"), fit.fixed_config(task.open("choose_model"), CONFIG)
+    return _uri(fit.fit_neighbours(task.workspace, fold, fixed.knn, CONFIG.knn.plain))
 
 
 def fit_rivals(task: Task) -> Any:

@@ -345,14 +345,14 @@ def test_a_verdict_and_a_judgement_are_typed(workspace):
 
 
 def test_a_file_that_an_artifact_lacks_is_named(workspace):
-    choice = {"family": "blend", "knn_weight": 0.5, "factors": 8, "half_life_days": 120.0}
+    choice = {"family": "blend", "knn_weight": 0.5, "knn_similarity": "bm25", "factors": 8, "half_life_days": 120.0}
     choice |= {"prior_power": 0.5, "prior_half_life_days": 30.0}
     chosen = {"choice": choice, "why": "", "judged_users": 1, "listed_users": 1, "tried": []}
     for stage, counts, read in (
         ("train_als", TRAINED, fit.load_factors),
         ("fit_popularity", {"names": ["popularity_all_time"]}, fit.load_popularity),
         ("choose_model", {"chosen": chosen}, fit.load_prior),
-        ("fit_neighbours", {"items": 3, "neighbours": 2}, fit.load_neighbours),
+        ("fit_neighbours", {"items": 3, "neighbours": 2, "rival": False}, fit.load_neighbours),
         ("fit_rivals", TRAINED, fit.load_factors),
     ):
         made = made_by(workspace, lambda d: None, stage, counts)

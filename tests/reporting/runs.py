@@ -86,7 +86,8 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
     chosen = keep(fit.choose_model(workspace, encoded, config))
     trained = keep(fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config)))
     baselines = keep(fit.fit_popularity(workspace, encoded, config.popularity))
-    fitted = Fitted(encoded, chosen, trained, keep(fit.fit_neighbours(workspace, encoded, config.knn)))
+    own = fit.fixed_config(chosen, config).knn
+    fitted = Fitted(encoded, chosen, trained, keep(fit.fit_neighbours(workspace, encoded, own, config.knn.plain)))
     rivals = keep(fit.fit_rivals(workspace, encoded, config))
     candidate = Candidate(
         workspace=workspace,

@@ -21,7 +21,8 @@ WEIGHTS = {"als": (0.0,), "blend": (0.5, 2.0), "knn": (0.0,)}
 
 
 def choice(family="blend", knn_weight=0.5, factors=8, **fields):
-    rest = {"half_life_days": 120.0, "prior_power": 0.35, "prior_half_life_days": 15.0} | fields
+    rest = {"knn_similarity": "bm25", "half_life_days": 120.0, "prior_power": 0.35, "prior_half_life_days": 15.0}
+    rest |= fields
     return Choice(family=family, knn_weight=knn_weight, factors=factors, **rest)
 
 

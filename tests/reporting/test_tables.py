@@ -20,7 +20,13 @@ from include.recommender.reporting.tables import WIDTH, render_verdict
 from ..documents import fold_counts
 
 CHOICE = Choice(
-    family="als", knn_weight=0.0, factors=12, half_life_days=120.0, prior_power=0.0, prior_half_life_days=30.0
+    family="als",
+    knn_weight=0.0,
+    knn_similarity="bm25",
+    factors=12,
+    half_life_days=120.0,
+    prior_power=0.0,
+    prior_half_life_days=30.0,
 )
 MEANS = {f"{name}@10": 0.5 for name in ("recall", "ndcg", "map", "mrr", "hit_rate", "coverage")}
 
@@ -154,6 +160,7 @@ KNN_TEXT = (
     "over the history, of confidence times similarity. ALS with 12 factors orders the items that no neighbour speaks "
     "for."
 )
+LEARNED = "neighbours of EASE, whose weights a ridge regression has learned"
 BLEND_TEXT = (
     "It is the sum of ALS with 12 factors and item-kNN with the 70 nearest neighbours of each item by TF-IDF. ALS "
     "scores an item for a user by the inner product of their factors, item-kNN by the sum, over the history, of "
@@ -163,11 +170,17 @@ BLEND_TEXT = (
 
 
 @pytest.mark.parametrize(
-    ("family", "weight", "expected"), [("als", 0.0, ALS_TEXT), ("knn", 0.0, KNN_TEXT), ("blend", 0.25, BLEND_TEXT)]
+    ("family", "weight", "similarity", "expected"),
+    [
+        ("als", 0.0, "bm25", ALS_TEXT),
+        ("knn", 0.0, "tfidf", KNN_TEXT),
+        ("blend", 0.25, "tfidf", BLEND_TEXT),
+        ("blend", 0.25, "ease", BLEND_TEXT.replace("70 nearest neighbours of each item by TF-IDF", LEARNED)),
+    ],
 )
-def test_the_card_describes_the_family_and_why_it_was_chosen(family, weight, expected):
-    own = choice(family=family, knn_weight=weight)
-    params = {"factors": 99, "knn_similarity": "tfidf", "knn_neighbours": 70}
+def test_the_card_describes_the_family_and_why_it_was_chosen(family, weight, similarity, expected):
+    own = choice(family=family, knn_weight=weight, knn_similarity=similarity)
+    params = {"factors": 99, "knn_similarity": "cosine", "knn_neighbours": 70}
     about = {
         "model_id": "20180901-abc",
         "snapshot": "2018-08-27",

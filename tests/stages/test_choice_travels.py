@@ -8,6 +8,8 @@ import pytest
 from include.recommender.config import RetrainConfig
 from include.recommender.data.encoding import EncodedFold
 from include.recommender.evaluation.outcomes import ChoiceCounts
+from include.recommender.models.choice import Choice
+from include.recommender.models.knn.fitting import fit_similarities
 from include.recommender.models.knn.similarities import ARRAYS
 from include.recommender.models.prior import ItemPrior, fit_prior
 from include.recommender.registry.bundle import ModelPart, served_config
@@ -51,8 +53,9 @@ def test_what_was_chosen_is_judged_published_and_refitted(workspace, first):
 
 
 @pytest.mark.parametrize("family", ["als", "knn", "blend"])
-def test_each_family_is_published_with_its_files_and_no_others(workspace, tmp_path, family):
-    run = Candidate(workspace, JULY, family=family)
+@pytest.mark.parametrize("similarity", ["bm25", "ease"])
+def test_each_family_is_published_with_its_files_and_no_others(workspace, tmp_path, family, similarity):
+    run = Candidate(workspace, JULY, family=family, knn_similarity=similarity)
     manifest = workspace.registry.fetch(run.model_id, tmp_path)
     similar = {name for name in manifest.files if "similar" in name}
     expected = {f"{part}_similar_{name}.npy" for part in ("judged", "published") for name in ARRAYS}
@@ -62,6 +65,36 @@ def test_each_family_is_published_with_its_files_and_no_others(workspace, tmp_pa
     model = ModelPart.load(tmp_path, "judged", served_config(manifest)).model(served_config(manifest))
     assert model.score(fold.histories).tobytes() == expected.tobytes()
     assert (model.similar is None) == (family == "als")
+
+
+def test_the_rival_of_a_model_with_ease_is_item_knn(workspace):
+    """What is chosen is EASE; the neighbours by BM25 are those of the rival, and no part of the model's identity."""
+    config = RetrainConfig.from_params({**FIXED, "knn_similarity": "ease", "iterations": 5})
+    first = Candidate(workspace, JULY)
+    encoded = first.fitted.encoded
+    matrix = EncodedFold.load(workspace.artifacts.path(encoded)).matrix
+    chosen = fit.choose_model(workspace, encoded, config).artifact
+    fixed = fit.fixed_config(chosen, config)
+    both, alone = (
+        fit.fit_neighbours(workspace, encoded, fixed.knn, *rival).artifact for rival in ([config.knn.plain], [])
+    )
+    for made, rival, similarity in (
+        (both, False, "ease"),
+        (both, True, "bm25"),
+        (alone, False, "ease"),
+        (alone, True, "ease"),
+    ):
+        found = fit.load_neighbours(workspace, made, rival=rival)
+        expected = fit_similarities(matrix, replace(config.knn, similarity=similarity))
+        assert all(getattr(found, name).tobytes() == getattr(expected, name).tobytes() for name in ARRAYS)
+    fitted = [replace(first.fitted, chosen=chosen, neighbours=made) for made in (both, alone)]
+    assert fit.model_identity(fitted[0], config) == fit.model_identity(fitted[1], config)
+    judged = [
+        judge.read_judged(workspace, judge.evaluate(replace(first.fields, fitted=each, config=config)).artifact)
+        for each in (fitted[0], first.fitted)
+    ]
+    assert judged[0]["item_knn"] == judged[1]["item_knn"]
+    assert judged[0]["candidate"] != judged[1]["candidate"]
 
 
 def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
@@ -132,7 +165,7 @@ def test_evidence_and_baselines_are_no_part_of_a_models_identity(workspace):
     asked = CONFIGURED | {"fit_ageing": False}
     first = Candidate(workspace, JULY, **asked)
     found = first.fitted.chosen.counted(ChoiceCounts).chosen.choice
-    chosen = {"factors": found.factors}
+    chosen = {"factors": found.factors, "knn_similarity": found.knn_similarity}
     chosen |= {"prior_power": found.prior_power, "prior_half_life_days": found.prior_half_life_days}
     chosen |= {"family": found.family} | ({"knn_weight": found.knn_weight} if found.family == "blend" else {})
     fixed = Candidate(workspace, JULY, **asked | chosen | FIXED)
@@ -161,6 +194,18 @@ def test_it_is_chosen_anew_where_something_that_shapes_it_is_another(workspace, 
     config = RetrainConfig.from_params({"iterations": 5, "resamples": 10_000, **CONFIGURED, **change})
     again = fit.choose_model(workspace, first.fitted.encoded, config).artifact
     assert again.uri != first.fitted.chosen.uri
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"factors": 16}, {"half_life_days": 9}, {"knn_similarity": "ease"}, {"knn_weight": 2}, {"prior_power": 0.3}],
+)
+def test_where_nothing_is_chosen_the_choice_is_that_of_its_own_configuration(workspace, first, change):
+    asked = {**CONFIGURED, **FIXED, **change}
+    fit.choose_model(workspace, first.fitted.encoded, RetrainConfig.from_params({**CONFIGURED, **FIXED}))
+    config = RetrainConfig.from_params(asked)
+    found = fit.choose_model(workspace, first.fitted.encoded, config).artifact
+    assert found.counted(ChoiceCounts).chosen.choice == Choice.of(config)
 
 
 def test_it_is_chosen_anew_where_the_machine_allows_other_factors(workspace, first, monkeypatch):

@@ -1,4 +1,4 @@
-"""Choose family, factors, ageing and item prior on a time split inside the train part."""
+"""Choose family, similarity, factors, ageing and item prior on a time split inside the train part."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def choose_model(fold: EncodedFold, config: RetrainConfig, largest: int | None =
 def chooses(config: RetrainConfig) -> bool:
     """Whether anything is left to choose."""
     model = config.model
-    return model.fit_family or model.fit_factors or model.fit_ageing or config.prior.fit
+    return any((model.fit_family, model.fit_factors, model.fit_ageing, model.fit_similarity, config.prior.fit))
 
 
 def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenModel:

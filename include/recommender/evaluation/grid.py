@@ -8,7 +8,7 @@ from ..config import PriorConfig, RetrainConfig
 from ..models.choice import Choice
 from ..models.model import KNN_ALONE
 from ..parameters.definition import MOST_DAYS
-from ..parameters.of_models import ALS, BLEND, KNN, MOST_FACTORS, SHORTEST_HALF_LIFE_DAYS
+from ..parameters.of_models import ALS, BLEND, EASE, KNN, MOST_FACTORS, SHORTEST_HALF_LIFE_DAYS
 
 # Of the configured factors; more are tried as long as they are better.
 FACTORS = (1, 2, 4)
@@ -24,12 +24,13 @@ HALF_LIVES = (0.25, 0.5, 1.0, 2.0, 4.0)
 class Point(NamedTuple):
     """One model that is tried.
 
-    weight : of item-kNN
     half_life_days : of confidences; 0 is no ageing
+    similarity, weight : of item-kNN
     """
 
     factors: int
     half_life_days: float
+    similarity: str
     weight: float
     prior_half_life_days: float
     power: float
@@ -40,6 +41,7 @@ class Point(NamedTuple):
         return Choice(
             family=family,  # type: ignore[arg-type]
             knn_weight=self.weight if family == BLEND else 0.0,
+            knn_similarity=self.similarity,  # type: ignore[arg-type]
             factors=self.factors,
             half_life_days=self.half_life_days,
             prior_power=self.power,
@@ -51,9 +53,8 @@ def configured(config: RetrainConfig) -> Point:
     """The point of the configuration."""
     weights = {ALS: 0.0, KNN: KNN_ALONE}
     weight = weights.get(config.model.family, config.model.knn_weight)
-    return Point(
-        config.train.factors, config.encode.half_life_days, weight, config.prior.half_life_days, config.prior.power
-    )
+    prior, ageing = config.prior, config.encode.half_life_days
+    return Point(config.train.factors, ageing, config.knn.similarity, weight, prior.half_life_days, prior.power)
 
 
 class Axes(NamedTuple):
@@ -61,6 +62,7 @@ class Axes(NamedTuple):
 
     factors: list[int]
     half_lives_days: list[float]
+    similarities: list[str]
     weights: list[float]
     prior_half_lives_days: list[float]
     powers: list[float]
@@ -73,6 +75,7 @@ def axes(config: RetrainConfig) -> Axes:
     return Axes(
         factors if model.fit_factors else [own.factors],
         list(dict.fromkeys([own.half_life_days, NO_AGEING])) if model.fit_ageing else [own.half_life_days],
+        list(dict.fromkeys([own.similarity, EASE])) if model.fit_similarity else [own.similarity],
         sorted({*WEIGHTS, own.weight}) if model.fit_family else [own.weight],
         _half_lives(prior) if prior.fit else [prior.half_life_days],
         sorted({*POWERS, prior.power}) if prior.fit else [prior.power],

@@ -35,10 +35,11 @@ class ChoiceCounts(msgspec.Struct, frozen=True):
 
 
 class NeighbourCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of fit_neighbours: items, and neighbours of all of them."""
+    """Counts of fit_neighbours: items, neighbours of all of them, and whether those of the rival are stored beside."""
 
     items: Count
     neighbours: Count
+    rival: bool
 
 
 class EvaluationCounts(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,12 +16,14 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..models.als.taste import Als
 from ..models.als.training import fit_als
+from ..models.knn.ease import is_quick
 from ..models.knn.fitting import fit_similarities
 from ..models.knn.similarities import Similarities
 from ..models.model import Model
 from ..models.prior import Flags, ItemPrior
 from ..models.prior_grid import Held, PriorGrid, by_list
 from ..models.protocol import Rows
+from ..models.whitening import Factors
 from ..parameters.of_models import MOST_FACTORS
 from .evaluate import Task, fold_task
 from .grid import Point, axes, configured
@@ -76,17 +78,21 @@ def tried(
 ) -> dict[Point, Found]:
     """What the points reach on the holdout of a fold, by one fit of ALS for each number of factors and half-life.
 
-    The configured factors and half-life are tried with all weights and priors. Then no ageing, and then more factors,
-    up to `largest`, are tried with those beside the best so far. They take its place if they are better by more than
-    WORTH_MORE standard errors. Still more factors follow as long as they do.
+    The configured factors, half-life and similarity are tried with all weights and priors, and so is another
+    similarity. Then no ageing, and then more factors, up to `largest`, are tried with those beside the best so far.
+    They take its place if they are better by more than WORTH_MORE standard errors. Still more factors follow as long as
+    they do.
 
     Parameters
     ----------
     whole : judge all points on all users
     """
-    factors, half_lives, *others = axes(config)
-    trying = Trying(inner, config, fit_similarities(inner.matrix, config.knn) if any(others[0]) else None, whole)
-    best = trying.attempt(factors[0], half_lives[0], others)
+    factors, half_lives, similarities, *others = axes(config)
+    trying = Trying(inner, config, whole)
+    best = trying.attempt(configured(config), others)
+    for similarity in similarities[1:] if any(others[0]) and is_quick(inner.matrix) else []:
+        with_neighbours = [each for each in others[0] if each]
+        best = trying.better(best, configured(config)._replace(similarity=similarity), [with_neighbours, *others[1:]])
     for days in half_lives[1:] if np.ptp(inner.times) else []:
         best = trying.better(best, best.point._replace(half_life_days=days))
     for n_factors in [each for each in factors[1:] if each <= largest]:
@@ -121,47 +127,51 @@ class Attempt:
 class Trying:
     """A fold on whose holdout points are tried.
 
-    similar : similarities of its items, if an item-kNN part is tried
     whole : see `tried`
     found : what was tried
     """
 
     inner: EncodedFold
     config: RetrainConfig
-    similar: Similarities | None
     whole: bool = False
     found: dict[Point, Found] = field(default_factory=dict)
+    _factors: dict[tuple[int, float], Factors] = field(default_factory=dict)
+    _similarities: dict[str, Similarities] = field(default_factory=dict)
 
-    def better(self, best: Attempt, point: Point) -> Attempt:
-        """Try the points beside one; return this attempt if its best is better by more than WORTH_MORE, or `best`."""
-        beside = [_beside(axis, value) for axis, value in zip(axes(self.config)[2:], point[2:], strict=True)]
-        other = self.attempt(point.factors, point.half_life_days, beside, best.recall)
+    def better(self, best: Attempt, point: Point, others: Sequence[Sequence[float]] | None = None) -> Attempt:
+        """Try points; return this attempt if its best is better by more than WORTH_MORE, or else `best`.
+
+        Parameters
+        ----------
+        others : see `attempt`; by default those of the point and beside them
+        """
+        beside = [_beside(axis, value) for axis, value in zip(axes(self.config)[3:], point[3:], strict=True)]
+        other = self.attempt(point, others or beside, best.recall)
         errors, n_users = -errors_below(other.recall, best.recall), len(other.recall)
         is_better = errors > WORTH_MORE and n_users == len(best.recall)
         text = "taken" if is_better else f"not taken, after {n_users:,} users"
         log.info("%s: %+.1f standard errors, %s", other.point.choice().text, errors, text)
         return other if is_better else best
 
-    def attempt(
-        self, n_factors: int, half_life_days: float, others: Sequence[Sequence[float]], best: Floats | None = None
-    ) -> Attempt:
-        """Fit ALS, try each combination of the other values, and add them to `found`.
+    def attempt(self, at: Point, others: Sequence[Sequence[float]], best: Floats | None = None) -> Attempt:
+        """Fit ALS and item-kNN, try each combination of the other values, and add them to `found`.
 
         Parameters
         ----------
+        at : a point with the factors, the half-life and the similarity
+        others : weights, half-lives of the prior, powers
         best : recall of the best so far; the points are given up if all are clearly worse on the first users
         """
-        fold = self.inner.reweighed(replace(self.config.encode, half_life_days=half_life_days))
-        sweeps = min(self.config.train.iterations, MAX_SWEEPS)
-        train = replace(self.config.train, factors=n_factors, iterations=sweeps)
-        items = fit_als(fold.matrix, train)[0]
+        fold = self.inner.reweighed(replace(self.config.encode, half_life_days=at.half_life_days))
+        items = self._items(fold, at.factors, at.half_life_days)
+        similar = self._similar(at.similarity) if any(others[0]) else None
         popularities = [fold.item_interactions.decayed(days) for days in others[1]]
-        points = [Point(n_factors, half_life_days, *values) for values in product(*others)]
+        points = [Point(*at[:3], *values) for values in product(*others)]
         own = configured(self.config)
         heats = Heats(
             # Not the max_users of the run, which may be too small to learn from.
             task=fold_task(fold, replace(self.config.evaluate, max_users=MAX_USERS)),
-            model=Model(Als.of(items, train.regularization), ItemPrior.none(len(items)), self.similar, 1.0),
+            model=Model(Als.of(items, self.config.train.regularization), ItemPrior.none(len(items)), similar, 1.0),
             weights=others[0],
             grid=PriorGrid.of(popularities, others[2], self.config.prior.short_history),
             k=self.config.evaluate.top_k,
@@ -172,6 +182,22 @@ class Trying:
         self.found.update(found)
         leading = best_of(found)
         return Attempt(leading, found[leading].recall)
+
+    def _items(self, fold: EncodedFold, n_factors: int, half_life_days: float) -> Factors:
+        """Item factors; those of the last attempt are kept, since another similarity needs no other ones."""
+        key = n_factors, half_life_days
+        if key not in self._factors:
+            self._factors.clear()
+            sweeps = min(self.config.train.iterations, MAX_SWEEPS)
+            train = replace(self.config.train, factors=n_factors, iterations=sweeps)
+            self._factors[key] = fit_als(fold.matrix, train)[0]
+        return self._factors[key]
+
+    def _similar(self, similarity: str) -> Similarities:
+        if similarity not in self._similarities:
+            config = replace(self.config.knn, similarity=similarity)
+            self._similarities[similarity] = fit_similarities(self.inner.matrix, config)
+        return self._similarities[similarity]
 
 
 def _beside(axis: Sequence[float], value: float) -> Sequence[float]:

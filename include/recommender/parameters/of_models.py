@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .definition import MOST_COUNT, MOST_DAYS, OneOf, Range, Section, parameter
 from .kinds import Flag, Number, OneText, Several, Whole
@@ -15,7 +15,7 @@ MOST_FACTORS = 1_024
 # Families: what scores an item from a history.
 BLEND, ALS, KNN = "blend", "als", "knn"
 # Similarities of item-kNN.
-BM25, TFIDF, COSINE = "bm25", "tfidf", "cosine"
+BM25, TFIDF, COSINE, EASE = "bm25", "tfidf", "cosine", "ease"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,12 @@ class ModelConfig(Section, key="model", heading="Model"):
         Flag(),
         "Try no ageing of confidences beside half_life_days, on a time split inside train. Turn it off to use the "
         "configured half-life.",
+    )
+    fit_similarity: bool = parameter(
+        True,
+        Flag(),
+        "Try EASE beside knn_similarity, on a time split inside train, if the catalogue has at most 50,000 items. Turn "
+        "it off to use the configured similarity.",
     )
     recall_given_up: float = parameter(
         0.0,
@@ -120,11 +126,20 @@ class KnnConfig(Section, key="knn", heading="Item-kNN"):
 
     similarity: str = parameter(
         BM25,
-        OneText({BM25: "BM25", TFIDF: "TF-IDF", COSINE: "cosine"}),
+        OneText({BM25: "BM25", TFIDF: "TF-IDF", COSINE: "cosine", EASE: "EASE"}),
         "Similarity of two items by the users that they share. BM25 and TF-IDF count users with few interactions more; "
-        "BM25 also counts rare items more. Change it if another is better on your data.",
+        "BM25 also counts rare items more. EASE learns the weights of the neighbours by BM25 with a regression. With "
+        "fit_similarity EASE is tried beside this one.",
         name="knn_similarity",
-        search=OneOf((BM25, TFIDF, COSINE)),
+        search=OneOf((BM25, TFIDF, COSINE, EASE)),
+    )
+    regularization: float = parameter(
+        300.0,
+        Number(1e-3, 1e6),
+        "L2 regularization of EASE, in users. Raise it if EASE is good on train and bad on the holdout. Other "
+        "similarities do not read it.",
+        name="ease_regularization",
+        search=Range(30, 3_000, log=True),
     )
     neighbours: int = parameter(
         100,
@@ -133,6 +148,11 @@ class KnnConfig(Section, key="knn", heading="Item-kNN"):
         name="knn_neighbours",
         search=Range(20, 400, log=True),
     )
+
+    @property
+    def plain(self) -> KnnConfig:
+        """The same without EASE: by BM25, where EASE takes its neighbours from."""
+        return replace(self, similarity=BM25) if self.similarity == EASE else self
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ..evaluation.choose import CLEARLY_WORSE
 from ..evaluation.chosen import ChosenModel, TriedModel
 from ..models.choice import Choice
-from ..parameters.of_models import ALS, BLEND, KNN
+from ..parameters.of_models import ALS, BLEND, EASE, KNN
 from . import plots
 from .plots import Group
 from .report import Report
@@ -20,8 +20,8 @@ FAMILIES = {ALS: "ALS alone", BLEND: "ALS + item-kNN", KNN: "item-kNN alone"}
 LOOKS = {ALS: (plots.ALS, "s"), BLEND: (plots.BLEND, "o"), KNN: (plots.KNN, "^")}
 
 
-# Half-life of confidences, descending; family, weight and factors.
-Place = tuple[float, int, float, int]
+# Half-life of confidences, descending; whether weights are learned, family, weight and factors.
+Place = tuple[float, bool, int, float, int]
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,16 @@ class PriorTable:
 
 def parts(choice: Choice) -> str:
     """What a model sums, and whether it ages, without its factors and its prior."""
-    summed = f"ALS + {choice.knn_weight:g} x item-kNN" if choice.family == BLEND else FAMILIES[choice.family]
+    part = choice.item_part
+    of_family = {ALS: FAMILIES[ALS], BLEND: f"ALS + {choice.knn_weight:g} x {part}", KNN: f"{part} alone"}
+    summed = of_family[choice.family]
     return summed if choice.half_life_days else f"{summed}, no ageing"
 
 
 def best_tried(chosen: ChosenModel) -> dict[str, list[TriedModel]]:
-    """Ageing and weight of item-kNN, in words -> the best tried model of each number of factors, and the chosen one.
+    """Ageing and weight of item-kNN or EASE, in words -> the best model of each number of factors, and the chosen one.
 
-    Weights ascend from ALS alone to item-kNN alone, first with ageing, and factors within them.
+    Weights ascend from ALS alone to item-kNN alone, first with ageing and without EASE, and factors within them.
     """
     rows: dict[Place, list[TriedModel]] = {}
     for each in chosen.tried:
@@ -65,7 +67,9 @@ def best_tried(chosen: ChosenModel) -> dict[str, list[TriedModel]]:
 
 def _place(choice: Choice) -> Place:
     """All but the prior."""
-    return -choice.half_life_days, list(FAMILIES).index(choice.family), choice.knn_weight, choice.factors
+    learned = choice.family != ALS and choice.knn_similarity == EASE
+    family = list(FAMILIES).index(choice.family)
+    return -choice.half_life_days, learned, family, choice.knn_weight, choice.factors
 
 
 def tried_priors(chosen: ChosenModel) -> PriorTable | None:

@@ -30,13 +30,14 @@ from ..models.whitening import Factors
 from ..registry.bundle import SIMILAR, load_similarities
 from ..registry.code import code_of
 from ..storage.arrays import check_within, load_array
-from ..storage.artifacts import Artifact
+from ..storage.artifacts import Artifact, canonical_hash
 from ..storage.documents import to_json
 from .prepare import encode_interactions
 from .warm import Start, refit_start, warm_factors
 from .workspace import Outcome, Stage, Workspace, run_once
 
 FACTORS, PRIOR, CHOSEN = "item_factors.npy", "prior.npy", "chosen.json"
+RIVAL = "rival"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Fitted:
 
 
 def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
-    """Choose family, factors, ageing and item prior: chosen.json; prior.npy, the item prior."""
+    """Choose family, similarity, factors, ageing and item prior: chosen.json; prior.npy, the item prior."""
 
     fold = EncodedFold.load(workspace.artifacts.path(encoded))
     largest = affordable_factors(fold, config)
@@ -72,7 +73,9 @@ def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig)
         return ChoiceCounts(chosen)
 
     settings: dict[str, object] = {"prior": asdict(config.prior), "model": asdict(config.model)}
+    # What of a choice lies elsewhere.
     settings |= {"factors": config.train.factors, "half_life_days": config.encode.half_life_days}
+    settings |= {"knn_similarity": config.knn.similarity}
     if chooses(config):
         settings |= {"axes": [*axes(config)], "largest": largest}  # derived by code outside the stage's identity
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode), "knn": asdict(config.knn)}
@@ -143,17 +146,34 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
     )
 
 
-def fit_neighbours(workspace: Workspace, encoded: Artifact, config: KnnConfig) -> Outcome:
-    """Find the nearest neighbours of each item in the train part: similar_<array>.npy."""
+def fit_neighbours(
+    workspace: Workspace, encoded: Artifact, config: KnnConfig, rival: KnnConfig | None = None
+) -> Outcome:
+    """Find the nearest neighbours of each item in the train part: similar_<array>.npy.
+
+    Parameters
+    ----------
+    config : of the candidate
+    rival : of plain item-kNN; if it differs, its neighbours are stored beside the others: rival_<array>.npy
+    """
+    apart = rival if rival != config else None
 
     def make(directory: Path) -> NeighbourCounts:
-        similar = fit_similarities(EncodedFold.load(workspace.artifacts.path(encoded)).matrix, config)
-        for name in ARRAYS_OF_KNN:
-            np.save(directory / f"{SIMILAR}_{name}.npy", getattr(similar, name), allow_pickle=False)
-        return NeighbourCounts(items=similar.n_items, neighbours=len(similar.values))
+        matrix = EncodedFold.load(workspace.artifacts.path(encoded)).matrix
+        similar = fit_similarities(matrix, config)
+        _save_similarities(directory, SIMILAR, similar)
+        if apart:
+            _save_similarities(directory, RIVAL, fit_similarities(matrix, apart))
+        return NeighbourCounts(items=similar.n_items, neighbours=len(similar.values), rival=bool(apart))
 
+    settings = asdict(config) | ({"rival": asdict(apart)} if apart else {})
     stage = Stage("fit_neighbours", code_of(__name__))
-    return run_once(workspace, stage, config=asdict(config), inputs={"fold": encoded.digest}, make=make)
+    return run_once(workspace, stage, config=settings, inputs={"fold": encoded.digest}, make=make)
+
+
+def _save_similarities(directory: Path, name: str, similar: Similarities) -> None:
+    for each in ARRAYS_OF_KNN:
+        np.save(directory / f"{name}_{each}.npy", getattr(similar, each), allow_pickle=False)
 
 
 def fit_rivals(workspace: Workspace, encoded: Artifact, config: RetrainConfig) -> Outcome:
@@ -192,10 +212,11 @@ def load_prior(workspace: Workspace, chosen: Artifact) -> ItemPopularity:
     return prior
 
 
-def load_neighbours(workspace: Workspace, neighbours: Artifact) -> Similarities:
-    """Load the similarities of `fit_neighbours`."""
-    n_items = neighbours.counted(NeighbourCounts).items
-    return load_similarities(workspace.artifacts.path(neighbours), SIMILAR, n_items)
+def load_neighbours(workspace: Workspace, neighbours: Artifact, *, rival: bool = False) -> Similarities:
+    """Load the similarities of `fit_neighbours`, those of the candidate or of its rival."""
+    counts = neighbours.counted(NeighbourCounts)
+    name = RIVAL if rival and counts.rival else SIMILAR
+    return load_similarities(workspace.artifacts.path(neighbours), name, counts.items)
 
 
 def load_own_neighbours(workspace: Workspace, fitted: Fitted, config: RetrainConfig) -> Similarities | None:
@@ -216,7 +237,9 @@ def model_identity(fitted: Fitted, config: RetrainConfig) -> dict[str, str | flo
         "short_history": fixed.prior.short_history,
     }
     if needs_similarities(fixed) and fitted.neighbours is not None:
-        found |= {"similar": fitted.neighbours.digest, "knn_weight": fixed.model.knn_weight}
+        # Not the digest of the artifact, which may hold those of the rival too.
+        parts = [fitted.neighbours.entry(f"{SIMILAR}_{name}.npy").sha256 for name in ARRAYS_OF_KNN]
+        found |= {"similar": canonical_hash(parts), "knn_weight": fixed.model.knn_weight}
     return found
 
 

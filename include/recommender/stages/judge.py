@@ -131,7 +131,7 @@ def _judge_all(judging: Judging, recent: RecentVersions) -> dict[str, ModelEvalu
         models[WITHOUT_PRIOR] = model.without_prior
     outcome = judge(models | load_popularity(workspace, candidate.baselines), task, config.evaluate)
     del model, models
-    similar = load_neighbours(workspace, fitted.neighbours) if fitted.neighbours else None
+    similar = load_neighbours(workspace, fitted.neighbours, rival=True) if fitted.neighbours else None
     outcome |= judge_rivals(load_factors(workspace, candidate.rivals), similar, fold, task, config)
     if judging.comparison.how != "none":
         outcome |= _judged(candidate, task, CHAMPION, judging.comparison, judging.theirs)

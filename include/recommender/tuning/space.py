@@ -22,6 +22,7 @@ Values = dict[str, Value]
 # Flag -> the parameters that a training chooses together. If one of them is searched, none of them is chosen.
 CHOSEN: Mapping[str, tuple[str, ...]] = {
     "fit_family": ("family", "knn_weight"),
+    "fit_similarity": ("knn_similarity",),
     "fit_factors": ("factors",),
     "fit_ageing": ("half_life_days",),
     "fit_prior": ("prior_power", "prior_half_life_days"),
@@ -49,7 +50,7 @@ def check_read(names: Sequence[str], config: RetrainConfig) -> None:
     family = config.model.family
     unread = {"knn_weight"} if family != BLEND else set()
     if family == ALS and not config.model.fit_family:
-        unread |= {"knn_neighbours", "knn_similarity"}
+        unread |= {"knn_neighbours", "knn_similarity", "ease_regularization"}
     wrong = [] if "family" in names else sorted(unread & set(names))
     if wrong:
         raise ConfigError(

@@ -13,6 +13,7 @@ from include.recommender.models.knn import ease
 from include.recommender.models.knn.ease import is_quick, learn_weights, n_pairs
 from include.recommender.models.knn.fitting import REGRESSED, fit_similarities
 from include.recommender.models.knn.similarities import Similarities
+from include.recommender.parameters import RETRAIN
 
 from .test_neighbours import interactions, same_bytes
 
@@ -123,6 +124,10 @@ def test_the_pairs_are_counted_before_they_are_made(monkeypatch):
         learn_weights(matrix, everything(50), 10.0, 100)
     monkeypatch.setattr(memory, "free_bytes", lambda: 1 << 40)
     assert len(fit_similarities(matrix, config).values)
+
+
+def test_the_help_says_how_large_a_catalogue_may_be():
+    assert f"at most {ease.MOST_ITEMS:,} items" in RETRAIN["fit_similarity"].text
 
 
 def test_it_is_quick_where_neither_items_nor_pairs_are_too_many(monkeypatch):

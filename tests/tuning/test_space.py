@@ -63,6 +63,15 @@ def test_a_parameter_that_the_model_does_not_read_is_refused():
         check_read(["alpha", "knn_weight", "knn_neighbours"], fixed)
 
 
+def test_the_regularization_of_ease_is_searched_where_ease_is_or_may_be():
+    names, off = ["ease_regularization"], {"fit_similarity": False}
+    for config in ({}, {"knn_similarity": "ease"}, {"knn_similarity": "ease", **off}):
+        check_read(names, RetrainConfig.from_params(config))
+    check_read([*names, "knn_similarity"], RetrainConfig.from_params(off))
+    with pytest.raises(ConfigError, match="ease_regularization searched, and knn_similarity=bm25 does not read that"):
+        check_read(names, RetrainConfig.from_params(off))
+
+
 def test_optuna_gets_the_same_bounds():
     found_of = distributions(list(SPACE))
     assert found_of["factors"].high == 512
@@ -81,6 +90,8 @@ def test_optuna_gets_the_same_bounds():
         ({"half_life_days": 7.0}, {"fit_ageing"}),
         ({"family": "knn"}, {"fit_family"}),
         ({"knn_weight": 2.0}, {"fit_family"}),
+        ({"knn_similarity": "ease"}, {"fit_similarity"}),
+        ({"ease_regularization": 30.0}, set()),
         ({"factors": 512}, {"fit_factors"}),
         ({"factors": 32, "family": "als", "prior_power": 0.7}, {"fit_factors", "fit_family", "fit_prior"}),
     ],

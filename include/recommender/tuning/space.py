@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..parameters import RETRAIN, RUN, TUNE, Parameter
 from ..parameters.definition import OneOf, ParameterValue
 from ..parameters.kinds import Whole
-from ..parameters.of_models import ALS, BLEND
+from ..parameters.of_models import ALS, BLEND, EASE
 from ..parameters.of_search import ALWAYS, SPACE, WITH_BOTH_KINDS
 
 if TYPE_CHECKING:
@@ -56,6 +56,12 @@ def check_read(names: Sequence[str], config: RetrainConfig) -> None:
         raise ConfigError(
             f"{', '.join(wrong)} searched, and family={family} does not read that. Search family too, or set "
             f"family={BLEND}."
+        )
+    learns = config.knn.similarity == EASE or config.model.fit_similarity or "knn_similarity" in names
+    if "ease_regularization" in names and not learns:
+        raise ConfigError(
+            f"ease_regularization searched, and knn_similarity={config.knn.similarity} does not read that. Search "
+            f"knn_similarity too, or set knn_similarity={EASE}."
         )
 
 

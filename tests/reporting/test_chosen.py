@@ -87,6 +87,21 @@ def test_each_weight_and_number_of_factors_has_one_row_with_its_best_prior(repor
     assert [row[-7] for row in rows] == [f"{recall:.4f}" for recall in recalls]
 
 
+def test_models_with_ease_have_rows_of_their_own_and_the_page_says_what_it_is(report):
+    assert "EASE" not in section(page_of(report, chosen_model()))
+    learned = [tried(choice(*each, knn_similarity="ease")) for each in (("blend", 0.5), ("knn", 0.0))]
+        tried(choice(family, weight, knn_similarity="ease")) for family, weight in (("blend", 0.5), ("knn", 0.0))
+    ]
+    own = learned[0].choice
+    page = page_of(report, chosen_model(own, tried=[*map(tried, all_choices()), *learned]))
+    assert "EASE: item-kNN, with weights of neighbours that regressions have learned." in section(page)
+    names = [row[0] for row in cells(page) if len(row) == 9]
+    plain = ["ALS alone", "ALS + 0.5 x item-kNN", "ALS + 2 x item-kNN", "item-kNN alone"]
+    assert names == [*plain, "ALS + 0.5 x EASE", "EASE alone"]
+    assert [row[0] for row in cells(page) if "chosen" in row] == ["ALS + 0.5 x EASE"]
+    assert "ALS with 8 factors + 0.5 x EASE, ageing 120 days" in section(page)
+
+
 def test_the_chosen_row_is_marked_and_clearly_worse_ones_are_named(report):
     page = page_of(report, chosen_model())
     rows = cells(page)

@@ -72,6 +72,11 @@ def _place(choice: Choice) -> Place:
     return -choice.half_life_days, learned, family, choice.knn_weight, choice.factors
 
 
+def has_ease(chosen: ChosenModel) -> bool:
+    """Whether EASE was tried."""
+    return any(each.choice.knn_similarity == EASE for each in chosen.tried)
+
+
 def tried_priors(chosen: ChosenModel) -> PriorTable | None:
     """The priors that were tried with all else as chosen; None if the prior was not chosen."""
     same = [each for each in chosen.tried if _place(each.choice) == _place(chosen.choice)]

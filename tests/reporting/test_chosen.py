@@ -90,8 +90,6 @@ def test_each_weight_and_number_of_factors_has_one_row_with_its_best_prior(repor
 def test_models_with_ease_have_rows_of_their_own_and_the_page_says_what_it_is(report):
     assert "EASE" not in section(page_of(report, chosen_model()))
     learned = [tried(choice(*each, knn_similarity="ease")) for each in (("blend", 0.5), ("knn", 0.0))]
-        tried(choice(family, weight, knn_similarity="ease")) for family, weight in (("blend", 0.5), ("knn", 0.0))
-    ]
     own = learned[0].choice
     page = page_of(report, chosen_model(own, tried=[*map(tried, all_choices()), *learned]))
     assert "EASE: item-kNN, with weights of neighbours that regressions have learned." in section(page)

@@ -15,7 +15,7 @@ from include.recommender.models.knn.fitting import REGRESSED, fit_similarities
 from include.recommender.models.knn.similarities import Similarities
 from include.recommender.parameters import RETRAIN
 
-from .test_neighbours import interactions, same_bytes
+from .test_neighbours import interactions, peak_of, same_bytes
 
 RIDGES = st.sampled_from([0.5, 10.0, 300.0])
 
@@ -130,11 +130,21 @@ def test_the_help_says_how_large_a_catalogue_may_be():
     assert f"at most {ease.MOST_ITEMS:,} items" in RETRAIN["fit_similarity"].text
 
 
-def test_it_is_quick_where_neither_items_nor_pairs_are_too_many(monkeypatch):
-    matrix = interactions()
+@pytest.mark.parametrize("limit", ["MOST_ITEMS", "MOST_PAIRS", "MOST_COUNTED"])
+def test_it_is_quick_where_there_are_few_of_all(monkeypatch, limit):
+    matrix = interactions(density=0.5)
+    sizes = np.diff(matrix.indptr).astype(int)
+    found = {"MOST_ITEMS": 50, "MOST_PAIRS": min(50**2, (sizes**2).sum()), "MOST_COUNTED": (sizes**2).sum()}
+    assert found["MOST_PAIRS"] < found["MOST_COUNTED"]
+    for name, value in found.items():
+        monkeypatch.setattr(ease, name, value)
     assert is_quick(matrix)
-    monkeypatch.setattr(ease, "MOST_ITEMS", 49)
+    monkeypatch.setattr(ease, limit, found[limit] - 1)
     assert not is_quick(matrix)
-    monkeypatch.setattr(ease, "MOST_ITEMS", 50)
-    monkeypatch.setattr(ease, "MOST_PAIRS", n_pairs(matrix) - 1)
-    assert not is_quick(matrix)
+
+
+def test_the_memory_of_pairs_is_no_more_than_counted():
+    matrix = interactions(n_users=300, n_items=1_000, density=0.05)
+    near = fit_similarities(matrix, KnnConfig(neighbours=5))
+    counted = ease.PAIR_BYTES * n_pairs(matrix)
+    assert 0.3 * counted < peak_of(lambda: learn_weights(matrix, near, 10.0, 100)) < counted + 60 * matrix.nnz

@@ -12,6 +12,7 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
 from ..models.choice import Choice
+from ..models.knn.ease import is_quick
 from ..models.memory import MatrixSize, limit_bytes, needed_bytes
 from .chosen import ChosenModel, TriedModel
 from .grid import Point, axes, configured
@@ -48,7 +49,9 @@ def choose_model(fold: EncodedFold, config: RetrainConfig, largest: int | None =
     if inner is None or n_users < MIN_USERS:
         return _as_configured(config, f"as configured: {n_users} users are too few to choose by", n_users)
     largest = largest or affordable_factors(fold, config)
-    chosen = chosen_of(tried(inner, config, largest, whole=config.model.recall_given_up > 0), config)
+    # What is trained is larger than the inner fold, which has a part of the interactions only.
+    with_ease, whole = is_quick(fold.matrix), config.model.recall_given_up > 0
+    chosen = chosen_of(tried(inner, config, largest, with_ease=with_ease, whole=whole), config)
     if largest < axes(config).factors[-1] and chosen.choice.factors == largest:
         why = f"{chosen.why}; more than {largest} factors do not fit into this machine's memory, and were not tried"
         chosen = msgspec.structs.replace(chosen, why=why)

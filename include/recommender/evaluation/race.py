@@ -16,7 +16,6 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..models.als.taste import Als
 from ..models.als.training import fit_als
-from ..models.knn.ease import is_quick
 from ..models.knn.fitting import fit_similarities
 from ..models.knn.similarities import Similarities
 from ..models.model import Model
@@ -74,7 +73,12 @@ def errors_below(recall: Floats, best: Floats) -> float:
 
 
 def tried(
-    inner: EncodedFold, config: RetrainConfig, largest: int = MOST_FACTORS, *, whole: bool = False
+    inner: EncodedFold,
+    config: RetrainConfig,
+    largest: int = MOST_FACTORS,
+    *,
+    with_ease: bool = True,
+    whole: bool = False,
 ) -> dict[Point, Found]:
     """What the points reach on the holdout of a fold, by one fit of ALS for each number of factors and half-life.
 
@@ -85,12 +89,13 @@ def tried(
 
     Parameters
     ----------
+    with_ease : try EASE if the configuration has it tried
     whole : judge all points on all users
     """
     factors, half_lives, similarities, *others = axes(config)
     trying = Trying(inner, config, whole)
     best = trying.attempt(configured(config), others)
-    for similarity in similarities[1:] if any(others[0]) and is_quick(inner.matrix) else []:
+    for similarity in similarities[1:] if any(others[0]) and with_ease else []:
         with_neighbours = [each for each in others[0] if each]
         best = trying.better(best, configured(config)._replace(similarity=similarity), [with_neighbours, *others[1:]])
     for days in half_lives[1:] if np.ptp(inner.times) else []:

@@ -20,21 +20,26 @@ from .similarities import Longs, Similarities
 
 log = logging.getLogger(__name__)
 
-# Larger catalogues, and more pairs of items that users share, take more time than a choice may.
-MOST_ITEMS, MOST_PAIRS = 50_000, 30_000_000
+# More items, pairs of items that users share, and users of these take more time and memory than a choice may.
+MOST_ITEMS, MOST_PAIRS, MOST_COUNTED = 50_000, 50_000_000, 500_000_000
 BLOCK_ITEMS = 256
-# Of a pair of items, while they are counted.
-PAIR_BYTES = 20
+PAIR_BYTES = 12
 
 
 def is_quick(matrix: sparse.csr_matrix) -> bool:
-    """Whether the weights of a matrix, see `learn_weights`, are learned in seconds."""
-    return bool(matrix.shape[1] <= MOST_ITEMS and n_pairs(matrix) <= MOST_PAIRS)
+    """Whether the weights of a matrix, see `learn_weights`, are learned in seconds and in less than a gigabyte."""
+    few = matrix.shape[1] <= MOST_ITEMS and n_pairs(matrix) <= MOST_PAIRS
+    return bool(few and _n_counted(matrix) <= MOST_COUNTED)
 
 
 def n_pairs(matrix: sparse.csr_matrix) -> int:
     """The most pairs of items that users share, each in both orders, and items with themselves."""
-    return int(min((np.diff(matrix.indptr).astype(np.int64) ** 2).sum(), matrix.shape[1] ** 2))
+    return min(_n_counted(matrix), matrix.shape[1] ** 2)
+
+
+def _n_counted(matrix: sparse.csr_matrix) -> int:
+    """The pairs of items of each user, one by one."""
+    return int((np.diff(matrix.indptr).astype(np.int64) ** 2).sum())
 
 
 def learn_weights(

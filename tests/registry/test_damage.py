@@ -83,7 +83,7 @@ def test_a_flipped_bit_or_a_cut_is_refused_or_means_the_same(manifest, kind):
         ({"metrics": {}}, "lacks candidate"),
         ({"verdict": {}}, "verdict: Object missing required field"),
         ({"colour": "red"}, "'colour' is no field of it"),
-        ({"format": 1}, "format 1, this code reads format 2"),
+        ({"format": 1}, "format 1, this code reads format 3"),
         ({"libraries": [1]}, "libraries: Expected `object`, got `array`"),
     ],
 )

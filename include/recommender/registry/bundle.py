@@ -69,7 +69,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lineage : stage -> URI of its artifact
     """
 
-    format: Literal[2] = 2
+    format: Literal[3] = 3
     model_id: Plain
     identity: dict[str, object]
     as_of: Instant

@@ -10,7 +10,11 @@ from pathlib import Path
 
 from deploy.stack import LAPTOP_STORE_PORT
 from include.recommender.errors import ConfigError, RecommenderError
+from include.recommender.parameters import MAIN_CHANNEL
+from include.recommender.registry.locate import resolve
+from include.recommender.registry.registry import Registry
 from include.recommender.runs.dag_names import BATCH_DAG
+from include.recommender.storage.objects import ObjectStore
 
 from . import shell, store
 from .environment import check_settings, isolate, unused
@@ -37,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RecommenderError as error:
         return fail(error)
     except KeyboardInterrupt:
-        print("The batch was stopped. `make batch` goes on with the parts that are missing.", flush=True)
+        print("The batch was stopped. The same command goes on with the parts that are missing.", flush=True)
         return INTERRUPTED
 
 
@@ -48,12 +52,17 @@ def batch(home: Home, port: int, conf: str) -> int:
     ------
     ConfigError
         A parameter is wrong, nothing ran yet, or something else holds the directory.
+    NotFound
+        There is no such version or channel.
     """
     parameters, about = read_conf(conf, BATCH_DAG), shell.read(home)
     if (home.holder() or "").startswith("make up"):
         raise ConfigError("`make up` is running: trigger recommender_batch in its UI, or end it (`make down`) first")
     with home.own(PURPOSE), store.serve(home, port) as server:
         root = about["RECOMMENDER_ROOT"]
+        # Before Airflow starts, which takes longer.
+        registry = Registry(ObjectStore.at(server.client(), root))
+        resolve(registry, str(parameters.get("model") or parameters.get("channel") or MAIN_CHANNEL))
         return run_dag(home, server, root, parameters, BATCH_DAG, f"on the registry below {root}")
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 SHOWN = 12
+EXAMPLES = dict.fromkeys((RETRAIN_DAG, TUNE_DAG), '{"factors": 32}') | {BATCH_DAG: '{"list_size": 20}'}
 OF_DAG = {RETRAIN_DAG: catalogue.RETRAIN, TUNE_DAG: catalogue.TUNE, BATCH_DAG: catalogue.BATCH}
 
 
@@ -96,10 +97,10 @@ def read_conf(text: str, dag: str = RETRAIN_DAG) -> dict[str, Any]:
         conf = json.loads(text or "{}", object_pairs_hook=_each_once)
     except ValueError as error:
         raise ConfigError(
-            f"CONF={text}: not JSON ({error}). Expected the JSON itself, e.g. CONF='{{\"factors\": 32}}'"
+            f"CONF={text}: not JSON ({error}). Expected the JSON itself, e.g. CONF='{EXAMPLES[dag]}'"
         ) from None
     if not isinstance(conf, dict):
-        raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{{\"factors\": 32}}'")
+        raise ConfigError(f"CONF={text}: expected a JSON object, e.g. CONF='{EXAMPLES[dag]}'")
     found = catalogue.problems(conf, OF_DAG[dag])
     if found:
         raise ConfigError("CONF:\n" + "\n".join(f"  {problem}" for problem in found))

@@ -86,6 +86,8 @@ def test_new_items_have_a_share_on_request(workspace, candidate, ask, tmp_path):
     assert 3 <= sum(new) < 6
     _, out, _ = ask("recommend", user, "--k", "6", "--new-share", "0.5", "--new-item-days", days)
     assert [row.endswith("new") for row in out.splitlines()[-6:]] == new
+    n_new = sum(age <= int(days) * 86_400 for age in first.values())
+    assert f"new: {sum(new)} of these; {n_new} of all items were first seen in the {days} days before 20" in out
     assert "NEW" not in ask("recommend", user)[1]
 
 

@@ -150,11 +150,24 @@ def test_what_is_wrong_is_said_before_anything_starts(home, port, capsys):
     assert "holds nothing yet: `make run` or `make up` comes first" in said()
     assert "list_siz: there is no such parameter; did you mean list_size?" in said("--conf", '{"list_siz": 3}')
     assert "list_size=101" in said("--conf", '{"list_size": 101}')
+    assert """e.g. CONF='{"list_size": 20}'""" in said("--conf", "[1]")
     with home.own("make up"):
         remember(home, port)
         assert "trigger recommender_batch in its UI" in said()
     with home.own("make run"):
         assert "in use by make run" in said()
+
+
+@pytest.mark.parametrize("asked", [{}, {"channel": "staging"}, {"model": "20180930-ffffffffffff"}])
+def test_a_version_that_is_not_there_is_named_before_airflow_starts(home, port, capsys, monkeypatch, asked):
+    monkeypatch.setattr(batch, "run_dag", lambda *_: pytest.fail("started"))
+    remember(home, port)
+    with home.own("make run"), store.serve(home, port) as server:
+        registry = Registry(ObjectStore(server.client(), store.BUCKET, "samples"))
+        if asked:
+            line(registry, M1)
+    assert batch.main(["--local", str(home.path), "--s3-port", str(port), "--conf", json.dumps(asked)]) == 1
+    assert next(iter(asked.values()), "production") in capsys.readouterr().err
 
 
 def test_it_has_a_message_of_its_own_for_a_running_stack(home, port):

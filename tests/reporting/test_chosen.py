@@ -92,7 +92,8 @@ def test_models_with_ease_have_rows_of_their_own_and_the_page_says_what_it_is(re
     learned = [tried(choice(*each, knn_similarity="ease")) for each in (("blend", 0.5), ("knn", 0.0))]
     own = learned[0].choice
     page = page_of(report, chosen_model(own, tried=[*map(tried, all_choices()), *learned]))
-    assert "EASE: item-kNN, with weights of neighbours that regressions have learned." in section(page)
+    assert "EASE (item-kNN, with weights of neighbours that regressions have learned)" in section(page)
+    assert "Item-kNN or EASE alone: ALS orders" in section(page)
     names = [row[0] for row in cells(page) if len(row) == 9]
     plain = ["ALS alone", "ALS + 0.5 x item-kNN", "ALS + 2 x item-kNN", "item-kNN alone"]
     assert names == [*plain, "ALS + 0.5 x EASE", "EASE alone"]

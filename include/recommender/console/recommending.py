@@ -66,7 +66,13 @@ def recommend(registry: Registry, args: argparse.Namespace) -> Answer:
     }
     if args.new_share:
         version = recommender.version
-        new = version.new_items(args.new_item_days).flags[version.items.rows(table["ITEM"])].tolist()
+        of_version = version.new_items(args.new_item_days).flags
+        new = of_version[version.items.rows(table["ITEM"])].tolist()
+        known = f"{version.manifest.known_until:%Y-%m-%d}, up to which this version knows reviews"
+        lines.append(
+            f"new: {sum(new)} of these; {of_version.sum():,} of all items were first seen in the {args.new_item_days} "
+            f"days before {known}"
+        )
         table["NEW"] = ["new" if each else "" for each in new]
         data["items"] = [{**row, "new": each} for row, each in zip(_items(found), new, strict=True)]
     if args.why:

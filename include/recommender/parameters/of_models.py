@@ -56,8 +56,8 @@ class ModelConfig(Section, key="model", heading="Model"):
     fit_similarity: bool = parameter(
         True,
         Flag(),
-        "Try EASE beside knn_similarity, on a time split inside train, if the catalogue has at most 50,000 items. Turn "
-        "it off to use the configured similarity.",
+        "Try EASE beside knn_similarity, on a time split inside train, if the catalogue has at most 50,000 items. "
+        "Beside EASE itself nothing is tried. Turn it off to use the configured similarity.",
     )
     recall_given_up: float = parameter(
         0.0,

@@ -23,11 +23,8 @@ PARTS = ("encoded", "chosen", "trained", "neighbours")
 def fitted_on(workspace, parsed, encoded, config):
     """The model of a run on its fold, as the DAG fits it: with similarities whatever its family."""
     chosen = fit.choose_model(workspace, encoded, config).artifact
-    fixed = fit.fixed_config(chosen, config)
-    trained = fit.train_als(workspace, parsed, encoded, fixed).artifact
-    return Fitted(
-        encoded, chosen, trained, fit.fit_neighbours(workspace, encoded, fixed.knn, config.knn.plain).artifact
-    )
+    trained = fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config)).artifact
+    return Fitted(encoded, chosen, trained, fit.fit_neighbours(workspace, encoded, chosen, config).artifact)
 
 
 class Candidate:

@@ -74,8 +74,8 @@ def fit_popularity(run: Run) -> XCom:
 
 def fit_neighbours(run: Run) -> XCom:
     """Find the nearest neighbours of each item, for the candidate and for its rival."""
-    fold, fixed = run.artifact("encode_interactions"), fit.fixed_config(run.artifact("choose_model"), run.config)
-    return run.record_output(fit.fit_neighbours(run.workspace, fold, fixed.knn, run.config.knn.plain))
+    fold, chosen = run.artifact("encode_interactions"), run.artifact("choose_model")
+    return run.record_output(fit.fit_neighbours(run.workspace, fold, chosen, run.config))
 
 
 def fit_rivals(run: Run) -> XCom:

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from include.recommender.config import KnnConfig
+from include.recommender.evaluation import choose as choosing
 from include.recommender.evaluation import race
 from include.recommender.evaluation.choose import choose_model
 from include.recommender.evaluation.evaluate import fold_task, judge
@@ -328,6 +329,49 @@ def test_one_similarity_is_tried_where_no_other_is_asked_for(config):
     assert found == {config.knn.similarity}
 
 
-def test_ease_is_not_tried_on_a_catalogue_that_is_too_large(monkeypatch):
+def test_ease_is_not_tried_where_what_is_trained_is_too_large_though_the_inner_fold_is_not(monkeypatch):
+    fold = long_histories()
+    counted = [(np.diff(each.matrix.indptr).astype(int) ** 2).sum() for each in (inner_of(fold, SIMILARITY), fold)]
+    assert counted[0] < counted[1]
+    monkeypatch.setattr(ease, "MOST_COUNTED", counted[0])
+    found = choose_model(fold, SIMILARITY)
+    assert similarities_of(found) == {*product(["bm25"], ("als", "blend", "knn"))}
+    assert found.why.endswith(f"; EASE was not tried: more than {counted[0]:,} pairs of items of all users")
+    monkeypatch.setattr(ease, "MOST_COUNTED", counted[1])
+    assert "EASE was not tried" not in choose_model(fold, SIMILARITY).why
+
+
+def test_ease_is_not_tried_where_the_machine_is_too_small_for_it(monkeypatch):
+    fold = long_histories()
+    needed = ease.fit_bytes(fold.matrix) / 0.8 / choosing.USABLE_MEMORY
+    monkeypatch.setattr(choosing, "limit_bytes", lambda: needed - 1)
+    assert "; EASE was not tried: it needs about 0.0 GB" in choose_model(fold, SIMILARITY).why
+    monkeypatch.setattr(choosing, "limit_bytes", lambda: needed + 1)
+    assert choosing.unaffordable_ease(fold, SIMILARITY) is None
+
+
+def test_als_alone_is_tried_with_the_configured_similarity_only():
+    found = choose_model(long_histories(), with_model(SIMILARITY, fit_factors=True, knn_weight=0.25))
+    assert {row.choice.knn_similarity for row in found.tried if row.choice.family == "als"} == {"bm25"}
+    assert {row.choice.knn_weight for row in found.tried if row.choice.factors > 16} >= {0.25, 0.5}
+
+
+def test_where_nothing_is_left_to_choose_nothing_is_fitted(monkeypatch):
+    monkeypatch.setattr(race, "fit_als", lambda *_: pytest.fail("fitted"))
+    off = with_prior(with_model(SIMILARITY, fit_family=False), fit=False)
+    for config in (with_model(off, family="als"), replace(off, knn=replace(off.knn, similarity="ease"))):
+        assert choose_model(long_histories(), config).why == "as configured"
     monkeypatch.setattr(ease, "MOST_ITEMS", 100)
-    assert similarities_of(choose_model(long_histories(), SIMILARITY)) == {*product(["bm25"], ("als", "blend", "knn"))}
+    found = choose_model(long_histories(), off)
+    assert (found.why, found.tried) == ("as configured; EASE was not tried: more than 100 items", [])
+
+
+def test_the_regularization_is_that_of_the_part_that_is_fitted(monkeypatch):
+    """Of a quarter of the interactions, a quarter: it counts users."""
+    given, fold = [], long_histories()
+    monkeypatch.setattr(race, "fit_similarities", lambda *all_: given.append(all_) or fit_similarities(*all_))
+    for most in (fold.matrix.nnz, fold.matrix.nnz // 4):
+        monkeypatch.setattr(choosing, "MAX_INTERACTIONS", most)
+        choose_model(fold, SIMILARITY)
+    of_ease = [config.regularization for _, config in given if config.similarity == "ease"]
+    assert of_ease == [300.0, pytest.approx(75.0, rel=1e-3)]

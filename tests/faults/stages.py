@@ -138,8 +138,8 @@ def train_als(task: Task) -> Any:
 
 
 def fit_neighbours(task: Task) -> Any:
-    fold, fixed = task.open("encode_interactions"), fit.fixed_config(task.open("choose_model"), CONFIG)
-    return _uri(fit.fit_neighbours(task.workspace, fold, fixed.knn, CONFIG.knn.plain))
+    fold, chosen = task.open("encode_interactions"), task.open("choose_model")
+    return _uri(fit.fit_neighbours(task.workspace, fold, chosen, CONFIG))
 
 
 def fit_rivals(task: Task) -> Any:

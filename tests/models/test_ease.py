@@ -10,7 +10,7 @@ from include.recommender.config import KnnConfig
 from include.recommender.errors import ConfigError
 from include.recommender.models import memory
 from include.recommender.models.knn import ease
-from include.recommender.models.knn.ease import is_quick, learn_weights, n_pairs
+from include.recommender.models.knn.ease import fit_bytes, learn_weights, n_pairs, slow_because
 from include.recommender.models.knn.fitting import REGRESSED, fit_similarities
 from include.recommender.models.knn.similarities import Similarities
 from include.recommender.parameters import RETRAIN
@@ -75,11 +75,20 @@ def test_the_largest_weights_of_an_item_are_kept(seed, kept):
         assert set(np.flatnonzero(row)) <= set(np.flatnonzero(all_))
 
 
-@pytest.mark.parametrize("block", [1, 7, 256])
-def test_neither_threads_nor_blocks_nor_confidences_change_a_bit(monkeypatch, block):
+def test_of_equal_weights_those_of_the_first_items_are_kept():
+    """Item 0 is beside each of the others equally often."""
+    users = [[0, other] for other in (3, 1, 4, 2) for _ in range(3)]
+    matrix = sparse.csr_matrix((np.ones(24), np.concatenate(users), np.arange(0, 25, 2)), shape=(12, 5))
+    found = learn_weights(matrix, everything(5), 10.0, kept=2)
+    assert found.neighbours[: found.indptr[1]].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("blocks", [1, 7, 256])
+def test_neither_threads_nor_blocks_nor_confidences_change_a_bit(monkeypatch, blocks):
     matrix, config = interactions(seed=1), KnnConfig(similarity="ease")
     expected = fit_similarities(matrix, config, threads=1)
-    monkeypatch.setattr(ease, "BLOCK_ITEMS", block)
+    monkeypatch.setattr(ease, "BLOCK_ITEMS", 1)
+    monkeypatch.setattr(ease, "MOST_BLOCKS", blocks)
     confident = matrix.copy()
     confident.data *= 3
     assert same_bytes(expected, fit_similarities(confident, config, threads=4))
@@ -117,13 +126,29 @@ def test_nothing_to_learn_from_gives_no_weights(shape):
 def test_the_pairs_are_counted_before_they_are_made(monkeypatch):
     matrix = interactions()
     counts = (matrix.T > 0).astype(int) @ (matrix > 0).astype(int)
-    assert counts.nnz <= n_pairs(matrix) <= 50**2
-    config = KnnConfig(similarity="ease")
-    monkeypatch.setattr(memory, "free_bytes", lambda: ease.PAIR_BYTES * n_pairs(matrix) - 1)
-    with pytest.raises(ConfigError, match=r"ease: .* pairs of items that users share"):
+    assert counts.nnz <= n_pairs(matrix) <= 49**2  # the last item has no user
+    monkeypatch.setattr(memory, "free_bytes", lambda: fit_bytes(matrix) - 1)
+    with pytest.raises(ConfigError, match=r"EASE: .* pairs of items that users share need .*fit_similarity to false"):
         learn_weights(matrix, everything(50), 10.0, 100)
-    monkeypatch.setattr(memory, "free_bytes", lambda: 1 << 40)
-    assert len(fit_similarities(matrix, config).values)
+    monkeypatch.setattr(memory, "free_bytes", lambda: fit_bytes(matrix))
+    assert len(learn_weights(matrix, everything(50), 10.0, 100).values)
+
+
+@pytest.mark.parametrize("shape", [(300, 1_000, 0.05), (20_000, 40, 0.3)])
+def test_the_memory_is_no_more_than_counted(shape):
+    """Where pairs decide, and where interactions do."""
+    n_users, n_items, density = shape
+    matrix = interactions(n_users=n_users, n_items=n_items, density=density)
+    near = fit_similarities(matrix, KnnConfig(neighbours=5))
+    assert 0.3 * fit_bytes(matrix) < peak_of(lambda: learn_weights(matrix, near, 10.0, 100)) < 1.05 * fit_bytes(matrix)
+
+
+def test_many_users_of_two_items_are_all_counted():
+    """A float32 would stop at 2^24."""
+    n = 2**24 + 1_000
+    items, ends = np.tile(np.arange(2, dtype=np.int32), n), np.arange(0, 2 * n + 1, 2)
+    found = learn_weights(sparse.csr_matrix((np.ones(2 * n, np.int8), items, ends)), everything(2), 1.0, 2)
+    np.testing.assert_allclose(found.values, n / (n + 1), rtol=1e-7)
 
 
 def test_the_help_says_how_large_a_catalogue_may_be():
@@ -134,17 +159,10 @@ def test_the_help_says_how_large_a_catalogue_may_be():
 def test_it_is_quick_where_there_are_few_of_all(monkeypatch, limit):
     matrix = interactions(density=0.5)
     sizes = np.diff(matrix.indptr).astype(int)
-    found = {"MOST_ITEMS": 50, "MOST_PAIRS": min(50**2, (sizes**2).sum()), "MOST_COUNTED": (sizes**2).sum()}
+    found = {"MOST_ITEMS": 49, "MOST_PAIRS": min(49**2, (sizes**2).sum()), "MOST_COUNTED": (sizes**2).sum()}
     assert found["MOST_PAIRS"] < found["MOST_COUNTED"]
     for name, value in found.items():
         monkeypatch.setattr(ease, name, value)
-    assert is_quick(matrix)
+    assert slow_because(matrix) is None
     monkeypatch.setattr(ease, limit, found[limit] - 1)
-    assert not is_quick(matrix)
-
-
-def test_the_memory_of_pairs_is_no_more_than_counted():
-    matrix = interactions(n_users=300, n_items=1_000, density=0.05)
-    near = fit_similarities(matrix, KnnConfig(neighbours=5))
-    counted = ease.PAIR_BYTES * n_pairs(matrix)
-    assert 0.3 * counted < peak_of(lambda: learn_weights(matrix, near, 10.0, 100)) < counted + 60 * matrix.nnz
+    assert slow_because(matrix).startswith(f"more than {found[limit] - 1:,} ")

@@ -86,8 +86,7 @@ def run(workspace, name="reviews.jsonl.gz", rows=None):
     chosen = keep(fit.choose_model(workspace, encoded, config))
     trained = keep(fit.train_als(workspace, parsed, encoded, fit.fixed_config(chosen, config)))
     baselines = keep(fit.fit_popularity(workspace, encoded, config.popularity))
-    own = fit.fixed_config(chosen, config).knn
-    fitted = Fitted(encoded, chosen, trained, keep(fit.fit_neighbours(workspace, encoded, own, config.knn.plain)))
+    fitted = Fitted(encoded, chosen, trained, keep(fit.fit_neighbours(workspace, encoded, chosen, config)))
     rivals = keep(fit.fit_rivals(workspace, encoded, config))
     candidate = Candidate(
         workspace=workspace,

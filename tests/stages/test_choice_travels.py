@@ -68,33 +68,43 @@ def test_each_family_is_published_with_its_files_and_no_others(workspace, tmp_pa
 
 
 def test_the_rival_of_a_model_with_ease_is_item_knn(workspace):
-    """What is chosen is EASE; the neighbours by BM25 are those of the rival, and no part of the model's identity."""
-    config = RetrainConfig.from_params({**FIXED, "knn_similarity": "ease", "iterations": 5})
-    first = Candidate(workspace, JULY)
-    encoded = first.fitted.encoded
-    matrix = EncodedFold.load(workspace.artifacts.path(encoded)).matrix
-    chosen = fit.choose_model(workspace, encoded, config).artifact
-    fixed = fit.fixed_config(chosen, config)
-    both, alone = (
-        fit.fit_neighbours(workspace, encoded, fixed.knn, *rival).artifact for rival in ([config.knn.plain], [])
+    """The neighbours by BM25 are those of the rival, and no part of the model's identity."""
+    first, ease, als = (
+        Candidate(workspace, JULY, **fields)
+        for fields in ({}, {"knn_similarity": "ease"}, {"knn_similarity": "ease", "family": "als"})
     )
-    for made, rival, similarity in (
-        (both, False, "ease"),
-        (both, True, "bm25"),
-        (alone, False, "ease"),
-        (alone, True, "ease"),
+    matrix = EncodedFold.load(workspace.artifacts.path(first.fitted.encoded)).matrix
+    for run, rival, similarity in (
+        *((first, rival, "bm25") for rival in (False, True)),
+        *((als, rival, "bm25") for rival in (False, True)),
+        *((ease, False, "ease"), (ease, True, "bm25")),
     ):
-        found = fit.load_neighbours(workspace, made, rival=rival)
-        expected = fit_similarities(matrix, replace(config.knn, similarity=similarity))
+        found = fit.load_neighbours(workspace, run.fitted.neighbours, rival=rival)
+        expected = fit_similarities(matrix, replace(run.config.knn, similarity=similarity))
         assert all(getattr(found, name).tobytes() == getattr(expected, name).tobytes() for name in ARRAYS)
-    fitted = [replace(first.fitted, chosen=chosen, neighbours=made) for made in (both, alone)]
-    assert fit.model_identity(fitted[0], config) == fit.model_identity(fitted[1], config)
-    judged = [
-        judge.read_judged(workspace, judge.evaluate(replace(first.fields, fitted=each, config=config)).artifact)
-        for each in (fitted[0], first.fitted)
-    ]
+    # The family ALS reads no similarities, so EASE is not fitted for it; item-kNN is fitted once for all of them.
+    assert als.fitted.neighbours == first.fitted.neighbours
+    judged = [judge.read_judged(workspace, run.evaluated) for run in (first, ease)]
     assert judged[0]["item_knn"] == judged[1]["item_knn"]
     assert judged[0]["candidate"] != judged[1]["candidate"]
+    alone = fit._fit_neighbours(workspace, first.fitted.encoded, ease.config.knn).artifact
+    assert alone != ease.fitted.neighbours
+    again = replace(ease.fitted, neighbours=alone)
+    assert fit.model_identity(again, ease.config) == fit.model_identity(ease.fitted, ease.config)
+
+
+def test_neighbours_by_bm25_do_not_depend_on_the_regularization_of_ease(workspace):
+    config = RetrainConfig.from_params({**FIXED, "iterations": 5})
+    encoded = Candidate(workspace, JULY).fitted.encoded
+    made = {
+        (similarity, ridge): fit._fit_neighbours(
+            workspace, encoded, replace(config.knn, similarity=similarity, regularization=ridge)
+        ).artifact.uri
+        for similarity in ("bm25", "ease")
+        for ridge in (100.0, 300.0)
+    }
+    assert made["bm25", 100.0] == made["bm25", 300.0]
+    assert made["ease", 100.0] != made["ease", 300.0]
 
 
 def test_a_later_run_scores_the_champion_as_it_was_published(workspace, first):
@@ -212,6 +222,13 @@ def test_it_is_chosen_anew_where_the_machine_allows_other_factors(workspace, fir
     monkeypatch.setattr(fit, "affordable_factors", lambda *_: 64)
     again = fit.choose_model(workspace, first.fitted.encoded, first.config).artifact
     assert again.uri != first.fitted.chosen.uri
+
+
+def test_it_is_chosen_anew_where_the_machine_does_not_allow_ease(workspace, first, monkeypatch):
+    monkeypatch.setattr(fit, "unaffordable_ease", lambda *_: "a reason")
+    again = fit.choose_model(workspace, first.fitted.encoded, first.config).artifact
+    assert again.uri != first.fitted.chosen.uri
+    assert again.counted(ChoiceCounts).chosen.why.endswith("; EASE was not tried: a reason")
 
 
 def test_a_model_that_was_chosen_by_another_k_or_sample_is_not_of_the_same_configuration():

@@ -12,7 +12,8 @@ from ..config import RetrainConfig
 from ..data.encoding import EncodedFold
 from ..data.inner import inner_fold
 from ..models.choice import Choice
-from ..models.knn.ease import is_quick
+from ..models.knn.ease import fit_bytes as ease_bytes
+from ..models.knn.ease import slow_because
 from ..models.memory import MatrixSize, limit_bytes, needed_bytes
 from .chosen import ChosenModel, TriedModel
 from .grid import Point, axes, configured
@@ -29,7 +30,9 @@ MAX_INTERACTIONS = 2_000_000
 USABLE_MEMORY = 0.75
 
 
-def choose_model(fold: EncodedFold, config: RetrainConfig, largest: int | None = None) -> ChosenModel:
+def choose_model(
+    fold: EncodedFold, config: RetrainConfig, largest: int | None = None, no_ease: str | None = None
+) -> ChosenModel:
     """Return the model of the grid nearest to the configured one that is not clearly worse than the best.
 
     Only points between the configured one and the best are candidates, and none that `tried` dropped. "Clearly worse"
@@ -41,27 +44,32 @@ def choose_model(fold: EncodedFold, config: RetrainConfig, largest: int | None =
     Parameters
     ----------
     largest : the most factors that are tried; by default `affordable_factors`
+    no_ease : why EASE is not tried; by default `unaffordable_ease`
     """
+    no_ease, note = no_ease or unaffordable_ease(fold, config), ""
+    if no_ease and len(axes(config).similarities) > 1:
+        config, note = without_ease(config), f"; EASE was not tried: {no_ease}"
     if not chooses(config):
-        return _as_configured(config, "as configured", 0)
+        return _as_configured(config, f"as configured{note}", 0)
     inner = inner_fold(fold, config.encode, MAX_INTERACTIONS, config.train.seed)
     n_users = len(inner.holdout_rows) if inner else 0
     if inner is None or n_users < MIN_USERS:
         return _as_configured(config, f"as configured: {n_users} users are too few to choose by", n_users)
-    largest = largest or affordable_factors(fold, config)
-    # What is trained is larger than the inner fold, which has a part of the interactions only.
-    with_ease, whole = is_quick(fold.matrix), config.model.recall_given_up > 0
-    chosen = chosen_of(tried(inner, config, largest, with_ease=with_ease, whole=whole), config)
+    largest, whole = largest or affordable_factors(fold, config), config.model.recall_given_up > 0
+    chosen = chosen_of(tried(inner, _for_inner(fold, config), largest, whole=whole), config)
     if largest < axes(config).factors[-1] and chosen.choice.factors == largest:
-        why = f"{chosen.why}; more than {largest} factors do not fit into this machine's memory, and were not tried"
-        chosen = msgspec.structs.replace(chosen, why=why)
-    return chosen
+        note += f"; more than {largest} factors do not fit into this machine's memory, and were not tried"
+    return msgspec.structs.replace(chosen, why=f"{chosen.why}{note}")
 
 
 def chooses(config: RetrainConfig) -> bool:
     """Whether anything is left to choose."""
-    model = config.model
-    return any((model.fit_family, model.fit_factors, model.fit_ageing, model.fit_similarity, config.prior.fit))
+    return any(len(axis) > 1 for axis in axes(config))
+
+
+def without_ease(config: RetrainConfig) -> RetrainConfig:
+    """The configuration with its own similarity alone."""
+    return replace(config, model=replace(config.model, fit_similarity=False))
 
 
 def chosen_of(found: Mapping[Point, Found], config: RetrainConfig) -> ChosenModel:
@@ -156,6 +164,23 @@ def _widest(found: Mapping[Point, Found], chosen: Point, given_up: float) -> Poi
     least = (1 - given_up) * float(found[chosen].recall.mean())
     allowed = [point for point, each in found.items() if float(each.recall.mean()) >= least]
     return max(allowed, key=lambda point: (found[point].coverage, float(found[point].recall.mean())))
+
+
+def _for_inner(fold: EncodedFold, config: RetrainConfig) -> RetrainConfig:
+    """The configuration for a part of the interactions: EASE counts users, so its regularization is a part, too."""
+    share = min(1.0, MAX_INTERACTIONS / max(1, fold.matrix.nnz))
+    return replace(config, knn=replace(config.knn, regularization=share * config.knn.regularization))
+
+
+def unaffordable_ease(fold: EncodedFold, config: RetrainConfig) -> str | None:
+    """Why EASE would take too long or too much memory to train on this machine; None if it does not.
+
+    See `affordable_factors`. The inner fold has a part of the interactions only, so this is not decided there.
+    """
+    needed = ease_bytes(fold.matrix) / (1 - config.encode.holdout_fraction)
+    if needed > USABLE_MEMORY * limit_bytes():
+        return f"it needs about {needed / 1e9:.1f} GB, too much for this machine's memory"
+    return slow_because(fold.matrix)
 
 
 def affordable_factors(fold: EncodedFold, config: RetrainConfig) -> int:

@@ -71,12 +71,13 @@ class Axes(NamedTuple):
 def axes(config: RetrainConfig) -> Axes:
     """The values that are tried with a configuration."""
     own, prior, model = configured(config), config.prior, config.model
+    weights = sorted({*WEIGHTS, own.weight}) if model.fit_family else [own.weight]
     factors = [times * own.factors for times in FACTORS if times * own.factors <= MOST_FACTORS]
     return Axes(
         factors if model.fit_factors else [own.factors],
         list(dict.fromkeys([own.half_life_days, NO_AGEING])) if model.fit_ageing else [own.half_life_days],
-        list(dict.fromkeys([own.similarity, EASE])) if model.fit_similarity else [own.similarity],
-        sorted({*WEIGHTS, own.weight}) if model.fit_family else [own.weight],
+        list(dict.fromkeys([own.similarity, EASE])) if model.fit_similarity and any(weights) else [own.similarity],
+        weights,
         _half_lives(prior) if prior.fit else [prior.half_life_days],
         sorted({*POWERS, prior.power}) if prior.fit else [prior.power],
     )

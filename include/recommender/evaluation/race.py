@@ -73,12 +73,7 @@ def errors_below(recall: Floats, best: Floats) -> float:
 
 
 def tried(
-    inner: EncodedFold,
-    config: RetrainConfig,
-    largest: int = MOST_FACTORS,
-    *,
-    with_ease: bool = True,
-    whole: bool = False,
+    inner: EncodedFold, config: RetrainConfig, largest: int = MOST_FACTORS, *, whole: bool = False
 ) -> dict[Point, Found]:
     """What the points reach on the holdout of a fold, by one fit of ALS for each number of factors and half-life.
 
@@ -89,15 +84,13 @@ def tried(
 
     Parameters
     ----------
-    with_ease : try EASE if the configuration has it tried
     whole : judge all points on all users
     """
     factors, half_lives, similarities, *others = axes(config)
     trying = Trying(inner, config, whole)
     best = trying.attempt(configured(config), others)
-    for similarity in similarities[1:] if any(others[0]) and with_ease else []:
-        with_neighbours = [each for each in others[0] if each]
-        best = trying.better(best, configured(config)._replace(similarity=similarity), [with_neighbours, *others[1:]])
+    for similarity in similarities[1:]:
+        best = trying.better(best, configured(config)._replace(similarity=similarity), others)
     for days in half_lives[1:] if np.ptp(inner.times) else []:
         best = trying.better(best, best.point._replace(half_life_days=days))
     for n_factors in [each for each in factors[1:] if each <= largest]:
@@ -167,12 +160,15 @@ class Trying:
         others : weights, half-lives of the prior, powers
         best : recall of the best so far; the points are given up if all are clearly worse on the first users
         """
+        own = configured(self.config)
+        # ALS alone has no similarity: it is tried with the configured one.
+        weights = [weight for weight in others[0] if weight or at.similarity == own.similarity]
+        others = [weights, *others[1:]]
         fold = self.inner.reweighed(replace(self.config.encode, half_life_days=at.half_life_days))
         items = self._items(fold, at.factors, at.half_life_days)
         similar = self._similar(at.similarity) if any(others[0]) else None
         popularities = [fold.item_interactions.decayed(days) for days in others[1]]
         points = [Point(*at[:3], *values) for values in product(*others)]
-        own = configured(self.config)
         heats = Heats(
             # Not the max_users of the run, which may be too small to learn from.
             task=fold_task(fold, replace(self.config.evaluate, max_users=MAX_USERS)),

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..config import EncodeConfig, KnnConfig, PopularityConfig, RetrainConfig
 from ..data.encoding import EncodedFold
-from ..evaluation.choose import affordable_factors, chooses
+from ..evaluation.choose import affordable_factors, chooses, unaffordable_ease
 from ..evaluation.choose import choose_model as choose_model_of
 from ..evaluation.grid import axes
 from ..evaluation.outcomes import ChoiceCounts, NeighbourCounts, PopularityCounts, TrainingCounts
@@ -27,6 +27,7 @@ from ..models.popularity import fit_popularity as fit_all_popularity
 from ..models.prior import ItemPopularity, fit_prior
 from ..models.scoring import model_of, needs_similarities
 from ..models.whitening import Factors
+from ..parameters.of_models import EASE
 from ..registry.bundle import SIMILAR, load_similarities
 from ..registry.code import code_of
 from ..storage.arrays import check_within, load_array
@@ -63,10 +64,10 @@ def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig)
     """Choose family, similarity, factors, ageing and item prior: chosen.json; prior.npy, the item prior."""
 
     fold = EncodedFold.load(workspace.artifacts.path(encoded))
-    largest = affordable_factors(fold, config)
+    largest, no_ease = affordable_factors(fold, config), unaffordable_ease(fold, config)
 
     def make(directory: Path) -> ChoiceCounts:
-        chosen = choose_model_of(fold, config, largest)
+        chosen = choose_model_of(fold, config, largest, no_ease)
         prior = fit_prior(fold.item_interactions, chosen.choice.applied(config).prior)
         np.save(directory / PRIOR, prior, allow_pickle=False)
         (directory / CHOSEN).write_text(to_json(chosen).decode())
@@ -77,7 +78,8 @@ def choose_model(workspace: Workspace, encoded: Artifact, config: RetrainConfig)
     settings |= {"factors": config.train.factors, "half_life_days": config.encode.half_life_days}
     settings |= {"knn_similarity": config.knn.similarity}
     if chooses(config):
-        settings |= {"axes": [*axes(config)], "largest": largest}  # derived by code outside the stage's identity
+        # Derived by code outside the stage's identity, and from the machine.
+        settings |= {"axes": [*axes(config)], "largest": largest, "no_ease": no_ease}
         settings |= {"train": asdict(config.train), "encode": asdict(config.encode), "knn": asdict(config.knn)}
         settings |= {"top_k": config.evaluate.top_k, "sample_seed": config.evaluate.seed}
     return run_once(
@@ -146,16 +148,19 @@ def fit_popularity(workspace: Workspace, encoded: Artifact, config: PopularityCo
     )
 
 
-def fit_neighbours(
+def fit_neighbours(workspace: Workspace, encoded: Artifact, chosen: Artifact, config: RetrainConfig) -> Outcome:
+    """Find the nearest neighbours of each item in the train part, for the candidate and for plain item-kNN.
+
+    similar_<array>.npy are those of the candidate, rival_<array>.npy those of item-kNN. There are only the first where
+    both have the same, or the candidate has none.
+    """
+    fixed, plain = fixed_config(chosen, config), config.knn.plain
+    return _fit_neighbours(workspace, encoded, fixed.knn if needs_similarities(fixed) else plain, plain)
+
+
+def _fit_neighbours(
     workspace: Workspace, encoded: Artifact, config: KnnConfig, rival: KnnConfig | None = None
 ) -> Outcome:
-    """Find the nearest neighbours of each item in the train part: similar_<array>.npy.
-
-    Parameters
-    ----------
-    config : of the candidate
-    rival : of plain item-kNN; if it differs, its neighbours are stored beside the others: rival_<array>.npy
-    """
     apart = rival if rival != config else None
 
     def make(directory: Path) -> NeighbourCounts:
@@ -166,9 +171,15 @@ def fit_neighbours(
             _save_similarities(directory, RIVAL, fit_similarities(matrix, apart))
         return NeighbourCounts(items=similar.n_items, neighbours=len(similar.values), rival=bool(apart))
 
-    settings = asdict(config) | ({"rival": asdict(apart)} if apart else {})
+    settings = _read_by(config) | ({"rival": _read_by(apart)} if apart else {})
     stage = Stage("fit_neighbours", code_of(__name__))
     return run_once(workspace, stage, config=settings, inputs={"fold": encoded.digest}, make=make)
+
+
+def _read_by(config: KnnConfig) -> dict[str, object]:
+    """What a fit reads of a configuration: only EASE has a regularization."""
+    read = asdict(config)
+    return read if config.similarity == EASE else {name: read[name] for name in read if name != "regularization"}
 
 
 def _save_similarities(directory: Path, name: str, similar: Similarities) -> None:
@@ -259,7 +270,7 @@ def fit_parts(
     trained = train_als(workspace, parsed, encoded, fixed, start)
     found = {"chosen": chosen, "trained": trained}
     if needs_similarities(fixed):
-        found["neighbours"] = fit_neighbours(workspace, encoded, fixed.knn)
+        found["neighbours"] = _fit_neighbours(workspace, encoded, fixed.knn)
     return found
 
 

@@ -22,24 +22,41 @@ log = logging.getLogger(__name__)
 
 # More items, pairs of items that users share, and users of these take more time and memory than a choice may.
 MOST_ITEMS, MOST_PAIRS, MOST_COUNTED = 50_000, 50_000_000, 500_000_000
-BLOCK_ITEMS = 256
-PAIR_BYTES = 12
+BLOCK_ITEMS, MOST_BLOCKS = 256, 256
+# Of a pair, and of an interaction and its transpose, while the pairs are counted.
+PAIR_BYTES, ENTRY_BYTES = 12, 16
 
 
-def is_quick(matrix: sparse.csr_matrix) -> bool:
-    """Whether the weights of a matrix, see `learn_weights`, are learned in seconds and in less than a gigabyte."""
-    few = matrix.shape[1] <= MOST_ITEMS and n_pairs(matrix) <= MOST_PAIRS
-    return bool(few and _n_counted(matrix) <= MOST_COUNTED)
+def slow_because(matrix: sparse.csr_matrix) -> str | None:
+    """Why the weights of a matrix, see `learn_weights`, would not be learned in seconds; None if they are."""
+    for found, most, what in (
+        (_n_items(matrix), MOST_ITEMS, "items"),
+        (n_pairs(matrix), MOST_PAIRS, "pairs of items that users share"),
+        (_n_counted(matrix), MOST_COUNTED, "pairs of items of all users"),
+    ):
+        if found > most:
+            return f"more than {most:,} {what}"
+    return None
+
+
+def fit_bytes(matrix: sparse.csr_matrix) -> int:
+    """Peak memory of `learn_weights` in bytes, without the given matrix: while pairs are counted."""
+    return PAIR_BYTES * n_pairs(matrix) + ENTRY_BYTES * int(matrix.nnz)
 
 
 def n_pairs(matrix: sparse.csr_matrix) -> int:
     """The most pairs of items that users share, each in both orders, and items with themselves."""
-    return min(_n_counted(matrix), matrix.shape[1] ** 2)
+    return min(_n_counted(matrix), _n_items(matrix) ** 2)
 
 
 def _n_counted(matrix: sparse.csr_matrix) -> int:
     """The pairs of items of each user, one by one."""
     return int((np.diff(matrix.indptr).astype(np.int64) ** 2).sum())
+
+
+def _n_items(matrix: sparse.csr_matrix) -> int:
+    """Items with an interaction: a search drops rare items, and keeps their columns."""
+    return int(np.count_nonzero(np.bincount(matrix.indices, minlength=matrix.shape[1])))
 
 
 def learn_weights(
@@ -65,11 +82,11 @@ def learn_weights(
     from .ease_kernels import solve_items
 
     require_memory(
-        PAIR_BYTES * n_pairs(matrix),
-        f"knn_similarity=ease: {n_pairs(matrix):,} pairs of items that users share",
-        "Take another knn_similarity, drop long histories, or use a larger machine.",
+        fit_bytes(matrix),
+        f"EASE: {n_pairs(matrix):,} pairs of items that users share",
+        "Take another knn_similarity than ease, set fit_similarity to false, or use a larger machine.",
     )
-    ones = np.ones(matrix.nnz, dtype=np.float32)
+    ones = np.ones(matrix.nnz, dtype=np.int32)  # float32 would stop counting at 16.8 million users
     users = sparse.csr_matrix((ones, matrix.indices, matrix.indptr), shape=matrix.shape, copy=False)
     counts = (users.T.tocsr() @ users).tocsr()
     shared = counts.indptr.astype(np.int64), counts.indices.astype(np.int32, copy=False), counts.data
@@ -78,11 +95,14 @@ def learn_weights(
     n_items = neighbours.n_items
     log.info("EASE: regressing %s items on %s neighbours", f"{n_items:,}", f"{len(weights):,}")
 
+    # Each block fills an array of all items.
+    block = max(BLOCK_ITEMS, -(-n_items // MOST_BLOCKS))
+
     def solve(start: int) -> None:
-        solve_items(shared, sizes, (start, min(start + BLOCK_ITEMS, n_items)), lists, ridge, weights)
+        solve_items(shared, sizes, (start, min(start + block, n_items)), lists, ridge, weights)
 
     with ThreadPoolExecutor(threads or n_cores()) as pool:
-        list(pool.map(solve, range(0, n_items, BLOCK_ITEMS)))
+        list(pool.map(solve, range(0, n_items, block)))
     found = sparse.csr_matrix((weights, neighbours.neighbours, neighbours.indptr), shape=(n_items, n_items))
     # A row of the regressions is what speaks for an item; one of the similarities, what an item speaks for.
     return Similarities.of(_largest(found.T.tocsr(), kept))

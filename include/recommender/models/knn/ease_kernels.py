@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import float32, float64, int32, int64, types
+from numba import float64, int32, int64, types
 
 from ...compiled import compiled
 from ..cholesky import solve_in_place
@@ -14,12 +14,12 @@ Array = np.ndarray[Any, Any]
 Arrays = tuple[Array, Array, Array]
 
 _INDPTR, _ITEMS = types.Array(int64, 1, "C"), types.Array(int32, 1, "C")
-_COUNTS, _WEIGHTS = types.Array(float32, 1, "C"), types.Array(float64, 1, "C")
+_WEIGHTS = types.Array(float64, 1, "C")
 
 
 @compiled(
     types.void(
-        types.Tuple((_INDPTR, _ITEMS, _COUNTS)),
+        types.Tuple((_INDPTR, _ITEMS, _ITEMS)),
         _WEIGHTS,
         types.UniTuple(int64, 2),
         types.Tuple((_INDPTR, _ITEMS)),
@@ -35,7 +35,7 @@ def solve_items(
 
     Parameters
     ----------
-    shared : CSR of the users that two items share, (indptr, items, counts), int64, int32, float32
+    shared : CSR of the users that two items share, (indptr, items, counts), int64, int32, int32
     sizes : users of each item, float64
     rows : the first item, and the last one plus 1
     lists : CSR of the neighbours of each item, (indptr, neighbours), int64, int32

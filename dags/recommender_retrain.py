@@ -111,7 +111,7 @@ def encode_interactions() -> dict[str, Any]:
 
 @heavy(**TRAINING)
 def choose_model() -> dict[str, Any]:
-    """Chooses inside train: ALS, item-kNN or their sum, the factors, ageing, the weight of recent popularity."""
+    """Chooses inside train: ALS, item-kNN, EASE or a sum, the factors, ageing, the weight of recent popularity."""
     from include.orchestration import tasks
 
     return tasks.choose_model()
@@ -127,7 +127,7 @@ def train_als() -> dict[str, Any]:
 
 @heavy(**TRAINING)
 def fit_neighbours() -> dict[str, Any]:
-    """Finds the items that the same users interacted with. Fails at once if it needs more than the free memory."""
+    """Finds the neighbours of each item, for the candidate and for its rival item-kNN. Fails at once without memory."""
     from include.orchestration import tasks
 
     return tasks.fit_neighbours()

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.recommender.errors import DataError
+from include.recommender.plain_text import shown
+from include.recommender.registry.batches import FOLDER
 from include.recommender.registry.bundle import MANIFEST
 from include.recommender.serving.parts import Kind, Part, part_name
 from include.recommender.serving.plan import BatchManifest, read_batch
+from include.recommender.storage.digests import file_sha256
 from include.recommender.storage.objects import ObjectStore
 from include.recommender.storage.plain_names import name_problem
 
 SHOWN_USERS, SHOWN_ITEMS = 3, 5
+SHOWN_COLUMNS = pa.schema([("user", pa.string()), ("item", pa.string()), ("score", pa.float32())])
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class CopiedBatch:
 
 
 def copy_batch(root: ObjectStore, uri: str, local: Path) -> CopiedBatch:
-    """Copy the parts of a finished batch, each verified by its SHA-256; what is copied already stays.
+    """Copy the parts of a finished batch, each verified by its SHA-256; what is copied and whole stays.
 
     Parameters
     ----------
@@ -46,23 +53,21 @@ def copy_batch(root: ObjectStore, uri: str, local: Path) -> CopiedBatch:
     manifest = read_batch(root, folder)
     if manifest.folder != folder:
         raise DataError(f"{uri}: is the manifest of {manifest.folder!a}, which is another batch")
-    to = local / "recommendations" / root.prefix / manifest.model_id / manifest.plan
+    to = local / FOLDER / root.prefix / manifest.model_id / manifest.plan
     for part in (*_named(uri, "users", manifest.users), *_named(uri, "similar", manifest.similar)):
         path = to / part.name
-        # A download gets its name when it is whole and verified.
-        if not path.is_file() or path.stat().st_size != part.size_bytes:
+        if not path.is_file() or file_sha256(path) != part.sha256:
             path.parent.mkdir(parents=True, exist_ok=True)
             root.download(root.head(f"{folder}/{part.name}"), path, sha256=part.sha256)
     return CopiedBatch(manifest, to, root.uri(folder))
 
 
 def _folder(root: ObjectStore, uri: str) -> str:
-    key = uri.removeprefix(root.uri(""))
-    first, *names, last = key.split("/")
-    plain = len(names) == 2 and not any(map(name_problem, names))
-    if key == uri or first != "recommendations" or not plain or last != MANIFEST:
-        raise DataError(f"{uri!a}: expected {root.uri('recommendations/<model_id>/<plan>/')}{MANIFEST}")
-    return key.removesuffix(f"/{MANIFEST}")
+    names = uri.removeprefix(root.uri("")).split("/")
+    plain = len(names) == 4 and not any(map(name_problem, names))
+    if not plain or not uri.startswith(root.uri("")) or (names[0], names[3]) != (FOLDER, MANIFEST):
+        raise DataError(f"{uri!a}: expected {root.uri(FOLDER)}/<model_id>/<plan>/{MANIFEST}")
+    return "/".join(names[:3])
 
 
 def _named(uri: str, kind: Kind, parts: Sequence[Part]) -> Iterator[Part]:
@@ -81,7 +86,7 @@ def batch_ending(copied: CopiedBatch, folder: Path) -> str:
     folder : of the copy, as it is shown
     """
     manifest = copied.manifest
-    lines = ["", *_lists(copied.folder / "users", manifest), ""]
+    lines = ["", *_lists(copied.folder, manifest), ""]
     lines += [
         f"Model:   {manifest.model_id}, as of {manifest.as_of:%Y-%m-%d %H:%M}",
         f"Lists:   {_count(manifest.users)} users, at most {manifest.list_size} items each",
@@ -100,14 +105,19 @@ def _count(parts: Sequence[Part]) -> str:
     return f"{sum(part.lists for part in parts):,}"
 
 
-def _lists(users: Path, manifest: BatchManifest) -> Iterator[str]:
-    """The first lists of the first part."""
-    if not manifest.users or not manifest.users[0].rows:
+def _lists(folder: Path, manifest: BatchManifest) -> Iterator[str]:
+    """The first lists, from the first part that has any. Raises DataError where that is not what a batch writes."""
+    part = next((each for each in manifest.users if each.rows), None)
+    if part is None:
         yield "No user has a list."
         return
-    first = next(pq.ParquetFile(users.parent / manifest.users[0].name).iter_batches(SHOWN_USERS * manifest.list_size))
-    rows = first.to_pandas()
+    try:
+        file = pq.ParquetFile(folder / part.name)
+        read = file.iter_batches(SHOWN_USERS * max(1, manifest.list_size), columns=["user", "item", "score"])
+        rows = [row for some in islice(read, 1) for row in some.cast(SHOWN_COLUMNS).to_pylist()]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{folder / part.name}: not the lists of users ({error})") from error
     yield "The first lists:"
-    for user, own in list(rows.groupby("user", sort=False))[:SHOWN_USERS]:
-        items = (f"{row.item} {row.score:.3f}" for row in own.head(SHOWN_ITEMS).itertuples())
-        yield f"  {user}: {', '.join(items)}"
+    for user, own in islice(groupby(rows, itemgetter("user")), SHOWN_USERS):
+        items = (f"{shown(str(row['item']))} {row['score'] or 0:.3f}" for row in islice(own, SHOWN_ITEMS))
+        yield f"  {shown(str(user))}: {', '.join(items)}"

@@ -4,10 +4,14 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace as replace_
 from importlib.metadata import version
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from include.recommender.errors import ConfigError, DataError, NotFound
 from include.recommender.parameters.of_batch import BatchConfig
@@ -57,20 +61,22 @@ def test_the_copy_has_the_bytes_of_the_store(written, tmp_path):
     assert copied.folder.is_relative_to(tmp_path / ".local" / "recommendations" / "shop" / SERVED.manifest.model_id)
 
 
-def test_a_second_copy_fetches_what_is_missing_or_cut_only(written, tmp_path, monkeypatch):
+def test_a_second_copy_fetches_what_is_missing_or_damaged_only(written, tmp_path, monkeypatch):
     root, uri = written
     copied = copy_batch(root, uri, tmp_path)
     users, similar = (copied.folder / rows[0].name for rows in (copied.manifest.users, copied.manifest.similar))
     whole = users.read_bytes()
-    users.write_bytes(whole[:-1])
     fetched = []
     download = ObjectStore.download
     monkeypatch.setattr(
         ObjectStore, "download", lambda self, info, *a, **k: (fetched.append(info.key), download(self, info, *a, **k))
     )
-    copy_batch(root, uri, tmp_path)
-    assert [key.rsplit("/", 2)[1] for key in fetched] == ["users"]
-    assert (users.read_bytes(), similar.exists()) == (whole, True)
+    for damaged in (whole[:-1], whole[:-1] + b"x"):
+        fetched.clear()
+        users.write_bytes(damaged)
+        copy_batch(root, uri, tmp_path)
+        assert [key.rsplit("/", 2)[1] for key in fetched] == ["users"]
+        assert (users.read_bytes(), similar.exists()) == (whole, True)
 
 
 def test_the_ending_counts_the_lists_and_says_how_to_read_them(written, tmp_path):
@@ -96,6 +102,41 @@ def test_an_ending_without_any_list_says_so(s3, tmp_path):
     assert "Similar:" not in text
 
 
+def test_the_first_lists_are_those_of_the_first_part_that_has_some(written, tmp_path):
+    root, uri = written
+    copied = copy_batch(root, uri, tmp_path)
+    (part,) = copied.manifest.users
+    empty = replace(part, name="users/part-00009.parquet", lists=0, rows=0)
+    text = batch_ending(replace_(copied, manifest=replace(copied.manifest, users=[empty, part])), copied.folder)
+    assert text == batch_ending(copied, copied.folder)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        None,
+        {"user": ["u"], "item": ["i"]},
+        {"user": ["u"], "item": ["i"], "score": ["much"]},
+        {"who": ["u"], "item": ["i"], "score": [1.0]},
+    ],
+)
+def test_a_part_with_other_contents_is_refused(written, tmp_path, columns):
+    copied = copy_batch(*written, tmp_path)
+    path = copied.folder / copied.manifest.users[0].name
+    path.write_bytes(b"no Parquet") if columns is None else pq.write_table(pa.table(columns), path)
+    with pytest.raises(DataError, match=r"users/part-00000\.parquet: not the lists of users"):
+        batch_ending(copied, copied.folder)
+
+
+def test_an_id_forges_no_line_of_the_ending(written, tmp_path):
+    copied = copy_batch(*written, tmp_path)
+    forged = {"user": ["u\nModel:   forged"], "item": ["i\nLists:   forged"], "score": [1.0]}
+    pq.write_table(pa.table(forged), copied.folder / copied.manifest.users[0].name)
+    lines = batch_ending(copied, copied.folder).splitlines()
+    assert not [row for row in lines if row.endswith("forged") and row.startswith(("Model", "Lists"))]
+    assert any("forged" in row for row in lines)
+
+
 @pytest.mark.parametrize(
     "uri",
     [
@@ -106,6 +147,9 @@ def test_an_ending_without_any_list_says_so(s3, tmp_path):
         "{root}models/m/p/manifest.json",
         "{root}recommendations/m/p/other.json",
         "{root}recommendations//p/manifest.json",
+        "{root}manifest.json",
+        "{root}",
+        "",
     ],
 )
 def test_an_address_that_is_of_no_batch_is_refused(written, tmp_path, uri):

@@ -160,7 +160,7 @@ KNN_TEXT = (
     "over the history, of confidence times similarity. ALS with 12 factors orders the items that no neighbour speaks "
     "for."
 )
-LEARNED = "neighbours of EASE, whose weights a ridge regression has learned"
+LEARNED = "50 nearest neighbours of each item by BM25, weighed by ridge regressions (EASE, regularization 300)"
 BLEND_TEXT = (
     "It is the sum of ALS with 12 factors and item-kNN with the 70 nearest neighbours of each item by TF-IDF. ALS "
     "scores an item for a user by the inner product of their factors, item-kNN by the sum, over the history, of "

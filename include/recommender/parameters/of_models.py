@@ -144,7 +144,8 @@ class KnnConfig(Section, key="knn", heading="Item-kNN"):
     neighbours: int = parameter(
         100,
         Whole(1, 1_000),
-        "Number of neighbours that are kept of each item. Lower it to save memory.",
+        "Number of neighbours that are kept of each item. EASE regresses an item on at most 50 of them, and keeps so "
+        "many of the weights that the item has for others. Lower it to save memory.",
         name="knn_neighbours",
         search=Range(20, 400, log=True),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..data.counts import FoldCounts
 from ..evaluation.chosen import ChosenModel
+from ..models.knn.fitting import REGRESSED
 from ..registry.verdict import Verdict
 from .pages import environment, prose
 from .tables import WIDTH, render_verdict
@@ -39,7 +40,8 @@ def render_card(card: Card) -> str:
     table = render_verdict(card.metrics, card.verdict, card.champion)
     page = environment().get_template("MODEL_CARD.md")
     chosen = _chosen(card.chosen) if card.chosen else None
-    return page.render(about=card.about, fold=card.judged, published=card.published, table=table, chosen=chosen)
+    about: dict[str, Any] = {"about": card.about, "regressed": REGRESSED}
+    return page.render(**about, fold=card.judged, published=card.published, table=table, chosen=chosen)
 
 
 def _chosen(chosen: ChosenModel) -> str:

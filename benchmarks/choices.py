@@ -6,9 +6,9 @@ At each of some points in time the models of the grid are judged twice: on a tim
 chooses, and on the holdout, where the choice is judged. A rule takes the point nearest to the configured one, on the
 way to the best, that is at most a number of standard errors below the best: 0 is the best itself, 1 the
 one-standard-error rule. "in use" is the rule of `choose_model`, 1.645 errors, which drops points early; the others
-have all points on all users. A row that names a family chooses within it, by 1.645 errors. The last row is the best of
-all points on the holdout itself, which nobody can know. The last line is the cost of the choice in use, beside a fit of
-the configured factors on all of train.
+have all points on all users. A row that names a family chooses within it, by 1.645 errors, and one without EASE among
+the others. The last row is the best of all points on the holdout itself, which nobody can know. The last line is the
+cost of the choice in use, beside a fit of the configured factors on all of train.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from include.recommender.evaluation.grid import Point, configured
 from include.recommender.evaluation.metrics import Floats
 from include.recommender.evaluation.race import Found, tried
 from include.recommender.models.als.training import fit_als
-from include.recommender.parameters.of_models import ALS, BLEND, KNN
+from include.recommender.parameters.of_models import ALS, BLEND, EASE, KNN
 
 from .quality import instants, read
 
@@ -39,6 +39,7 @@ CONFIGURED, IN_USE, ORACLE = "configured", "in use", "best on the holdout"
 ERRORS = (0.0, 1.0, CLEARLY_WORSE)
 
 Tried = Mapping[Point, Found]
+Among = Callable[[Point], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,17 +56,13 @@ class Split:
     choice_s: float
     fit_s: float
 
-    def chosen(self, config: RetrainConfig, errors: float, family: str | None = None) -> Point:
-        """The point that a rule chooses, of all points or of a family."""
+    def chosen(self, config: RetrainConfig, errors: float, among: Among = lambda _: True) -> Point:
+        """The point that a rule chooses, of all points or of some."""
         own = configured(config)
         if self.inner is None:
             return own
-        recalls = {
-            point: found.recall
-            for point, found in self.inner.items()
-            if family is None or point.choice().family == family
-        }
-        # Of another family the configured point is none of them: the best of the family is chosen.
+        recalls = {point: found.recall for point, found in self.inner.items() if among(point)}
+        # Where the configured point is none of them, the best of them is chosen.
         return nearest(recalls, own, errors)[0] if own in recalls else max(recalls, key=lambda at: recalls[at].mean())
 
     def in_use(self, config: RetrainConfig) -> Point:
@@ -86,14 +83,19 @@ Rule = Callable[[Split], Point]
 def rules(config: RetrainConfig) -> dict[str, Rule]:
     """The rules by their names."""
 
-    def by(errors: float, family: str | None = None) -> Rule:
-        return lambda split: split.chosen(config, errors, family)
+    def by(errors: float, among: Among = lambda _: True) -> Rule:
+        return lambda split: split.chosen(config, errors, among)
+
+    def of_family(family: str) -> Among:
+        return lambda point: point.choice().family == family
 
     found: dict[str, Rule] = {CONFIGURED: lambda split: configured(config), IN_USE: lambda split: split.in_use(config)}
     found |= {f"{errors:g} errors": by(errors) for errors in ERRORS}
     found |= {
-        f"{family} alone" if family != BLEND else "blend": by(CLEARLY_WORSE, family) for family in (ALS, KNN, BLEND)
+        f"{family} alone" if family != BLEND else "blend": by(CLEARLY_WORSE, of_family(family))
+        for family in (ALS, KNN, BLEND)
     }
+    found["without EASE"] = by(CLEARLY_WORSE, lambda point: point.similarity != EASE)
     return found | {ORACLE: lambda split: max(split.holdout, key=lambda point: split.reached(point).mean())}
 
 

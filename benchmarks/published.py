@@ -5,14 +5,20 @@ Analysis of Reproducibility and Progress in ScoringModel Systems Research" (ACM 
 all held-out items, as we do, and average precision by min(K, held-out items), as we do.
 
     python -m benchmarks.published [directory]
+    python -m benchmarks.published [directory] --as-reviews ml1m.jsonl.gz [--held-out 0.2]
 
-The directory holds train_users.dat and test_users.dat, each line: user item item ...
+The directory holds train_users.dat and test_users.dat, each line: user item item ... The second command writes the same
+interactions as reviews, for other benchmarks: the test part, or a random part of all, is a week younger than the rest,
+which has one time.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import os
+import random
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +37,7 @@ ALS = {"recall@20": 0.0868, "recall@40": 0.1441, "recall@100": 0.2621, "map@20":
 TOLERANCE = 0.004
 
 ALPHA, EPSILON = 1.7077, 0.001
+EARLIER_S, WEEK_S = 1_500_000_000, 7 * 86_400
 CONFIG = TrainConfig(factors=22, regularization=1e-5, iterations=75)
 
 
@@ -60,6 +67,25 @@ def _read(path: Path) -> dict[int, np.ndarray]:
     return {int(line[0]): line[1:] for line in lines if len(line) > 1}
 
 
+def write_reviews(directory: Path, path: Path, held_out: float | None) -> int:
+    """Write all interactions as review lines, packed; return how many there are.
+
+    Parameters
+    ----------
+    held_out : the share that is held out, drawn at random; None holds out the test part
+    """
+    draw, n = random.Random(0), 0  # noqa: S311
+    with gzip.open(path, "wt") as file:
+        for name in ("train_users.dat", "test_users.dat"):
+            for user, items in _read(directory / name).items():
+                for item in items:
+                    held = name.startswith("test") if held_out is None else draw.random() < held_out
+                    about = {"reviewerID": f"U{user}", "asin": f"I{item}", "overall": 5.0}
+                    file.write(json.dumps({**about, "unixReviewTime": EARLIER_S + held * WEEK_S}) + "\n")
+                    n += 1
+    return n
+
+
 def popularity(matrix: sparse.csr_matrix) -> ScoringModel:
     """All-time popularity: the split has no times."""
     times = np.zeros(matrix.nnz, dtype=np.int64)
@@ -84,9 +110,17 @@ def main() -> None:
     """Print published, ours and the difference, side by side."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", nargs="?", type=Path, default=default_directory(), help="default: %(default)s")
-    directory = parser.parse_args().directory
+    parser.add_argument("--as-reviews", type=Path, metavar="FILE", help="write the interactions as reviews, .jsonl.gz")
+    parser.add_argument(
+        "--held-out", type=float, metavar="0..1", help="share that is held out at random; test if not given"
+    )
+    given = parser.parse_args()
+    directory = given.directory
     if not (directory / "train_users.dat").exists():
         parser.error(f"{directory} holds no train_users.dat; name the directory, or set RECOMMENDER_SHARED_DATA")
+    if given.as_reviews:
+        print(f"{given.as_reviews}: {write_reviews(directory, given.as_reviews, given.held_out):,} reviews")
+        return
     matrix, task = read_split(directory)
     print(f"{matrix.shape[0]:,} users, {matrix.shape[1]:,} items, train {matrix.nnz:,}, test {task.n_held.sum():,}")
     print(f"{'model':<12}{'metric':<12}{'published':>10}{'ours':>10}{'difference':>12}")

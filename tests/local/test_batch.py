@@ -3,9 +3,7 @@
 import hashlib
 import json
 import re
-import shutil
 from dataclasses import replace as replace_
-from importlib.metadata import version
 
 import pandas as pd
 import pyarrow as pa
@@ -13,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from include.recommender.errors import ConfigError, DataError, NotFound
+from include.recommender.errors import DataError, NotFound
 from include.recommender.parameters.of_batch import BatchConfig
 from include.recommender.registry.registry import Registry
 from include.recommender.serving.batch import Batch
@@ -24,7 +22,7 @@ from local.airflow_env import airflow_environment
 from local.batch_ending import batch_ending, copy_batch
 from tests.serving.versions import version as served_version
 
-from ..conftest import BUCKET, HOME
+from ..conftest import BUCKET
 from ..registry.makers import M1, line
 
 SERVED = served_version()
@@ -214,19 +212,9 @@ def test_a_version_that_is_not_there_is_named_before_airflow_starts(home, port, 
     assert next(iter(asked.values()), "production") in capsys.readouterr().err
 
 
-def test_it_has_a_message_of_its_own_for_a_running_stack(home, port):
-    with home.own("make up"):
-        remember(home, port)
-        with pytest.raises(ConfigError, match="make down"):
-            batch.batch(home, port, "")
-
-
 @pytest.mark.slow
-def test_make_batch_writes_the_lists_of_the_promoted_version(home, port, airflow_database, capfd):
-    (home.path / "airflow").mkdir(parents=True)
-    database = home.path / "airflow" / "airflow.db"
-    shutil.copyfile(HOME / "airflow.db", database)
-    (home.path / "airflow" / "migrated").write_text(f"{version('apache-airflow')} sqlite:///{database}")
+def test_make_batch_writes_the_lists_of_the_promoted_version(migrated_home, port, capfd):
+    home = migrated_home
     words = ["--local", str(home.path), "--s3-port", str(port)]
     remember(home, port)
     with home.own("make run"), store.serve(home, port) as server:

@@ -1,25 +1,22 @@
 """Ctrl-C in `make run`: no task begins after it, and what is printed of model and channel is what the store holds."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from importlib.metadata import version
 
 import psutil
 import pytest
 
 from include.recommender.storage.objects import ObjectStore
-from local import children, processes, run, store
+from local import children, run, store
 from local.environment import PROJECT
 from local.home import Home
 from local.processes import RUN_MODULE
 from local.published import Published, left_behind
 
 from .. import worlds
-from ..conftest import HOME
 
 pytestmark = pytest.mark.slow
 
@@ -27,16 +24,10 @@ CONF = '{"force_reason": "a test of interruptions", "iterations": 2, "factors": 
 
 
 @pytest.fixture
-def home(tmp_path, airflow_database):
-    """A `.local` whose Airflow is migrated, and a file of reviews beside it."""
-    home = Home(tmp_path / ".local")
-    (home.path / "airflow").mkdir(parents=True)
-    database = home.path / "airflow" / "airflow.db"
-    shutil.copyfile(HOME / "airflow.db", database)
-    (home.path / "airflow" / "migrated").write_text(f"{version('apache-airflow')} sqlite:///{database}")
-    (home.path.parent / "reviews.json").write_bytes(worlds.lines(worlds.reviews()))
-    yield home
-    processes.kill(home.leftovers())
+def home(migrated_home):
+    """The home, and a file of reviews beside it."""
+    (migrated_home.path.parent / "reviews.json").write_bytes(worlds.lines(worlds.reviews()))
+    return migrated_home
 
 
 @contextmanager

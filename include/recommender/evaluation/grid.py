@@ -53,8 +53,14 @@ def configured(config: RetrainConfig) -> Point:
     """The point of the configuration."""
     weights = {ALS: 0.0, KNN: KNN_ALONE}
     weight = weights.get(config.model.family, config.model.knn_weight)
-    prior, ageing = config.prior, config.encode.half_life_days
-    return Point(config.train.factors, ageing, config.knn.similarity, weight, prior.half_life_days, prior.power)
+    return Point(
+        factors=config.train.factors,
+        half_life_days=config.encode.half_life_days,
+        similarity=config.knn.similarity,
+        weight=weight,
+        prior_half_life_days=config.prior.half_life_days,
+        power=config.prior.power,
+    )
 
 
 class Axes(NamedTuple):
@@ -73,13 +79,15 @@ def axes(config: RetrainConfig) -> Axes:
     own, prior, model = configured(config), config.prior, config.model
     weights = sorted({*WEIGHTS, own.weight}) if model.fit_family else [own.weight]
     factors = [times * own.factors for times in FACTORS if times * own.factors <= MOST_FACTORS]
+    ageing, similarities = [own.half_life_days, NO_AGEING], [own.similarity, EASE]
+    learns = model.fit_similarity and any(weights)
     return Axes(
-        factors if model.fit_factors else [own.factors],
-        list(dict.fromkeys([own.half_life_days, NO_AGEING])) if model.fit_ageing else [own.half_life_days],
-        list(dict.fromkeys([own.similarity, EASE])) if model.fit_similarity and any(weights) else [own.similarity],
-        weights,
-        _half_lives(prior) if prior.fit else [prior.half_life_days],
-        sorted({*POWERS, prior.power}) if prior.fit else [prior.power],
+        factors=factors if model.fit_factors else [own.factors],
+        half_lives_days=list(dict.fromkeys(ageing if model.fit_ageing else ageing[:1])),
+        similarities=list(dict.fromkeys(similarities if learns else similarities[:1])),
+        weights=weights,
+        prior_half_lives_days=_half_lives(prior) if prior.fit else [prior.half_life_days],
+        powers=sorted({*POWERS, prior.power}) if prior.fit else [prior.power],
     )
 
 
